@@ -1,0 +1,61 @@
+"""Which array library an array belongs to.
+
+CuPy is looked up in ``sys.modules`` and never imported: an array of it can only exist
+if somebody else has imported it.
+"""
+
+import sys
+
+import numpy as np
+
+INEXACT = tuple(map(np.dtype, ("float32", "float64", "complex64", "complex128")))
+
+
+def cupy_module():
+    """The cupy module if it is loaded, else None."""
+    return sys.modules.get("cupy")
+
+
+def namespace(array):
+    """The library of `array`: numpy, cupy, or its array API namespace.
+
+    Returns None for what is no array (lists, scalars, ...).
+    """
+    if isinstance(array, np.ndarray):
+        return np
+    cupy = cupy_module()
+    if cupy is not None and isinstance(array, cupy.ndarray):
+        return cupy
+    if hasattr(array, "__array_namespace__") and not isinstance(array, np.generic):
+        return array.__array_namespace__()
+    return None
+
+
+def working_dtype(dtype, name: str) -> np.dtype:
+    """The floating dtype that computes with `dtype`: promoted, never demoted."""
+    try:
+        dtype = np.dtype(dtype)
+    except TypeError:
+        raise TypeError(f"{name} must have a numeric dtype, got {dtype!r}") from None
+    if dtype in INEXACT:
+        return dtype
+    if dtype.kind in "biu":
+        return np.dtype("float64")
+    if dtype.name in ("float16", "bfloat16"):
+        return np.dtype("float32")
+    raise TypeError(
+        f"{name} must be a boolean, integer, or float16/32/64 or complex64/128 array, "
+        f"got dtype {dtype}"
+    )
+
+
+def to_numpy(array) -> np.ndarray:
+    """A NumPy array with the values of `array`, wherever it lives."""
+    if isinstance(array, np.ndarray):
+        return array
+    if hasattr(array, "get"):
+        return array.get()
+    try:
+        return np.asarray(array)
+    except RuntimeError:  # array API arrays on another device
+        return np.asarray(array.to_device(array.__array_namespace__().Device("CPU_DEVICE")))

@@ -1,0 +1,267 @@
+"""Shapes, stride, padding, dilation and groups of a convolution, as plain integers.
+
+Nothing here touches an image: a :class:`Geometry` is built and asked for its shapes
+in constant time and memory, however large the operator is.
+"""
+
+import math
+import operator
+from typing import NamedTuple
+
+import numpy as np
+
+BOUNDARIES = ("zero", "periodic", "reflect", "symmetric", "replicate")
+
+
+class Geometry(NamedTuple):
+    """The integers that, with a kernel, define a convolution layer.
+
+    One- and two-dimensional layers are stored as three-dimensional ones whose
+    leading axes have size 1, so that every kernel is written once. All spatial
+    tuples have length 3.
+
+    With ``padded[q]`` the input extended by `before` and `after` samples (made as
+    `boundary` says), the forward map is::
+
+        y[o, i] = sum_{c, u} kernel[o, c, u] * padded[g * C_in / groups + c,
+                                                     stride * i + dilation * u]
+
+    where ``g`` is the group that output channel ``o`` belongs to.
+    """
+
+    c_in: int
+    c_out: int
+    groups: int
+    input: tuple[int, int, int]
+    kernel: tuple[int, int, int]
+    output: tuple[int, int, int]
+    stride: tuple[int, int, int]
+    dilation: tuple[int, int, int]
+    before: tuple[int, int, int]
+    after: tuple[int, int, int]
+    boundary: str
+    ndim: int
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        return (self.c_in, *self.input[3 - self.ndim :])
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        return (self.c_out, *self.output[3 - self.ndim :])
+
+    @property
+    def kernel_shape(self) -> tuple[int, ...]:
+        channels = (self.c_out, self.c_in // self.groups)
+        return channels + self.kernel[3 - self.ndim :]
+
+    @property
+    def padded(self) -> tuple[int, int, int]:
+        """Sizes of the padded input."""
+        a, b, c = (p + n + q for p, n, q in zip(self.before, self.input, self.after))
+        return a, b, c
+
+    @property
+    def is_square(self) -> bool:
+        return math.prod(self.input_shape) == math.prod(self.output_shape)
+
+    @property
+    def multiplications(self) -> int:
+        """Multiplications in one product with one image (padded taps counted)."""
+        taps = self.c_in // self.groups * math.prod(self.kernel)
+        return self.c_out * math.prod(self.output) * taps
+
+
+def make_geometry(
+    kernel_shape, input_shape, *, stride, padding, dilation, groups, boundary
+) -> Geometry:
+    """Validate the arguments of a convolution layer and return its geometry."""
+    kernel_shape = tuple(int(n) for n in kernel_shape)
+    ndim = len(kernel_shape) - 2
+    if ndim not in (1, 2, 3):
+        raise ValueError(
+            "kernel must have shape (C_out, C_in // groups, *k) with one, two or "
+            f"three spatial axes, got shape {kernel_shape}"
+        )
+    if min(kernel_shape) < 1:
+        raise ValueError(f"kernel must not be empty, got shape {kernel_shape}")
+    input_shape = _shape(input_shape, ndim)
+    groups = _integer(groups, "groups", 1)
+    c_out, c_in = kernel_shape[0], input_shape[0]
+    if c_in != kernel_shape[1] * groups:
+        raise ValueError(
+            f"input_shape has {c_in} channels, but a kernel of shape {kernel_shape} "
+            f"with groups={groups} takes {kernel_shape[1] * groups}"
+        )
+    if c_out % groups:
+        raise ValueError(
+            f"groups must divide the number of output channels, got groups={groups} "
+            f"and {c_out} output channels"
+        )
+    if boundary not in BOUNDARIES:
+        raise ValueError(
+            f"boundary must be one of {', '.join(map(repr, BOUNDARIES))}, "
+            f"got {boundary!r}"
+        )
+    stride = _per_axis(stride, "stride", ndim, 1)
+    dilation = _per_axis(dilation, "dilation", ndim, 1)
+    size, taps = input_shape[1:], kernel_shape[2:]
+    pairs = _padding(padding, ndim, taps, dilation)
+    output = []
+    for axis in range(ndim):
+        padded = size[axis] + sum(pairs[axis])
+        reach = dilation[axis] * (taps[axis] - 1) + 1
+        if padded < reach:
+            raise ValueError(
+                f"kernel does not fit on spatial axis {axis}: it reaches over {reach} "
+                f"samples (size {taps[axis]}, dilation {dilation[axis]}), but the "
+                f"padded input has {padded}"
+            )
+        output.append((padded - reach) // stride[axis] + 1)
+    lead = (1,) * (3 - ndim)
+    geometry = Geometry(
+        c_in,
+        c_out,
+        groups,
+        lead + size,
+        lead + taps,
+        lead + tuple(output),
+        lead + stride,
+        lead + dilation,
+        (0,) * (3 - ndim) + tuple(p for p, _ in pairs),
+        (0,) * (3 - ndim) + tuple(q for _, q in pairs),
+        boundary,
+        ndim,
+    )
+    _refuse_overflow(geometry)
+    return geometry
+
+
+def padded_index(length: int, before: int, after: int, boundary: str) -> np.ndarray:
+    """Index of the input sample at every padded position, -1 where it is zero.
+
+    `boundary` names mean what numpy.pad calls constant, wrap, reflect, symmetric and
+    edge; padding wider than the image folds as often as it must.
+    """
+    q = np.arange(-before, length + after, dtype=np.int64)
+    if boundary == "zero":
+        return np.where((q >= 0) & (q < length), q, -1)
+    if boundary == "periodic":
+        return q % length
+    if boundary == "replicate" or length == 1:
+        return np.clip(q, 0, length - 1)
+    if boundary == "symmetric":
+        q %= 2 * length
+        return np.minimum(q, 2 * length - 1 - q)
+    q %= 2 * (length - 1)
+    return np.minimum(q, 2 * (length - 1) - q)
+
+
+def axis_index(geometry: Geometry, axis: int) -> np.ndarray:
+    """`padded_index` of one of the three stored axes."""
+    return padded_index(
+        geometry.input[axis],
+        geometry.before[axis],
+        geometry.after[axis],
+        geometry.boundary,
+    )
+
+
+def folds(index: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:
+    """The inverse of an index map: the padded positions that show each sample.
+
+    Returns ``(start, position)``: sample ``p`` stands at the padded positions
+    ``position[start[p]:start[p + 1]]``, in increasing order.
+    """
+    shown = np.flatnonzero(index >= 0)
+    order = np.argsort(index[shown], kind="stable")
+    start = np.zeros(length + 1, dtype=np.int64)
+    np.cumsum(np.bincount(index[shown], minlength=length), out=start[1:])
+    return start, shown[order].astype(np.int64)
+
+
+def _integer(value, name, least):
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} must be an integer, got {value!r}") from None
+    if number < least:
+        raise ValueError(f"{name} must be at least {least}, got {number}")
+    return number
+
+
+def _shape(input_shape, ndim):
+    try:
+        shape = tuple(input_shape)
+    except TypeError:
+        raise TypeError(
+            f"input_shape must be (C_in, *spatial), got {input_shape!r}"
+        ) from None
+    if len(shape) != ndim + 1:
+        raise ValueError(
+            f"input_shape must have {ndim + 1} entries (C_in and {ndim} spatial axes) "
+            f"to match the kernel, got {shape}"
+        )
+    return tuple(_integer(n, "input_shape entries", 1) for n in shape)
+
+
+def _per_axis(value, name, ndim, least):
+    if isinstance(value, (str, bytes)):
+        raise TypeError(f"{name} must be an int or one per axis, got {value!r}")
+    try:
+        values = tuple(value)
+    except TypeError:
+        return (_integer(value, name, least),) * ndim
+    if len(values) != ndim:
+        raise ValueError(
+            f"{name} must be an int or a sequence of {ndim} (one per spatial axis), "
+            f"got {value!r}"
+        )
+    return tuple(_integer(v, name, least) for v in values)
+
+
+def _padding(padding, ndim, taps, dilation):
+    """(before, after) of each axis."""
+    if isinstance(padding, str):
+        if padding == "valid":
+            return [(0, 0)] * ndim
+        if padding == "same":
+            total = [d * (k - 1) for d, k in zip(dilation, taps)]
+            return [(t // 2, t - t // 2) for t in total]
+        raise ValueError(
+            f"padding must be 'valid', 'same', an int, one per axis, or (before, "
+            f"after) per axis, got {padding!r}"
+        )
+    try:
+        entries = tuple(padding)
+    except TypeError:
+        return [(_integer(padding, "padding", 0),) * 2] * ndim
+    if len(entries) != ndim:
+        hint = "; a 1-D operator takes ((before, after),)" if ndim == 1 else ""
+        raise ValueError(
+            f"padding must have one entry per spatial axis ({ndim}), "
+            f"got {padding!r}{hint}"
+        )
+    pairs = []
+    for entry in entries:
+        try:
+            pair = tuple(entry)
+        except TypeError:
+            pair = (entry, entry)
+        if len(pair) != 2:
+            raise ValueError(
+                f"padding entries must be an int or (before, after), got {entry!r}"
+            )
+        pairs.append(tuple(_integer(p, "padding", 0) for p in pair))
+    return pairs
+
+
+def _refuse_overflow(geometry):
+    limit = 2**63
+    sizes = {
+        "padded input": geometry.c_in * math.prod(geometry.padded),
+        "output": geometry.c_out * math.prod(geometry.output),
+    }
+    for name, size in sizes.items():
+        if size >= limit:
+            raise ValueError(f"the {name} has {size} samples, more than 2**63 - 1")

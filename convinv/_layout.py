@@ -1,0 +1,99 @@
+"""How the user's b and x are shaped, and the flat batches that methods work on."""
+
+import math
+
+import numpy as np
+
+from ._array import namespace, working_dtype
+
+
+class Layout:
+    """Turns b and x0 into ``(B, m)`` and ``(B, n)`` arrays and x back.
+
+    Attributes
+    ----------
+    b : array, shape (B, m)
+    x0 : array, shape (B, n), or None
+    dtype : dtype
+        The working dtype, ``result_type(op, b, x0)``.
+    batch : int
+    batch_shape : tuple of int
+    batched : bool
+        Whether the user gave a batch.
+    """
+
+    def __init__(self, op, b, x0):
+        self.xp = namespace(b)
+        if self.xp is None or isinstance(b, np.matrix):
+            b, self.xp = np.asarray(b), np
+        if op._xp is not None and op._xp is not self.xp:
+            raise TypeError(
+                f"b must be a {op._xp.__name__} array, as the operator's kernel is, "
+                f"got {type(b).__module__}.{type(b).__name__}"
+            )
+        self.input_shape, self.columns = op.input_shape, False
+        (m, n), shape, wanted = op.shape, tuple(b.shape), tuple(op.output_shape)
+        dims = len(wanted)
+        if shape[max(len(shape) - dims, 0) :] == wanted:
+            self.batch_shape = shape[: len(shape) - dims]
+            self.x_shape = (*self.batch_shape, *op.input_shape)
+        elif shape == (m,):
+            self.batch_shape, self.x_shape = (), (n,)
+        elif len(shape) == 2 and shape[0] == m:
+            self.columns = True
+            self.batch_shape, self.x_shape = (shape[1],), (n, shape[1])
+        else:
+            raise ValueError(
+                f"b must have shape ({m},), {wanted}, (..., {str(wanted)[1:-1]}) or "
+                f"({m}, k), got {shape}"
+            )
+        self.batched = self.batch_shape != ()
+        self.batch = math.prod(self.batch_shape)
+        if self.batch == 0:
+            raise ValueError(f"b holds no right-hand side: its shape is {shape}")
+        dtypes = [op.dtype, _dtype(self.xp, b, "b")]
+        if x0 is not None:
+            x0 = self._starting_point(x0)
+            dtypes.append(_dtype(self.xp, x0, "x0"))
+        self.dtype = np.result_type(*dtypes)
+        self.kind = getattr(self.xp, self.dtype.name)
+        b = b.T if self.columns else b
+        self.b = self._flat(b, m, "b")
+        self.x0 = None if x0 is None else self._flat(x0, n, "x0")
+
+    def _starting_point(self, x0):
+        if namespace(x0) is None and self.xp is np:
+            x0 = np.asarray(x0)
+        if namespace(x0) is not self.xp:
+            raise TypeError(
+                f"x0 must be an array of the same library as b, got {type(x0).__name__}"
+            )
+        item = (*self.x_shape[:1],) if self.columns else self.input_shape
+        flat = (math.prod(self.input_shape),)
+        if tuple(x0.shape) == self.x_shape:
+            return x0.T if self.columns else x0
+        if tuple(x0.shape) in (item, flat):
+            wide = self.xp.reshape(x0, (1, -1))
+            return self.xp.broadcast_to(wide, (self.batch, wide.shape[1]))
+        raise ValueError(f"x0 must have shape {self.x_shape}, got {tuple(x0.shape)}")
+
+    def _flat(self, array, length, name):
+        """A private C-contiguous copy of shape (B, length) in the working dtype."""
+        xp = self.xp
+        array = xp.reshape(xp.astype(array, self.kind, copy=True), (self.batch, length))
+        if not bool(xp.all(xp.isfinite(array))):
+            raise ValueError(f"{name} holds NaN or infinity")
+        return array
+
+    def restore(self, x):
+        """A flat ``(B, n)`` result in the user's shape."""
+        return x.T if self.columns else self.xp.reshape(x, self.x_shape)
+
+    def items(self, values):
+        """A host ``(B,)`` array in the batch's shape; a scalar without a batch."""
+        return values.reshape(self.batch_shape) if self.batched else values[0].item()
+
+
+def _dtype(xp, array, name):
+    name_of = str(array.dtype).rsplit(".", 1)[-1]
+    return working_dtype(array.dtype if xp is np else name_of, name)

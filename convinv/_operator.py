@@ -1,0 +1,281 @@
+"""ConvLinearOperator: a multi-channel convolution as a SciPy linear operator."""
+
+import math
+
+import numpy as np
+from scipy import sparse
+
+from . import kernels
+from ._array import namespace, to_numpy, working_dtype
+from ._geometry import Geometry, axis_index, make_geometry
+from ._linear import ShapedOperator
+
+
+class ConvLinearOperator(ShapedOperator):
+    """A multi-channel convolution layer as a linear operator, never formed.
+
+    The map is the cross-correlation that neural networks call convolution: output
+    channel ``o`` at ``i`` is the sum over input channels ``c`` of its group and taps
+    ``u`` of ``kernel[o, c, u] * padded[c, stride * i + dilation * u]``.
+
+    Parameters
+    ----------
+    kernel : array_like, shape (C_out, C_in // groups, *k)
+        With one, two or three spatial axes; real or complex. It is copied. Its library
+        (NumPy or CuPy) is the library of the arrays the operator takes. A complex
+        kernel is not conjugated in the forward map.
+    input_shape : tuple of int
+        ``(C_in, *spatial)``.
+    stride, dilation : int or sequence of int, optional
+        One, or one per spatial axis. Default 1.
+    padding : int, sequence, "valid" or "same", optional
+        Samples added at either end of every axis: an int, one per axis, or ``(before,
+        after)`` per axis (a 1-D operator takes ``((before, after),)``). "valid" is 0;
+        "same" adds ``dilation * (k - 1)`` in total, the smaller half before, so that
+        with stride 1 the output has the size of the input. Default 0.
+    groups : int, optional
+        Number of groups the channels are split into, each with its own kernels.
+    boundary : {"zero", "periodic", "reflect", "symmetric", "replicate"}, optional
+        How padded samples are made. The names mean what `numpy.pad` calls constant,
+        wrap, reflect (edge not repeated), symmetric (edge repeated) and edge, also
+        where the padding is wider than the image.
+    flip : bool, optional
+        If true, flip the kernel along its spatial axes: a convolution in the
+        mathematical sense.
+    dtype : dtype, optional
+        float32, float64, complex64 or complex128. By default the kernel's, where half
+        precision becomes float32 and integers become float64.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        ``(m, n)`` with ``m = prod(output_shape)`` and ``n = prod(input_shape)``.
+    input_shape, output_shape : tuple of int
+        ``(C_in, *spatial)`` and ``(C_out, *spatial)``.
+    kernel : array
+        The kernel, in the operator's dtype.
+    H, T : LinearOperator
+        The adjoint and the transpose.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument has the wrong type or the shapes do not fit, before any work.
+
+    Notes
+    -----
+    A product has dtype ``result_type(op, x)``. The adjoint is exact for every
+    combination of options. Building the operator costs nothing but a copy of the
+    kernel; a product costs one multiplication per tap and output sample.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from convinv import ConvLinearOperator
+    >>> rng = np.random.default_rng(0)
+    >>> kernel = rng.standard_normal((8, 3, 3, 3))
+    >>> op = ConvLinearOperator(kernel, (3, 32, 32), padding="same")
+    >>> op.output_shape, op.shape
+    ((8, 32, 32), (8192, 3072))
+    >>> x = rng.standard_normal((5, 3, 32, 32))
+    >>> y = op.forward(x)
+    >>> y.shape
+    (5, 8, 32, 32)
+    >>> bool(np.isclose(np.vdot(y, y), np.vdot(x, op.adjoint(y))))
+    True
+    """
+
+    def __init__(
+        self,
+        kernel,
+        input_shape,
+        *,
+        stride=1,
+        padding=0,
+        dilation=1,
+        groups=1,
+        boundary="zero",
+        flip=False,
+        dtype=None,
+    ):
+        xp = namespace(kernel)
+        if xp is None:
+            kernel, xp = np.asarray(kernel), np
+        kernels.load("correlate", xp)  # refuses arrays of other libraries
+        dtype = _operator_dtype(kernel, dtype)
+        geometry = make_geometry(
+            kernel.shape,
+            input_shape,
+            stride=stride,
+            padding=padding,
+            dilation=dilation,
+            groups=groups,
+            boundary=boundary,
+        )
+        self._options = {
+            "stride": stride,
+            "padding": padding,
+            "dilation": dilation,
+            "groups": groups,
+            "boundary": boundary,
+            "flip": bool(flip),
+        }
+        self._set(xp.array(kernel, dtype=dtype, order="C"), geometry, xp)
+
+    def _set(self, kernel, geometry: Geometry, xp):
+        self.geometry, self._xp = geometry, xp
+        if xp is np:
+            kernel.flags.writeable = False
+        self.kernel = kernel
+        self._plans: dict = {}
+        super().__init__(kernel.dtype, geometry.input_shape, geometry.output_shape)
+
+    def _with_kernel(self, kernel):
+        """The same layer with another kernel array, taken as it is."""
+        op = object.__new__(type(self))
+        op._options = self._options
+        op._set(kernel, self.geometry, self._xp)
+        return op
+
+    def __getstate__(self):
+        return {**self.__dict__, "_plans": {}, "_xp": self._xp.__name__}
+
+    def __setstate__(self, state):
+        kernel = state["kernel"]
+        self.__dict__.update(state, _xp=namespace(kernel))
+        if self._xp is np:
+            kernel.flags.writeable = False
+
+    def __repr__(self):
+        options = {k: v for k, v in self._options.items() if v != _DEFAULTS[k]}
+        options = "".join(f", {k}={v!r}" for k, v in options.items())
+        return (
+            f"<ConvLinearOperator {self.input_shape} -> {self.output_shape}, kernel "
+            f"{self.geometry.kernel_shape}{options}, dtype {self.dtype}>"
+        )
+
+    @property
+    def _weights(self):
+        """The correlation kernel that is applied, with three spatial axes."""
+        kernel = self.kernel
+        if self._options["flip"]:
+            kernel = kernel[(..., *(slice(None, None, -1),) * self.geometry.ndim)]
+        return kernel.reshape((*kernel.shape[:2], *self.geometry.kernel))
+
+    def astype(self, dtype):
+        """The operator with its kernel in another dtype."""
+        dtype = _operator_dtype(self.kernel, dtype)
+        if dtype == self.dtype:
+            return self
+        return self._with_kernel(self.kernel.astype(dtype))
+
+    def _scaled(self, factor):
+        kernel = self.kernel * factor
+        return self._with_kernel(kernel.astype(working_dtype(kernel.dtype, "factor")))
+
+    def _plan(self, dtype):
+        """The prepared kernel for data of `dtype`."""
+        plan = self._plans.get(dtype)
+        if plan is None:
+            weights = self._xp.ascontiguousarray(self._weights.astype(dtype, copy=False))
+            correlate = kernels.load("correlate", self._xp)
+            plan = self._plans[dtype] = correlate.prepare(weights, self.geometry)
+        return plan
+
+    def _forward(self, X, *, sumsq=False, out=None):
+        g = self.geometry
+        return self._product(
+            "forward", X, (g.c_in, *g.input), self.output_shape, sumsq, out
+        )
+
+    def _backward(self, Y, *, sumsq=False, out=None):
+        g = self.geometry
+        return self._product(
+            "adjoint", Y, (g.c_out, *g.output), self.input_shape, sumsq, out
+        )
+
+    def _product(self, name, array, taken, given, sumsq, out):
+        """One product with a batch; with `sumsq` also the squared norms of its items."""
+        xp = self._xp
+        dtype = np.result_type(self.dtype, working_dtype(array.dtype, "the operand"))
+        batch = array.shape[0]
+        array = xp.ascontiguousarray(array.astype(dtype, copy=False))
+        array = array.reshape((batch, *taken))
+        apply = getattr(kernels.load("correlate", xp), name)
+        if out is not None:
+            out = out.reshape((batch, *_three(given)))
+        result, sums = apply(self._plan(dtype), array, sumsq, out)
+        result = result.reshape((batch, *given))
+        return (result, sums) if sumsq else result
+
+    def tosparse(self):
+        """The matrix of the operator.
+
+        Returns
+        -------
+        scipy.sparse.csr_array, shape (m, n)
+            A private copy in the operator's dtype, on the host. It has up to
+            ``C_in // groups * prod(k)`` entries in each of its ``m`` rows.
+        """
+        g = self.geometry
+        weights = to_numpy(self._weights)
+        c_in, c_out = g.c_in // g.groups, g.c_out // g.groups
+        taps = [_tap_index(g, axis) for axis in range(3)]  # (output, tap) -> sample
+        samples, outputs = math.prod(g.input), math.prod(g.output)
+        d, h, w = (
+            t.reshape(tuple(s for a in range(3) for s in (t.shape if a == axis else (1, 1))))
+            for axis, t in enumerate(taps)
+        )
+        known = (d >= 0) & (h >= 0) & (w >= 0)
+        place = (d * g.input[1] + h) * g.input[2] + w
+        place = np.where(known, place, -1).transpose(0, 2, 4, 1, 3, 5)
+        place = place.reshape(1, outputs, 1, -1)
+        channel = np.arange(g.c_out) // c_out * c_in
+        column = (channel[:, None] + np.arange(c_in))[:, None, :, None] * samples + place
+        keep = np.broadcast_to(place >= 0, column.shape)
+        values = np.broadcast_to(
+            weights.reshape(g.c_out, 1, c_in, -1), column.shape
+        )
+        counts = keep.reshape(g.c_out * outputs, -1).sum(1)
+        indptr = np.concatenate([[0], np.cumsum(counts)])
+        matrix = sparse.csr_array((values[keep], column[keep], indptr), shape=self.shape)
+        matrix.sum_duplicates()
+        return matrix
+
+    def todense(self):
+        """The matrix of the operator as a dense array of its library."""
+        return self._xp.asarray(self.tosparse().toarray())
+
+
+_DEFAULTS = {
+    "stride": 1,
+    "padding": 0,
+    "dilation": 1,
+    "groups": 1,
+    "boundary": "zero",
+    "flip": False,
+}
+
+
+def _operator_dtype(kernel, dtype):
+    found = working_dtype(kernel.dtype, "kernel")
+    if dtype is None:
+        return found
+    wanted = working_dtype(dtype, "dtype")
+    if found.kind == "c" and wanted.kind != "c":
+        raise TypeError(
+            f"dtype {wanted} can't hold the complex kernel (dtype {kernel.dtype}); "
+            "take its real part first if that is what you want"
+        )
+    return wanted
+
+
+def _three(shape):
+    """A (C, *spatial) shape with three spatial axes."""
+    return (shape[0], *(1,) * (4 - len(shape)), *shape[1:])
+
+
+def _tap_index(g: Geometry, axis):
+    """Input sample under every tap of every output of an axis, -1 for zero."""
+    i = np.arange(g.output[axis])[:, None] * g.stride[axis]
+    return axis_index(g, axis)[i + np.arange(g.kernel[axis]) * g.dilation[axis]]

@@ -1,0 +1,125 @@
+"""Pseudoinverses of small dense matrices, by three factorisations."""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy import linalg
+
+FACTORIZATIONS = ("qr", "svd", "normal")
+
+
+class Pseudoinverse(NamedTuple):
+    """P, the rank found, and the factorisation that was used."""
+
+    P: np.ndarray
+    rank: int
+    factorization: str
+
+
+def pseudoinverse(matrix, factorization="qr", damp=0.0, rcond=None) -> Pseudoinverse:
+    """Pseudoinverse, or damped inverse ``(A^H A + damp^2 I)^-1 A^H``, of a matrix.
+
+    Parameters
+    ----------
+    matrix : array_like, shape (m, n)
+    factorization : {"qr", "svd", "normal"}, optional
+        QR of the matrix (of its adjoint where it is wide), SVD, or Cholesky of the
+        normal equations, which squares the condition number. The SVD takes over where
+        the matrix turns out to be rank-deficient.
+    damp : float, optional
+    rcond : float, optional
+        Singular values up to `rcond` times the largest count as zero. Default
+        ``max(m, n) * eps``. Not used with `damp`.
+
+    Returns
+    -------
+    Pseudoinverse
+        A named tuple ``(P, rank, factorization)``, P of shape (n, m), in double
+        precision; the factorisation is the one that made P.
+
+    Raises
+    ------
+    ValueError
+        If `factorization` is unknown.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from convinv.strips import pseudoinverse
+    >>> P, rank, used = pseudoinverse([[1.0, 1.0], [1.0, 1.0], [0.0, 0.0]])
+    >>> P
+    array([[0.25, 0.25, 0.  ],
+           [0.25, 0.25, 0.  ]])
+    >>> rank, used
+    (1, 'svd')
+    """
+    if factorization not in FACTORIZATIONS:
+        raise ValueError(
+            f"factorization must be one of {', '.join(map(repr, FACTORIZATIONS))}, "
+            f"got {factorization!r}"
+        )
+    matrix = np.asarray(matrix)
+    matrix = matrix.astype(np.result_type(matrix.dtype, np.float64))
+    if rcond is None:
+        rcond = max(matrix.shape, default=0) * np.finfo(float).eps
+    if matrix.size == 0:
+        return Pseudoinverse(matrix.conj().T, 0, factorization)
+    scale = 2.0 ** -np.frexp(np.abs(matrix).max())[1]
+    found = None
+    if factorization != "svd":
+        make = _by_qr if factorization == "qr" else _by_cholesky
+        P = make(matrix * scale, damp * scale, rcond)
+        if P is not None:
+            found = Pseudoinverse(P, min(matrix.shape), factorization)
+    if found is None:
+        found = Pseudoinverse(*_by_svd(matrix * scale, damp * scale, rcond), "svd")
+    return found._replace(P=found.P * scale)
+
+
+def _by_qr(matrix, damp, rcond):
+    """None where the matrix may be rank-deficient."""
+    m, n = matrix.shape
+    if m < n:
+        P = _by_qr(matrix.conj().T, damp, rcond)  # of the adjoint, hence its adjoint
+        return None if P is None else P.conj().T
+    if damp:
+        matrix = np.concatenate([matrix, damp * np.eye(n)])
+    Q, R = linalg.qr(matrix, mode="economic", check_finite=False)
+    if _reciprocal_condition(R) <= rcond * n:  # in the 1-norm, n times smaller at most
+        return None
+    return linalg.solve_triangular(R, Q[:m].conj().T, check_finite=False)
+
+
+def _by_cholesky(matrix, damp, rcond):
+    """None where the normal equations are not safely positive definite."""
+    m, n = matrix.shape
+    if m < n:
+        P = _by_cholesky(matrix.conj().T, damp, rcond)
+        return None if P is None else P.conj().T
+    adjoint = matrix.conj().T
+    gram = adjoint @ matrix + damp**2 * np.eye(n)
+    try:
+        factor = linalg.cholesky(gram, check_finite=False)
+    except np.linalg.LinAlgError:
+        return None
+    limit = max(rcond, np.sqrt(n * np.finfo(float).eps))
+    if _reciprocal_condition(factor) <= limit:
+        return None
+    return linalg.cho_solve((factor, False), adjoint, check_finite=False)
+
+
+def _by_svd(matrix, damp, rcond):
+    U, s, Vh = linalg.svd(matrix, full_matrices=False, check_finite=False)
+    rank = int(np.count_nonzero(s > rcond * s[0]))
+    if damp:
+        filtered = s / (s**2 + damp**2)
+    else:
+        U, Vh, filtered = U[:, :rank], Vh[:rank], 1 / s[:rank]
+    return (Vh.conj().T * filtered) @ U.conj().T, rank
+
+
+def _reciprocal_condition(R):
+    if not np.all(np.isfinite(R)):
+        return 0.0
+    (trcon,) = linalg.get_lapack_funcs(("trcon",), (R,))
+    return trcon(R)[0]

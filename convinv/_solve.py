@@ -1,0 +1,373 @@
+"""solve(): validate, scale, dispatch, verify, wrap."""
+
+import contextlib
+import difflib
+import operator
+import time
+import warnings
+
+import numpy as np
+
+from ._array import to_numpy
+from ._layout import Layout
+from ._linear import as_operator
+from ._result import ConvergenceWarning, SolveResult, Status
+from ._scaled import ScaledProblem
+from .precondition import PRECONDITIONERS
+from .solvers import METHODS, Method
+from .solvers._problem import Monitor
+
+# A method may be started again from the residual of what it returned; it is, as long as
+# that makes progress.
+PROGRESS = 0.5
+
+
+def methods() -> list[Method]:
+    """The methods that `solve` knows, with what they need.
+
+    Examples
+    --------
+    >>> import convinv
+    >>> [m.name for m in convinv.methods() if m.square]
+    ['cg', 'gmres']
+    """
+    return [METHODS[name] for name in sorted(METHODS)]
+
+
+def solve(
+    op,
+    b,
+    method="auto",
+    *,
+    x0=None,
+    damp=0.0,
+    rtol=1e-6,
+    atol=0.0,
+    maxiter=None,
+    preconditioner=None,
+    callback=None,
+    rng=None,
+    progress=False,
+    **method_options,
+):
+    """Invert a convolution: minimise ``||A x - b||^2 + damp^2 ||x||^2``.
+
+    Parameters
+    ----------
+    op : ConvLinearOperator, LinearOperator, sparse or dense matrix
+        The operator ``A`` of shape ``(m, n)``.
+    b : array_like
+        One right-hand side, of shape ``(m,)`` or ``op.output_shape``, or a batch of
+        them, ``(..., *op.output_shape)`` or as columns ``(m, k)``. Where a shape can be
+        read in two ways, the shaped reading wins. `b` is not modified.
+    method : str
+        One of `convinv.methods`; "auto" takes the best for the operator.
+    x0 : array_like, optional
+        Starting point, shaped like the result or like one item of it. The minimiser
+        found is the one nearest to it; without it, the one of least norm, unless the
+        method says otherwise.
+    damp : float
+        Tikhonov damping.
+    rtol, atol : float
+        Tolerances; see Notes. Both refer to the units of `b`.
+    maxiter : int, optional
+        Iterations at most (sweeps, for row-action methods), by default ten times the
+        number of unknowns, but between 1000 and 10000.
+    preconditioner : str, callable or LinearOperator, optional
+        "jacobi", or an approximate inverse of ``A^H A + damp^2 I`` (of A, for `cg` and
+        plain `gmres`): a function of arrays ``(B, *op.input_shape)``, or an operator of
+        shape ``(n, n)``.
+    callback : callable, optional
+        Called as ``callback(state)`` after each iteration; ``state.nit``, ``state.x``
+        (shaped like the result, not to be kept) and ``state.residual_norm`` (what the
+        method watches). Returning True ends the solve.
+    rng : None, int or numpy.random.Generator
+        Source of random numbers for methods that use them.
+    progress : bool
+        Show a progress bar (needs tqdm).
+    **method_options
+        Options of the method; `convinv.methods` lists their names.
+
+    Returns
+    -------
+    SolveResult
+        With ``x`` in ``result_type(op, b, x0)``, shaped to match `b`, on b's device.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For input that makes no sense, before any work.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If the returned x does not satisfy the tolerance.
+
+    Notes
+    -----
+    ``success`` means that the returned x was checked with the operator, the residual
+    ``r = b - A x`` computed in double precision: either ``||r|| <= max(rtol ||b||,
+    atol)`` (with ``damp = 0``), or ``||A^H r - damp^2 x|| <= rtol ||A^H b||``, the
+    latter with a floor of four rounding errors of ``||A|| ||b||``. Data and kernel are
+    scaled by powers of two first, so their scale changes nothing but that of x.
+
+    Beside what the method stores, `solve` holds two vectors of length m and two of
+    length n in double precision, and makes two products to check x.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import convinv
+    >>> rng = np.random.default_rng(0)
+    >>> kernel = rng.standard_normal((8, 3, 3, 3))
+    >>> op = convinv.ConvLinearOperator(kernel, (3, 32, 32))
+    >>> x = rng.random((3, 32, 32))
+    >>> res = convinv.solve(op, op.forward(x), rtol=1e-10)
+    >>> res.success, res.x.shape
+    (True, (3, 32, 32))
+    >>> bool(np.allclose(res.x, x))
+    True
+    """
+    start = time.perf_counter()
+    op = as_operator(op)
+    entry = _method(method, op)
+    _check_options(entry, method_options)
+    damp, rtol, atol = (
+        _number(v, n) for v, n in ((damp, "damp"), (rtol, "rtol"), (atol, "atol"))
+    )
+    if damp and not entry.damp:
+        raise ValueError(f"method {entry.name!r} takes no damp; use 'cgls' or 'lsmr'")
+    maxiter = _maxiter(maxiter, op.shape[1])
+    if callback is not None and not callable(callback):
+        raise TypeError(f"callback must be callable, got {callback!r}")
+    layout = Layout(op, b, x0)
+    rng = np.random.default_rng(rng)
+    with np.errstate(all="ignore"), _bar(progress, entry.name, maxiter) as tick:
+        scaled = ScaledProblem(op, layout, damp, rtol, atol)
+        if entry.hermitian:
+            scaled.refuse_unless_hermitian(entry.name)
+        run = _Run(entry, scaled, layout, maxiter, rng, callback, tick, method_options)
+        run.precondition(preconditioner)
+        run.solve()
+    result = run.result(time.perf_counter() - start)
+    if not result.success and result.status is not Status.STOPPED:
+        warnings.warn(
+            f"{entry.name}: {result.message}", ConvergenceWarning, stacklevel=2
+        )
+    return result
+
+
+class _Run:
+    """One solve: starts the method until its answer holds or no progress is made."""
+
+    def __init__(self, entry, scaled, layout, maxiter, rng, callback, tick, options):
+        self.entry, self.scaled, self.layout = entry, scaled, layout
+        self.maxiter, self.rng, self.tick, self.options = maxiter, rng, tick, options
+        self.callback, self.preconditioner = callback, None
+        self.nit, self.history, self.notes = 0, [], {}
+        batch = layout.batch
+        self.item_nit = np.zeros(batch, int)
+        self.item_status = [Status.MAXITER] * batch
+
+    def precondition(self, preconditioner):
+        if preconditioner is None:
+            return
+        if not self.entry.preconditioner:
+            taking = [m.name for m in methods() if m.preconditioner]
+            raise ValueError(
+                f"method {self.entry.name!r} takes no preconditioner; "
+                f"{', '.join(taking)} do"
+            )
+        normal = not self.entry.square or self.options.get("normal", False)
+        self.preconditioner = self.scaled.preconditioner(
+            preconditioner, PRECONDITIONERS, normal
+        )
+
+    def solve(self):
+        scaled = self.scaled
+        check = scaled.check(None)
+        while True:
+            for i in np.flatnonzero(check.good):
+                self.item_status[i] = Status.CONVERGED
+            if check.good.all() or self.nit >= self.maxiter:
+                break
+            before, x_before = check, scaled.x
+            running = self._start(check)
+            check = scaled.check(scaled.x)
+            worse = running & ~(check.measure <= before.measure)
+            if worse.any():  # keep the best
+                scaled.restore(x_before, worse)
+                check = scaled.check(scaled.x)
+            stuck = ~(check.measure <= PROGRESS * before.measure)
+            for i in np.flatnonzero(running & ~check.good):
+                if self.item_status[i] is Status.CONVERGED and stuck[i]:
+                    self.item_status[i] = Status.STALLED
+            again = [s is Status.CONVERGED for s in self.item_status]
+            if not (np.array(again) & ~check.good).any():
+                for i in np.flatnonzero(check.good):
+                    self.item_status[i] = Status.CONVERGED
+                break
+        self.check = check
+
+    def _start(self, check):
+        """Run the method once from the present residual; returns the items it ran."""
+        scaled = self.scaled
+        running = ~check.good
+        if self.nit:  # only items that claim to have converged are started again
+            claim = [s is Status.CONVERGED for s in self.item_status]
+            running &= np.array(claim)
+        problem = scaled.problem(
+            check, self.preconditioner, self.maxiter - self.nit, self.rng
+        )
+        active = problem.xp.asarray(running, **problem.place)
+        report = None if self.callback is None else self._report
+        residual_tol, normal_tol = scaled.targets(check)
+        monitor = Monitor(
+            problem, residual_tol, normal_tol, active, report, self.nit, self.tick
+        )
+        d, notes = self.entry.function(problem, monitor, **self.options)
+        self.notes.update(notes)
+        scaled.advance(d, active)
+        self.nit = monitor.nit
+        self.history += [to_numpy(h) for h in monitor.history]
+        codes, counts = to_numpy(monitor.code), to_numpy(monitor.item_nit)
+        for i in np.flatnonzero(running):
+            code = int(codes[i])
+            self.item_status[i] = list(Status)[code] if code >= 0 else Status.MAXITER
+            self.item_nit[i] += int(counts[i])
+        return running
+
+    def _report(self, monitor, d, watched):
+        answer = self.callback(_State(self, monitor.nit, d, watched))
+        return answer is True
+
+    def result(self, seconds):
+        layout, check = self.layout, self.check
+        status = _worst(self.item_status)
+        success = bool(check.good.all())
+        message = status.value
+        note = self.notes.pop("message", None)
+        if note:
+            message = f"{message} ({note})"
+        extra = dict(self.notes)
+        if layout.batched:
+            extra["success"] = layout.items(check.good)
+            extra["nit"] = layout.items(self.item_nit)
+            extra["status"] = self.item_status
+        scale = self.scaled.data_scale
+        history = np.array([h / scale for h in self.history]).reshape(-1, layout.batch)
+        return SolveResult(
+            x=layout.restore(self.scaled.solution()),
+            success=success,
+            status=status,
+            message=message,
+            nit=self.nit,
+            residual_norm=layout.items(check.residual / scale),
+            normal_residual_norm=layout.items(
+                check.normal / scale / self.scaled.kernel_scale
+            ),
+            history=history.reshape(-1, *layout.batch_shape),
+            method=self.entry.name,
+            seconds=seconds,
+            extra=extra,
+        )
+
+
+class _State:
+    """What a callback sees; ``x`` and the norm are made when asked for."""
+
+    def __init__(self, run, nit, d, watched):
+        self._run, self._d, self._watched = run, d, watched
+        self.nit = nit
+
+    @property
+    def x(self):
+        d = self._d() if callable(self._d) else self._d
+        return self._run.layout.restore(self._run.scaled.solution(d))
+
+    @property
+    def residual_norm(self):
+        norm = to_numpy(self._watched) / self._run.scaled.data_scale
+        return self._run.layout.items(norm)
+
+
+def _worst(statuses):
+    order = [
+        Status.NONFINITE,
+        Status.BREAKDOWN,
+        Status.INDEFINITE,
+        Status.STOPPED,
+        Status.MAXITER,
+        Status.STALLED,
+        Status.CONVERGED,
+    ]
+    return min(statuses, key=order.index)
+
+
+def _method(name, op):
+    if not isinstance(name, str):
+        raise TypeError(f"method must be a string, got {name!r}")
+    entry = METHODS.get(_automatic(op) if name == "auto" else name)
+    if entry is None:
+        close = difflib.get_close_matches(name, METHODS, n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        names = ", ".join(map(repr, ["auto", *sorted(METHODS)]))
+        raise ValueError(f"method must be one of {names}, got {name!r}{hint}")
+    if entry.conv_only and not hasattr(op, "geometry"):
+        raise TypeError(
+            f"method {entry.name!r} needs a ConvLinearOperator, got {type(op).__name__}"
+        )
+    return entry
+
+
+def _automatic(op):
+    """The best Krylov method for an operator."""
+    if op.shape[0] == op.shape[1] and not getattr(op, "has_adjoint", True):
+        return "gmres"
+    return "cgls"
+
+
+def _check_options(entry, options):
+    unknown = sorted(set(options) - set(entry.options))
+    if unknown:
+        takes = ", ".join(entry.options) or "none"
+        raise TypeError(
+            f"method {entry.name!r} got unknown option(s) {', '.join(unknown)}; "
+            f"its options are: {takes}"
+        )
+
+
+def _number(value, name):
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} must be a real number, got {value!r}") from None
+    if not 0 <= number < float("inf"):
+        raise ValueError(f"{name} must be finite and not negative, got {value!r}")
+    return number
+
+
+def _maxiter(maxiter, unknowns):
+    if maxiter is None:
+        return max(1000, min(10 * unknowns, 10000))
+    try:
+        maxiter = operator.index(maxiter)
+    except TypeError:
+        raise TypeError(f"maxiter must be an integer, got {maxiter!r}") from None
+    if maxiter < 0:
+        raise ValueError(f"maxiter must not be negative, got {maxiter}")
+    return maxiter
+
+
+@contextlib.contextmanager
+def _bar(progress, name, total):
+    """A function to call with the iteration number; shows a bar if asked to."""
+    if not progress:
+        yield lambda nit: None
+        return
+    try:
+        from tqdm.auto import tqdm
+    except ImportError:
+        raise ImportError("progress=True needs the package tqdm") from None
+    with tqdm(total=total, desc=name, unit="it") as bar:
+        yield lambda nit: bar.update(nit - bar.n)

@@ -1,0 +1,98 @@
+"""The one numba policy: how kernels are compiled and how they use threads.
+
+Kernels are compiled as serial functions that release the interpreter lock and take a
+range of tasks; `run` shares the ranges out over Python threads. Numba's own threading
+layers are not used: one of them aborts the process when two threads start parallel
+code at once, another kills a forked child at its first parallel kernel. Here
+concurrent callers only share a pool, and a forked child makes itself a new one.
+"""
+
+import itertools
+import os
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import numba
+
+# The work below which a second thread costs more than it saves, and the work after
+# which a kernel returns to Python so that Ctrl-C is heard; in multiplications, at some
+# 10**10 of them in a second.
+SERIAL_WORK = 1e6
+CHUNK_WORK = 1e8
+
+
+def jit(function=None, **options):
+    """Compile without the interpreter lock, cached on disk where that can be done.
+
+    Full fastmath is never used: it would make NaN tests vanish.
+    """
+    if function is None:
+        return lambda f: jit(f, **options)
+    options = {"nogil": True, "error_model": "numpy", **options}
+    try:
+        return numba.njit(function, cache=True, **options)
+    except RuntimeError:  # no place to write a cache: read-only installs
+        return numba.njit(function, **options)
+
+
+def thread_count() -> int:
+    """Threads to use: numba.set_num_threads where it was used, else its default."""
+    parallel = sys.modules.get("numba.np.ufunc.parallel")
+    if parallel is not None and getattr(parallel, "_is_initialized", False):
+        return numba.get_num_threads()
+    return numba.config.NUMBA_NUM_THREADS
+
+
+class _Pool:
+    executor = None
+
+
+def _forget():
+    _Pool.executor = None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
+
+
+def _executor():
+    if _Pool.executor is None:
+        _Pool.executor = ThreadPoolExecutor(
+            max(numba.config.NUMBA_NUM_THREADS, 1), thread_name_prefix="convinv"
+        )
+    return _Pool.executor
+
+
+def run(kernel, tasks: int, work: float, *args) -> None:
+    """Call ``kernel(first, last, *args)`` on ranges that cover ``range(tasks)``.
+
+    `work` is the work of all tasks together, in multiplications. Tasks must write
+    to disjoint places: which thread runs a task, and when, is not defined.
+    """
+    threads = min(thread_count(), tasks)
+    if threads <= 1 or work < SERIAL_WORK:
+        threads = 1
+    pieces = max(threads * 4 if threads > 1 else 1, int(work / CHUNK_WORK) + 1)
+    pieces = min(pieces, tasks)
+    if pieces <= 1:
+        if tasks:
+            kernel(0, tasks, *args)
+        return
+    counter = itertools.count()
+    stop = []
+
+    def worker():
+        for piece in counter:
+            if piece >= pieces or stop:
+                return
+            first, last = piece * tasks // pieces, (piece + 1) * tasks // pieces
+            kernel(first, last, *args)
+
+    futures = [_executor().submit(worker) for _ in range(threads - 1)]
+    try:
+        worker()
+    finally:
+        stop.append(True)
+        for future in futures:
+            if not future.cancel():
+                future.result()

@@ -1,0 +1,106 @@
+// What every kernel file starts with; the loader puts this text in front of it.
+//
+// The loader defines REAL (float or double) and, for complex data, COMPLEX. Only
+// built-in CUDA C++ is used, so the same text compiles for a GPU and for a CPU.
+// Every block has THREADS threads, and sizes and offsets are 64 bits wide.
+
+constexpr int THREADS = 256;
+
+// `blocks` is what a multiprocessor must have registers for. Without it, ptxas spills
+// registers to make room for more blocks than pay.
+#define KERNEL(blocks) extern "C" __global__ void __launch_bounds__(THREADS, blocks)
+
+template <typename T>
+struct alignas(2 * sizeof(T)) Complex {
+  T re, im;
+};
+
+// Scalar is the type of the data, Wide the type that sums are kept in.
+#ifdef COMPLEX
+using Scalar = Complex<REAL>;
+using Wide = Complex<double>;
+#else
+using Scalar = REAL;
+using Wide = double;
+#endif
+
+template <typename T>
+__device__ __forceinline__ Complex<T> operator+(Complex<T> a, Complex<T> b) {
+  return {a.re + b.re, a.im + b.im};
+}
+
+template <typename T>
+__device__ __forceinline__ Complex<T> operator*(Complex<T> a, Complex<T> b) {
+  return {a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re};
+}
+
+template <typename T>
+__device__ __forceinline__ Complex<T> operator*(T a, Complex<T> b) {
+  return {a * b.re, a * b.im};
+}
+
+// |a|^2, in double precision.
+__device__ __forceinline__ double square(double a) { return a * a; }
+template <typename T>
+__device__ __forceinline__ double square(Complex<T> a) {
+  return square(double(a.re)) + square(double(a.im));
+}
+
+__device__ __forceinline__ double conjugate(double a) { return a; }
+template <typename T>
+__device__ __forceinline__ Complex<T> conjugate(Complex<T> a) {
+  return {a.re, -a.im};
+}
+
+__device__ __forceinline__ double widen(double a) { return a; }
+template <typename T>
+__device__ __forceinline__ Complex<double> widen(Complex<T> a) {
+  return {double(a.re), double(a.im)};
+}
+
+__device__ __forceinline__ Scalar narrow(Wide a) {
+#ifdef COMPLEX
+  return {REAL(a.re), REAL(a.im)};
+#else
+  return REAL(a);
+#endif
+}
+
+// A load through the read-only cache.
+template <typename T>
+__device__ __forceinline__ T fetch(const T* p) {
+  return __ldg(p);
+}
+template <typename T>
+__device__ __forceinline__ Complex<T> fetch(const Complex<T>* p) {
+  return {__ldg(&p->re), __ldg(&p->im)};
+}
+
+__device__ __forceinline__ double shuffle_down(double a, unsigned lanes) {
+  return __shfl_down_sync(0xffffffffu, a, lanes);
+}
+__device__ __forceinline__ Complex<double> shuffle_down(Complex<double> a,
+                                                        unsigned lanes) {
+  return {shuffle_down(a.re, lanes), shuffle_down(a.im, lanes)};
+}
+
+__device__ __forceinline__ int thread_number() {
+  return int(threadIdx.y * blockDim.x + threadIdx.x);
+}
+
+// The sum over the block, in thread 0. All threads must call it. The order of the
+// additions is fixed, so equal inputs give equal bits.
+template <typename T>
+__device__ __forceinline__ T block_sum(T value) {
+  constexpr int warps = THREADS / 32;
+  __shared__ T part[warps];
+  const int thread = thread_number();
+  __syncthreads();  // the previous sum has been read
+  for (unsigned lanes = 16; lanes > 0; lanes /= 2)
+    value = value + shuffle_down(value, lanes);
+  if (thread % 32 == 0) part[thread / 32] = value;
+  __syncthreads();
+  if (thread == 0)
+    for (int warp = 1; warp < warps; ++warp) value = value + part[warp];
+  return value;
+}

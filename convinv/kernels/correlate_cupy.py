@@ -1,0 +1,129 @@
+"""Convolutions of CuPy arrays; the contract is that of `correlate_numba`.
+
+Both products are one gather (correlate.cu) that differs in its tables: the weights, and
+for each axis which taps and source samples make a target sample.
+"""
+
+import functools
+import math
+
+import cupy
+import numpy as np
+
+from .._geometry import axis_index, folds
+from . import _cuda
+from .vectors_cupy import total
+
+TILES = (1, 2, 4, 8)  # channels that one thread computes
+
+
+class Plan:
+    """Weights and index maps of both directions, uploaded when first needed."""
+
+    def __init__(self, kernel, geometry):
+        g = self.geometry = geometry
+        shape = (g.c_out, g.c_in // g.groups, *g.kernel)
+        _cuda.check("kernel", kernel, kernel.dtype, shape)
+        _cuda.options(kernel.dtype)
+        taps = math.prod(g.kernel)
+        self.dtype = kernel.dtype
+        # (group, tap, in, out): the channels of the result last
+        self._weights = kernel.reshape(
+            g.groups, g.c_out // g.groups, shape[1], taps
+        ).transpose(0, 3, 2, 1)
+
+    @functools.cached_property
+    def forward(self):
+        g = self.geometry
+        maps = [cupy.asarray(axis_index(g, axis)) for axis in range(3)]
+        return Tables("forward", self._weights, (*maps, *g.stride, *g.dilation))
+
+    @functools.cached_property
+    def adjoint(self):
+        g = self.geometry
+        weights = self._weights.transpose(0, 1, 3, 2).conj()
+        arrays = zip(*(first_taps(g, axis) for axis in range(3)))
+        tables = [cupy.asarray(a) for per_axis in arrays for a in per_axis]
+        common = [math.gcd(s, d) for s, d in zip(g.stride, g.dilation)]
+        steps = [s // c for s, c in zip(g.stride, common)]
+        steps += [d // c for d, c in zip(g.dilation, common)]
+        return Tables("adjoint", weights, (*tables, *steps))
+
+
+class Tables:
+    """One direction of a plan: the kernel's name and what it reads beside the data.
+
+    `weights` end in the channels of the result, padded to a multiple of the tile.
+    """
+
+    def __init__(self, direction, weights, axes):
+        *lead, channels = weights.shape
+        tile = tile_of(channels)
+        self.name = f"{direction}_{tile}"
+        self.tiles = -(-channels // tile)
+        self.axes = axes
+        self.weights = cupy.zeros((*lead, self.tiles * tile), dtype=weights.dtype)
+        self.weights[..., :channels] = weights
+
+
+def prepare(kernel, geometry) -> Plan:
+    return Plan(kernel, geometry)
+
+
+def forward(plan: Plan, x, sumsq: bool = False):
+    g = plan.geometry
+    _cuda.check("x", x, plan.dtype, (*x.shape[:1], g.c_in, *g.input))
+    y = cupy.empty((x.shape[0], g.c_out, *g.output), dtype=plan.dtype)
+    return y, _product(plan.forward, g, x, y, sumsq)
+
+
+def adjoint(plan: Plan, y, sumsq: bool = False):
+    g = plan.geometry
+    _cuda.check("y", y, plan.dtype, (*y.shape[:1], g.c_out, *g.output))
+    x = cupy.empty((y.shape[0], g.c_in, *g.input), dtype=plan.dtype)
+    return x, _product(plan.adjoint, g, y, x, sumsq)
+
+
+def tile_of(channels: int) -> int:
+    """Channels per thread: a tile costs one load and a product for each channel."""
+    return min(TILES, key=lambda t: (-(-channels // t) * (t + 1), -t))
+
+
+def first_taps(geometry, axis: int):
+    """How the adjoint finds outputs on an axis: ``(start, tap, index)``.
+
+    Input sample p stands at padded positions q. A tap u and output index i reach one
+    where ``stride * i + dilation * u == q``; for every q with such a pair, entries
+    ``start[p]`` to ``start[p + 1]`` hold the pair of the smallest tap.
+    """
+    n, out = geometry.input[axis], geometry.output[axis]
+    stride, dilation = geometry.stride[axis], geometry.dilation[axis]
+    start, q = folds(axis_index(geometry, axis), n)
+    tap = np.full(q.shape, -1)
+    for u in range(geometry.kernel[axis]):
+        i, rest = np.divmod(q - dilation * u, stride)
+        tap[(tap < 0) & (rest == 0) & (i >= 0) & (i < out)] = u
+    reached = tap >= 0
+    kept = np.concatenate(([0], np.cumsum(reached)))
+    tap = tap[reached]
+    return kept[start], tap, (q[reached] - dilation * tap) // stride
+
+
+def _product(tables, geometry, source, target, sumsq):
+    """Fill `target`; return the sums of its squares if they are wanted."""
+    batch, c_from, *n_from = source.shape
+    _, c_to, *n_to = target.shape
+    groups, parts = geometry.groups, geometry.groups * tables.tiles
+    grid, block = _cuda.image_grid(n_to[2], n_to[0] * n_to[1], batch * parts)
+    sums = parts * grid[0] * grid[1] if sumsq else 0
+    partial = cupy.empty((batch, sums), dtype="float64")
+    _cuda.launch(
+        _cuda.function("correlate", tables.name, target.dtype),
+        grid,
+        block,
+        *(source, target, tables.weights, partial),
+        *(batch, groups, c_from // groups, c_to // groups),
+        *(*n_from, *n_to, *geometry.kernel, int(sumsq)),
+        *tables.axes,
+    )
+    return total(partial, target.dtype) if sumsq else None

@@ -1,0 +1,101 @@
+// Vector algebra on batches: arrays (batch, n), one coefficient per item.
+//
+// Sums take two steps: every block leaves one partial sum per item, and total() adds
+// them in order. gridDim.x is then the number of partial sums of an item.
+
+// Calls term(item, place) on every element and leaves the sums of its values.
+template <typename T, class F>
+__device__ __forceinline__ void sum_items(T* partial, long long n, long long batch,
+                                          F term) {
+  const long long step = (long long)gridDim.x * THREADS;
+  for (long long b = blockIdx.y; b < batch; b += gridDim.y) {
+    T sum = {};
+    for (long long i = (long long)blockIdx.x * THREADS + threadIdx.x; i < n; i += step)
+      sum = sum + term(b, b * n + i);
+    sum = block_sum(sum);
+    if (threadIdx.x == 0) partial[b * gridDim.x + blockIdx.x] = sum;
+  }
+}
+
+template <class F>
+__device__ __forceinline__ void each(long long n, long long batch, F update) {
+  const long long step = (long long)gridDim.x * THREADS;
+  for (long long b = blockIdx.y; b < batch; b += gridDim.y)
+    for (long long i = (long long)blockIdx.x * THREADS + threadIdx.x; i < n; i += step)
+      update(b, b * n + i);
+}
+
+template <typename T>
+__device__ __forceinline__ void add_up(const T* partial, T* sums, long long n,
+                                       long long batch) {
+  for (long long b = blockIdx.x; b < batch; b += gridDim.x) {
+    T sum = {};
+    for (long long i = threadIdx.x; i < n; i += THREADS) sum = sum + partial[b * n + i];
+    sum = block_sum(sum);
+    if (threadIdx.x == 0) sums[b] = sum;
+  }
+}
+
+KERNEL(4)
+total_real(const double* partial, double* sums, long long n, long long batch) {
+  add_up(partial, sums, n, batch);
+}
+
+KERNEL(4)
+total_wide(const Wide* partial, Wide* sums, long long n, long long batch) {
+  add_up(partial, sums, n, batch);
+}
+
+KERNEL(4)
+sumsq(const Scalar* x, double* partial, long long n, long long batch) {
+  sum_items(partial, n, batch, [=](long long, long long i) { return square(x[i]); });
+}
+
+KERNEL(4)
+dot(const Scalar* x, const Scalar* y, Wide* partial, long long n, long long batch) {
+  sum_items(partial, n, batch, [=](long long, long long i) {
+    return conjugate(widen(x[i])) * widen(y[i]);
+  });
+}
+
+KERNEL(4)
+axpy(const Wide* __restrict__ a, const Scalar* x, Scalar* y, double* partial,
+     long long n, long long batch) {
+  sum_items(partial, n, batch, [=](long long b, long long i) {
+    const Scalar value = y[i] + narrow(a[b]) * x[i];
+    y[i] = value;
+    return square(value);
+  });
+}
+
+KERNEL(4)
+xpay(const Scalar* x, const Wide* __restrict__ a, Scalar* y, double* partial,
+     long long n, long long batch) {
+  sum_items(partial, n, batch, [=](long long b, long long i) {
+    const Scalar value = x[i] + narrow(a[b]) * y[i];
+    y[i] = value;
+    return square(value);
+  });
+}
+
+KERNEL(4)
+step(const Wide* __restrict__ a, Scalar* p, Scalar* x, const Scalar* s,
+     const Wide* __restrict__ b, long long n, long long batch) {
+  each(n, batch, [=](long long item, long long i) {
+    const Scalar old = p[i];
+    x[i] = x[i] + narrow(a[item]) * old;
+    p[i] = s[i] + narrow(b[item]) * old;
+  });
+}
+
+KERNEL(4)
+three_term(Scalar* h, const Wide* __restrict__ a, Scalar* hb,
+           const Wide* __restrict__ b, Scalar* x, const Scalar* v,
+           const Wide* __restrict__ c, long long n, long long batch) {
+  each(n, batch, [=](long long item, long long i) {
+    const Scalar old = h[i], bar = old + narrow(a[item]) * hb[i];
+    hb[i] = bar;
+    x[i] = x[i] + narrow(b[item]) * bar;
+    h[i] = v[i] + narrow(c[item]) * old;
+  });
+}

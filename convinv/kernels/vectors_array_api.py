@@ -1,0 +1,49 @@
+"""Vector algebra on arrays of any array API library.
+
+The same functions as in `vectors_numba`, but nothing is updated in place: new arrays
+are returned. Coefficients are arrays of shape ``(B,)`` of the same library.
+"""
+
+
+def sumsq(x):
+    xp = x.__array_namespace__()
+    if xp.isdtype(x.dtype, "complex floating"):
+        return _sumsq(xp, xp.real(x)) + _sumsq(xp, xp.imag(x))
+    return _sumsq(xp, x)
+
+
+def dot(x, y):
+    xp = x.__array_namespace__()
+    if xp.isdtype(x.dtype, "complex floating"):
+        x, y = xp.astype(x, xp.complex128), xp.astype(y, xp.complex128)
+        return xp.sum(xp.conj(x) * y, axis=1)
+    return xp.sum(xp.astype(x, xp.float64) * xp.astype(y, xp.float64), axis=1)
+
+
+def axpy(a, x, y):
+    y = y + _column(a, x) * x
+    return y, sumsq(y)
+
+
+def xpay(x, a, y):
+    y = x + _column(a, x) * y
+    return y, sumsq(y)
+
+
+def step(a, p, x, s, b):
+    return x + _column(a, x) * p, s + _column(b, x) * p
+
+
+def three_term(h, a, hb, b, x, v, c):
+    hb = h + _column(a, x) * hb
+    return v + _column(c, x) * h, hb, x + _column(b, x) * hb
+
+
+def _sumsq(xp, x):
+    x = xp.astype(x, xp.float64)
+    return xp.sum(x * x, axis=1)
+
+
+def _column(a, like):
+    """Coefficients in the dtype of `like`, one per row."""
+    return like.__array_namespace__().astype(a, like.dtype)[:, None]

@@ -1,0 +1,96 @@
+"""Vector algebra on CuPy arrays; the contract is that of `vectors_numba`."""
+
+import cupy
+
+from . import _cuda
+
+
+def sumsq(x):
+    _check(x, x=x)
+    partial = _partial(x, "float64")
+    _launch("sumsq", x, x, partial)
+    return total(partial, x.dtype)
+
+
+def dot(x, y):
+    _check(x, x=x, y=y)
+    partial = _partial(x, _cuda.wide(x.dtype))
+    _launch("dot", x, x, y, partial)
+    return total(partial, x.dtype)
+
+
+def axpy(a, x, y):
+    _check(x, x=x, y=y)
+    partial = _partial(x, "float64")
+    _launch("axpy", x, _coefficient("a", a, x), x, y, partial)
+    return y, total(partial, x.dtype)
+
+
+def xpay(x, a, y):
+    _check(x, x=x, y=y)
+    partial = _partial(x, "float64")
+    _launch("xpay", x, x, _coefficient("a", a, x), y, partial)
+    return y, total(partial, x.dtype)
+
+
+def step(a, p, x, s, b):
+    _check(x, p=p, x=x, s=s)
+    _launch("step", x, _coefficient("a", a, x), p, x, s, _coefficient("b", b, x))
+    return x, p
+
+
+def three_term(h, a, hb, b, x, v, c):
+    _check(x, h=h, hb=hb, x=x, v=v)
+    a, b, c = (_coefficient(n, f, x) for n, f in (("a", a), ("b", b), ("c", c)))
+    _launch("three_term", x, h, a, hb, b, x, v, c)
+    return h, hb, x
+
+
+def total(partial, dtype):
+    """Sums of the rows of `partial`, by the kernel compiled for data of `dtype`."""
+    name = "total_wide" if partial.dtype == _cuda.wide(dtype) else "total_real"
+    batch, n = partial.shape
+    sums = cupy.empty(batch, dtype=partial.dtype)
+    _cuda.launch(
+        _cuda.function("vectors", name, dtype),
+        (min(batch, _cuda.MAX_X),),
+        (_cuda.THREADS,),
+        partial,
+        sums,
+        n,
+        batch,
+    )
+    return sums
+
+
+def _check(like, **arrays):
+    for name, array in arrays.items():
+        _cuda.check(name, array, like.dtype, like.shape)
+    if like.ndim != 2:
+        raise ValueError(f"vectors must have shape (B, n), got {like.shape}")
+
+
+def _coefficient(name, value, like):
+    """One coefficient per item; real ones serve for complex data too."""
+    dtype = _cuda.wide(like.dtype)
+    if value.dtype == "float64" != dtype:
+        value = value.astype(dtype)
+    _cuda.check(name, value, dtype, like.shape[:1])
+    return value
+
+
+def _partial(x, dtype):
+    batch, n = x.shape
+    return cupy.empty((batch, _cuda.vector_grid(n, batch)[0]), dtype=dtype)
+
+
+def _launch(name, like, *args):
+    batch, n = like.shape
+    _cuda.launch(
+        _cuda.function("vectors", name, like.dtype),
+        _cuda.vector_grid(n, batch),
+        (_cuda.THREADS,),
+        *args,
+        n,
+        batch,
+    )

@@ -1,0 +1,180 @@
+"""Vector updates of iterative solvers, fused, for batches of NumPy vectors.
+
+Contract (the CUDA and array API forms have the same)
+-----------------------------------------------------
+Vectors are C-contiguous arrays of shape ``(B, n)``, coefficients arrays of shape
+``(B,)`` in float64 (or complex128 where the data are complex), one for each item.
+Sums are accumulated in float64, in an order that does not depend on threads.
+
+``sumsq(x)``: ``sum |x|**2`` of each item, float64.
+``dot(x, y)``: ``sum conj(x) y`` of each item, float64 or complex128.
+``axpy(a, x, y)``: ``y += a x``; returns ``(y, sumsq(y))``.
+``axpby(a, x, b, y)``: ``y = a x + b y``; returns ``(y, sumsq(y))``.
+``step(a, p, x, s, b)``: ``x += a p; p = s + b p``; returns ``(x, p)``.
+``three_term(h, a, hb, b, x, v, c)``: ``hb = h + a hb; x += b hb; h = v + c h``;
+returns ``(h, hb, x)``.
+
+Updates work in place where the library can and return what holds the result. Each is
+one pass over its arrays.
+"""
+
+import numpy as np
+
+from ._numba import jit, run
+
+LENGTH = 16384  # elements of a task: small enough to stay in the first-level cache
+
+
+def sumsq(x):
+    pieces, sums = _pieces(x)
+    run(_sumsq, sums.size, x.size, _real(x), sums, pieces)
+    return sums.reshape(x.shape[0], -1).sum(1)
+
+
+def dot(x, y):
+    pieces, sums = _pieces(x)
+    if x.dtype.kind == "c":
+        sums = sums.astype(np.complex128)
+        run(_dot_complex, sums.size, 4 * x.size, x, y, sums, pieces)
+    else:
+        run(_dot, sums.size, 2 * x.size, x, y, sums, pieces)
+    return sums.reshape(x.shape[0], -1).sum(1)
+
+
+def axpy(a, x, y):
+    pieces, sums = _pieces(x)
+    (a,), (x_, y_) = _operands((a,), (x, y))
+    run(_axpy, sums.size, 3 * x.size, a, x_, y_, sums, pieces)
+    return y, sums.reshape(x.shape[0], -1).sum(1)
+
+
+def axpby(a, x, b, y):
+    pieces, sums = _pieces(x)
+    (a, b), (x_, y_) = _operands((a, b), (x, y))
+    run(_axpby, sums.size, 3 * x.size, a, x_, b, y_, sums, pieces)
+    return y, sums.reshape(x.shape[0], -1).sum(1)
+
+
+def step(a, p, x, s, b):
+    pieces, sums = _pieces(x)
+    (a, b), (p_, x_, s_) = _operands((a, b), (p, x, s))
+    run(_step, sums.size, 5 * x.size, a, p_, x_, s_, b, pieces)
+    return x, p
+
+
+def three_term(h, a, hb, b, x, v, c):
+    pieces, sums = _pieces(x)
+    (a, b, c), (h_, hb_, x_, v_) = _operands((a, b, c), (h, hb, x, v))
+    run(_three_term, sums.size, 7 * x.size, h_, a, hb_, b, x_, v_, c, pieces)
+    return h, hb, x
+
+
+def _pieces(x):
+    """Tasks of an item, and a place for the sum of every task."""
+    pieces = max(-(-x.shape[1] // LENGTH), 1)
+    return pieces, np.zeros(x.shape[0] * pieces)
+
+
+def _real(x):
+    return x.view(x.real.dtype) if x.dtype.kind == "c" else x
+
+
+def _operands(coefficients, vectors):
+    """Real coefficients act on real views, so that loops over complex data vectorise."""
+    if all(c.dtype.kind != "c" for c in coefficients):
+        vectors = [_real(v) for v in vectors]
+    dtype = vectors[0].dtype
+    return [c.astype(dtype) for c in coefficients], vectors
+
+
+_FAST = {"reassoc", "contract"}  # sums may be reordered to fill vector registers
+
+
+@jit
+def _range(task, pieces, size):
+    item, piece = task // pieces, task % pieces
+    return item, piece * size // pieces, (piece + 1) * size // pieces
+
+
+@jit(fastmath=_FAST)
+def _sumsq(first, last, x, sums, pieces):
+    for task in range(first, last):
+        item, start, stop = _range(task, pieces, x.shape[1])
+        u, total = x[item], 0.0
+        for i in range(start, stop):
+            value = np.float64(u[i])
+            total += value * value
+        sums[task] = total
+
+
+@jit(fastmath=_FAST)
+def _dot(first, last, x, y, sums, pieces):
+    for task in range(first, last):
+        item, start, stop = _range(task, pieces, x.shape[1])
+        u, v, total = x[item], y[item], 0.0
+        for i in range(start, stop):
+            total += np.float64(u[i]) * np.float64(v[i])
+        sums[task] = total
+
+
+@jit(fastmath=_FAST)
+def _dot_complex(first, last, x, y, sums, pieces):
+    for task in range(first, last):
+        item, start, stop = _range(task, pieces, x.shape[1])
+        u, v, total = x[item], y[item], 0j
+        for i in range(start, stop):
+            total += np.conj(np.complex128(u[i])) * np.complex128(v[i])
+        sums[task] = total
+
+
+@jit(fastmath=_FAST)
+def _axpy(first, last, a, x, y, sums, pieces):
+    for task in range(first, last):
+        item, start, stop = _range(task, pieces, x.shape[1])
+        u, v, factor, total = x[item], y[item], a[item], 0.0
+        for i in range(start, stop):
+            value = v[i] + factor * u[i]
+            v[i] = value
+            total += _square(value)
+        sums[task] = total
+
+
+@jit
+def _square(value):
+    re, im = np.float64(value.real), np.float64(value.imag)
+    return re * re + im * im
+
+
+@jit(fastmath=_FAST)
+def _axpby(first, last, a, x, b, y, sums, pieces):
+    for task in range(first, last):
+        item, start, stop = _range(task, pieces, x.shape[1])
+        u, v, a_, b_, total = x[item], y[item], a[item], b[item], 0.0
+        for i in range(start, stop):
+            value = a_ * u[i] + b_ * v[i]
+            v[i] = value
+            total += _square(value)
+        sums[task] = total
+
+
+@jit(fastmath=_FAST)
+def _step(first, last, a, p, x, s, b, pieces):
+    for task in range(first, last):
+        item, start, stop = _range(task, pieces, x.shape[1])
+        p_, x_, s_, a_, b_ = p[item], x[item], s[item], a[item], b[item]
+        for i in range(start, stop):
+            x_[i] += a_ * p_[i]
+            p_[i] = s_[i] + b_ * p_[i]
+
+
+@jit(fastmath=_FAST)
+def _three_term(first, last, h, a, hb, b, x, v, c, pieces):
+    for task in range(first, last):
+        item, start, stop = _range(task, pieces, x.shape[1])
+        h_, hb_, x_, v_ = h[item], hb[item], x[item], v[item]
+        a_, b_, c_ = a[item], b[item], c[item]
+        for i in range(start, stop):
+            value = h_[i] + a_ * hb_[i]
+            hb_[i] = value
+            x_[i] += b_ * value
+            h_[i] = v_[i] + c_ * h_[i]

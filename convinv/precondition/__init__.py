@@ -1,0 +1,5 @@
+"""Preconditioners by name."""
+
+from .jacobi import jacobi
+
+PRECONDITIONERS = {"jacobi": jacobi}

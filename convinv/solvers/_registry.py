@@ -1,0 +1,81 @@
+"""The table of methods: a solver file enrols its function with `solver`."""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Method:
+    """What a method needs and offers, as `convinv.methods` lists it.
+
+    Attributes
+    ----------
+    name : str
+        The string that `solve` takes.
+    summary : str
+        One line on the method.
+    square, hermitian, conv_only, needs_adjoint : bool
+        What it asks of the operator.
+    damp, preconditioner : bool
+        Whether it takes those arguments (`preconditioner` may depend on options).
+    minimum_norm : bool
+        Whether it finds the minimiser of least norm from ``x0=None``.
+    vectors : str
+        Vectors stored per right-hand side, beside b and x, of length m (data) and n
+        (unknowns).
+    products : str
+        Operator products in an iteration.
+    options : tuple of str
+        Names of its own keyword arguments.
+    """
+
+    name: str
+    summary: str
+    function: Callable
+    square: bool = False
+    hermitian: bool = False
+    conv_only: bool = False
+    needs_adjoint: bool = True
+    damp: bool = True
+    preconditioner: bool = False
+    minimum_norm: bool = True
+    vectors: str = ""
+    products: str = ""
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        parameters = inspect.signature(self.function).parameters.values()
+        return tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
+
+    def __repr__(self):
+        asks = [
+            word
+            for word, asked in (
+                ("square", self.square),
+                ("Hermitian", self.hermitian),
+                ("convolution", self.conv_only),
+            )
+            if asked
+        ]
+        needs = f" [{', '.join(asks)} operators]" if asks else ""
+        return f"<{self.name}: {self.summary}{needs}>"
+
+
+METHODS: dict[str, Method] = {}
+
+
+def solver(name: str, **traits):
+    """Enrol the decorated function ``f(problem, monitor, *, options)`` as a method.
+
+    The function starts at zero with the right-hand side ``problem.b`` and returns
+    ``(x, notes)``: its last iterate and a dict for the result's ``extra``. It calls
+    ``monitor.update`` once in every iteration and stops when that says so.
+    """
+
+    def enrol(function):
+        summary = inspect.getdoc(function).split("\n", 1)[0].rstrip(".")
+        METHODS[name] = Method(name, summary, function, **traits)
+        return function
+
+    return enrol

@@ -1,0 +1,46 @@
+"""CG for Hermitian positive definite operators."""
+
+from ._problem import BREAKDOWN, CONVERGED, INDEFINITE, divide
+from ._registry import solver
+
+
+@solver(
+    "cg",
+    square=True,
+    hermitian=True,
+    needs_adjoint=False,
+    damp=False,
+    preconditioner=True,
+    vectors="1 m + 2 n",
+    products="1 forward",
+)
+def cg(problem, monitor):
+    """Conjugate gradients for Hermitian positive definite operators.
+
+    Hestenes and Stiefel (1952). The operator is probed with random vectors first and
+    refused if it is not Hermitian; a direction of negative curvature ends the solve
+    with the status INDEFINITE.
+    """
+    xp, vectors = problem.xp, problem.vectors
+    x = problem.zeros(problem.shape[1])
+    r = problem.copy(problem.b)
+    residual = vectors.sumsq(r)
+    z = problem.precondition(r)
+    gamma = residual if z is r else problem.real_dot(r, z)
+    p, q, one = problem.copy(z), None, problem.fill(1.0)
+    monitor.end(residual == 0, CONVERGED)
+    stop = not monitor.any_active()
+    while not stop:
+        q = problem.forward(p, out=q)
+        curvature = problem.real_dot(p, q)
+        monitor.end(curvature < 0, INDEFINITE)
+        monitor.end(~(curvature > 0), BREAKDOWN)
+        alpha = divide(xp, monitor.active, gamma, curvature)
+        r, residual = vectors.axpy(-alpha, q, r)
+        z = problem.precondition(r)
+        previous, gamma = gamma, residual if z is r else problem.real_dot(r, z)
+        monitor.end(~(gamma >= 0), INDEFINITE)
+        beta = divide(xp, monitor.active, gamma, previous)
+        x, p = vectors.step(alpha, p, x, z, beta)
+        stop = monitor.update(x, xp.sqrt(residual))
+    return x, {}

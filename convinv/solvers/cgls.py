@@ -1,0 +1,51 @@
+"""CGLS: conjugate gradients on the normal equations, which are never formed."""
+
+from ._problem import BREAKDOWN, CONVERGED, divide
+from ._registry import solver
+
+
+@solver(
+    "cgls",
+    preconditioner=True,
+    vectors="2 m + 2 n",
+    products="1 forward, 1 adjoint",
+)
+def cgls(problem, monitor):
+    """Conjugate gradients for least squares.
+
+    Hestenes and Stiefel (1952); the recurrences of Bjorck, "Numerical Methods for Least
+    Squares Problems", section 7.4. The residual decreases in every iteration. With a
+    preconditioner M, an approximation of ``(A^H A + damp^2 I)^-1`` that is Hermitian
+    positive definite, it is preconditioned CG on the normal equations, and the minimum
+    norm is that of M's inner product.
+    """
+    xp, vectors = problem.xp, problem.vectors
+    x = problem.zeros(problem.shape[1])
+    r = problem.copy(problem.b)
+    s, normal = problem.normal_residual(r, x)
+    z = problem.precondition(s)
+    gamma = normal if z is s else problem.real_dot(s, z)
+    p = problem.copy(z)
+    q, one = None, problem.fill(1.0)
+    monitor.end(gamma == 0, CONVERGED)
+    stop = not monitor.any_active()
+    while not stop:
+        q, delta = problem.forward(p, sumsq=True, out=q)
+        if problem.damp:
+            delta = delta + problem.damp**2 * vectors.sumsq(p)
+        monitor.end(~(delta > 0), BREAKDOWN)
+        alpha = divide(xp, monitor.active, gamma, delta)
+        r, residual = vectors.axpy(-alpha, q, r)
+        if problem.damp:  # the normal residual needs the new x
+            x, _ = vectors.axpy(alpha, p, x)
+        s, normal = problem.normal_residual(r, x, out=s)
+        z = problem.precondition(s)
+        previous, gamma = gamma, normal if z is s else problem.real_dot(s, z)
+        monitor.end(~(gamma >= 0), BREAKDOWN)
+        beta = divide(xp, monitor.active, gamma, previous)
+        if problem.damp:
+            p, _ = vectors.axpby(one, z, beta, p)
+        else:
+            x, p = vectors.step(alpha, p, x, z, beta)
+        stop = monitor.update(x, xp.sqrt(residual), xp.sqrt(normal))
+    return x, {}

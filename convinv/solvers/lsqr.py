@@ -1,0 +1,35 @@
+"""LSQR: least squares by Golub-Kahan bidiagonalisation."""
+
+from ._bidiagonal import Bidiagonalisation, rotation
+from ._problem import CONVERGED, divide
+from ._registry import solver
+
+
+@solver("lsqr", vectors="2 m + 3 n", products="1 forward, 1 adjoint")
+def lsqr(problem, monitor):
+    """Golub-Kahan bidiagonalisation that minimises the residual.
+
+    Paige and Saunders (1982). The iterates are those of CGLS, reached more stably where
+    the operator is ill-conditioned. With `damp` it runs on ``[A; damp I]``, which
+    stores n more numbers in every vector of length m.
+    """
+    problem = problem.augmented()
+    xp, vectors = problem.xp, problem.vectors
+    x = problem.zeros(problem.shape[1])
+    basis = Bidiagonalisation(problem, monitor)
+    w, w_scale = problem.copy(basis.V), basis.v_scale
+    phi_bar, rho_bar = basis.beta, basis.alpha
+    monitor.end(rho_bar == 0, CONVERGED)
+    stop = not monitor.any_active()
+    while not stop:
+        basis.advance()
+        c, s, rho = rotation(xp, rho_bar, basis.beta)
+        theta, rho_bar = s * basis.alpha, -c * basis.alpha
+        length = divide(xp, monitor.active, c * phi_bar, rho)
+        phi_bar = s * phi_bar
+        # w = v - (theta / rho) w, in units of v
+        back = -divide(xp, monitor.active, theta * w_scale, rho * basis.v_scale)
+        x, w = vectors.step(length * w_scale, w, x, basis.V, back)
+        w_scale = basis.v_scale
+        stop = monitor.update(x, xp.abs(phi_bar), xp.abs(phi_bar * basis.alpha * c))
+    return x, {}

@@ -1,0 +1,179 @@
+"""STRIP: one small pseudoinverse, applied to every strip of the output."""
+
+import numpy as np
+
+from .._pseudoinverse import FACTORIZATIONS
+from .._strips import strip_plan
+from ._problem import BREAKDOWN, CONVERGED, STALLED, divide
+from ._registry import solver
+from ._strip_sweeps import Schwarz, Sweeps
+
+PATIENCE = 20  # sweeps without a smaller residual before the method gives up
+
+
+@solver(
+    "strip",
+    conv_only=True,
+    minimum_norm=False,
+    vectors="1 m + 3 n, and the strips' solutions",
+    products="1 forward, 1 adjoint",
+)
+def strip(
+    problem,
+    monitor,
+    *,
+    h_b=None,
+    window=None,
+    factorization="qr",
+    overlap="overwrite",
+    symmetric=False,
+    refine=False,
+    rcond=None,
+):
+    """Scalable trimmed iterative projections: local solutions, strip by strip.
+
+    "Fast and scalable inversion of convolution layers", Algorithm 1. A strip takes the
+    same window of every output channel (`h_b` or `window`, see
+    `convinv.strips.strip_plan`); its unknowns are updated by ``x_s += A_s^+ (b_s - A_s
+    x_s)``, with the pseudoinverse made by `factorization` ("qr", "svd" or "normal";
+    singular values below `rcond` times the largest count as zero). An iteration is a
+    sweep over all strips, with `symmetric` also back again.
+
+    Where every A_s has full column rank (as a rule the default strips of layers with at
+    least C_in + 2 filters) one sweep does all: it solves a consistent system. Later
+    strips overwrite the overlap, or are averaged with ``overlap="average"``. With noise
+    the result differs from the least-squares solution in proportion to the noise, and
+    the solve ends with the status STALLED. Otherwise the sweeps are block Kaczmarz:
+    they converge to the solution of least norm if the system is consistent, near to a
+    least-squares solution if it is not. Averaged sweeps treat all strips at once; of
+    several solutions they find one that is not of least norm.
+
+    With `damp` the strips are those of ``[A, damp I]`` and the sweeps converge to the
+    damped solution whatever the rank (averaged ones to one in another norm, weighted by
+    the number of strips that hold a sample). They make no use of a starting point.
+
+    ``refine=True`` leads to the least-squares solution itself: conjugate gradients on
+    the normal equations from the first sweep's x, preconditioned by an additive Schwarz
+    method whose subdomains are the strips' unknowns. Where strips have no full column
+    rank and damp is 0 the preconditioner, which would lose the least norm, is left out.
+    """
+    _check(factorization, overlap, symmetric, rcond)
+    plan = strip_plan(problem.op, h_b, window=window)
+    sweeps = Sweeps(problem, plan, factorization, rcond)
+    sweeps.symmetric = bool(symmetric)
+    sweeps.average = overlap == "average"
+    notes = {"plan": plan, "factorization": sweeps.used, "direct": sweeps.direct}
+    if sweeps.direct and not refine:
+        notes["message"] = (
+            "every strip determines its unknowns, so that further sweeps change "
+            "nothing; refine=True leads to the least-squares solution"
+        )
+    monitor.end(problem.vectors.sumsq(problem.b) == 0, CONVERGED)
+    if refine:
+        return _refine(problem, monitor, sweeps), notes
+    return _iterate(problem, monitor, sweeps), notes
+
+
+def _check(factorization, overlap, symmetric, rcond):
+    if factorization not in FACTORIZATIONS:
+        raise ValueError(
+            f"factorization must be one of {', '.join(map(repr, FACTORIZATIONS))}, "
+            f"got {factorization!r}"
+        )
+    if overlap not in ("overwrite", "average"):
+        raise ValueError(f"overlap must be 'overwrite' or 'average', got {overlap!r}")
+    if symmetric and overlap == "average":
+        raise ValueError("symmetric sweeps need overlap='overwrite'")
+    if rcond is not None and not 0 <= rcond < 1:
+        raise ValueError(f"rcond must be in [0, 1), got {rcond!r}")
+
+
+def _iterate(problem, monitor, sweeps):
+    """Sweep until the solution, or until nothing changes."""
+    xp, vectors = problem.xp, problem.vectors
+    eps = 10 * float(xp.finfo(problem.b.dtype).eps)
+    x, b = _start(problem)
+    sweeps.load(b)
+    best = problem.fill(np.inf)
+    since = problem.fill(0.0)
+    stop = not monitor.any_active()
+    while not stop:
+        new = sweeps(problem.copy(x))
+        change, size = vectors.sumsq(new - x), vectors.sumsq(new)
+        x = xp.where(monitor.active[:, None], new, x)
+        d = _from_origin(problem, x)
+        residual, normal = _norms(problem, d)
+        stop = monitor.update(d, residual, normal)
+        watched = normal if problem.damp else residual
+        since = xp.where(watched < best, 0.0, since + 1)
+        best = xp.minimum(watched, best)
+        monitor.end((change <= eps**2 * size) | (since >= PATIENCE), STALLED)
+        if sweeps.direct:
+            monitor.end(monitor.active, STALLED)
+            break
+    return _from_origin(problem, x)
+
+
+def _start(problem):
+    """x = 0, and the right-hand side that belongs to it.
+
+    Damped sweeps have to start there: the starting point would enter the result.
+    """
+    b = problem.copy(problem.b)
+    if problem.damp and problem.origin is not None:
+        b, _ = problem.vectors.axpy(
+            problem.fill(1.0), problem.forward(problem.origin), b
+        )
+    return problem.zeros(problem.shape[1]), b
+
+
+def _from_origin(problem, x):
+    return x - problem.origin if problem.damp and problem.origin is not None else x
+
+
+def _norms(problem, d):
+    """Norms of the true residual and normal residual at d."""
+    xp = problem.xp
+    r, residual = problem.vectors.axpy(
+        problem.fill(-1.0), problem.forward(d), problem.copy(problem.b)
+    )
+    _, normal = problem.normal_residual(r, d)
+    return xp.sqrt(residual), xp.sqrt(normal)
+
+
+def _refine(problem, monitor, sweeps):
+    """Preconditioned CG on the normal equations from the x of one sweep."""
+    xp, vectors = problem.xp, problem.vectors
+    unique = sweeps.direct or problem.damp
+    if not unique:
+        sweeps.average = False  # averages leave the row space
+    schwarz = Schwarz(problem, sweeps) if unique else lambda s: s
+    x = problem.zeros(problem.shape[1])
+    if monitor.any_active() and (problem.origin is None or not problem.damp):
+        sweeps.load(problem.copy(problem.b))
+        x = xp.where(monitor.active[:, None], sweeps(x), 0)
+        if monitor.update(x, *_norms(problem, x)):
+            return x
+    sweeps.unload()
+    r, _ = vectors.axpy(problem.fill(-1.0), problem.forward(x), problem.copy(problem.b))
+    s, _ = problem.normal_residual(r, x)
+    p = problem.copy(schwarz(s))
+    gamma = xp.real(vectors.dot(s, p))
+    one, q = problem.fill(1.0), None
+    monitor.end(gamma == 0, CONVERGED)
+    stop = not monitor.any_active()
+    while not stop:
+        q, delta = problem.forward(p, sumsq=True, out=q)
+        if problem.damp:
+            delta = delta + problem.damp**2 * vectors.sumsq(p)
+        monitor.end(~(delta > 0), BREAKDOWN)
+        alpha = divide(xp, monitor.active, gamma, delta)
+        x, _ = vectors.axpy(alpha, p, x)
+        r, residual = vectors.axpy(-alpha, q, r)
+        s, normal = problem.normal_residual(r, x, out=s)
+        z = schwarz(s)
+        previous, gamma = gamma, xp.real(vectors.dot(s, z))
+        monitor.end(~(gamma >= 0), BREAKDOWN)
+        p, _ = vectors.axpby(one, z, divide(xp, monitor.active, gamma, previous), p)
+        stop = monitor.update(x, xp.sqrt(residual), xp.sqrt(normal))
+    return x

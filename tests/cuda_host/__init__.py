@@ -1,0 +1,37 @@
+"""CUDA kernels without a GPU: the same source compiled for the CPU (tests only).
+
+`installed` puts a NumPy-backed stand-in in the place of ``cupy``.
+"""
+
+import contextlib
+import sys
+
+
+@contextlib.contextmanager
+def installed():
+    """``with installed() as cupy:`` -- the package finds the stand-in as ``cupy``."""
+    from convinv.kernels import _cuda
+
+    from . import fake_cupy
+
+    before = {name: sys.modules.pop(name, None) for name in _device_modules()}
+    real = sys.modules.get("cupy")
+    sys.modules["cupy"] = fake_cupy
+    _cuda.forget()
+    try:
+        yield fake_cupy
+    finally:
+        _cuda.forget()
+        for name in _device_modules():
+            del sys.modules[name]
+        sys.modules.update({k: v for k, v in before.items() if v is not None})
+        if real is None:
+            del sys.modules["cupy"]
+        else:
+            sys.modules["cupy"] = real
+
+
+def _device_modules():
+    """Modules that hold on to the ``cupy`` they were imported with."""
+    start = "convinv.kernels."
+    return [n for n in sys.modules if n.startswith(start) and n.endswith("_cupy")]

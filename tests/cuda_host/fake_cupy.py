@@ -1,0 +1,223 @@
+"""A NumPy-backed stand-in for ``cupy``, with the manners that bite generic code.
+
+* ``np.asarray(x)`` raises: nothing is copied from the device unasked;
+* so does mixing with ``np.ndarray``; NumPy scalars are fine;
+* reductions return 0-d arrays; ``float()``, ``bool()``, ``.item()`` and ``.get()`` wait
+  for the device, so they are counted in ``SYNCS``;
+* ``empty`` is full of NaN;
+* ``RawModule`` runs the kernel source on the CPU, with guard cells around each array.
+"""
+
+import sys
+import types
+
+import numpy as np
+
+from .host_module import FILL, HostRawModule
+
+SYNCS = 0
+__version__ = "14.0.0+fake"
+
+
+def _sync():
+    global SYNCS
+    SYNCS += 1
+
+
+class Device:
+    """``with Device(n):`` makes device `n` current."""
+
+    current = 0
+
+    def __init__(self, device=None):
+        self.id = Device.current if device is None else int(device)
+
+    def __enter__(self):
+        self._before, Device.current = Device.current, self.id
+        return self
+
+    def __exit__(self, *_):
+        Device.current = self._before
+
+    def synchronize(self):
+        _sync()
+
+
+cuda = types.SimpleNamespace(Device=Device, is_available=lambda: True)
+
+
+def is_available():
+    return True
+
+
+class ndarray(np.lib.mixins.NDArrayOperatorsMixin):
+    def __init__(self, a):
+        self._a = np.asarray(a)
+        self.device = Device()
+
+    def __array__(self, *args, **kwargs):
+        raise TypeError("Implicit conversion to a NumPy array is not allowed.")
+
+    def __array_ufunc__(self, ufunc, method, *inputs, **kw):
+        out = kw.get("out")
+        if out is not None:
+            kw["out"] = tuple(map(_un, out))
+        result = getattr(ufunc, method)(*map(_un, inputs), **kw)
+        return out[0] if out is not None else _wrap(result)
+
+    def __array_function__(self, func, types_, args, kw):
+        return _call(func, args, kw)
+
+    def __getattr__(self, name):
+        if name.startswith("__") or name == "_a":
+            raise AttributeError(name)
+        v = getattr(self._a, name)
+        if callable(v):
+            return lambda *a, **k: _call(v, a, k)
+        return _wrap(v) if isinstance(v, np.ndarray) else v
+
+    def __getitem__(self, i):
+        return _wrap(self._a[_un(i)])
+
+    def __setitem__(self, i, v):
+        self._a[_un(i)] = _un(v)
+
+    def __len__(self):
+        return len(self._a)
+
+    def __iter__(self):
+        return (_wrap(v) for v in self._a)
+
+    def __repr__(self):
+        return f"fake_cupy.{self._a!r}"
+
+    def __matmul__(self, other):
+        return _wrap(self._a @ _un(other))
+
+    def __rmatmul__(self, other):
+        return _wrap(_un(other) @ self._a)
+
+    def get(self):
+        _sync()
+        return self._a.copy()
+
+    def item(self):
+        _sync()
+        return self._a.item()
+
+    def tolist(self):
+        _sync()
+        return self._a.tolist()
+
+    def __float__(self):
+        return float(self.item())
+
+    def __int__(self):
+        return int(self.item())
+
+    def __bool__(self):
+        return bool(self.item())
+
+    def __complex__(self):
+        return complex(self.item())
+
+    __index__ = __int__
+
+
+def _un(x):
+    if isinstance(x, ndarray):
+        return x._a
+    if isinstance(x, np.ndarray):
+        raise TypeError(f"Unsupported type {type(x)}")
+    if type(x) in (tuple, list):
+        return type(x)(map(_un, x))
+    return x
+
+
+def _wrap(r):
+    if isinstance(r, (np.ndarray, np.generic)):
+        return ndarray(r)
+    return tuple(map(_wrap, r)) if isinstance(r, tuple) else r
+
+
+def _call(func, args, kw):
+    return _wrap(func(*map(_un, args), **{k: _un(v) for k, v in kw.items()}))
+
+
+def _lift(v):
+    if isinstance(v, type) or not callable(v):
+        return v
+    return lambda *a, **k: _call(v, a, k)
+
+
+def _module(real, name):
+    m = types.ModuleType(name)
+    m.__getattr__ = lambda attr: _lift(getattr(real, attr))
+    return m
+
+
+linalg, fft = _module(np.linalg, "cupy.linalg"), _module(np.fft, "cupy.fft")
+
+
+def __getattr__(name):
+    return _lift(getattr(np, name))
+
+
+def array(a, dtype=None, copy=True):
+    return ndarray(np.array(a._a if isinstance(a, ndarray) else a, dtype=dtype))
+
+
+def asarray(a, dtype=None):
+    if isinstance(a, ndarray) and dtype in (None, a.dtype):
+        return a
+    return array(a, dtype)
+
+
+def ascontiguousarray(a, dtype=None):
+    a = asarray(a, dtype)
+    return a if a.flags.c_contiguous else ndarray(np.ascontiguousarray(a._a))
+
+
+def empty(shape, dtype=float):
+    a = np.empty(shape, dtype)
+    a.reshape(-1).view(np.uint8)[:] = FILL
+    return ndarray(a)
+
+
+def empty_like(a, dtype=None):
+    return empty(a.shape, dtype or a.dtype)
+
+
+def asnumpy(a):
+    return a.get() if isinstance(a, ndarray) else np.asarray(a)
+
+
+def get_array_module(*args):
+    fake = any(isinstance(a, ndarray) for a in args)
+    return sys.modules[__name__] if fake else np
+
+
+class RawModule:
+    sanitize = None  # an argument for -fsanitize
+
+    def __init__(self, *, code, options=()):
+        self._module = HostRawModule(
+            code=code, options=options, sanitize=RawModule.sanitize
+        )
+
+    def get_function(self, name):
+        kernel = self._module.get_function(name)
+
+        def launch(grid, block, args, *, shared_mem=0):
+            host = []
+            for a in args:
+                if isinstance(a, np.ndarray):
+                    raise TypeError(f"Unsupported type {type(a)}")
+                if isinstance(a, ndarray):
+                    if not a._a.flags.c_contiguous:  # CuPy would not notice
+                        raise ValueError("a kernel got an array with gaps")
+                    a = a._a
+                host.append(a)
+            kernel(grid, block, tuple(host), shared_mem=shared_mem)
+
+        return launch

@@ -1,0 +1,146 @@
+"""Slow NumPy forms of the kernels, written from their definitions.
+
+They share no code with the package: padding is numpy.pad's. All compute in float64 or
+complex128.
+"""
+
+import itertools
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+MODES = {
+    "zero": "constant",
+    "periodic": "wrap",
+    "reflect": "reflect",
+    "symmetric": "symmetric",
+    "replicate": "edge",
+}
+
+
+def wide(a):
+    """`a` in double precision."""
+    return np.asarray(a, complex if np.iscomplexobj(a) else float)
+
+
+def correlate_forward(kernel, x, *, stride, padding, dilation, groups, boundary):
+    """``x`` (B, C_in, *n) -> (B, C_out, *m); one entry per spatial axis, in pairs."""
+    ndim = x.ndim - 2
+    padded = np.pad(wide(x), [(0, 0), (0, 0), *padding], mode=MODES[boundary])
+    axes = tuple(range(2, x.ndim))
+    reach = [d * (k - 1) + 1 for d, k in zip(dilation, kernel.shape[2:])]
+    views = sliding_window_view(padded, reach, axes)
+    views = views[(..., *(slice(None, None, s) for s in stride), *[slice(None)] * ndim)]
+    views = views[(..., *(slice(None, None, d) for d in dilation))]
+    taps = tuple(range(-ndim, 0))
+    parts = [
+        np.tensordot(v, w, ((1, *taps), (1, *taps)))
+        for v, w in zip(
+            np.split(views, groups, axis=1), np.split(wide(kernel), groups)
+        )
+    ]
+    return np.moveaxis(np.concatenate(parts, axis=-1), -1, 1)
+
+
+def correlate_adjoint(
+    kernel, y, input_shape, *, stride, padding, dilation, groups, boundary
+):
+    """The adjoint, by scattering; `input_shape` is (C_in, *n)."""
+    size, out = input_shape[1:], y.shape[2:]
+    sums = [n + sum(pair) for n, pair in zip(size, padding)]
+    x = np.zeros((y.shape[0], input_shape[0], *sums), np.result_type(wide(y), kernel))
+    parts = zip(
+        np.split(x, groups, axis=1),
+        np.split(wide(y), groups, axis=1),
+        np.split(wide(kernel).conj(), groups),
+    )
+    for to, from_, w in parts:
+        for u in itertools.product(*map(range, w.shape[2:])):
+            places = tuple(
+                slice(d * t, d * t + s * (m - 1) + 1, s)
+                for d, t, s, m in zip(dilation, u, stride, out)
+            )
+            to[(..., *places)] += np.einsum("oc,bo...->bc...", w[(..., *u)], from_)
+    for axis, (n, pair) in enumerate(zip(size, padding), start=2):
+        shown = np.pad(np.arange(1, n + 1), pair, mode=MODES[boundary]) - 1
+        folded = np.zeros((n, *np.delete(x.shape, axis)), x.dtype)
+        for row, p in zip(np.moveaxis(x, axis, 0), shown):
+            if p >= 0:
+                folded[p] += row
+        x = np.moveaxis(folded, 0, axis)
+    return x
+
+
+def vectors_sumsq(x):
+    return np.sum(np.abs(wide(x)) ** 2, axis=1)
+
+
+def vectors_dot(x, y):
+    return np.sum(wide(x).conj() * wide(y), axis=1)
+
+
+def vectors_axpy(a, x, y):
+    y = wide(y) + a[:, None] * wide(x)
+    return y, vectors_sumsq(y)
+
+
+def vectors_xpay(x, a, y):
+    y = wide(x) + a[:, None] * wide(y)
+    return y, vectors_sumsq(y)
+
+
+def vectors_step(a, p, x, s, b):
+    p = wide(p)
+    return wide(x) + a[:, None] * p, wide(s) + b[:, None] * p
+
+
+def vectors_three_term(h, a, hb, b, x, v, c):
+    h = wide(h)
+    hb = h + a[:, None] * wide(hb)
+    return wide(v) + c[:, None] * h, hb, wide(x) + b[:, None] * hb
+
+
+def windows_gather(grid, tables, which):
+    """Window by window, element by element."""
+    batch, channels = grid.shape[:2]
+    sizes = tuple(table.shape[1] for table in tables)
+    values = np.zeros((len(which), batch, channels, *sizes), grid.dtype)
+    for row, window in zip(values, which):
+        for element, place in _places(tables, window):
+            row[(..., *element)] = grid[(..., *place)]
+    return values.reshape(len(which), batch, -1)
+
+
+def windows_scatter(values, tables, window, grid):
+    """A new grid with the values of one window written into it."""
+    grid = grid.copy()
+    sizes = tuple(table.shape[1] for table in tables)
+    values = values.reshape(*grid.shape[:2], *sizes)
+    for element, place in _places(tables, window):
+        grid[(..., *place)] = values[(..., *element)]
+    return grid
+
+
+def windows_combine(values, tables, shape, mode):
+    """All windows laid onto a grid of zeros, in order; or the mean of what meets."""
+    grid = np.zeros(shape, wide(values).dtype)
+    count = np.zeros(shape)
+    sizes = tuple(table.shape[1] for table in tables)
+    values = values.reshape(len(values), *shape[:2], *sizes)
+    for window, row in enumerate(values):
+        for element, place in _places(tables, window):
+            if mode == "overwrite":
+                grid[(..., *place)] = 0
+            grid[(..., *place)] += row[(..., *element)]
+            count[(..., *place)] += 1
+    return grid / np.maximum(count, 1) if mode == "average" else grid
+
+
+def _places(tables, window):
+    """(element, place) of every sample that a window has."""
+    rows = np.unravel_index(window, [len(table) for table in tables])
+    axes = [table[row] for table, row in zip(tables, rows)]
+    for element in itertools.product(*(range(len(axis)) for axis in axes)):
+        place = tuple(int(axis[e]) for axis, e in zip(axes, element))
+        if min(place) >= 0:
+            yield element, place
