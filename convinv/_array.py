@@ -31,6 +31,20 @@ def namespace(array):
     return None
 
 
+def placement(array) -> dict:
+    """The keyword that makes array API libraries allocate on the device of `array`."""
+    xp = namespace(array)
+    if xp is np or xp is cupy_module():
+        return {}
+    return {"device": array.device}
+
+
+def contiguous(array):
+    """`array` in C order, where its library knows orders."""
+    xp = namespace(array)
+    return xp.ascontiguousarray(array) if hasattr(xp, "ascontiguousarray") else array
+
+
 def working_dtype(dtype, name: str) -> np.dtype:
     """The floating dtype that computes with `dtype`: promoted, never demoted."""
     try:
@@ -58,4 +72,5 @@ def to_numpy(array) -> np.ndarray:
     try:
         return np.asarray(array)
     except RuntimeError:  # array API arrays on another device
-        return np.asarray(array.to_device(array.__array_namespace__().Device("CPU_DEVICE")))
+        host = array.__array_namespace__().Device("CPU_DEVICE")
+        return np.asarray(array.to_device(host))

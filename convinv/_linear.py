@@ -231,7 +231,8 @@ class ScaledOperator(ShapedOperator):
 
     def __init__(self, op, factor):
         self.op, self.factor, self._xp = op, factor, op._xp
-        super().__init__(np.result_type(op.dtype, factor), op.input_shape, op.output_shape)
+        dtype = np.result_type(op.dtype, factor)
+        super().__init__(dtype, op.input_shape, op.output_shape)
 
     def _forward(self, x):
         return self.op._forward(x) * self.factor
@@ -247,7 +248,8 @@ class SumOperator(ShapedOperator):
         if a.shape != b.shape:
             raise ValueError(f"cannot add operators of shapes {a.shape} and {b.shape}")
         self.a, self.b, self._xp = a, b, _common(a, b)
-        super().__init__(np.result_type(a.dtype, b.dtype), a.input_shape, a.output_shape)
+        dtype = np.result_type(a.dtype, b.dtype)
+        super().__init__(dtype, a.input_shape, a.output_shape)
 
     def _forward(self, x):
         y = self.a._forward(x)
@@ -267,7 +269,8 @@ class ProductOperator(ShapedOperator):
                 f"cannot multiply operators of shapes {a.shape} and {b.shape}"
             )
         self.a, self.b, self._xp = a, b, _common(a, b)
-        super().__init__(np.result_type(a.dtype, b.dtype), b.input_shape, a.output_shape)
+        dtype = np.result_type(a.dtype, b.dtype)
+        super().__init__(dtype, b.input_shape, a.output_shape)
 
     def _forward(self, x):
         y = self.b._forward(x)

@@ -177,7 +177,8 @@ class ConvLinearOperator(ShapedOperator):
         """The prepared kernel for data of `dtype`."""
         plan = self._plans.get(dtype)
         if plan is None:
-            weights = self._xp.ascontiguousarray(self._weights.astype(dtype, copy=False))
+            weights = self._weights.astype(dtype, copy=False)
+            weights = self._xp.ascontiguousarray(weights)
             correlate = kernels.load("correlate", self._xp)
             plan = self._plans[dtype] = correlate.prepare(weights, self.geometry)
         return plan
@@ -195,7 +196,7 @@ class ConvLinearOperator(ShapedOperator):
         )
 
     def _product(self, name, array, taken, given, sumsq, out):
-        """One product with a batch; with `sumsq` also the squared norms of its items."""
+        """One product with a batch; with `sumsq` also the squared norm of each item."""
         xp = self._xp
         dtype = np.result_type(self.dtype, working_dtype(array.dtype, "the operand"))
         batch = array.shape[0]
@@ -220,25 +221,26 @@ class ConvLinearOperator(ShapedOperator):
         g = self.geometry
         weights = to_numpy(self._weights)
         c_in, c_out = g.c_in // g.groups, g.c_out // g.groups
-        taps = [_tap_index(g, axis) for axis in range(3)]  # (output, tap) -> sample
         samples, outputs = math.prod(g.input), math.prod(g.output)
+        d, h, w = (_tap_index(g, axis) for axis in range(3))  # (output, tap)
         d, h, w = (
-            t.reshape(tuple(s for a in range(3) for s in (t.shape if a == axis else (1, 1))))
-            for axis, t in enumerate(taps)
+            d[:, None, None, :, None, None],
+            h[None, :, None, None, :, None],
+            w[None, None, :, None, None, :],
         )
-        known = (d >= 0) & (h >= 0) & (w >= 0)
         place = (d * g.input[1] + h) * g.input[2] + w
-        place = np.where(known, place, -1).transpose(0, 2, 4, 1, 3, 5)
+        place = np.where((d >= 0) & (h >= 0) & (w >= 0), place, -1)
         place = place.reshape(1, outputs, 1, -1)
         channel = np.arange(g.c_out) // c_out * c_in
-        column = (channel[:, None] + np.arange(c_in))[:, None, :, None] * samples + place
+        channel = (channel[:, None] + np.arange(c_in))[:, None, :, None]
+        column = channel * samples + place
         keep = np.broadcast_to(place >= 0, column.shape)
-        values = np.broadcast_to(
-            weights.reshape(g.c_out, 1, c_in, -1), column.shape
-        )
+        values = weights.reshape(g.c_out, 1, c_in, -1)
+        values = np.broadcast_to(values, column.shape)
         counts = keep.reshape(g.c_out * outputs, -1).sum(1)
         indptr = np.concatenate([[0], np.cumsum(counts)])
-        matrix = sparse.csr_array((values[keep], column[keep], indptr), shape=self.shape)
+        entries = (values[keep], column[keep], indptr)
+        matrix = sparse.csr_array(entries, shape=self.shape)
         matrix.sum_duplicates()
         return matrix
 

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.sparse.linalg import LinearOperator
 
 from . import kernels
-from ._array import to_numpy
+from ._array import contiguous, placement, to_numpy
 from ._linear import ShapedOperator
 from ._operator import ConvLinearOperator
 from .solvers._problem import Problem
@@ -64,8 +64,7 @@ class ScaledProblem:
 
     @property
     def _place(self):
-        on_device = hasattr(self.b, "to_device") and self.xp is not np
-        return {"device": self.b.device} if on_device else {}
+        return placement(self.b)
 
     def _operators(self):
         """The operator in the working dtype, and in double precision for residuals."""
@@ -97,15 +96,14 @@ class ScaledProblem:
     def _forward(self, x):
         op = self.wide
         y = op._forward(self.xp.reshape(x, (x.shape[0], *op.input_shape)))
-        return self.xp.reshape(y, (x.shape[0], -1))
+        return contiguous(self.xp.reshape(y, (x.shape[0], -1)))
 
     def _adjoint(self, y):
         op = self.wide
         if not getattr(op, "has_adjoint", True):
             return self.xp.full((y.shape[0], op.shape[1]), float("nan"), **self._place)
         x = op._backward(self.xp.reshape(y, (y.shape[0], *op.output_shape)))
-        x = self.xp.reshape(x, (y.shape[0], -1))
-        return np.ascontiguousarray(x) if self.xp is np else x
+        return contiguous(self.xp.reshape(x, (y.shape[0], -1)))
 
     def check(self, x):
         """The verdict on x (None: the present iterate), in double precision."""
@@ -220,8 +218,7 @@ class ScaledProblem:
 
         def apply(v):
             w = xp.reshape(given(xp.reshape(v, (v.shape[0], *shape))), v.shape)
-            w = xp.astype(w, kind, copy=True)
-            return np.ascontiguousarray(w) if xp is np else w
+            return contiguous(xp.astype(w, kind, copy=True))
 
         return apply
 
@@ -244,10 +241,7 @@ def _ldexp(xp, array, power):
     half = np.asarray(power) // 2
     for part in (half, power - half):
         factor = np.ldexp(1.0, np.broadcast_to(part, (array.shape[0],)))
-        place = {"device": array.device} if hasattr(array, "to_device") else {}
-        if xp is np:
-            place = {}
-        factor = xp.asarray(factor, **place)
+        factor = xp.asarray(factor, **placement(array))
         array = array * xp.astype(factor, array.dtype)[:, None]
     return array
 

@@ -207,6 +207,10 @@ class _Run:
                 for i in np.flatnonzero(check.good):
                     self.item_status[i] = Status.CONVERGED
                 break
+        for i in np.flatnonzero(~check.good):
+            if self.item_status[i] is Status.CONVERGED:
+                ended = self.nit >= self.maxiter
+                self.item_status[i] = Status.MAXITER if ended else Status.STALLED
         self.check = check
 
     def _start(self, check):
@@ -229,7 +233,10 @@ class _Run:
         self.notes.update(notes)
         scaled.advance(d, active)
         self.nit = monitor.nit
-        self.history += [to_numpy(h) for h in monitor.history]
+        unit = self.scaled.data_scale
+        if monitor.watches_normal:
+            unit = unit * self.scaled.kernel_scale
+        self.history += [to_numpy(h) / unit for h in monitor.history]
         codes, counts = to_numpy(monitor.code), to_numpy(monitor.item_nit)
         for i in np.flatnonzero(running):
             code = int(codes[i])
@@ -238,8 +245,7 @@ class _Run:
         return running
 
     def _report(self, monitor, d, watched):
-        answer = self.callback(_State(self, monitor.nit, d, watched))
-        return answer is True
+        return self.callback(_State(self, monitor, d, watched)) is True
 
     def result(self, seconds):
         layout, check = self.layout, self.check
@@ -255,7 +261,7 @@ class _Run:
             extra["nit"] = layout.items(self.item_nit)
             extra["status"] = self.item_status
         scale = self.scaled.data_scale
-        history = np.array([h / scale for h in self.history]).reshape(-1, layout.batch)
+        history = np.array(self.history)
         return SolveResult(
             x=layout.restore(self.scaled.solution()),
             success=success,
@@ -276,9 +282,9 @@ class _Run:
 class _State:
     """What a callback sees; ``x`` and the norm are made when asked for."""
 
-    def __init__(self, run, nit, d, watched):
+    def __init__(self, run, monitor, d, watched):
         self._run, self._d, self._watched = run, d, watched
-        self.nit = nit
+        self.nit, self._normal = monitor.nit, monitor.watches_normal
 
     @property
     def x(self):
@@ -287,8 +293,9 @@ class _State:
 
     @property
     def residual_norm(self):
-        norm = to_numpy(self._watched) / self._run.scaled.data_scale
-        return self._run.layout.items(norm)
+        scaled = self._run.scaled
+        norm = to_numpy(self._watched) / scaled.data_scale
+        return self._run.layout.items(norm / scaled.kernel_scale**self._normal)
 
 
 def _worst(statuses):

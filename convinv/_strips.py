@@ -11,6 +11,9 @@ from ._array import to_numpy
 from ._geometry import Geometry, axis_index, folds
 from ._operator import ConvLinearOperator
 
+# Entries of the matrices of default strips, at most: 256 MiB in double precision.
+ENTRIES = 2**25
+
 
 class AxisWindows(NamedTuple):
     """The windows on one axis.
@@ -137,7 +140,8 @@ def strip_plan(op, h_b=None, *, window=None) -> StripPlan:
         forms a rectangle: with ``l`` the last axis of the output and ``r`` the outputs
         of one channel, a divisor of ``r`` that divides ``l`` or is a multiple of it (of
         a 3-D output also whole planes). By default the admissible value nearest to ``r
-        / C_out`` (the smaller of two), so that a strip has about ``r`` rows.
+        / C_out`` (the smaller of two), so that a strip has about ``r`` rows, but small
+        enough for matrices of at most 2**25 entries; groups count by themselves.
     window : sequence of int, optional
         Instead of `h_b`: the extent of a strip on every spatial axis. Where it does not
         divide the output, the last strip is shifted back over its neighbour.
@@ -286,8 +290,9 @@ def _admissible(output):
 
 def _choose(h_b, g: Geometry, admissible):
     if h_b is None:
-        target = math.prod(g.output) / g.c_out
-        return min(admissible, key=lambda size: (abs(size - target), size))
+        target = math.prod(g.output) * g.groups / g.c_out
+        fitting = [h for h in admissible if _entries(h, g) <= ENTRIES]
+        return min(fitting or admissible[:1], key=lambda h: (abs(h - target), h))
     try:
         h_b = operator.index(h_b)
     except TypeError:
@@ -298,6 +303,15 @@ def _choose(h_b, g: Geometry, admissible):
             f"shape {g.output_shape}, got {h_b}"
         )
     return h_b
+
+
+def _entries(h_b, g: Geometry):
+    """At most so many entries has the matrix of a strip, over all groups."""
+    columns = g.c_in
+    for axis, p in enumerate(_extent(h_b, g.output)):
+        reach = g.dilation[axis] * (g.kernel[axis] - 1) + 1
+        columns *= min((p - 1) * g.stride[axis] + reach, g.input[axis])
+    return g.c_out // g.groups * h_b * columns
 
 
 def _extent(h_b, output):
@@ -384,7 +398,5 @@ def _flat_index(tables, strip, size, channels, group):
 
 
 def _bytes(count):
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000 or unit == "GB":
-            return f"{count:.0f} B" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000
+    power = min(int(math.log10(max(count, 1)) / 3), 3)
+    return f"{count / 1000**power:.{min(power, 1)}f} {('B', 'kB', 'MB', 'GB')[power]}"

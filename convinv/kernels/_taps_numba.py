@@ -40,26 +40,26 @@ def slack(itemsize: int) -> int:
 
 @intrinsic
 def block(
-    typing, src, base, offsets, weights, first, taps, dst, starts, rows, vectors, column,
-    valid, add,
+    typing, src, base, offsets, first, taps, weights, weight, dst, starts, rows,
+    vectors, column, valid, add,
 ):  # fmt: skip
     """Compute `rows` output rows on `vectors` vectors of columns.
 
     Row ``o`` is written to ``dst[starts[o] + column:][:valid]``, or added to what is
-    there if `add`, and is the sum over ``t < taps`` of ``weights[(first + t) * rows +
+    there if `add`, and is the sum over ``t < taps`` of ``weights[weight + t * rows +
     o]`` times ``src[base + offsets[first + t] + column:]``.
     """
     index = types.int64
     signature = types.void(
-        src, index, offsets, weights, index, index, dst, starts, index, index, index,
-        index, types.boolean,
+        src, index, offsets, index, index, weights, index, dst, starts, index, index,
+        index, index, types.boolean,
     )  # fmt: skip
     return signature, _switch
 
 
 def _switch(context, builder, signature, args):
     """Branch to the code for the number of rows and vectors asked for."""
-    rows, vectors = args[8:10]
+    rows, vectors = args[9:11]
     index = ir.IntType(64)
     code = builder.add(
         builder.mul(rows, ir.Constant(index, VECTORS)),
@@ -88,10 +88,10 @@ class _Block:
             array = context.make_array(signature.args[position])
             return array(context, builder, args[position]).data
 
-        self.src, self.offsets, self.weights = map(pointer, (0, 2, 3))
-        self.dst, self.starts = map(pointer, (6, 7))
-        self.base, self.first, self.taps = args[1], args[4], args[5]
-        self.column, self.valid, self.add = args[10:13]
+        self.src, self.offsets, self.weights = map(pointer, (0, 2, 5))
+        self.dst, self.starts = map(pointer, (7, 8))
+        self.base, self.first, self.taps, self.weight = args[1], *args[3:5], args[6]
+        self.column, self.valid, self.add = args[11:14]
         self.scalar = context.get_value_type(signature.args[0].dtype)
         self.itemsize = context.get_abi_sizeof(self.scalar)
         self.lanes = REGISTER_BYTES // self.itemsize
@@ -116,7 +116,8 @@ class _Block:
             with full:
                 for o, row in enumerate(sums):
                     for k, slot in enumerate(row):
-                        self._store(builder.load(slot), self.dst, self._after(out[o], k))
+                        place = self._after(out[o], k)
+                        self._store(builder.load(slot), self.dst, place)
             with partial:
                 self._store_partial(out, sums)
 
@@ -143,8 +144,11 @@ class _Block:
         with cgutils.for_range(builder, self.taps) as loop:
             tap = builder.add(self.first, loop.index)
             here = builder.add(start, self._item(self.offsets, tap))
-            x = [self._load(self.src, self._after(here, k)) for k in range(self.vectors)]
-            weight = builder.mul(tap, self._int(self.rows))
+            x = [
+                self._load(self.src, self._after(here, k)) for k in range(self.vectors)
+            ]
+            weight = builder.mul(loop.index, self._int(self.rows))
+            weight = builder.add(self.weight, weight)
             for o, row in enumerate(sums):
                 w = self._item(self.weights, builder.add(weight, self._int(o)))
                 w = self._splat(w)
@@ -192,9 +196,28 @@ class _Block:
         return self.builder.shuffle_vector(lane, undefined, mask)
 
 
+@intrinsic
+def copy_run(typing, dst, at, src, of, count):
+    """Copy `count` elements: ``dst[at:][:count] = src[of:][:count]``, no overlap."""
+    index = types.int64
+    signature = types.void(dst, index, src, index, index)
+
+    def generate(context, builder, signature, args):
+        array = context.make_array(signature.args[0])
+        target = builder.gep(array(context, builder, args[0]).data, [args[1]])
+        array = context.make_array(signature.args[2])
+        source = builder.gep(array(context, builder, args[2]).data, [args[3]])
+        scalar = context.get_value_type(signature.args[0].dtype)
+        itemsize = context.get_abi_sizeof(scalar)
+        cgutils.raw_memcpy(builder, target, source, args[4], itemsize)
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
 @jit
 def correlate_rows(
-    src, base, offsets, weights, first, taps, dst, starts, rows, width, add
+    src, base, offsets, first, taps, weights, weight, dst, starts, rows, width, add
 ):
     """`block` over whole rows of `width` columns: wide blocks, a narrower one last."""
     lanes = REGISTER_BYTES // src.itemsize
@@ -203,7 +226,7 @@ def correlate_rows(
         left = width - column
         vectors = min((left + lanes - 1) // lanes, VECTORS)
         block(
-            src, base, offsets, weights, first, taps, dst, starts, rows, vectors,
-            column, left, add,
+            src, base, offsets, first, taps, weights, weight, dst, starts, rows,
+            vectors, column, left, add,
         )  # fmt: skip
         column += vectors * lanes

@@ -80,7 +80,7 @@ def _real(x):
 
 
 def _operands(coefficients, vectors):
-    """Real coefficients act on real views, so that loops over complex data vectorise."""
+    """Real coefficients act on real views, so that complex data vectorise too."""
     if all(c.dtype.kind != "c" for c in coefficients):
         vectors = [_real(v) for v in vectors]
     dtype = vectors[0].dtype
@@ -100,8 +100,8 @@ def _range(task, pieces, size):
 def _sumsq(first, last, x, sums, pieces):
     for task in range(first, last):
         item, start, stop = _range(task, pieces, x.shape[1])
-        u, total = x[item], 0.0
-        for i in range(start, stop):
+        u, total = x[item, start:stop], 0.0
+        for i in range(u.size):
             value = np.float64(u[i])
             total += value * value
         sums[task] = total
@@ -111,8 +111,8 @@ def _sumsq(first, last, x, sums, pieces):
 def _dot(first, last, x, y, sums, pieces):
     for task in range(first, last):
         item, start, stop = _range(task, pieces, x.shape[1])
-        u, v, total = x[item], y[item], 0.0
-        for i in range(start, stop):
+        u, v, total = x[item, start:stop], y[item, start:stop], 0.0
+        for i in range(u.size):
             total += np.float64(u[i]) * np.float64(v[i])
         sums[task] = total
 
@@ -121,8 +121,8 @@ def _dot(first, last, x, y, sums, pieces):
 def _dot_complex(first, last, x, y, sums, pieces):
     for task in range(first, last):
         item, start, stop = _range(task, pieces, x.shape[1])
-        u, v, total = x[item], y[item], 0j
-        for i in range(start, stop):
+        u, v, total = x[item, start:stop], y[item, start:stop], 0j
+        for i in range(u.size):
             total += np.conj(np.complex128(u[i])) * np.complex128(v[i])
         sums[task] = total
 
@@ -131,8 +131,9 @@ def _dot_complex(first, last, x, y, sums, pieces):
 def _axpy(first, last, a, x, y, sums, pieces):
     for task in range(first, last):
         item, start, stop = _range(task, pieces, x.shape[1])
-        u, v, factor, total = x[item], y[item], a[item], 0.0
-        for i in range(start, stop):
+        u, v = x[item, start:stop], y[item, start:stop]
+        factor, total = a[item], 0.0
+        for i in range(u.size):
             value = v[i] + factor * u[i]
             v[i] = value
             total += _square(value)
@@ -149,8 +150,9 @@ def _square(value):
 def _axpby(first, last, a, x, b, y, sums, pieces):
     for task in range(first, last):
         item, start, stop = _range(task, pieces, x.shape[1])
-        u, v, a_, b_, total = x[item], y[item], a[item], b[item], 0.0
-        for i in range(start, stop):
+        u, v = x[item, start:stop], y[item, start:stop]
+        a_, b_, total = a[item], b[item], 0.0
+        for i in range(u.size):
             value = a_ * u[i] + b_ * v[i]
             v[i] = value
             total += _square(value)
@@ -161,8 +163,9 @@ def _axpby(first, last, a, x, b, y, sums, pieces):
 def _step(first, last, a, p, x, s, b, pieces):
     for task in range(first, last):
         item, start, stop = _range(task, pieces, x.shape[1])
-        p_, x_, s_, a_, b_ = p[item], x[item], s[item], a[item], b[item]
-        for i in range(start, stop):
+        p_, x_, s_ = p[item, start:stop], x[item, start:stop], s[item, start:stop]
+        a_, b_ = a[item], b[item]
+        for i in range(p_.size):
             x_[i] += a_ * p_[i]
             p_[i] = s_[i] + b_ * p_[i]
 
@@ -171,9 +174,10 @@ def _step(first, last, a, p, x, s, b, pieces):
 def _three_term(first, last, h, a, hb, b, x, v, c, pieces):
     for task in range(first, last):
         item, start, stop = _range(task, pieces, x.shape[1])
-        h_, hb_, x_, v_ = h[item], hb[item], x[item], v[item]
+        h_, hb_ = h[item, start:stop], hb[item, start:stop]
+        x_, v_ = x[item, start:stop], v[item, start:stop]
         a_, b_, c_ = a[item], b[item], c[item]
-        for i in range(start, stop):
+        for i in range(h_.size):
             value = h_[i] + a_ * hb_[i]
             hb_[i] = value
             x_[i] += b_ * value

@@ -15,8 +15,8 @@ def jacobi(op, damp, normal):
     diagonal = normal_diagonal(op) + damp**2 if normal else plain_diagonal(op)
     if not np.all(diagonal != 0):
         raise ValueError(
-            "preconditioner 'jacobi' needs a diagonal without zeros; this operator's has "
-            f"{int(np.sum(diagonal == 0))} of them"
+            "preconditioner 'jacobi' needs a diagonal without zeros; this operator's "
+            f"has {int(np.sum(diagonal == 0))} of them"
         )
     xp = op._xp
     inverse = xp.asarray((1 / diagonal).astype(op.dtype).reshape(1, -1))
@@ -37,10 +37,7 @@ def plain_diagonal(op):
     own = weights[channel, channel % c_in]
     own = np.where((channel // c_out == channel // c_in)[:, None, None, None], own, 0)
     d, h, w = (_reach(g, axis, np.arange(g.output[axis])) for axis in range(3))
-    d, h, w = (
-        np.asarray(hit[:, :, :] == np.arange(hit.shape[0])[:, None, None])[:, 0]
-        for hit in (d, h, w)
-    )
+    d, h, w = (hit[:, 0] == np.arange(len(hit))[:, None] for hit in (d, h, w))
     return np.einsum("cuvw,iu,jv,kw->cijk", own, d, h, w, optimize=True)
 
 

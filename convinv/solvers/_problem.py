@@ -3,7 +3,7 @@
 import numpy as np
 
 from .. import kernels
-from .._array import namespace, to_numpy
+from .._array import contiguous, namespace, placement, to_numpy
 from .._operator import ConvLinearOperator
 from .._result import Status
 
@@ -63,7 +63,17 @@ class Problem:
     """
 
     def __init__(
-        self, op, b, *, origin, damp, kernel_scale, x_scale, preconditioner, maxiter, rng
+        self,
+        op,
+        b,
+        *,
+        origin,
+        damp,
+        kernel_scale,
+        x_scale,
+        preconditioner,
+        maxiter,
+        rng,
     ):
         self.op, self.b, self.origin, self.damp = op, b, origin, damp
         self.kernel_scale, self.x_scale = kernel_scale, x_scale
@@ -98,9 +108,7 @@ class Problem:
     @property
     def place(self):
         """Keyword that makes array API libraries allocate beside b."""
-        if self._fused or not hasattr(self.b, "to_device"):
-            return {}
-        return {} if self.xp is np else {"device": self.b.device}
+        return placement(self.b)
 
     def copy(self, array):
         return self.xp.asarray(array, copy=True)
@@ -122,8 +130,8 @@ class Problem:
             result = self.xp.reshape(result, (batch, -1))
         else:
             result = self.xp.reshape(apply(array), (batch, -1))
-            if self.xp is np:
-                result = np.ascontiguousarray(result, dtype=self.b.dtype)
+            result = self.xp.astype(result, self.b.dtype, copy=False)
+            result = contiguous(result)
             sums = self.vectors.sumsq(result) if sumsq else None
         return (result, sums) if sumsq else result
 
@@ -185,6 +193,8 @@ class Monitor:
         Items still running: methods freeze the others by zero coefficients.
     nit : int
         Iterations over all restarts of the solve.
+    watches_normal : bool
+        Whether the history holds norms of the normal residual.
     """
 
     def __init__(self, problem, residual_tol, normal_tol, active, report, nit, tick):
@@ -196,6 +206,7 @@ class Monitor:
         self.item_nit = self.xp.zeros_like(self.code)
         self.start = self.nit = nit
         self.history = []
+        self.watches_normal = False
         self.report, self.tick = report, tick
         device = self.xp is not np
         self.check_every = DEVICE_CHECK if device and report is None else 1
@@ -215,6 +226,7 @@ class Monitor:
         xp = self.xp
         self.nit += 1
         self.item_nit = xp.where(self.active, self.nit - self.start, self.item_nit)
+        self.watches_normal = watched is None and residual is None
         watched = residual if watched is None else watched
         watched = normal if watched is None else watched
         if self.history:  # items that are done keep their last norm

@@ -56,28 +56,25 @@ class Sweeps:
 
         They are as large as a full window: what a strip lacks has zero rows in P, K.
         """
-        plan, damp = self.plan, self.problem.damp
-        active = np.flatnonzero(
-            np.tile(plan.active(label), plan.geometry.c_in // plan.groups)
-        )
-        inverses, projectors, matrices = (
-            np.zeros((plan.groups, *shape), np.result_type(self.problem.b.dtype, float))
-            for shape in (plan.shape[::-1], (plan.shape[1],) * 2, plan.shape)
-        )
+        plan, damp, dtype = self.plan, self.problem.damp, self.problem.b.dtype
+        active = np.tile(plan.active(label), plan.geometry.c_in // plan.groups)
+        inverses, projectors, matrices = [], [], []
         full = not damp
         for group in range(plan.groups):
             A = plan.matrix(self.problem.op, label, group)
             P, rank, name = pseudoinverse(A, factorization, damp, rcond)
             used.add(name)
-            full &= rank == A.shape[1]
-            inverses[group, active] = P
-            matrices[group][:, active] = A
-            projectors[group][np.ix_(active, active)] = np.eye(A.shape[1]) - P @ A
-        dtype = self.problem.b.dtype
+            K = np.zeros((A.shape[1],) * 2, A.dtype)
+            if damp or rank < A.shape[1]:
+                full = False
+                K = np.eye(A.shape[1]) - P @ A
+            inverses.append(_spread(P, active, (0,), dtype))
+            projectors.append(_spread(K, active, (0, 1), dtype))
+            matrices.append(_spread(A, active, (1,), dtype))
         return (
-            self.device(inverses, dtype),
-            None if full else self.device(projectors, dtype),
-            self.device(matrices, dtype) if damp else None,
+            self.device(np.stack(inverses)),
+            None if full else self.device(np.stack(projectors)),
+            self.device(np.stack(matrices)) if damp else None,
         )
 
     def load(self, b):
@@ -94,7 +91,7 @@ class Sweeps:
         if self.average:
             return self._averaged(x.reshape(self.x_shape)).reshape(x.shape)
         if self.direct and not self.symmetric:
-            return self._combine(self.local, "overwrite").reshape(x.shape)
+            return self.combine(self.local, "overwrite").reshape(x.shape)
         grid = x.reshape(self.x_shape)
         order = range(self.plan.strips)
         for strip in itertools.chain(order, order[::-1] if self.symmetric else ()):
@@ -144,7 +141,7 @@ class Sweeps:
             self.rest = self.windows.combine(
                 rest, self.outputs, covers, self.b_shape, "average"
             )
-        return self._combine(new, "average")
+        return self.combine(new, "average")
 
     def _local(self, b):
         """``P b_s`` of every strip, shape (S, B, elements)."""
@@ -158,7 +155,7 @@ class Sweeps:
             local[which] = part
         return local
 
-    def _combine(self, values, mode):
+    def combine(self, values, mode):
         return self.windows.combine(
             values, self.samples, self.covers, self.x_shape, mode
         )
@@ -191,15 +188,19 @@ class Schwarz:
                 matrix = window_matrix(weights, chosen, sizes)
                 grams.append(inverse_gram(matrix, problem.damp))
             self.inverses.append(sweeps.device(np.stack(grams), problem.b.dtype))
-        held = [np.diff(axis.cover[0]) for axis in plan.axes]
-        depth, height, width = np.ix_(*held)
-        root = np.sqrt(depth * height * width)
+        d, h, w = np.ix_(*(np.diff(axis.cover[0]) for axis in plan.axes))
+        held = d * h * w
         real = problem.xp.real(problem.b[:1, :1]).dtype
-        self.root = sweeps.device(root, real)
+        self.root = sweeps.device(np.sqrt(np.maximum(held, 1)), real)
+        # no row reaches what no strip holds: only damp acts there
+        self.alone = None
+        if problem.damp and not held.all():
+            self.alone = sweeps.device((held == 0) / problem.damp**2, real)
 
     def __call__(self, v):
         sweeps, xp = self.sweeps, self.sweeps.xp
-        grid = v.reshape(sweeps.x_shape) / xp.where(self.root > 0, self.root, 1)
+        v = v.reshape(sweeps.x_shape)
+        grid = v / self.root
         local = None
         for inverse, which in zip(self.inverses, self.members):
             part = apply(inverse, sweeps.windows.gather(grid, sweeps.samples, which))
@@ -208,7 +209,22 @@ class Schwarz:
                 local = xp.empty(shape, dtype=part.dtype)
             local[which] = part
         # the sum is the average times the square of the root
-        return (sweeps._combine(local, "average") * self.root).reshape(v.shape)
+        result = sweeps.combine(local, "average") * self.root
+        if self.alone is not None:
+            result = result + self.alone * v
+        return result.reshape((v.shape[0], -1))
+
+
+def _spread(matrix, active, axes, dtype):
+    """`matrix` with zeros along `axes` where `active` is false."""
+    matrix = matrix.astype(dtype)
+    if active.all():
+        return matrix
+    shape = [active.size if a in axes else n for a, n in enumerate(matrix.shape)]
+    spread = np.zeros(shape, dtype)
+    index = [active if a in axes else np.full(n, True) for a, n in enumerate(shape)]
+    spread[np.ix_(*index)] = matrix
+    return spread
 
 
 def members(sweeps, labels, classes):

@@ -27,7 +27,7 @@ def cg(problem, monitor):
     residual = vectors.sumsq(r)
     z = problem.precondition(r)
     gamma = residual if z is r else problem.real_dot(r, z)
-    p, q, one = problem.copy(z), None, problem.fill(1.0)
+    p, q = problem.copy(z), None
     monitor.end(residual == 0, CONVERGED)
     stop = not monitor.any_active()
     while not stop:

@@ -110,7 +110,8 @@ class _Cycle:
         place = problem.place
         self.norm = norm
         self.triangle = xp.zeros((batch, size, size), dtype=self.small, **place)
-        self.rotations = xp.zeros((batch, size + 1, size + 1), dtype=self.small, **place)
+        square = (batch, size + 1, size + 1)
+        self.rotations = xp.zeros(square, dtype=self.small, **place)
         self.rotations[:, 0, 0] = 1
         self.kept = xp.zeros((batch, size), dtype=xp.bool, **place)
         good = monitor.active & (norm > 0)
@@ -192,4 +193,3 @@ class _Cycle:
         y = xp.astype(y[:, :, 0], problem.b.dtype)
         basis = xp.permute_dims(self.basis[:steps], (1, 0, 2))
         return problem.precondition((y[:, None, :] @ basis)[:, 0, :])
-

@@ -5,7 +5,11 @@ from ._problem import CONVERGED, divide
 from ._registry import solver
 
 
-@solver("gradient", vectors="2 m + 1 n (adam: 2 m + 3 n)", products="1 forward, 1 adjoint")
+@solver(
+    "gradient",
+    vectors="2 m + 1 n (adam: 2 m + 3 n)",
+    products="1 forward, 1 adjoint",
+)
 def gradient(
     problem, monitor, *, step="optimal", step_size=None, betas=(0.9, 0.999), eps=1e-8
 ):

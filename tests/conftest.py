@@ -1,0 +1,52 @@
+"""Options, markers and profiles of the test suite."""
+
+import pathlib
+import sys
+
+import pytest
+from hypothesis import settings
+
+# `oracles` and `cuda_host` are imported by test files in any folder.
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+
+# The same examples in every run; `--hypothesis-profile=more` draws many new ones.
+settings.register_profile(
+    "fixed", max_examples=300, deadline=None, derandomize=True, database=None
+)
+settings.register_profile("more", max_examples=2000, deadline=None, print_blob=True)
+settings.load_profile("fixed")
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--require-gpu",
+        action="store_true",
+        help="fail tests that need a GPU, instead of skipping them, where none is found",
+    )
+
+
+def gpu_missing():
+    """Why no GPU can be used, or None."""
+    try:
+        import cupy
+
+        count = cupy.cuda.runtime.getDeviceCount()
+    except Exception as error:  # a broken cupy raises all sorts of errors
+        return f"{type(error).__name__}: {error}"
+    return None if count else "no CUDA device"
+
+
+def pytest_collection_modifyitems(config, items):
+    marked = [item for item in items if item.get_closest_marker("gpu")]
+    reason = gpu_missing() if marked else None
+    if reason is None or config.getoption("--require-gpu"):
+        return
+    for item in marked:
+        item.add_marker(pytest.mark.skip(reason=f"needs a GPU ({reason})"))
+
+
+def pytest_runtest_setup(item):
+    if item.get_closest_marker("gpu") and item.config.getoption("--require-gpu"):
+        reason = gpu_missing()
+        if reason is not None:
+            pytest.fail(f"--require-gpu was given, but: {reason}", pytrace=False)
