@@ -39,6 +39,13 @@ def placement(array) -> dict:
     return {"device": array.device}
 
 
+def copy(array):
+    """A copy of `array`."""
+    if hasattr(array, "copy"):
+        return array.copy()
+    return namespace(array).asarray(array, copy=True)
+
+
 def contiguous(array):
     """`array` in C order, where its library knows orders."""
     xp = namespace(array)

@@ -120,7 +120,7 @@ class ConvLinearOperator(ShapedOperator):
             "boundary": boundary,
             "flip": bool(flip),
         }
-        self._set(xp.array(kernel, dtype=dtype, order="C"), geometry, xp)
+        self._set(kernel.astype(dtype, order="C", copy=True), geometry, xp)
 
     def _set(self, kernel, geometry: Geometry, xp):
         self.geometry, self._xp = geometry, xp

@@ -72,7 +72,8 @@ def pseudoinverse(matrix, factorization="qr", damp=0.0, rcond=None) -> Pseudoinv
         if P is not None:
             found = Pseudoinverse(P, min(matrix.shape), factorization)
     if found is None:
-        found = Pseudoinverse(*_by_svd(matrix * scale, damp * scale, rcond), "svd")
+        P, rank = _by_svd(matrix * scale, damp * scale, rcond)
+        found = Pseudoinverse(P, rank, "svd")
     return found._replace(P=found.P * scale)
 
 

@@ -84,8 +84,8 @@ def vectors_axpy(a, x, y):
     return y, vectors_sumsq(y)
 
 
-def vectors_xpay(x, a, y):
-    y = wide(x) + a[:, None] * wide(y)
+def vectors_axpby(a, x, b, y):
+    y = a[:, None] * wide(x) + b[:, None] * wide(y)
     return y, vectors_sumsq(y)
 
 

@@ -339,7 +339,7 @@ def vector_calls(dtype, batch, n):
         ("sumsq", (v[0],), ()),
         ("dot", (v[0], v[1]), ()),
         ("axpy", (c[0], v[0], v[1]), (2,)),
-        ("xpay", (v[0], c[0], v[1]), (2,)),
+        ("axpby", (c[0], v[0], c[1], v[1]), (3,)),
         ("step", (c[0], v[0], v[1], v[2], c[1]), (2, 1)),
         ("three_term", (v[0], c[0], v[1], c[1], v[2], v[3], c[2]), (0, 2, 4)),
     ]
@@ -418,7 +418,7 @@ class TestVectors:
         with pytest.raises(TypeError, match="a must have dtype float64"):
             vectors.axpy(a.astype("complex128"), x, x)
         with pytest.raises(ValueError, match="a must have shape"):
-            vectors.xpay(x, cupy.zeros(3), x)
+            vectors.axpby(cupy.zeros(3), x, cupy.zeros(3), x)
         with pytest.raises(ValueError, match=r"shape \(B, n\)"):
             vectors.sumsq(x[0])
 

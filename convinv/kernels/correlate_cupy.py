@@ -70,18 +70,26 @@ def prepare(kernel, geometry) -> Plan:
     return Plan(kernel, geometry)
 
 
-def forward(plan: Plan, x, sumsq: bool = False):
+def forward(plan: Plan, x, sumsq: bool = False, out=None):
     g = plan.geometry
     _cuda.check("x", x, plan.dtype, (*x.shape[:1], g.c_in, *g.input))
-    y = cupy.empty((x.shape[0], g.c_out, *g.output), dtype=plan.dtype)
+    y = _result(out, plan, (x.shape[0], g.c_out, *g.output))
     return y, _product(plan.forward, g, x, y, sumsq)
 
 
-def adjoint(plan: Plan, y, sumsq: bool = False):
+def adjoint(plan: Plan, y, sumsq: bool = False, out=None):
     g = plan.geometry
     _cuda.check("y", y, plan.dtype, (*y.shape[:1], g.c_out, *g.output))
-    x = cupy.empty((y.shape[0], g.c_in, *g.input), dtype=plan.dtype)
+    x = _result(out, plan, (y.shape[0], g.c_in, *g.input))
     return x, _product(plan.adjoint, g, y, x, sumsq)
+
+
+def _result(out, plan, shape):
+    """The array to write to: `out`, if it is given and fits."""
+    if out is None:
+        return cupy.empty(shape, dtype=plan.dtype)
+    _cuda.check("out", out, plan.dtype, shape)
+    return out
 
 
 def tile_of(channels: int) -> int:

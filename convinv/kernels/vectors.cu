@@ -69,10 +69,10 @@ axpy(const Wide* __restrict__ a, const Scalar* x, Scalar* y, double* partial,
 }
 
 KERNEL(4)
-xpay(const Scalar* x, const Wide* __restrict__ a, Scalar* y, double* partial,
-     long long n, long long batch) {
-  sum_items(partial, n, batch, [=](long long b, long long i) {
-    const Scalar value = x[i] + narrow(a[b]) * y[i];
+axpby(const Wide* __restrict__ a, const Scalar* x, const Wide* __restrict__ b,
+      Scalar* y, double* partial, long long n, long long batch) {
+  sum_items(partial, n, batch, [=](long long item, long long i) {
+    const Scalar value = narrow(a[item]) * x[i] + narrow(b[item]) * y[i];
     y[i] = value;
     return square(value);
   });

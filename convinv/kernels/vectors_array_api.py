@@ -25,8 +25,8 @@ def axpy(a, x, y):
     return y, sumsq(y)
 
 
-def xpay(x, a, y):
-    y = x + _column(a, x) * y
+def axpby(a, x, b, y):
+    y = _column(a, x) * x + _column(b, x) * y
     return y, sumsq(y)
 
 

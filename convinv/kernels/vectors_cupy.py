@@ -26,10 +26,10 @@ def axpy(a, x, y):
     return y, total(partial, x.dtype)
 
 
-def xpay(x, a, y):
+def axpby(a, x, b, y):
     _check(x, x=x, y=y)
     partial = _partial(x, "float64")
-    _launch("xpay", x, x, _coefficient("a", a, x), y, partial)
+    _launch("axpby", x, _coefficient("a", a, x), x, _coefficient("b", b, x), y, partial)
     return y, total(partial, x.dtype)
 
 

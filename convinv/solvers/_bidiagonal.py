@@ -1,5 +1,6 @@
 """Golub-Kahan bidiagonalisation of a batch, the core of LSQR and LSMR."""
 
+from .._array import copy
 from ._problem import divide
 
 
@@ -18,7 +19,7 @@ class Bidiagonalisation:
     def __init__(self, problem, monitor):
         self.problem, self.monitor = problem, monitor
         self.xp, self.vectors = problem.xp, problem.vectors
-        self.U = problem.copy(problem.b)
+        self.U = copy(problem.b)
         self.beta = self.xp.sqrt(self.vectors.sumsq(self.U))
         self.one = self.xp.ones_like(self.beta)
         self.u_scale = self._inverse(self.beta)

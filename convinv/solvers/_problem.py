@@ -3,7 +3,7 @@
 import numpy as np
 
 from .. import kernels
-from .._array import contiguous, namespace, placement, to_numpy
+from .._array import contiguous, copy, namespace, placement, to_numpy
 from .._operator import ConvLinearOperator
 from .._result import Status
 
@@ -110,9 +110,6 @@ class Problem:
         """Keyword that makes array API libraries allocate beside b."""
         return placement(self.b)
 
-    def copy(self, array):
-        return self.xp.asarray(array, copy=True)
-
     def forward(self, x, sumsq=False, out=None):
         """``A x``, with `sumsq` also the squared norm of each item; `out` is reused."""
         return self._product(self.op._forward, x, self.op.input_shape, sumsq, out)
@@ -179,7 +176,7 @@ class _Augmented(Problem):
 
     def adjoint(self, y, sumsq=False, out=None):
         m = self.plain.shape[0]
-        above = self.xp.asarray(y[:, :m], copy=True)
+        above = copy(y[:, :m])
         x = self.plain.adjoint(above, out=out) + self.factor * y[:, m:]
         return (x, self.vectors.sumsq(x)) if sumsq else x
 
@@ -201,7 +198,7 @@ class Monitor:
         self.xp, self.vectors = problem.xp, problem.vectors
         self.maxiter = problem.maxiter
         self.residual_tol, self.normal_tol = residual_tol, normal_tol
-        self.active = self.xp.asarray(active, copy=True)
+        self.active = active
         self.code = self.xp.where(self.active, RUNNING, CONVERGED)
         self.item_nit = self.xp.zeros_like(self.code)
         self.start = self.nit = nit

@@ -6,6 +6,7 @@ import numpy as np
 from scipy import linalg
 
 from .. import kernels
+from .._array import copy
 from .._pseudoinverse import pseudoinverse
 from .._strips import cover, group_weights, touching_patterns, window_matrix
 
@@ -120,7 +121,7 @@ class Sweeps:
         damp = self.problem.damp
         new = self._local(self.rest) if damp else self.local
         if not self.direct:
-            new = self.problem.copy(new)
+            new = self.copy(new)
         rest = None
         for label, which in enumerate(self.members):
             K, A = self.projectors[label], self.matrices[label]

@@ -1,5 +1,6 @@
 """CG for Hermitian positive definite operators."""
 
+from .._array import copy
 from ._problem import BREAKDOWN, CONVERGED, INDEFINITE, divide
 from ._registry import solver
 
@@ -23,11 +24,11 @@ def cg(problem, monitor):
     """
     xp, vectors = problem.xp, problem.vectors
     x = problem.zeros(problem.shape[1])
-    r = problem.copy(problem.b)
+    r = copy(problem.b)
     residual = vectors.sumsq(r)
     z = problem.precondition(r)
     gamma = residual if z is r else problem.real_dot(r, z)
-    p, q = problem.copy(z), None
+    p, q = copy(z), None
     monitor.end(residual == 0, CONVERGED)
     stop = not monitor.any_active()
     while not stop:

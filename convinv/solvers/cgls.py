@@ -1,5 +1,6 @@
 """CGLS: conjugate gradients on the normal equations, which are never formed."""
 
+from .._array import copy
 from ._problem import BREAKDOWN, CONVERGED, divide
 from ._registry import solver
 
@@ -21,11 +22,11 @@ def cgls(problem, monitor):
     """
     xp, vectors = problem.xp, problem.vectors
     x = problem.zeros(problem.shape[1])
-    r = problem.copy(problem.b)
+    r = copy(problem.b)
     s, normal = problem.normal_residual(r, x)
     z = problem.precondition(s)
     gamma = normal if z is s else problem.real_dot(s, z)
-    p = problem.copy(z)
+    p = copy(z)
     q, one = None, problem.fill(1.0)
     monitor.end(gamma == 0, CONVERGED)
     stop = not monitor.any_active()

@@ -2,6 +2,7 @@
 
 import operator
 
+from .._array import copy
 from ._problem import BREAKDOWN, CONVERGED, STALLED
 from ._registry import solver
 
@@ -177,7 +178,7 @@ class _Cycle:
         shown = xp.where(active[:, None], column[:, :j], 0 * column[:, :j])
         self.triangle[:, :j, j] = shown
         self.triangle[:, j, j] = xp.astype(r, self.small)
-        row = xp.asarray(self.rotations[:, j, :], copy=True)
+        row = copy(self.rotations[:, j, :])
         self.rotations[:, j, :] = xp.conj(c)[:, None] * row
         self.rotations[:, j, j + 1] = s
         self.rotations[:, j + 1, :] = -s[:, None] * row

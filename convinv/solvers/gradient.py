@@ -1,6 +1,6 @@
 """Gradient descent on the least-squares functional."""
 
-from .._array import to_numpy
+from .._array import copy, to_numpy
 from ._problem import CONVERGED, divide
 from ._registry import solver
 
@@ -24,7 +24,7 @@ def gradient(
     _check(step, step_size, betas, eps)
     xp, vectors = problem.xp, problem.vectors
     x = problem.zeros(problem.shape[1])
-    r = problem.copy(problem.b)
+    r = copy(problem.b)
     s, normal = problem.normal_residual(r, x)
     direction = {"optimal": _Optimal, "fixed": _Fixed, "adam": _Adam}[step](
         problem, step_size, betas, eps

@@ -1,5 +1,6 @@
 """LSMR: least squares with a normal residual that never grows."""
 
+from .._array import copy
 from ._bidiagonal import Bidiagonalisation, rotation
 from ._problem import CONVERGED, divide
 from ._registry import solver
@@ -18,7 +19,7 @@ def lsmr(problem, monitor):
     x = problem.zeros(problem.shape[1])
     basis = Bidiagonalisation(problem, monitor)
     one = basis.one
-    h, h_scale = problem.copy(basis.V), basis.v_scale
+    h, h_scale = copy(basis.V), basis.v_scale
     h_bar, bar_scale = problem.zeros(problem.shape[1]), one
     alpha_bar, zeta_bar = basis.alpha, basis.alpha * basis.beta
     rho = rho_bar = c_bar = one

@@ -1,5 +1,6 @@
 """LSQR: least squares by Golub-Kahan bidiagonalisation."""
 
+from .._array import copy
 from ._bidiagonal import Bidiagonalisation, rotation
 from ._problem import CONVERGED, divide
 from ._registry import solver
@@ -17,7 +18,7 @@ def lsqr(problem, monitor):
     xp, vectors = problem.xp, problem.vectors
     x = problem.zeros(problem.shape[1])
     basis = Bidiagonalisation(problem, monitor)
-    w, w_scale = problem.copy(basis.V), basis.v_scale
+    w, w_scale = copy(basis.V), basis.v_scale
     phi_bar, rho_bar = basis.beta, basis.alpha
     monitor.end(rho_bar == 0, CONVERGED)
     stop = not monitor.any_active()

@@ -2,8 +2,10 @@
 
 import numpy as np
 
+from .._array import copy
 from .._pseudoinverse import FACTORIZATIONS
 from .._strips import strip_plan
+from .._array import copy
 from ._problem import BREAKDOWN, CONVERGED, STALLED, divide
 from ._registry import solver
 from ._strip_sweeps import Schwarz, Sweeps
@@ -70,8 +72,12 @@ def strip(
         )
     monitor.end(problem.vectors.sumsq(problem.b) == 0, CONVERGED)
     if refine:
-        return _refine(problem, monitor, sweeps), notes
-    return _iterate(problem, monitor, sweeps), notes
+        x = _refine(problem, monitor, sweeps)
+    elif sweeps.direct:
+        x = _correct(problem, monitor, sweeps)
+    else:
+        x = _iterate(problem, monitor, sweeps)
+    return x, notes
 
 
 def _check(factorization, overlap, symmetric, rcond):
@@ -88,6 +94,26 @@ def _check(factorization, overlap, symmetric, rcond):
         raise ValueError(f"rcond must be in [0, 1), got {rcond!r}")
 
 
+def _correct(problem, monitor, sweeps):
+    """One sweep, and more on the residual where that is rounding errors only."""
+    xp, vectors = problem.xp, problem.vectors
+    x = problem.zeros(problem.shape[1])
+    rounding = float(xp.finfo(problem.b.dtype).eps) ** 0.5
+    limit = rounding * xp.sqrt(vectors.sumsq(problem.b))
+    best, r = problem.fill(np.inf), copy(problem.b)
+    stop = not monitor.any_active()
+    while not stop:
+        sweeps.load(r)
+        correction = sweeps(problem.zeros(problem.shape[1]))
+        x, _ = vectors.axpy(xp.where(monitor.active, 1.0, 0.0), correction, x)
+        r, residual, normal = _residual(problem, x)
+        stop = monitor.update(x, residual, normal)
+        monitor.end((residual > limit) | (residual > best / 2), STALLED)
+        best = residual
+        stop = stop or not monitor.any_active()
+    return x
+
+
 def _iterate(problem, monitor, sweeps):
     """Sweep until the solution, or until nothing changes."""
     xp, vectors = problem.xp, problem.vectors
@@ -98,19 +124,16 @@ def _iterate(problem, monitor, sweeps):
     since = problem.fill(0.0)
     stop = not monitor.any_active()
     while not stop:
-        new = sweeps(problem.copy(x))
+        new = sweeps(copy(x))
         change, size = vectors.sumsq(new - x), vectors.sumsq(new)
         x = xp.where(monitor.active[:, None], new, x)
         d = _from_origin(problem, x)
-        residual, normal = _norms(problem, d)
+        _, residual, normal = _residual(problem, d)
         stop = monitor.update(d, residual, normal)
         watched = normal if problem.damp else residual
         since = xp.where(watched < best, 0.0, since + 1)
         best = xp.minimum(watched, best)
         monitor.end((change <= eps**2 * size) | (since >= PATIENCE), STALLED)
-        if sweeps.direct:
-            monitor.end(monitor.active, STALLED)
-            break
     return _from_origin(problem, x)
 
 
@@ -119,7 +142,7 @@ def _start(problem):
 
     Damped sweeps have to start there: the starting point would enter the result.
     """
-    b = problem.copy(problem.b)
+    b = copy(problem.b)
     if problem.damp and problem.origin is not None:
         b, _ = problem.vectors.axpy(
             problem.fill(1.0), problem.forward(problem.origin), b
@@ -131,14 +154,14 @@ def _from_origin(problem, x):
     return x - problem.origin if problem.damp and problem.origin is not None else x
 
 
-def _norms(problem, d):
-    """Norms of the true residual and normal residual at d."""
+def _residual(problem, d):
+    """The residual at d, its norm and that of the normal residual."""
     xp = problem.xp
-    r, residual = problem.vectors.axpy(
-        problem.fill(-1.0), problem.forward(d), problem.copy(problem.b)
+    r, squared = problem.vectors.axpy(
+        problem.fill(-1.0), problem.forward(d), copy(problem.b)
     )
     _, normal = problem.normal_residual(r, d)
-    return xp.sqrt(residual), xp.sqrt(normal)
+    return r, xp.sqrt(squared), xp.sqrt(normal)
 
 
 def _refine(problem, monitor, sweeps):
@@ -150,15 +173,15 @@ def _refine(problem, monitor, sweeps):
     schwarz = Schwarz(problem, sweeps) if unique else lambda s: s
     x = problem.zeros(problem.shape[1])
     if monitor.any_active() and (problem.origin is None or not problem.damp):
-        sweeps.load(problem.copy(problem.b))
+        sweeps.load(copy(problem.b))
         x = xp.where(monitor.active[:, None], sweeps(x), 0)
         if monitor.update(x, *_norms(problem, x)):
             return x
     sweeps.unload()
-    r, _ = vectors.axpy(problem.fill(-1.0), problem.forward(x), problem.copy(problem.b))
+    r, _ = vectors.axpy(problem.fill(-1.0), problem.forward(x), copy(problem.b))
     s, _ = problem.normal_residual(r, x)
-    p = problem.copy(schwarz(s))
-    gamma = xp.real(vectors.dot(s, p))
+    p = copy(schwarz(s))
+    gamma = problem.real_dot(s, p)
     one, q = problem.fill(1.0), None
     monitor.end(gamma == 0, CONVERGED)
     stop = not monitor.any_active()
@@ -172,7 +195,7 @@ def _refine(problem, monitor, sweeps):
         r, residual = vectors.axpy(-alpha, q, r)
         s, normal = problem.normal_residual(r, x, out=s)
         z = schwarz(s)
-        previous, gamma = gamma, xp.real(vectors.dot(s, z))
+        previous, gamma = gamma, problem.real_dot(s, z)
         monitor.end(~(gamma >= 0), BREAKDOWN)
         p, _ = vectors.axpby(one, z, divide(xp, monitor.active, gamma, previous), p)
         stop = monitor.update(x, xp.sqrt(residual), xp.sqrt(normal))

@@ -91,7 +91,7 @@ def make_sweeps(op, b, h_b, damp=0.0, **options):
     )
     sweeps = Sweeps(problem, strip_plan(op, h_b), "qr", None)
     vars(sweeps).update(options)
-    sweeps.load(problem.copy(problem.b))
+    sweeps.load(problem.b.copy())
     return sweeps
 
 

@@ -1,0 +1,1 @@
+"""Benchmarks: an asv suite in bench_*.py, and tables by ``python -m benchmarks.<name>``."""

@@ -1,0 +1,42 @@
+"""Peak memory of whole processes: interpreter and imports included."""
+
+import warnings
+
+import convinv
+
+from .problems import DTYPES, Layer
+
+LAYER = Layer(3, 8, 3, 128, 20)
+
+
+class Product:
+    params = (DTYPES,)
+    param_names = ("dtype",)
+
+    def setup(self, dtype):
+        self.op, self.x, self.y = LAYER.data(dtype)
+
+    def peakmem_data_alone(self, dtype):
+        return self.x, self.y
+
+    def peakmem_forward(self, dtype):
+        self.op.forward(self.x)
+
+    def peakmem_adjoint(self, dtype):
+        self.op.adjoint(self.y)
+
+
+class Solve:
+    params = (
+        tuple(m.name for m in convinv.methods() if not m.square and not m.hermitian),
+        DTYPES,
+    )
+    param_names = ("method", "dtype")
+
+    def setup(self, method, dtype):
+        warnings.simplefilter("ignore", convinv.ConvergenceWarning)
+        self.op, x, _ = LAYER.data(dtype)
+        self.b = self.op.forward(x)
+
+    def peakmem_solve(self, method, dtype):
+        convinv.solve(self.op, self.b, method, maxiter=3)

@@ -1,0 +1,67 @@
+"""The operator around its kernels: construction, overhead of a product, its matrix."""
+
+import numpy as np
+
+from convinv import ConvLinearOperator
+
+KERNEL = np.random.default_rng(0).standard_normal((8, 3, 3, 3))
+
+
+class Construction:
+    """Its time should not depend on the size of the image."""
+
+    params = (64, 4096)
+    param_names = ("size",)
+
+    def time_construct(self, size):
+        ConvLinearOperator(KERNEL, (3, size, size), padding="same")
+
+
+class FirstProduct:
+    """A new operator and one product: what preparing the kernel costs."""
+
+    params = ((8, 8, 3), (64, 64, 3), (1, 1, 11))
+    param_names = ("kernel",)
+
+    def setup(self, kernel):
+        c_out, c_in, taps = kernel
+        rng = np.random.default_rng(0)
+        self.kernel = rng.standard_normal((c_out, c_in, taps, taps))
+        self.x = rng.standard_normal((c_in, taps, taps))
+        self.time_first_product(kernel)
+
+    def time_first_product(self, kernel):
+        ConvLinearOperator(self.kernel, self.x.shape).forward(self.x)
+
+
+class Overhead:
+    """Products so small that only the way to the kernel counts."""
+
+    def setup(self):
+        rng = np.random.default_rng(0)
+        self.op = ConvLinearOperator(rng.standard_normal((1, 1, 3, 3)), (1, 8, 8))
+        self.x = rng.standard_normal(self.op.shape[1])
+        self.y = rng.standard_normal(self.op.shape[0])
+        self.image = self.x.reshape(self.op.input_shape)
+        self.time_matvec()
+        self.time_rmatvec()
+
+    def time_matvec(self):
+        self.op.matvec(self.x)
+
+    def time_rmatvec(self):
+        self.op.rmatvec(self.y)
+
+    def time_forward(self):
+        self.op.forward(self.image)
+
+
+class Matrix:
+    params = (16, 64)
+    param_names = ("size",)
+
+    def setup(self, size):
+        self.op = ConvLinearOperator(KERNEL, (3, size, size), padding="same")
+
+    def time_tosparse(self, size):
+        self.op.tosparse()

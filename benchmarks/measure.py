@@ -1,0 +1,78 @@
+"""Times of several calls measured in turn, so that all see the same machine."""
+
+import statistics
+import time
+import warnings
+from typing import NamedTuple
+
+import numpy as np
+
+from convinv import ConvergenceWarning, solve
+
+
+class Seconds(NamedTuple):
+    """The shortest and the median time of a call."""
+
+    least: float
+    median: float
+
+    def over(self, other):
+        """Ratio of the shortest times, and of the medians."""
+        return self.least / other.least, self.median / other.median
+
+
+def interleaved(calls, seconds=1.0, rounds=5):
+    """Time every function of a dict in turn, after one call of each to warm up.
+
+    Goes round until `seconds` per function and `rounds` rounds have passed.
+    """
+    for call in calls.values():
+        call()
+    times = {name: [] for name in calls}
+    end, done = time.perf_counter() + seconds * len(calls), 0
+    while done < rounds or time.perf_counter() < end:
+        for name, call in calls.items():
+            start = time.perf_counter()
+            call()
+            times[name].append(time.perf_counter() - start)
+        done += 1
+    return {name: summary(values) for name, values in times.items()}
+
+
+def summary(values):
+    return Seconds(min(values), statistics.median(values))
+
+
+def cgls_iteration(layer, dtype, iterations=10, rounds=3):
+    """Times of one CGLS iteration and of its two products, measured in turn.
+
+    The products reuse their output and sum its squares, as in the iteration, so that
+    what is left of the ratio is the vector updates and the loop.
+    """
+    op, x, y = layer.data(dtype)
+    b, forward, adjoint = op.forward(x), np.empty_like(y), np.empty_like(x)
+
+    def products():
+        op._forward(x, sumsq=True, out=forward)
+        op._backward(y, sumsq=True, out=adjoint)
+
+    taken = {"iteration": [], "products": []}
+    products()
+    for _ in range(rounds):
+        stamps = []
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            solve(
+                op,
+                b,
+                "cgls",
+                rtol=0,
+                maxiter=iterations + 1,
+                callback=lambda state: stamps.append(time.perf_counter()),
+            )
+        taken["iteration"] += list(np.diff(stamps))
+        for _ in range(iterations):
+            start = time.perf_counter()
+            products()
+            taken["products"].append(time.perf_counter() - start)
+    return {name: summary(values) for name, values in taken.items()}

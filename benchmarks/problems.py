@@ -1,0 +1,139 @@
+"""Layers and test problems that the benchmarks share; all seeds are fixed."""
+
+import importlib
+from typing import NamedTuple
+
+import numpy as np
+
+from convinv import ConvLinearOperator
+
+DTYPES = ("float32", "float64")
+BACKENDS = ("numpy", "cupy")
+
+
+class Layer(NamedTuple):
+    """A two-dimensional layer with square images and kernels, and a batch for it."""
+
+    c_in: int
+    c_out: int
+    taps: int
+    size: int
+    batch: int
+    stride: int = 1
+    padding: int = 0
+    boundary: str = "zero"
+
+    def __str__(self):
+        stride = f", stride {self.stride}" if self.stride > 1 else ""
+        return (
+            f"{self.c_in}->{self.c_out}, {self.taps}x{self.taps}{stride}, "
+            f"{self.size}x{self.size}, batch {self.batch}"
+        )
+
+    def operator(self, dtype, xp=np):
+        rng = np.random.default_rng(0)
+        shape = (self.c_out, self.c_in, self.taps, self.taps)
+        kernel = rng.uniform(-1, 1, shape) / np.sqrt(np.prod(shape[1:]))
+        return ConvLinearOperator(
+            xp.asarray(kernel.astype(dtype)),
+            (self.c_in, self.size, self.size),
+            stride=self.stride,
+            padding=self.padding,
+            boundary=self.boundary,
+        )
+
+    def data(self, dtype, xp=np):
+        """The operator, a batch of inputs and a batch of outputs."""
+        op, rng = self.operator(dtype, xp), np.random.default_rng(1)
+        x, y = (
+            xp.asarray(rng.standard_normal((self.batch, *shape)).astype(dtype))
+            for shape in (op.input_shape, op.output_shape)
+        )
+        return op, x, y
+
+    def torch_products(self, op, x, y):
+        """The same two products by torch, as functions without arguments."""
+        import torch
+
+        kernel, x, y = (torch.from_numpy(np.array(a)) for a in (op.kernel, x, y))
+        covered = (y.shape[-1] - 1) * self.stride + self.taps
+        options = {"stride": self.stride, "padding": self.padding}
+        rest = self.size + 2 * self.padding - covered
+
+        def forward():
+            return torch.conv2d(x, kernel, **options)
+
+        def adjoint():
+            return torch.conv_transpose2d(y, kernel, output_padding=rest, **options)
+
+        return forward, adjoint
+
+
+# What the kernels are held to; kernel_table.py measures them.
+BARS = (
+    Layer(3, 8, 3, 256, 20),
+    Layer(3, 8, 3, 64, 200),
+    Layer(1, 1, 11, 512, 4),
+    Layer(64, 64, 3, 64, 8),
+    Layer(16, 32, 3, 128, 16, stride=2),
+)
+
+# The same kinds of layers, small enough for a run over many commits.
+SMALL = {
+    "thin": Layer(3, 8, 3, 64, 20),
+    "psf": Layer(1, 1, 11, 128, 4),
+    "thick": Layer(64, 64, 3, 32, 2),
+    "strided": Layer(16, 32, 3, 64, 4, stride=2),
+}
+
+PROBLEMS = ("layer", "wide", "blur")
+
+
+def problem(name, size, dtype, xp=np):
+    """``(op, x, b)`` of a named inverse problem with ``b = A x``.
+
+    "layer" has more data than unknowns, "wide" fewer, and "blur" is square, Hermitian
+    and positive definite.
+    """
+    rng = np.random.default_rng(2)
+    if name == "blur":
+        t = np.arange(-5, 6)
+        window = np.exp(-(t**2) / 2)
+        kernel = np.outer(window, window)[None, None] / window.sum() ** 2
+        channels, padding = 1, "same"
+    else:
+        channels, filters, padding = {"layer": (3, 8, 0), "wide": (3, 2, 1)}[name]
+        kernel = rng.uniform(-1, 1, (filters, channels, 3, 3)) / np.sqrt(9 * channels)
+    op = ConvLinearOperator(
+        xp.asarray(kernel.astype(dtype)), (channels, size, size), padding=padding
+    )
+    cells = rng.random((channels, size // 8, size // 8))
+    x = xp.asarray(np.kron(cells, np.ones((8, 8))).astype(dtype))
+    return op, x, op.forward(x)
+
+
+def library(backend):
+    """The array library of a backend; skips a benchmark that has no device."""
+    if backend == "numpy":
+        return np
+    try:
+        xp = importlib.import_module(backend)
+        found = xp.cuda.runtime.getDeviceCount()
+    except Exception as error:  # a broken installation raises all sorts of errors
+        skip(f"{backend}: {error}")
+    if not found:
+        skip("no device")
+    return xp
+
+
+def skip(reason):
+    """End the setup of a benchmark that can't run; asv shows it as n/a."""
+    from asv_runner.benchmarks.mark import SkipNotImplemented
+
+    raise SkipNotImplemented(reason)
+
+
+def synchronise(xp):
+    """Wait for the device, inside whatever is timed."""
+    if xp is not np:
+        xp.cuda.Device().synchronize()

@@ -1,0 +1,104 @@
+"""Whole solves on device arrays, run on the host by the CuPy stand-in."""
+
+import warnings
+
+import numpy as np
+import pytest
+
+import convinv
+
+METHODS = {m.name: m for m in convinv.methods()}
+OPTIONS = {"gmres": {"normal": True, "restart": 12}}
+
+
+@pytest.fixture
+def cupy():
+    from cuda_host import installed
+
+    with installed() as module:
+        yield module
+
+
+def layer(dtype, c_in=2, c_out=8):
+    rng = np.random.default_rng(3)
+    kernel = rng.standard_normal((c_out, c_in, 3, 3))
+    if np.dtype(dtype).kind == "c":
+        kernel = kernel + 1j * rng.standard_normal(kernel.shape)
+    return kernel.astype(dtype)
+
+
+def both(cupy, method, dtype, **options):
+    """The same solve on host and device: results, and waits for the device."""
+    options = {**OPTIONS.get(method, {}), **options}
+    kernel, shape = layer(dtype), (2, 9, 8)
+    if METHODS[method].hermitian:  # a symmetric, dominant kernel
+        kernel = np.zeros((2, 2, 3, 3), dtype)
+        kernel[:, :, 1, 1] = [[3, 0.5], [0.5, 3]]
+        kernel[[0, 1], [0, 1], 0, 1] = kernel[[0, 1], [0, 1], 2, 1] = 0.3
+        options["padding"] = 1
+    padding = options.pop("padding", 0)
+    host = convinv.ConvLinearOperator(kernel, shape, padding=padding)
+    rng = np.random.default_rng(4)
+    x = rng.standard_normal((2, *shape)).astype(host.dtype)
+    b = host.forward(x)
+    device = convinv.ConvLinearOperator(
+        cupy.asarray(kernel), shape, padding=padding
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", convinv.ConvergenceWarning)
+        expected = convinv.solve(host, b, method, **options)
+        before = cupy.SYNCS
+        result = convinv.solve(device, cupy.asarray(b), method, **options)
+    return expected, result, cupy.SYNCS - before
+
+
+@pytest.mark.parametrize("method", sorted(METHODS))
+@pytest.mark.parametrize("dtype", ["float64", "complex64"])
+def test_device_equals_host(cupy, method, dtype):
+    rtol = 1e-9 if dtype == "float64" else 1e-4
+    expected, result, _ = both(cupy, method, dtype, rtol=rtol, maxiter=400)
+    assert isinstance(result.x, cupy.ndarray)
+    assert result.x.dtype == expected.x.dtype
+    assert result.success == expected.success
+    assert abs(result.nit - expected.nit) <= 8  # the device looks every 8th iteration
+    close = 1e-6 if dtype == "float64" else 2e-2
+    np.testing.assert_allclose(
+        result.x.get(), expected.x, atol=close * np.abs(expected.x).max()
+    )
+
+
+@pytest.mark.parametrize("method", sorted(set(METHODS) - {"strip"}))
+def test_iterations_do_not_wait_for_the_device(cupy, method):
+    """Sixteen more iterations may cost two more looks at the stopping test."""
+    waits = []
+    for maxiter in (16, 32):
+        _, result, syncs = both(cupy, method, "float64", rtol=0, maxiter=maxiter)
+        assert result.nit == maxiter
+        waits.append(syncs - result.history.shape[0])  # one copy of each norm, at the end
+    allowed = 2 if method != "gmres" else 4  # and one look per restart
+    assert waits[1] - waits[0] <= allowed
+
+
+def test_host_arrays_are_refused(cupy):
+    op = convinv.ConvLinearOperator(cupy.asarray(layer("float64")), (2, 9, 8))
+    with pytest.raises(TypeError, match="b must be a .*cupy array"):
+        convinv.solve(op, np.ones(op.output_shape))
+    with pytest.raises(TypeError, match="x must be a .*cupy array"):
+        op.matvec(np.ones(op.shape[1]))
+
+
+def test_algebra_passes_device_arrays(cupy):
+    kernel = layer("complex64")
+    host = convinv.ConvLinearOperator(kernel, (2, 9, 8))
+    device = convinv.ConvLinearOperator(cupy.asarray(kernel), (2, 9, 8))
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal(host.shape[1]).astype("complex64")
+    for make in (
+        lambda op: op,
+        lambda op: op.H @ op,
+        lambda op: op.T @ (2j * op),
+        lambda op: (op + op) / 3 - op,
+        lambda op: (op.H @ op) ** 2,
+    ):
+        want, got = make(host) @ x, make(device) @ cupy.asarray(x)
+        np.testing.assert_allclose(got.get(), want, atol=1e-4 * np.abs(want).max())
