@@ -12,34 +12,27 @@ os.environ["NUMBA_CACHE_DIR"] = tempfile.mkdtemp()
 """
 
 
-def timeraw_import():
-    return "import convinv"
+class Import:
+    number, repeat = 1, (3, 10, 10.0)
+
+    def timeraw_import(self):
+        return "import convinv"
+
+    def timeraw_import_scipy(self):
+        return "import scipy.sparse.linalg"
+
+    def timeraw_import_over_scipy(self):
+        return "import convinv", "import scipy.sparse.linalg"
 
 
-def timeraw_import_scipy():
-    return "import scipy.sparse.linalg"
+class FirstProduct:
+    """Import, loading or compiling of the kernel, and one small product."""
 
+    number, repeat = 1, 1
 
-def timeraw_import_over_scipy():
-    return "import convinv", "import scipy.sparse.linalg"
+    def timeraw_cached(self):
+        return PRODUCT
 
-
-def timeraw_first_product():
-    """With the compiled kernels in numba's cache on disk."""
-    return PRODUCT
-
-
-def timeraw_compile():
-    """With an empty cache: compilation of the forward product."""
-    return PRODUCT, FRESH
-
-
-for benchmark in (
-    timeraw_import,
-    timeraw_import_scipy,
-    timeraw_import_over_scipy,
-    timeraw_first_product,
-    timeraw_compile,
-):
-    benchmark.number, benchmark.repeat = 1, (3, 10, 20.0)
-timeraw_compile.repeat = 1
+    def timeraw_compiled(self):
+        """With an empty cache of compiled kernels."""
+        return PRODUCT, FRESH

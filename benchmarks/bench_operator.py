@@ -4,6 +4,8 @@ import numpy as np
 
 from convinv import ConvLinearOperator
 
+from .problems import SMALL
+
 KERNEL = np.random.default_rng(0).standard_normal((8, 3, 3, 3))
 
 
@@ -20,18 +22,17 @@ class Construction:
 class FirstProduct:
     """A new operator and one product: what preparing the kernel costs."""
 
-    params = ((8, 8, 3), (64, 64, 3), (1, 1, 11))
-    param_names = ("kernel",)
+    params = (tuple(SMALL),)
+    param_names = ("layer",)
 
-    def setup(self, kernel):
-        c_out, c_in, taps = kernel
-        rng = np.random.default_rng(0)
-        self.kernel = rng.standard_normal((c_out, c_in, taps, taps))
-        self.x = rng.standard_normal((c_in, taps, taps))
-        self.time_first_product(kernel)
+    def setup(self, layer):
+        layer = SMALL[layer]
+        self.layer = layer._replace(size=layer.taps * layer.stride, batch=1)
+        _, self.x, _ = self.layer.data("float64")
+        self.time_first_product(layer)
 
-    def time_first_product(self, kernel):
-        ConvLinearOperator(self.kernel, self.x.shape).forward(self.x)
+    def time_first_product(self, layer):
+        self.layer.operator("float64").forward(self.x)
 
 
 class Overhead:

@@ -21,18 +21,28 @@ SERIAL_WORK = 1e6
 CHUNK_WORK = 1e8
 
 
-def jit(function=None, **options):
+def jit(function=None, *, inner=False, **options):
     """Compile without the interpreter lock, cached on disk where that can be done.
 
-    Full fastmath is never used: it would make NaN tests vanish.
+    An `inner` function is one that only compiled code calls. Full fastmath is never
+    used: it would make NaN tests vanish.
     """
     if function is None:
-        return lambda f: jit(f, **options)
+        return lambda f: jit(f, inner=inner, **options)
     options = {"nogil": True, "error_model": "numpy", **options}
+    options.update(no_cfunc_wrapper=True, no_cpython_wrapper=inner)
     try:
         return numba.njit(function, cache=True, **options)
     except RuntimeError:  # no place to write a cache: read-only installs
         return numba.njit(function, **options)
+
+
+def compiled(decorator, signature, function):
+    """The function compiled for a signature by ``numba.cfunc``, cached if it can be."""
+    try:
+        return decorator(signature, cache=True)(function)
+    except RuntimeError:
+        return decorator(signature)(function)
 
 
 def thread_count() -> int:

@@ -9,13 +9,16 @@ and thick layers alike. It is written as LLVM vector code, because a loop over a
 does not tell the compiler that the rows do not overlap.
 """
 
+import functools
+
 import llvmlite.binding
 import llvmlite.ir as ir
+import numba
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from ._numba import jit
+from ._numba import compiled
 
 ROWS = 4  # output rows of one call at most
 
@@ -43,7 +46,7 @@ def block(
     typing, src, base, offsets, first, taps, weights, weight, dst, starts, rows,
     vectors, column, valid, add,
 ):  # fmt: skip
-    """Compute `rows` output rows on `vectors` vectors of columns.
+    """Compute `rows` output rows on `vectors` vectors of columns; arrays are pointers.
 
     Row ``o`` is written to ``dst[starts[o] + column:][:valid]``, or added to what is
     there if `add`, and is the sum over ``t < taps`` of ``weights[weight + t * rows +
@@ -84,12 +87,8 @@ class _Block:
     def __init__(self, context, builder, signature, args, rows, vectors):
         self.builder, self.rows, self.vectors = builder, rows, vectors
 
-        def pointer(position):
-            array = context.make_array(signature.args[position])
-            return array(context, builder, args[position]).data
-
-        self.src, self.offsets, self.weights = map(pointer, (0, 2, 5))
-        self.dst, self.starts = map(pointer, (7, 8))
+        self.src, self.offsets, self.weights = args[0], args[2], args[5]
+        self.dst, self.starts = args[7:9]
         self.base, self.first, self.taps, self.weight = args[1], *args[3:5], args[6]
         self.column, self.valid, self.add = args[11:14]
         self.scalar = context.get_value_type(signature.args[0].dtype)
@@ -196,31 +195,11 @@ class _Block:
         return self.builder.shuffle_vector(lane, undefined, mask)
 
 
-@intrinsic
-def copy_run(typing, dst, at, src, of, count):
-    """Copy `count` elements: ``dst[at:][:count] = src[of:][:count]``, no overlap."""
-    index = types.int64
-    signature = types.void(dst, index, src, index, index)
-
-    def generate(context, builder, signature, args):
-        array = context.make_array(signature.args[0])
-        target = builder.gep(array(context, builder, args[0]).data, [args[1]])
-        array = context.make_array(signature.args[2])
-        source = builder.gep(array(context, builder, args[2]).data, [args[3]])
-        scalar = context.get_value_type(signature.args[0].dtype)
-        itemsize = context.get_abi_sizeof(scalar)
-        cgutils.raw_memcpy(builder, target, source, args[4], itemsize)
-        return context.get_dummy_value()
-
-    return signature, generate
-
-
-@jit
-def correlate_rows(
-    src, base, offsets, first, taps, weights, weight, dst, starts, rows, width, add
-):
+def _correlate_rows(
+    src, base, offsets, first, taps, weights, weight, dst, starts, rows, width, lanes,
+    add,
+):  # fmt: skip
     """`block` over whole rows of `width` columns: wide blocks, a narrower one last."""
-    lanes = REGISTER_BYTES // src.itemsize
     column = 0
     while column < width:
         left = width - column
@@ -230,3 +209,79 @@ def correlate_rows(
             vectors, column, left, add,
         )  # fmt: skip
         column += vectors * lanes
+
+
+def _signature(scalar):
+    numbers, index = types.CPointer(scalar), types.int64
+    indices = types.CPointer(index)
+    return types.void(
+        numbers, index, indices, index, index, numbers, index, numbers, indices, index,
+        index, index, types.boolean,
+    )  # fmt: skip
+
+
+@functools.cache
+def _compiled_rows(name):
+    return compiled(numba.cfunc, _signature(getattr(types, name)), _correlate_rows)
+
+
+def rows_address(dtype) -> int:
+    """The address of `_correlate_rows` for a dtype, to be called by `correlate_rows`.
+
+    Reached through a pointer, its code is compiled once and not again in every loop
+    that uses it.
+    """
+    return _compiled_rows(dtype.name).address
+
+
+@intrinsic
+def correlate_rows(
+    typing, address, src, base, offsets, first, taps, weights, weight, dst, starts,
+    rows, width, add,
+):  # fmt: skip
+    """Call `_correlate_rows` at an address with arrays."""
+    index = types.int64
+    signature = types.void(
+        index, src, index, offsets, index, index, weights, index, dst, starts, index,
+        index, types.boolean,
+    )  # fmt: skip
+
+    def generate(context, builder, signature, args):
+        values = [
+            _data(context, builder, kind, value)
+            for kind, value in zip(signature.args[1:], args[1:])
+        ]
+        scalar = signature.args[1].dtype
+        lanes = REGISTER_BYTES // context.get_abi_sizeof(context.get_value_type(scalar))
+        values.insert(-1, ir.Constant(ir.IntType(64), lanes))
+        values[-1] = builder.zext(values[-1], ir.IntType(8))  # a C bool
+        called = ir.FunctionType(ir.VoidType(), [v.type for v in values])
+        function = builder.inttoptr(args[0], called.as_pointer())
+        builder.call(function, values)
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+def _data(context, builder, kind, value):
+    """The data pointer of an array; other values as they are."""
+    if isinstance(kind, types.Array):
+        return context.make_array(kind)(context, builder, value).data
+    return value
+
+
+@intrinsic
+def copy_run(typing, dst, at, src, of, count):
+    """Copy `count` elements: ``dst[at:][:count] = src[of:][:count]``, no overlap."""
+    index = types.int64
+    signature = types.void(dst, index, src, index, index)
+
+    def generate(context, builder, signature, args):
+        dst, src = signature.args[0], signature.args[2]
+        target = builder.gep(_data(context, builder, dst, args[0]), [args[1]])
+        source = builder.gep(_data(context, builder, src, args[2]), [args[3]])
+        itemsize = context.get_abi_sizeof(context.get_value_type(dst.dtype))
+        cgutils.raw_memcpy(builder, target, source, args[4], itemsize)
+        return context.get_dummy_value()
+
+    return signature, generate

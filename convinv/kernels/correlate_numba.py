@@ -33,7 +33,7 @@ import numpy as np
 
 from ._numba import jit, run
 from ._plan import Plan
-from ._taps_numba import copy_run, correlate_rows
+from ._taps_numba import copy_run, correlate_rows, rows_address
 
 prepare = Plan
 
@@ -45,7 +45,8 @@ def forward(plan: Plan, x, sumsq=False, out=None):
     tasks = batch * g.groups * g.output[0] * -(-g.output[1] // taps.rows)
     sums = np.zeros(tasks if sumsq else 0)
     run(
-        _forward, tasks, batch * _work(plan), _planes(plan, x), _planes(plan, y), sums,
+        _forward, tasks, batch * _work(plan), rows_address(plan.real),
+        _planes(plan, x), _planes(plan, y), sums,
         taps.layout, taps.extra, plan.maps[0], plan.maps[1], taps.columns, taps.offsets,
         taps.weights, taps.weight_start, taps.block_start,
     )  # fmt: skip
@@ -59,7 +60,8 @@ def adjoint(plan: Plan, y, sumsq=False, out=None):
     tasks = batch * g.groups * g.input[0] * -(-g.input[1] // taps.rows)
     sums = np.zeros(tasks if sumsq else 0)
     run(
-        _adjoint, tasks, batch * _work(plan), _planes(plan, y), _planes(plan, x), sums,
+        _adjoint, tasks, batch * _work(plan), rows_address(plan.real),
+        _planes(plan, y), _planes(plan, x), sums,
         taps.layout, taps.extra, *plan.folds, plan.maps[2], taps.columns, taps.offsets,
         taps.first, taps.weights, taps.weight_start, taps.block_start,
     )  # fmt: skip
@@ -79,7 +81,7 @@ def _work(plan):
 # two threads that work on one array pay for dearly.
 
 
-@jit
+@jit(inner=True)
 def _fill_row(
     buffer, at, source, of, width, columns, before, stride, phase, count, comp, part
 ):
@@ -96,12 +98,12 @@ def _fill_row(
     if right > left:
         inner = of + comp * (stride * left + phase - before)
         to = at + comp * left
-        _copy(buffer, to, 1, source, inner, stride, right - left, comp)
+        _copy(buffer, to, np.int64(1), source, inner, stride, right - left, comp)
     for t in range(right, count):
         _put(buffer, at + comp * t, source, of, columns, stride * t + phase, comp, part)
 
 
-@jit
+@jit(inner=True)
 def _put(buffer, at, source, of, columns, q, comp, part):
     j = columns[q] if q < columns.size else -1
     if j < 0:
@@ -115,7 +117,7 @@ def _put(buffer, at, source, of, columns, q, comp, part):
         buffer[at + 1] = source[of + 2 * j]
 
 
-@jit
+@jit(inner=True)
 def _copy(target, at, spread, source, of, skip, count, comp):
     """Every `skip`-th of the items from `of` on to every `spread`-th from `at` on."""
     # unsigned positions, so that the compiler need not think of negative indices
@@ -134,14 +136,14 @@ def _copy(target, at, spread, source, of, skip, count, comp):
                 target[at + comp * spread * i + e] = source[of + comp * skip * i + e]
 
 
-@jit
+@jit(inner=True)
 def _clear(target, at, count):
     to = np.uint64(at)
     for i in range(np.uint64(count)):
         target[to + i] = 0
 
 
-@jit(fastmath={"reassoc", "contract"})
+@jit(inner=True, fastmath={"reassoc", "contract"})
 def _sum_of_squares(array, at, count):
     start, total = np.uint64(at), 0.0
     for i in range(np.uint64(count)):
@@ -152,8 +154,8 @@ def _sum_of_squares(array, at, count):
 
 @jit
 def _forward(
-    start, stop, x, y, sums, layout, used, map_d, map_h, columns, offsets, weights,
-    weight_start, block_start,
+    start, stop, correlate, x, y, sums, layout, used, map_d, map_h, columns, offsets,
+    weights, weight_start, block_start,
 ):  # fmt: skip
     (comp, parts, groups, c_in, c_out, depth, height, width, stride_d, stride_h,
      stride_w, dilation, planes, rows, together, held, pitch, length, before, slack,
@@ -203,9 +205,9 @@ def _forward(
                     line = ((b * groups * c_out + o) * depth + d) * height + r
                     starts[v] = line * width * comp
                 correlate_rows(
-                    buffer, (i - top) * stride_h * pitch, offsets, 0, offsets.size,
-                    weights, weight_start[0, group, block], flat, starts, outputs,
-                    width * comp, False,
+                    correlate, buffer, (i - top) * stride_h * pitch, offsets, 0,
+                    offsets.size, weights, weight_start[0, group, block], flat, starts,
+                    outputs, width * comp, False,
                 )  # fmt: skip
                 i += together
         if sums.size:
@@ -215,7 +217,7 @@ def _forward(
                 sums[task] += _sum_of_squares(flat, at, (end - own) * width * comp)
 
 
-@jit
+@jit(inner=True)
 def _fill_rows(buffer, source, channel, tap_planes, t_d, top, needed, layout, columns):
     """Copy `needed` rows of y, from row `top` on, of the planes that taps reach."""
     comp, parts, c_out = layout[0], layout[1], layout[4]
@@ -235,12 +237,12 @@ def _fill_rows(buffer, source, channel, tap_planes, t_d, top, needed, layout, co
                         continue
                     of = (((channel + c) * depth + z) * height + h) * width * comp
                     _fill_row(
-                        buffer, at, source, of, width, columns, before, 1, 0,
-                        length // comp, comp, part,
+                        buffer, at, source, of, width, columns, before, np.int64(1),
+                        np.int64(0), length // comp, comp, part,
                     )  # fmt: skip
 
 
-@jit
+@jit(inner=True)
 def _fold_row(out, to, width, source, at, length, map_w, before, stride, comp):
     """Gather a row of x from its padded positions, held phase by phase."""
     for phase in range(stride):
@@ -248,7 +250,7 @@ def _fold_row(out, to, width, source, at, length, map_w, before, stride, comp):
         right = max(before + width - phase + stride - 1, 0) // stride
         here = at + phase * length + comp * left
         shown = to + comp * (stride * left + phase - before)
-        _copy(out, shown, stride, source, here, 1, right - left, comp)
+        _copy(out, shown, stride, source, here, np.int64(1), right - left, comp)
     for side in range(2):
         for q in range(0 if side == 0 else before + width,
                        before if side == 0 else map_w.size):  # fmt: skip
@@ -261,14 +263,16 @@ def _fold_row(out, to, width, source, at, length, map_w, before, stride, comp):
 
 @jit
 def _adjoint(
-    start, stop, y, x, sums, layout, depth_taps, fold_d, at_d, fold_h, at_h, map_w,
-    columns, offsets, tap_first, weights, weight_start, block_start,
+    start, stop, correlate, y, x, sums, layout, depth_taps, fold_d, at_d, fold_h, at_h,
+    map_w, columns, offsets, tap_first, weights, weight_start, block_start,
 ):  # fmt: skip
     (comp, parts, groups, c_in, c_out, depth, height, width, out_d, out_h, out_w,
      stride_d, stride_h, stride_w, before_d, before_h, before_w, padded, planes, rows,
      together, held, length, back_h, back_w, direct, slack) = layout  # fmt: skip
     buffer = np.zeros(c_out * parts * planes * held * length + slack, y.dtype)
     count = (padded + stride_w - 1) // stride_w * comp  # of one phase of a padded row
+    # numbers, not literals, for which functions would be compiled once more
+    zero, never = np.int64(0), np.bool_(False)
     # Padded rows, phase by phase, where x can't be written at once; the spare ones
     # after them take what a padded row adds to the sample it shows.
     line = stride_w * count
@@ -310,9 +314,9 @@ def _adjoint(
                 q = i + before_h
                 phase = (phase_d * stride_h + q % stride_h) * stride_w
                 _scatter_block(
-                    buffer, (q // stride_h - back_h - low) * length, phase, group, dst,
-                    origin, step_c, step_r, count, turn > fold_d[z], layout, starts,
-                    offsets, tap_first, weights, weight_start, block_start,
+                    correlate, buffer, (q // stride_h - back_h - low) * length, phase,
+                    group, dst, origin, step_c, step_r, count, turn > fold_d[z], layout,
+                    starts, offsets, tap_first, weights, weight_start, block_start,
                 )  # fmt: skip
                 i += together
             for i in range(own, end):
@@ -326,9 +330,9 @@ def _adjoint(
                     )  # fmt: skip
                     phase = (phase_d * stride_h + q % stride_h) * stride_w
                     _scatter_block(
-                        buffer, 0, phase, group, wide, spare, together * line, line,
-                        count, False, layout, starts, offsets, tap_first, weights,
-                        weight_start, block_start,
+                        correlate, buffer, zero, phase, group, wide, spare,
+                        together * line, line, count, never, layout, starts, offsets,
+                        tap_first, weights, weight_start, block_start,
                     )  # fmt: skip
                     for c in range(c_in):
                         to, of = (c * rows + i - own) * line, c * together * line
@@ -347,10 +351,10 @@ def _adjoint(
                 sums[task] += _sum_of_squares(flat, to, (end - own) * width * comp)
 
 
-@jit
+@jit(inner=True)
 def _scatter_block(
-    buffer, base, phase, group, dst, origin, step_c, step_r, count, add, layout,
-    starts, offsets, tap_first, weights, weight_start, block_start,
+    correlate, buffer, base, phase, group, dst, origin, step_c, step_r, count, add,
+    layout, starts, offsets, tap_first, weights, weight_start, block_start,
 ):  # fmt: skip
     """Rows ``origin + c step_c + r step_r`` of dst, every column phase of them."""
     comp, c_in, width = layout[0], layout[3], layout[7]
@@ -366,6 +370,6 @@ def _scatter_block(
                 c, r = (first + v) % c_in, (first + v) // c_in
                 starts[v] = origin + c * step_c + r * step_r + (p - phase) * count
             correlate_rows(
-                buffer, base, offsets, tap_first[p], taps, weights,
+                correlate, buffer, base, offsets, tap_first[p], taps, weights,
                 weight_start[p, group, block], dst, starts, outputs, columns, add,
             )  # fmt: skip

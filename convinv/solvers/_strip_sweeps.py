@@ -121,7 +121,7 @@ class Sweeps:
         damp = self.problem.damp
         new = self._local(self.rest) if damp else self.local
         if not self.direct:
-            new = self.copy(new)
+            new = copy(new)
         rest = None
         for label, which in enumerate(self.members):
             K, A = self.projectors[label], self.matrices[label]

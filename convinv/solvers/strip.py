@@ -5,7 +5,6 @@ import numpy as np
 from .._array import copy
 from .._pseudoinverse import FACTORIZATIONS
 from .._strips import strip_plan
-from .._array import copy
 from ._problem import BREAKDOWN, CONVERGED, STALLED, divide
 from ._registry import solver
 from ._strip_sweeps import Schwarz, Sweeps
@@ -175,10 +174,11 @@ def _refine(problem, monitor, sweeps):
     if monitor.any_active() and (problem.origin is None or not problem.damp):
         sweeps.load(copy(problem.b))
         x = xp.where(monitor.active[:, None], sweeps(x), 0)
-        if monitor.update(x, *_norms(problem, x)):
+        _, residual, normal = _residual(problem, x)
+        if monitor.update(x, residual, normal):
             return x
     sweeps.unload()
-    r, _ = vectors.axpy(problem.fill(-1.0), problem.forward(x), copy(problem.b))
+    r, _, _ = _residual(problem, x)
     s, _ = problem.normal_residual(r, x)
     p = copy(schwarz(s))
     gamma = problem.real_dot(s, p)

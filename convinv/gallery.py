@@ -1,0 +1,366 @@
+"""Real photographs, kernels and named problems to try the package on.
+
+The photographs come inside the wheels of scikit-image and scikit-learn; nothing is ever
+downloaded. They need ``pip install "convinv[demo]"``; the kernels need nothing.
+"""
+
+import importlib.util
+import os
+from pathlib import Path
+
+import numpy as np
+
+from ._operator import ConvLinearOperator
+
+__all__ = [
+    "PROBLEMS",
+    "add_noise",
+    "conv_layer",
+    "gaussian_kernel",
+    "image",
+    "images",
+    "motion_kernel",
+    "problem",
+]
+
+_PHOTOGRAPHS = {
+    "astronaut": ("skimage", "data/astronaut.png"),
+    "brick": ("skimage", "data/brick.png"),
+    "camera": ("skimage", "data/camera.png"),
+    "cell": ("skimage", "data/cell.png"),
+    "chelsea": ("skimage", "data/chelsea.png"),
+    "china": ("sklearn", "datasets/images/china.jpg"),
+    "coffee": ("skimage", "data/coffee.png"),
+    "coins": ("skimage", "data/coins.png"),
+    "flower": ("sklearn", "datasets/images/flower.jpg"),
+    "grass": ("skimage", "data/grass.png"),
+    "gravel": ("skimage", "data/gravel.png"),
+    "hubble_deep_field": ("skimage", "data/hubble_deep_field.jpg"),
+    "immunohistochemistry": ("skimage", "data/ihc.png"),
+    "moon": ("skimage", "data/moon.png"),
+    "motorcycle": ("skimage", "data/motorcycle_left.png"),
+    "page": ("skimage", "data/page.png"),
+    "retina": ("skimage", "data/retina.jpg"),
+    "rocket": ("skimage", "data/rocket.jpg"),
+}
+
+_INSTALL = {
+    "skimage": 'scikit-image (pip install "convinv[demo]")',
+    "sklearn": "scikit-learn (pip install scikit-learn)",
+}
+
+
+def images() -> list[str]:
+    """Names of the photographs that are installed here.
+
+    Returns
+    -------
+    list of str
+        All of them with scikit-image and scikit-learn installed, none without.
+
+    Examples
+    --------
+    >>> from convinv import gallery
+    >>> "astronaut" in gallery.images()
+    True
+    """
+    return [name for name in _PHOTOGRAPHS if _bundled(name).is_file()]
+
+
+def image(name="astronaut", size=None, channels_first=True, dtype=np.float64):
+    """A photograph as an array of numbers between 0 and 1.
+
+    Parameters
+    ----------
+    name : str or path-like
+        One of `images`, or the path of an image file.
+    size : int, optional
+        Crop the largest square out of the middle and resize it to `size` by `size`
+        pixels, smoothing first where that makes it smaller. By default the picture
+        keeps its size and shape.
+    channels_first : bool
+        Whether the shape is ``(C, H, W)``, or ``(H, W, C)``.
+    dtype : dtype
+        float32 or float64.
+
+    Returns
+    -------
+    ndarray
+        With three channels, or one for a grey picture. Transparency is laid on white.
+
+    Raises
+    ------
+    ImportError
+        If the package that holds the picture is not installed.
+    ValueError
+        If there is no such picture, the file holds none, or `size` is not positive.
+
+    Examples
+    --------
+    >>> from convinv import gallery
+    >>> gallery.image("astronaut", size=64).shape
+    (3, 64, 64)
+    >>> gallery.image("camera").shape
+    (1, 512, 512)
+    """
+    if size is not None and not size > 0:
+        raise ValueError(f"size must be positive, got {size!r}")
+    picture = _read(_find(name))
+    if size is not None:
+        picture = _square(picture, size)
+    if channels_first:
+        picture = picture.transpose(2, 0, 1)
+    return np.ascontiguousarray(picture, dtype=dtype)
+
+
+def _bundled(name) -> Path:
+    """Where the picture of a name is, or would be if its package were installed."""
+    package, file = _PHOTOGRAPHS[name]
+    spec = importlib.util.find_spec(package)
+    root = Path(spec.origin).parent if spec and spec.origin else Path(package)
+    return root / file
+
+
+def _find(name) -> Path:
+    if name not in _PHOTOGRAPHS:
+        path = Path(os.fspath(name))
+        if path.is_file():
+            return path
+        raise ValueError(
+            f"no image file {str(name)!r}, and the gallery's names are "
+            f"{', '.join(_PHOTOGRAPHS)}"
+        )
+    path = _bundled(name)
+    if not path.is_file():
+        package = _INSTALL[_PHOTOGRAPHS[name][0]]
+        raise ImportError(f"the image {name!r} comes with {package}")
+    return path
+
+
+def _read(path):
+    """The picture in a file as an array (H, W, C) of float64."""
+    try:
+        from skimage import color, io, util
+    except ImportError:
+        raise ImportError(f"images need {_INSTALL['skimage']}") from None
+    try:
+        picture = io.imread(path)
+    except Exception as error:  # whatever the reader of the format raises
+        raise ValueError(f"no image can be read from {str(path)!r}: {error}") from None
+    if picture.ndim == 2:
+        picture = picture[:, :, None]
+    if picture.ndim != 3 or picture.shape[2] > 4 or picture.size == 0:
+        raise ValueError(
+            f"{str(path)!r} is no single grey or colour image: its shape is "
+            f"{picture.shape}"
+        )
+    picture = util.img_as_float64(picture)
+    if picture.shape[2] == 2:  # grey and transparency
+        picture = picture[:, :, :1] * picture[:, :, 1:] + 1 - picture[:, :, 1:]
+    if picture.shape[2] == 4:
+        picture = color.rgba2rgb(picture)
+    return picture
+
+
+def _square(picture, size):
+    """The largest square in the middle, `size` by `size` pixels."""
+    from skimage import transform
+
+    side = min(picture.shape[:2])
+    top, left = ((n - side) // 2 for n in picture.shape[:2])
+    picture = picture[top : top + side, left : left + side]
+    if side != size:
+        picture = transform.resize(picture, (size, size), anti_aliasing=size < side)
+    return np.clip(picture, 0, 1)
+
+
+def conv_layer(c_in, c_out, size=3, *, rng=None, dtype=np.float64):
+    """The kernel of an untrained layer, as torch initialises it.
+
+    Parameters
+    ----------
+    c_in, c_out : int
+        Channels in and out.
+    size : int or sequence of int
+        Height and width, or one number for both.
+    rng : None, int or numpy.random.Generator
+    dtype : dtype
+
+    Returns
+    -------
+    ndarray, shape (c_out, c_in, height, width)
+        Uniform between ``-1 / sqrt(f)`` and ``1 / sqrt(f)`` with ``f = c_in * height *
+        width``.
+
+    Examples
+    --------
+    >>> from convinv import gallery
+    >>> gallery.conv_layer(3, 8, rng=0).shape
+    (8, 3, 3, 3)
+    """
+    size = (size, size) if np.ndim(size) == 0 else tuple(size)
+    bound = 1 / np.sqrt(c_in * np.prod(size))
+    kernel = np.random.default_rng(rng).uniform(-bound, bound, (c_out, c_in, *size))
+    return kernel.astype(dtype)
+
+
+def gaussian_kernel(size, sigma):
+    """A Gaussian blur that keeps the mean.
+
+    Parameters
+    ----------
+    size : int
+        Height and width in pixels.
+    sigma : float
+        Standard deviation in pixels.
+
+    Returns
+    -------
+    ndarray, shape (size, size)
+        With sum 1.
+    """
+    line = np.exp(-0.5 * ((np.arange(size) - (size - 1) / 2) / sigma) ** 2)
+    kernel = np.outer(line, line)
+    return kernel / kernel.sum()
+
+
+def motion_kernel(size, rng=None):
+    """The blur of a camera that shook during the exposure.
+
+    Parameters
+    ----------
+    size : int
+        Height and width in pixels; the path of the camera fills the longer of them.
+    rng : None, int or numpy.random.Generator
+
+    Returns
+    -------
+    ndarray, shape (size, size)
+        The time that the camera's random smooth path spends in every pixel, with
+        sum 1.
+    """
+    steps = 64 * size
+    noise = np.random.default_rng(rng).standard_normal((steps, 2))
+    velocity = np.cumsum(noise, axis=0) - 0.5 * noise.sum(axis=0)
+    path = np.cumsum(velocity, axis=0)
+    path -= (path.min(axis=0) + path.max(axis=0)) / 2
+    reach = np.abs(path).max()
+    path = path * ((size - 1) / 2 / reach) + (size - 1) / 2
+    near = np.clip(path.astype(int), 0, max(size - 2, 0))
+    part = path - near
+    kernel = np.zeros((size, size))
+    for i, j in np.ndindex(min(size, 2), min(size, 2)):
+        share = np.abs(1 - i - part[:, 0]) * np.abs(1 - j - part[:, 1])
+        np.add.at(kernel, (near[:, 0] + i, near[:, 1] + j), share)
+    return kernel / kernel.sum()
+
+
+def add_noise(b, level, rng=None, reference=None):
+    """Gaussian noise, in proportion to every image's own contrast.
+
+    Parameters
+    ----------
+    b : ndarray, shape (..., C, H, W)
+        Data.
+    level : float
+        Standard deviation of the noise, as a fraction of that of `reference`.
+    rng : None, int or numpy.random.Generator
+    reference : ndarray, shape (..., C, H, W), optional
+        The images whose standard deviation counts, each over its channels and pixels:
+        the photographs that `b` was made from. By default `b` itself.
+
+    Returns
+    -------
+    ndarray
+        A noisy copy of `b`, in its dtype.
+
+    Raises
+    ------
+    ValueError
+        If `level` is negative or `reference` has another number of images.
+    """
+    if not level >= 0:
+        raise ValueError(f"level must not be negative, got {level!r}")
+    reference = b if reference is None else reference
+    if reference.ndim != b.ndim or reference.shape[:-3] != b.shape[:-3]:
+        raise ValueError(
+            f"reference must hold one image for every one in b (shape {b.shape}), got "
+            f"shape {reference.shape}"
+        )
+    sigma = level * reference.std(axis=(-3, -2, -1), keepdims=True)
+    noise = sigma * np.random.default_rng(rng).standard_normal(b.shape)
+    return b + noise.astype(b.dtype)
+
+
+def _layer(channels, rng):
+    return {"kernel": conv_layer(channels, channels + 5, rng=rng)}
+
+
+def _blur(kernel, channels):
+    kernel = np.broadcast_to(kernel, (channels, 1, *kernel.shape))
+    return {
+        "kernel": kernel,
+        "padding": "same",
+        "groups": channels,
+        "boundary": "reflect",
+    }
+
+
+PROBLEMS = {
+    "layer": _layer,
+    "gaussian": lambda channels, rng: _blur(gaussian_kernel(9, 1.5), channels),
+    "motion": lambda channels, rng: _blur(motion_kernel(15, rng), channels),
+}
+
+
+def problem(
+    name, *, photograph="astronaut", size=64, noise=0.0, rng=0, dtype=np.float64
+):
+    """A convolution of a photograph to invert.
+
+    Parameters
+    ----------
+    name : {"layer", "gaussian", "motion"}
+        A valid 3 x 3 layer from C to C + 5 channels (3 to 8 for a colour picture) with
+        torch's default weights; or the blur of a lens or of a shaken camera, of every
+        channel, reflected at the border.
+    photograph : str or path-like
+        What `image` takes.
+    size : int, optional
+        Height and width of the photograph; None keeps its own.
+    noise : float
+        As the `level` of `add_noise`, in proportion to the photograph.
+    rng : None, int or numpy.random.Generator
+    dtype : dtype
+
+    Returns
+    -------
+    op : ConvLinearOperator
+    x : ndarray, shape op.input_shape
+        The photograph.
+    b : ndarray, shape op.output_shape
+        What the operator makes of it, and noise.
+
+    Raises
+    ------
+    ValueError
+        If `name` is unknown.
+
+    Examples
+    --------
+    >>> from convinv import gallery, solve
+    >>> op, x, b = gallery.problem("layer")
+    >>> op
+    <ConvLinearOperator (3, 64, 64) -> (8, 62, 62), kernel (8, 3, 3, 3), dtype float64>
+    >>> solve(op, b).success
+    True
+    """
+    if name not in PROBLEMS:
+        known = ", ".join(map(repr, PROBLEMS))
+        raise ValueError(f"the gallery's problems are {known}, got {name!r}")
+    rng = np.random.default_rng(rng)
+    x = image(photograph, size, dtype=dtype)
+    op = ConvLinearOperator(
+        **PROBLEMS[name](x.shape[0], rng), input_shape=x.shape, dtype=dtype
+    )
+    return op, x, add_noise(op.forward(x), noise, rng, reference=x)
