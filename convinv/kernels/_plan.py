@@ -229,11 +229,11 @@ def _adjoint_taps(plan):
                 packed.append(piece)
                 position += piece.size
     padded = any(g.before) or any(g.after)
-    direct = g.stride[2] == 1 and (g.boundary == "zero" or not padded)
+    single = g.boundary == "zero" or not padded  # every sample is shown once
     columns = padded_index(g.output[2], back[2], length // comp, "zero")
     layout = [
         comp, parts, groups, c_in, c_out, *g.input, *g.output, *g.stride, *g.before,
-        g.padded[2], planes, rows, together, held, length, back[1], back[2], direct,
+        g.padded[2], planes, rows, together, held, length, back[1], back[2], single,
         slack(plan.real.itemsize),
     ]  # fmt: skip
     depth_taps = [-1] * (g.stride[0] * planes)

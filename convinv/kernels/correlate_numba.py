@@ -261,6 +261,19 @@ def _fold_row(out, to, width, source, at, length, map_w, before, stride, comp):
                     out[to + comp * j + e] += source[p + e]
 
 
+@jit(inner=True)
+def _fold_rows(out, to, wide, rows, hold, count, map_w, layout):
+    """`_fold_row` of `rows` rows of every channel of a group; `wide` holds `hold`."""
+    comp, c_in, depth = layout[0], layout[3], layout[5]
+    height, width = layout[6], layout[7]
+    stride, before = layout[13], layout[16]
+    for c in range(c_in):
+        for i in range(rows):
+            at = (c * hold + i) * stride * count
+            here = to + ((c * depth) * height + i) * width * comp
+            _fold_row(out, here, width, wide, at, count, map_w, before, stride, comp)
+
+
 @jit
 def _adjoint(
     start, stop, correlate, y, x, sums, layout, depth_taps, fold_d, at_d, fold_h, at_h,
@@ -268,16 +281,20 @@ def _adjoint(
 ):  # fmt: skip
     (comp, parts, groups, c_in, c_out, depth, height, width, out_d, out_h, out_w,
      stride_d, stride_h, stride_w, before_d, before_h, before_w, padded, planes, rows,
-     together, held, length, back_h, back_w, direct, slack) = layout  # fmt: skip
+     together, held, length, back_h, back_w, single, slack) = layout  # fmt: skip
+    direct = single and stride_w == 1
     buffer = np.zeros(c_out * parts * planes * held * length + slack, y.dtype)
     count = (padded + stride_w - 1) // stride_w * comp  # of one phase of a padded row
     # numbers, not literals, for which functions would be compiled once more
     zero, never = np.int64(0), np.bool_(False)
-    # Padded rows, phase by phase, where x can't be written at once; the spare ones
-    # after them take what a padded row adds to the sample it shows.
+    # Padded rows, phase by phase, where x can't be written at once: a few at a time
+    # where every sample is shown once, else those of a task. The spare ones after them
+    # take what a padded row adds to the sample it shows.
     line = stride_w * count
-    wide = np.zeros(0 if direct else (rows + together) * c_in * line + slack, y.dtype)
-    spare = rows * c_in * line
+    hold = together if single else rows
+    wide = np.zeros(0 if direct else (hold + together) * c_in * line + slack, y.dtype)
+    spare = hold * c_in * line
+    plane = depth * height * width * comp
     source, flat = y.reshape(y.size), x.reshape(x.size)
     starts = np.empty(4, np.int64)
     row_tasks = (height + rows - 1) // rows
@@ -287,6 +304,8 @@ def _adjoint(
         group = task // (row_tasks * depth) % groups
         b = task // (row_tasks * depth * groups)
         end = min(own + rows, height)
+        channel = (b * groups + group) * c_out
+        image = ((b * groups + group) * c_in * depth + z) * height * width * comp
         # a last task too short for a block of rows computes some rows once more
         top = min(own, height - together) if direct else own
         for turn in range(fold_d[z], fold_d[z + 1]):
@@ -296,7 +315,6 @@ def _adjoint(
             low = (top + before_h) // stride_h - back_h
             last = top + (end - top + together - 1) // together * together - 1
             needed = (last + before_h) // stride_h - low + 1
-            channel = (b * groups + group) * c_out
             _fill_rows(
                 buffer, source, channel, tap_planes, t_d, low, needed, layout, columns
             )
@@ -304,13 +322,11 @@ def _adjoint(
             while i < end:
                 if direct:
                     i = min(i, end - together)
-                    dst = flat
-                    origin = ((b * groups + group) * c_in * depth + z) * height + i
-                    origin *= width * comp
-                    step_c, step_r = depth * height * width * comp, width * comp
+                    dst, origin = flat, image + i * width * comp
+                    step_c, step_r = plane, width * comp
                 else:
-                    dst = wide
-                    origin, step_c, step_r = (i - own) * line, rows * line, line
+                    slot = 0 if single else i - own
+                    dst, origin, step_c, step_r = wide, slot * line, hold * line, line
                 q = i + before_h
                 phase = (phase_d * stride_h + q % stride_h) * stride_w
                 _scatter_block(
@@ -318,6 +334,11 @@ def _adjoint(
                     group, dst, origin, step_c, step_r, count, turn > fold_d[z], layout,
                     starts, offsets, tap_first, weights, weight_start, block_start,
                 )  # fmt: skip
+                if single and not direct:
+                    _fold_rows(
+                        flat, image + i * width * comp, wide, min(together, end - i),
+                        hold, count, map_w, layout,
+                    )  # fmt: skip
                 i += together
             for i in range(own, end):
                 for k in range(fold_h[i], fold_h[i + 1]):
@@ -335,20 +356,15 @@ def _adjoint(
                         tap_first, weights, weight_start, block_start,
                     )  # fmt: skip
                     for c in range(c_in):
-                        to, of = (c * rows + i - own) * line, c * together * line
+                        to, of = (c * hold + i - own) * line, c * together * line
                         for e in range(line):
                             wide[to + e] += wide[spare + of + e]
-        for c in range(c_in):
-            channel = (b * groups + group) * c_in + c
-            to = ((channel * depth + z) * height + own) * width * comp
-            if not direct:
-                for i in range(end - own):
-                    _fold_row(
-                        flat, to + i * width * comp, width, wide,
-                        (c * rows + i) * line, count, map_w, before_w, stride_w, comp,
-                    )  # fmt: skip
-            if sums.size:
-                sums[task] += _sum_of_squares(flat, to, (end - own) * width * comp)
+        own_rows = image + own * width * comp
+        if not single:
+            _fold_rows(flat, own_rows, wide, end - own, hold, count, map_w, layout)
+        for c in range(c_in if sums.size else 0):
+            size = (end - own) * width * comp
+            sums[task] += _sum_of_squares(flat, own_rows + c * plane, size)
 
 
 @jit(inner=True)
@@ -358,7 +374,8 @@ def _scatter_block(
 ):  # fmt: skip
     """Rows ``origin + c step_c + r step_r`` of dst, every column phase of them."""
     comp, c_in, width = layout[0], layout[3], layout[7]
-    stride_w, before_w, direct = layout[13], layout[16], layout[25]
+    stride_w, before_w, single = layout[13], layout[16], layout[25]
+    direct = single and stride_w == 1
     columns = width * comp if direct else count
     base += before_w * comp if direct else 0
     for p in range(phase, phase + stride_w):
