@@ -15,6 +15,9 @@ class Construction:
     params = (64, 4096)
     param_names = ("size",)
 
+    def setup(self, size):
+        self.time_construct(size)
+
     def time_construct(self, size):
         ConvLinearOperator(KERNEL, (3, size, size), padding="same")
 

@@ -3,6 +3,7 @@
 import importlib
 from typing import NamedTuple
 
+import numba  # noqa: F401  here, so that processes forked later need not import it
 import numpy as np
 
 from convinv import ConvLinearOperator

@@ -55,7 +55,7 @@ def contiguous(array):
 def working_dtype(dtype, name: str) -> np.dtype:
     """The floating dtype that computes with `dtype`: promoted, never demoted."""
     try:
-        dtype = np.dtype(dtype)
+        dtype = np.dtype(dtype).newbyteorder("=")
     except TypeError:
         raise TypeError(f"{name} must have a numeric dtype, got {dtype!r}") from None
     if dtype in INEXACT:

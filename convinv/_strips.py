@@ -42,7 +42,7 @@ class StripPlan:
     strips : int
         Number of strips.
     counts : tuple of int
-        Number of strips along every spatial axis; their product is `strips`.
+        Number of strips along every spatial axis.
     shape : tuple of int
         Shape of the largest matrix of a strip (of one group of channels).
     groups : int
@@ -76,12 +76,12 @@ class StripPlan:
     def __repr__(self):
         size, classes = " x ".join(map(str, self.window)), self.classes
         tall = "tall" if self.shape[0] >= self.shape[1] else "wide"
+        several = f", {self.groups} groups" if self.groups > 1 else ""
         lines = [
             f"{self.strips} strips of {size} outputs in each of {self.geometry.c_out} "
             f"channels (h_b = {self.h_b})",
             f"  matrices: {self.shape[0]} x {self.shape[1]} ({tall}), "
-            f"{classes} {'class' if classes == 1 else 'classes'}"
-            + (f", {self.groups} groups" if self.groups > 1 else ""),
+            f"{classes} class{'es' if classes > 1 else ''}{several}",
             f"  memory:   {_bytes(self.memory['factors'])}; per right-hand side "
             f"{_bytes(self.memory['windows'])} (windows) and "
             f"{_bytes(self.memory['x'])} (x)",
@@ -93,8 +93,7 @@ class StripPlan:
         """The class of every strip, shape ``(strips,)``."""
         d, h, w = (axis.kind for axis in self.axes)
         _, n_h, n_w = (len(axis.patterns) for axis in self.axes)
-        label = (d[:, None, None] * n_h + h[:, None]) * n_w + w
-        return label.ravel()
+        return ((d[:, None, None] * n_h + h[:, None]) * n_w + w).ravel()
 
     def rows(self, strip: int, group: int = 0) -> np.ndarray:
         """The rows of the operator's matrix that a strip takes, in its own order."""
@@ -162,11 +161,8 @@ def strip_plan(op, h_b=None, *, window=None) -> StripPlan:
     Notes
     -----
     Costs a few integers per strip and axis; no matrix is formed. The rule is that of
-    section 4 of the paper: its three constraints say that a strip is a rectangle.
-
-    References
-    ----------
-    "Fast and scalable inversion of convolution layers", section 4 and Algorithm 1.
+    "Fast and scalable inversion of convolution layers", section 4 and Algorithm 1: its
+    constraints on `h_b` say that a strip is a rectangle.
 
     Examples
     --------
@@ -250,7 +246,7 @@ def window_matrix(weights, patterns, counts) -> np.ndarray:
 
 
 def group_weights(op, group: int) -> np.ndarray:
-    """The correlation kernel of one group, in double precision on the host."""
+    """The correlation kernel of one group, on the host in double precision."""
     g = op.geometry
     outputs = g.c_out // g.groups
     weights = to_numpy(op._weights)[group * outputs : (group + 1) * outputs]

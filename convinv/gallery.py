@@ -5,6 +5,7 @@ downloaded. They need ``pip install "convinv[demo]"``; the kernels need nothing.
 """
 
 import importlib.util
+import operator
 import os
 from pathlib import Path
 
@@ -103,7 +104,7 @@ def image(name="astronaut", size=None, channels_first=True, dtype=np.float64):
     >>> gallery.image("camera").shape
     (1, 512, 512)
     """
-    if size is not None and not size > 0:
+    if size is not None and not operator.index(size) > 0:
         raise ValueError(f"size must be positive, got {size!r}")
     picture = _read(_find(name))
     if size is not None:

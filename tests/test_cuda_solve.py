@@ -74,7 +74,8 @@ def test_iterations_do_not_wait_for_the_device(cupy, method):
     for maxiter in (16, 32):
         _, result, syncs = both(cupy, method, "float64", rtol=0, maxiter=maxiter)
         assert result.nit == maxiter
-        waits.append(syncs - result.history.shape[0])  # one copy of each norm, at the end
+        # one copy of each norm is made at the end
+        waits.append(syncs - result.history.shape[0])
     allowed = 2 if method != "gmres" else 4  # and one look per restart
     assert waits[1] - waits[0] <= allowed
 

@@ -36,6 +36,7 @@ VARIANTS = {
 }
 VARIANTS = {k: v for k, v in VARIANTS.items() if v[0] in METHODS}
 DTYPES = ["float32", "float64", "complex64", "complex128"]
+BOUNDARIES = ["zero", "periodic", "reflect", "symmetric", "replicate"]
 
 # (variant, problem): the method's limits, where it need not succeed. A "*" is any.
 MAY_FAIL = {
@@ -48,7 +49,7 @@ MAY_FAIL = {
     ("strip symmetric", "*"),
 }
 LOOSE = 1e-4  # a tolerance that all methods and precisions can reach
-SLOW = ("gradient", "gradient fixed")
+SLOW = {"gradient": 1e-3, "gradient fixed": 1e-3}  # where others reach rounding
 
 
 def normal(rng, shape, dtype="float64"):
@@ -291,8 +292,8 @@ class TestAnswers:
             c = case(problem, dtype)
             if not applies(variant, c) or may_fail(variant, problem):
                 pytest.skip("not for this operator")
-            rtol = LOOSE if variant in SLOW else 1e-8
-            result, _ = run(variant, c.op, c.b, rtol=rtol)
+            rtol = SLOW.get(variant, 1e-8)
+            result, _ = run(variant, c.op, c.b, rtol=rtol, maxiter=5000)
             assert result.success
             best, x = c.pinv @ c.b, result.x
             own = c.pinv @ (c.A @ x)  # the part of x in the row space
@@ -330,8 +331,8 @@ class TestAnswers:
             return
         if variant == "gradient adam":
             pytest.skip("too slow")
-        rtol = LOOSE if variant in SLOW else 1e-9
-        result, caught = run(variant, c.op, c.b, damp=damp, rtol=rtol)
+        rtol = SLOW.get(variant, 1e-9)
+        result, caught = run(variant, c.op, c.b, damp=damp, rtol=rtol, maxiter=5000)
         check_one_truth(result, caught)
         gram = c.A.T @ c.A + damp**2 * np.eye(c.A.shape[1])
         expected = np.linalg.solve(gram, c.A.T @ c.b)
@@ -350,7 +351,7 @@ class TestAnswers:
             if may_fail(variant, "over"):
                 continue
             x0 = normal(np.random.default_rng(1), c.x.size)
-            rtol = LOOSE if variant in SLOW else 1e-9
+            rtol = SLOW.get(variant, 1e-9)
             result, _ = run(variant, c.op, c.b, damp=0.7, x0=x0, rtol=rtol)
             assert result.success, variant
             assert is_solution(c, result.x, rtol, damp=0.7), variant
@@ -717,6 +718,7 @@ class TestScale:
         c, _ = easy(VARIANTS[variant][0])
         if "adam" in variant:
             pytest.skip("its step has the units of x")
+        normal = VARIANTS[variant][1].get("normal")
         kwargs = {"rtol": LOOSE, "rng": 0, "maxiter": 50}
         one, _ = run(variant, c.op, c.b, **kwargs)
         two, _ = run(variant, c.op, np.ldexp(c.b, power), **kwargs)
@@ -730,7 +732,9 @@ class TestScale:
         three, _ = run(variant, op, c.b, **kwargs)
         assert three.nit == one.nit
         np.testing.assert_array_equal(three.x, np.ldexp(one.x, -power))
-        np.testing.assert_array_equal(three.history, one.history)
+        # the history of some methods is the normal residual, with the kernel's units
+        expected = np.ldexp(one.history, power) if normal else one.history
+        np.testing.assert_array_equal(three.history, expected)
 
     @pytest.mark.parametrize("factor", [1e-100, 1e100])
     @variants
@@ -764,12 +768,15 @@ class TestScale:
     @pytest.mark.parametrize("factor", [1e-150, 1e150])
     def test_general_operators(self, factor):
         c = case("dense")
-        for A, b in ((c.A * factor, c.b), (c.A, c.b * factor), (c.A * factor, c.b * factor)):
+        x = c.pinv @ c.b
+        for A, b, expected in (
+            (c.A * factor, c.b, x / factor),
+            (c.A, c.b * factor, x * factor),
+            (c.A * factor, c.b * factor, x),
+        ):
             result = solve(A, b)
             assert result.success
-            expected = c.pinv @ c.b / np.max(A) * np.max(c.A) * np.max(b) / np.max(c.b)
-            np.testing.assert_allclose(result.x / np.max(expected),
-                                       expected / np.max(expected), atol=1e-4)
+            np.testing.assert_allclose(result.x, expected, rtol=1e-3)
 
     @pytest.mark.parametrize("factor", [1e-100, 1e100])
     def test_damp_scales_with_the_kernel(self, factor):
@@ -991,7 +998,15 @@ class TestBreakdown:
         assert result.residual_norm <= 1.001 * np.linalg.norm(b) + 1e-300
         return result
 
-    @pytest.mark.parametrize("name", ["nilpotent", "skew", "singular", "zero", "identity"])
+    ENGINEERED = {
+        "nilpotent": np.eye(6, k=1),
+        "skew": np.kron(np.eye(3), [[0.0, 1], [-1, 0]]),
+        "singular": np.diag([3.0, 2, 1, 0, 0, 0]),
+        "zero": np.zeros((6, 6)),
+        "identity": np.eye(6),
+    }
+
+    @pytest.mark.parametrize("name", ENGINEERED)
     @pytest.mark.parametrize("seed", range(3))
     @variants
     def test_engineered(self, variant, name, seed):
@@ -999,15 +1014,8 @@ class TestBreakdown:
         if METHODS[method].conv_only or arguments.get("preconditioner"):
             pytest.skip("takes convolutions only")
         rng = np.random.default_rng(seed)
-        n = 6
-        A = {
-            "nilpotent": np.eye(n, k=1),
-            "skew": np.kron(np.eye(n // 2), [[0.0, 1], [-1, 0]]),
-            "singular": np.diag([3.0, 2, 1, 0, 0, 0]),
-            "zero": np.zeros((n, n)),
-            "identity": np.eye(n),
-        }[name]
-        b = rng.standard_normal(n) if seed else np.eye(n)[0]
+        A = self.ENGINEERED[name]
+        b = rng.standard_normal(6) if seed else np.eye(6)[0]
         if METHODS[method].hermitian and name in ("nilpotent", "skew"):
             with pytest.raises(ValueError, match="Hermitian"):
                 self.check(A, b, method, **arguments)
@@ -1142,12 +1150,7 @@ class TestBreakdown:
 
 
 class TestPreconditioners:
-    def reference(self, c, damp, normal):
-        A = c.A.conj().T @ c.A + damp**2 * np.eye(c.A.shape[1]) if normal else c.A
-        return np.diag(A)
-
-    @pytest.mark.parametrize("boundary", ["zero", "periodic", "reflect", "symmetric",
-                                          "replicate"])
+    @pytest.mark.parametrize("boundary", BOUNDARIES)
     @pytest.mark.parametrize("seed", range(6))
     @pytest.mark.parametrize("dtype", ["float64", "complex128"])
     def test_jacobi_diagonals(self, boundary, seed, dtype):
@@ -1172,8 +1175,7 @@ class TestPreconditioners:
         expected = np.diag(A.conj().T @ A).real + 0.7**2
         np.testing.assert_allclose(1 / jacobi(op, 0.7, True)(ones)[0], expected)
 
-    @pytest.mark.parametrize("boundary", ["zero", "periodic", "reflect", "symmetric",
-                                          "replicate"])
+    @pytest.mark.parametrize("boundary", BOUNDARIES)
     @pytest.mark.parametrize("groups", [1, 2])
     @pytest.mark.parametrize("dtype", ["float64", "complex128"])
     def test_plain_jacobi_diagonals(self, boundary, groups, dtype):

@@ -50,7 +50,11 @@ def thread_count() -> int:
     parallel = sys.modules.get("numba.np.ufunc.parallel")
     if parallel is not None and getattr(parallel, "_is_initialized", False):
         return numba.get_num_threads()
-    return numba.config.NUMBA_NUM_THREADS
+    return _default_threads()
+
+
+def _default_threads() -> int:
+    return max(int(getattr(numba.config, "NUMBA_NUM_THREADS")), 1)
 
 
 class _Pool:
@@ -68,7 +72,7 @@ if hasattr(os, "register_at_fork"):
 def _executor():
     if _Pool.executor is None:
         _Pool.executor = ThreadPoolExecutor(
-            max(numba.config.NUMBA_NUM_THREADS, 1), thread_name_prefix="convinv"
+            _default_threads(), thread_name_prefix="convinv"
         )
     return _Pool.executor
 
@@ -89,7 +93,7 @@ def run(kernel, tasks: int, work: float, *args) -> None:
             kernel(0, tasks, *args)
         return
     counter = itertools.count()
-    stop = []
+    stop: list[bool] = []
 
     def worker():
         for piece in counter:

@@ -89,7 +89,8 @@ class _Block:
 
         self.src, self.offsets, self.weights = args[0], args[2], args[5]
         self.dst, self.starts = args[7:9]
-        self.base, self.first, self.taps, self.weight = args[1], *args[3:5], args[6]
+        self.base, self.weight = args[1], args[6]
+        self.first, self.taps = args[3:5]
         self.column, self.valid, self.add = args[11:14]
         self.scalar = context.get_value_type(signature.args[0].dtype)
         self.itemsize = context.get_abi_sizeof(self.scalar)

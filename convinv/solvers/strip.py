@@ -16,7 +16,7 @@ PATIENCE = 20  # sweeps without a smaller residual before the method gives up
     "strip",
     conv_only=True,
     minimum_norm=False,
-    vectors="1 m + 3 n, and the strips' solutions",
+    vectors="3 m + 4 n, and the strips' inverses",
     products="1 forward, 1 adjoint",
 )
 def strip(
@@ -44,10 +44,11 @@ def strip(
     least C_in + 2 filters) one sweep does all: it solves a consistent system. Later
     strips overwrite the overlap, or are averaged with ``overlap="average"``. With noise
     the result differs from the least-squares solution in proportion to the noise, and
-    the solve ends with the status STALLED. Otherwise the sweeps are block Kaczmarz:
-    they converge to the solution of least norm if the system is consistent, near to a
-    least-squares solution if it is not. Averaged sweeps treat all strips at once; of
-    several solutions they find one that is not of least norm.
+    the solve ends with the status STALLED; only a residual that looks like rounding
+    errors is swept again. Otherwise the sweeps are block Kaczmarz: they converge to the
+    solution of least norm if the system is consistent, near to a least-squares solution
+    if it is not. Averaged sweeps treat all strips at once; of several solutions they
+    find one that is not of least norm.
 
     With `damp` the strips are those of ``[A, damp I]`` and the sweeps converge to the
     damped solution whatever the rank (averaged ones to one in another norm, weighted by
@@ -64,16 +65,16 @@ def strip(
     sweeps.symmetric = bool(symmetric)
     sweeps.average = overlap == "average"
     notes = {"plan": plan, "factorization": sweeps.used, "direct": sweeps.direct}
-    if sweeps.direct and not refine:
-        notes["message"] = (
-            "every strip determines its unknowns, so that further sweeps change "
-            "nothing; refine=True leads to the least-squares solution"
-        )
     monitor.end(problem.vectors.sumsq(problem.b) == 0, CONVERGED)
     if refine:
         x = _refine(problem, monitor, sweeps)
     elif sweeps.direct:
         x = _correct(problem, monitor, sweeps)
+        if bool(problem.xp.any(monitor.code == STALLED)):
+            notes["message"] = (
+                "every strip determines its unknowns, so that further sweeps change "
+                "nothing; refine=True leads to the least-squares solution"
+            )
     else:
         x = _iterate(problem, monitor, sweeps)
     return x, notes

@@ -1,0 +1,153 @@
+"""The command ``convinv``."""
+
+import argparse
+import sys
+
+from . import __version__, methods
+
+DEMO_METHODS = ("strip", "cgls", "lsqr", "lsmr", "gmres")
+
+
+def main(argv=None) -> int:
+    """Run the command line.
+
+    Parameters
+    ----------
+    argv : list of str, optional
+        The arguments after the program's name; by default those of the process.
+
+    Returns
+    -------
+    int
+        0, or 2 after an error, whose message is on stderr.
+
+    Examples
+    --------
+    >>> from convinv.cli import main
+    >>> main(["demo", "--size", "-1"])  # doctest: +SKIP
+    convinv: error: --size must be 0 or at least 7, got -1
+    2
+    """
+    args = _parser().parse_args(argv)
+    try:
+        args.run(args)
+    except (ValueError, TypeError, ImportError, OSError, MemoryError) as error:
+        print(f"convinv: error: {error or type(error).__name__}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def _parser():
+    parser = argparse.ArgumentParser(
+        prog="convinv", description="Invert multi-channel convolutions."
+    )
+    parser.add_argument("--version", action="version", version=f"convinv {__version__}")
+    commands = parser.add_subparsers(metavar="command", required=True)
+    _add_demo(commands)
+    table = commands.add_parser(
+        "methods",
+        help="list the methods and what they need",
+        description="List the methods that convinv.solve knows and what they need.",
+    )
+    table.set_defaults(run=_methods)
+    return parser
+
+
+def _add_demo(commands):
+    demo = commands.add_parser(
+        "demo",
+        help="blur a photograph with a layer and invert it by several methods",
+        description="Pass a real photograph through a convolution layer, add noise, "
+        "invert by several methods, compare them in a table and a picture.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    add = demo.add_argument
+    add(
+        "--image",
+        default="astronaut",
+        metavar="NAME",
+        help="a photograph of convinv.gallery, or the path of an image file",
+    )
+    add(
+        "--size",
+        type=int,
+        default=256,
+        metavar="N",
+        help="crop to a square and resize to N by N pixels; 0: as it is",
+    )
+    add(
+        "--kernel",
+        metavar="FILE",
+        help=".npy file of an array (C_out, C_in, height, width) to use as the layer",
+    )
+    add(
+        "--filters",
+        type=int,
+        metavar="N",
+        help="filters of the random 3 x 3 layer, 8 if not given",
+    )
+    add(
+        "--noise",
+        type=float,
+        default=0.01,
+        metavar="LEVEL",
+        help="standard deviation of the noise over that of the photograph",
+    )
+    add(
+        "--method",
+        action="append",
+        metavar="NAMES",
+        help="methods to compare, separated by commas; may be given again "
+        f"(default: {','.join(DEMO_METHODS)})",
+    )
+    add("--maxiter", type=int, metavar="N", help="iterations at most, of each method")
+    add("--rtol", type=float, default=1e-6, metavar="X", help="relative tolerance")
+    add(
+        "--output",
+        default="convinv-demo.png",
+        metavar="FILE",
+        help="where to write the picture",
+    )
+    add("--device", choices=("cpu", "gpu"), default="cpu", help="gpu needs CuPy")
+    add("--seed", type=int, default=0, metavar="N", help="of the layer and the noise")
+    add("--dtype", choices=("float32", "float64"), default="float64", help="precision")
+    demo.set_defaults(run=_demo)
+
+
+def _demo(args):
+    from . import _demo  # it takes scikit-image and matplotlib
+
+    names = ",".join(args.method or DEMO_METHODS).split(",")
+    names = [name.strip() for name in names]
+    known = ["auto", *(method.name for method in methods())]
+    for name in names:
+        if name not in known:
+            raise ValueError(f"unknown method {name!r}; known are {', '.join(known)}")
+    args.method = list(dict.fromkeys(names))
+    _demo.run(args)
+
+
+def _methods(args):
+    rows = [("method", "needs", "takes", "options", "")]
+    for method in methods():
+        needs = {
+            "square": method.square,
+            "Hermitian": method.hermitian,
+            "convolution": method.conv_only,
+        }
+        takes = {"damp": method.damp, "preconditioner": method.preconditioner}
+        rows.append(
+            (
+                method.name,
+                ", ".join(word for word, asked in needs.items() if asked) or "-",
+                ", ".join(word for word, taken in takes.items() if taken) or "-",
+                ", ".join(method.options) or "-",
+                method.summary,
+            )
+        )
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths))
+        print("  ".join(cells).rstrip())

@@ -1,0 +1,547 @@
+"""The CPU kernels against slow oracles, and the array API form of the vectors."""
+
+import os
+import subprocess
+import sys
+
+import array_api_strict as xp
+import numba
+import numpy as np
+import oracles
+import pytest
+
+from convinv import ConvergenceWarning, Status, solve
+from convinv._geometry import make_geometry
+from convinv.kernels import (
+    _numba,
+    correlate_numba,
+    load,
+    vectors_array_api,
+    vectors_numba,
+    windows_numba,
+)
+from convinv.solvers._problem import Monitor
+
+DTYPES = ["float32", "float64", "complex64", "complex128"]
+LENGTH = vectors_numba.LENGTH
+DEVICE = xp.Device("device1")
+
+dtypes = pytest.mark.parametrize("dtype", DTYPES)
+
+
+def random(shape, dtype, seed=0):
+    rng = np.random.default_rng(seed)
+    values = rng.standard_normal(shape)
+    if np.dtype(dtype).kind == "c":
+        values = values + 1j * rng.standard_normal(shape)
+    return values.astype(dtype)
+
+
+def assert_close(got, expected, dtype, terms=1):
+    """Equal to a few rounding errors of `dtype`."""
+    got, expected = np.asarray(got), np.asarray(expected)
+    assert got.shape == expected.shape
+    eps = np.finfo(dtype).eps
+    scale = np.max(np.abs(expected), initial=0)
+    assert np.max(np.abs(got - expected), initial=0) <= 4 * eps * terms * (scale + 1)
+
+
+UPDATES = {
+    # function: (number of vectors in order of the call, "c" a coefficient)
+    "axpy": "cv",
+    "axpby": "cvcv",
+    "step": "cvvvc",
+    "three_term": "vcvcvvc",
+}
+CALLS = {
+    "sumsq": "v",
+    "dot": "vv",
+    "axpy": "cvv",
+    "axpby": "cvcv",
+    "step": "cvvvc",
+    "three_term": "vcvcvvc",
+}
+
+
+def arguments(name, batch, n, dtype, coefficients="float64"):
+    """Random arguments of a vector function, and copies for the oracle."""
+    made = []
+    for i, kind in enumerate(CALLS[name]):
+        shape, kind_of = ((batch, n), dtype) if kind == "v" else (batch, coefficients)
+        made.append(random(shape, kind_of, i))
+    return made
+
+
+def as_tuple(value):
+    return value if isinstance(value, tuple) else (value,)
+
+
+def to_numpy(array):
+    if isinstance(array, np.ndarray):
+        return array
+    assert array.device == DEVICE, "an array left its device"
+    return np.asarray(array.to_device(xp.Device("CPU_DEVICE")))
+
+
+class TestVectors:
+    @pytest.mark.parametrize(
+        ("batch", "n"),
+        [(1, 1), (3, 1), (1, 7), (2, LENGTH - 1), (1, LENGTH), (3, LENGTH + 1),
+         (1, 5 * LENGTH + 123), (70, 3), (2, 0)],
+    )
+    @pytest.mark.parametrize("name", CALLS)
+    @dtypes
+    def test_equals_oracle(self, name, dtype, batch, n):
+        given = arguments(name, batch, n, dtype)
+        kept = [a.copy() for a in given]
+        expected = as_tuple(getattr(oracles, f"vectors_{name}")(*kept))
+        results = as_tuple(getattr(vectors_numba, name)(*given))
+        assert len(results) == len(expected)
+        for got, want in zip(results, expected):
+            sums = got.ndim == 1
+            wide = {"f": "float64", "c": "complex128"}[np.dtype(dtype).kind]
+            assert got.dtype == ((wide if name == "dot" else "float64") if sums else dtype)
+            size = np.finfo(dtype).eps * n if sums and name != "sumsq" else 0
+            assert_close(got, want, dtype if size else got.dtype, np.sqrt(n) + 4)
+
+    @pytest.mark.parametrize("name", ["axpy", "axpby", "step", "three_term"])
+    @dtypes
+    def test_complex_coefficients_and_updates_in_place(self, name, dtype):
+        kind = "complex128" if "complex" in dtype else "float64"
+        given = arguments(name, 2, 100, dtype, kind)
+        kept = [a.copy() for a in given]
+        expected = as_tuple(getattr(oracles, f"vectors_{name}")(*kept))
+        results = as_tuple(getattr(vectors_numba, name)(*given))
+        own = {id(a) for a in given}
+        for got, want in zip(results, expected):
+            if got.ndim == 2:
+                assert id(got) in own, "updates must work in place"
+            assert_close(got, want, dtype, 20 if got.ndim == 2 else 300)
+        # what is not updated is left alone
+        updated = {id(got) for got in results}
+        for before, after in zip(kept, given):
+            if id(after) not in updated:
+                np.testing.assert_array_equal(after, before)
+
+    def test_sums_are_in_double_precision(self):
+        x = np.full((1, 4_000_000), 0.1, "float32")
+        expected = 4e6 * float(np.float32(0.1)) ** 2
+        assert vectors_numba.sumsq(x)[0] == pytest.approx(expected, rel=1e-12)
+        assert vectors_numba.dot(x, x)[0] == pytest.approx(expected, rel=1e-12)
+        _, sums = vectors_numba.axpy(np.zeros(1), x, x.copy())
+        assert sums[0] == pytest.approx(expected, rel=1e-12)
+
+    def test_sums_do_not_overflow_in_single_precision(self):
+        x = np.full((1, 10), 1e30, "float32")
+        assert vectors_numba.sumsq(x)[0] == pytest.approx(1e61, rel=1e-6)
+
+    @pytest.mark.parametrize("bad", [np.nan, np.inf])
+    @dtypes
+    def test_non_finite_numbers_survive(self, dtype, bad):
+        """Compiler flags must not make them vanish."""
+        x = random((2, 50), dtype)
+        x[1, 17] = bad
+        sums = vectors_numba.sumsq(x)
+        assert np.isfinite(sums[0]) and not np.isfinite(sums[1])
+        _, sums = vectors_numba.axpy(np.ones(2), x, random((2, 50), dtype, 1))
+        assert np.isfinite(sums[0]) and not np.isfinite(sums[1])
+
+    @dtypes
+    def test_zero_coefficients_of_frozen_items(self, dtype):
+        given = arguments("step", 2, 100, dtype)
+        given[0][1] = 0
+        x = given[2].copy()
+        vectors_numba.step(*given)
+        np.testing.assert_array_equal(given[2][1], x[1])
+        assert not np.array_equal(given[2][0], x[0])
+
+
+THREADS = """
+import hashlib, numpy as np
+import test_kernels as t
+from convinv.kernels import _numba
+
+print(_numba.thread_count())
+digest = hashlib.sha256()
+for name in t.CALLS:
+    for result in t.as_tuple(getattr(t.vectors_numba, name)(
+            *t.arguments(name, 3, 20 * t.LENGTH + 77, "float32"))):
+        digest.update(np.ascontiguousarray(result))
+for result in t.correlate_results(65, 66, "float64"):
+    digest.update(np.ascontiguousarray(result))
+print(digest.hexdigest())
+"""
+
+
+def correlate_results(height, width, dtype):
+    g = make_geometry(
+        (8, 4, 3, 3), (4, height, width), stride=1, padding=1, dilation=1, groups=1,
+        boundary="reflect",
+    )
+    plan = correlate_numba.prepare(random((8, 4, 1, 3, 3), dtype), g)
+    y, norms = correlate_numba.forward(plan, random((3, 4, *g.input), dtype), True)
+    x, others = correlate_numba.adjoint(plan, y, True)
+    return y, norms, x, others
+
+
+class TestThreads:
+    def test_same_bits_with_any_number(self):
+        outputs = []
+        for threads in ("1", "2", "3"):
+            path = os.pathsep.join([os.path.dirname(__file__), *filter(None, sys.path)])
+            done = subprocess.run(
+                [sys.executable, "-c", THREADS],
+                capture_output=True,
+                text=True,
+                env={**os.environ, "NUMBA_NUM_THREADS": threads, "PYTHONPATH": path},
+                timeout=100,
+            )
+            assert done.returncode == 0, done.stderr
+            count, digest = done.stdout.split()
+            assert count == threads
+            outputs.append(digest)
+        assert len(set(outputs)) == 1
+
+    def test_every_task_runs_once(self):
+        for tasks in (0, 1, 2, 3, 7, 100):
+            for work in (1.0, 1e7, 1e9, 1e11):
+                seen = np.zeros(tasks, int)
+
+                def kernel(first, last, step, seen=seen):
+                    seen[first:last] += step
+
+                _numba.run(kernel, tasks, work, 1)
+                assert np.all(seen == 1)
+
+    def test_long_work_comes_back_to_python_often(self):
+        pieces = []
+        _numba.run(lambda first, last: pieces.append(last - first), 1000, 1e10)
+        assert sum(pieces) == 1000 and len(pieces) >= 100
+
+    def test_errors_of_a_thread_come_out(self):
+        def kernel(first, last):
+            raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            _numba.run(kernel, 100, 1e9)
+        done = []
+        _numba.run(lambda first, last: done.append(last - first), 100, 1e9)
+        assert sum(done) == 100
+
+    def test_numbas_thread_setting_is_heard(self):
+        if numba.config.NUMBA_NUM_THREADS < 2:
+            pytest.skip("one thread only")
+        before = numba.get_num_threads()
+        try:
+            numba.set_num_threads(1)
+            assert _numba.thread_count() == 1
+        finally:
+            numba.set_num_threads(before)
+
+    def test_no_full_fastmath(self):
+        for module in (vectors_numba, correlate_numba, windows_numba):
+            for thing in vars(module).values():
+                flags = getattr(thing, "targetoptions", {}).get("fastmath", False)
+                assert flags in (False, True) or set(flags) <= {"reassoc", "contract"}
+                assert flags is not True
+
+
+LAYERS = {
+    "2-D": ((5, 2, 3, 3), (2, 7, 37), {"padding": 1}),
+    "1-D": ((3, 2, 4), (2, 150), {"padding": ((2, 5),), "boundary": "periodic"}),
+    "3-D": ((2, 1, 2, 2, 3), (1, 4, 5, 6), {"stride": (1, 2, 3), "padding": 2}),
+    "groups": ((6, 2, 3, 2), (4, 8, 9), {"groups": 2, "dilation": 2}),
+    "one sample": ((9, 3, 1), (3, 1), {}),
+}
+DEFAULTS = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1, "boundary": "zero"}
+
+
+class TestCorrelate:
+    @staticmethod
+    def products(layer, dtype, batch=2):
+        """(function, plan, argument, the oracle's product) of both directions."""
+        shape, input_shape, options = LAYERS[layer]
+        g = make_geometry(shape, input_shape, **{**DEFAULTS, **options})
+        kernel = random((*shape[:2], *g.kernel), dtype)
+        x = random((batch, g.c_in, *g.input), dtype, 1)
+        y = random((batch, g.c_out, *g.output), dtype, 2)
+        spelt = {
+            "stride": g.stride,
+            "padding": list(zip(g.before, g.after)),
+            "dilation": g.dilation,
+            "groups": g.groups,
+            "boundary": g.boundary,
+        }
+        plan = correlate_numba.prepare(kernel, g)
+        size = (g.c_in, *g.input)
+        return (
+            (correlate_numba.forward, plan, x,
+             oracles.correlate_forward(kernel, x, **spelt)),
+            (correlate_numba.adjoint, plan, y,
+             oracles.correlate_adjoint(kernel, y, size, **spelt)),
+        )
+
+    @pytest.mark.parametrize("layer", LAYERS)
+    @dtypes
+    def test_equals_oracle(self, layer, dtype):
+        for product, plan, array, expected in self.products(layer, dtype):
+            before = array.copy()
+            got, none = product(plan, array)
+            assert none is None and got.dtype == dtype
+            assert_close(got, expected, dtype, 50)
+            np.testing.assert_array_equal(array, before)
+
+    @pytest.mark.parametrize("layer", LAYERS)
+    @dtypes
+    def test_norms(self, layer, dtype):
+        for product, plan, array, expected in self.products(layer, dtype):
+            plain, _ = product(plan, array)
+            got, sums = product(plan, array, sumsq=True)
+            np.testing.assert_array_equal(got, plain)
+            assert sums.shape == (2,) and sums.dtype == "float64"
+            own = oracles.vectors_sumsq(got.reshape(2, -1))
+            np.testing.assert_allclose(sums, own, rtol=1e-12)
+
+    @pytest.mark.parametrize("layer", LAYERS)
+    @dtypes
+    def test_out_is_overwritten(self, layer, dtype):
+        """Whatever it held before, and nothing beside it."""
+        for product, plan, array, _ in self.products(layer, dtype):
+            expected, _ = product(plan, array)
+            around = np.full(expected.size + 200, np.nan, dtype)
+            out = around[100:-100].reshape(expected.shape)
+            got, _ = product(plan, array, out=out)
+            assert got is out or np.shares_memory(got, out)
+            np.testing.assert_array_equal(got, expected)
+            assert np.all(np.isnan(around[:100])) and np.all(np.isnan(around[-100:]))
+
+    @pytest.mark.parametrize("layer", LAYERS)
+    def test_batches_are_independent(self, layer):
+        for product, plan, array, _ in self.products(layer, "float32", batch=3):
+            together, _ = product(plan, array)
+            for i in range(3):
+                alone, _ = product(plan, array[i : i + 1])
+                np.testing.assert_array_equal(alone[0], together[i])
+            array[1] = np.nan
+            again, _ = product(plan, array)
+            np.testing.assert_array_equal(again[[0, 2]], together[[0, 2]])
+            assert np.all(np.isnan(again[1]) | (together[1] == 0))
+
+    def test_empty_batch(self):
+        for product, plan, array, _ in self.products("2-D", "float64"):
+            got, sums = product(plan, array[:0], sumsq=True)
+            assert got.shape[0] == 0 and sums.shape == (0,)
+
+
+class TestWindows:
+    @staticmethod
+    def tables(sizes, windows, seed):
+        """Tables of random windows; -1 here and there, and a sample never twice."""
+        rng = np.random.default_rng(seed)
+        tables = []
+        for size, (count, length) in zip(sizes, windows):
+            rows = [rng.permutation(size)[:length] for _ in range(count)]
+            table = np.array(rows, np.int64).reshape(count, -1)
+            table[rng.random(table.shape) < 0.2] = -1
+            if seed % 2:  # runs of neighbours take another path
+                start = rng.integers(0, size - table.shape[1] + 1, count)
+                table = start[:, None] + np.arange(table.shape[1])
+            tables.append(np.ascontiguousarray(table, np.int64))
+        return tuple(tables)
+
+    @staticmethod
+    def covers(tables, sizes):
+        from convinv._strips import cover
+
+        return tuple(cover(table, n) for table, n in zip(tables, sizes))
+
+    @pytest.mark.parametrize("seed", range(6))
+    @dtypes
+    def test_equals_oracle(self, dtype, seed):
+        sizes = (1 + seed % 3, 5, 9)
+        tables = self.tables(sizes, ((1, 1), (2, 3), (3, 4)), seed)
+        shape = (2, 3, *sizes)
+        grid = random(shape, dtype)
+        which = np.array([5, 0, 2, 5])
+        got = windows_numba.gather(grid, tables, which)
+        np.testing.assert_array_equal(got, oracles.windows_gather(grid, tables, which))
+        values = random((6, *got.shape[1:]), dtype, 1)
+        for mode in ("overwrite", "average"):
+            got = windows_numba.combine(
+                values, tables, self.covers(tables, sizes), shape, mode
+            )
+            expected = oracles.windows_combine(values, tables, shape, mode)
+            assert got.dtype == dtype
+            assert_close(got, expected, dtype, 4)
+        expected = oracles.windows_scatter(values[4], tables, 4, grid)
+        assert windows_numba.scatter(values[4], tables, 4, grid) is None
+        np.testing.assert_array_equal(grid, expected)
+
+    def test_refused(self):
+        grid = np.zeros((1, 1, 2, 2, 2))
+        tables = tuple(np.zeros((2, 1), np.int64) for _ in range(3))
+        for window in (-1, 8):
+            with pytest.raises(ValueError, match="no window"):
+                windows_numba.scatter(np.zeros((1, 1)), tables, window, grid)
+        with pytest.raises(ValueError, match="mode must be"):
+            windows_numba.combine(np.zeros((8, 1, 1)), tables, (), grid.shape, "mean")
+
+
+class TestLoad:
+    def test_numpy(self):
+        assert load("vectors", np) is vectors_numba
+        assert load("correlate", np) is correlate_numba
+
+    def test_array_api(self):
+        assert load("vectors", xp) is vectors_array_api
+        with pytest.raises(TypeError, match="NumPy or CuPy"):
+            load("correlate", xp)
+
+
+def strict(array, dtype=None):
+    return xp.asarray(np.asarray(array, dtype), device=DEVICE)
+
+
+class TestArrayApiVectors:
+    @pytest.mark.parametrize("name", CALLS)
+    @pytest.mark.parametrize(("batch", "n"), [(1, 1), (3, 50)])
+    @dtypes
+    def test_equals_oracle(self, name, dtype, batch, n):
+        given = arguments(name, batch, n, dtype)
+        kept = [strict(a) for a in given]
+        expected = as_tuple(getattr(oracles, f"vectors_{name}")(*given))
+        results = as_tuple(getattr(vectors_array_api, name)(*kept))
+        assert len(results) == len(expected)
+        for got, want in zip(results, expected):
+            assert_close(to_numpy(got), want, dtype, 100)
+        for before, after in zip(given, kept):
+            np.testing.assert_array_equal(to_numpy(after), before)
+
+
+class Strict:
+    """A matrix as an operator on array_api_strict arrays of a device of their own.
+
+    These arrays refuse to become NumPy arrays behind one's back, and to meet arrays of
+    another device: what runs on them runs on any library.
+    """
+
+    def __init__(self, A, adjoint=True):
+        self.A, self.shape = strict(A), A.shape
+        self.dtype = self.A.dtype
+        self.AH = strict(A.conj().T)
+        if adjoint:
+            self.rmatvec = self.rmatmat = lambda y: self.AH @ y
+
+    def matvec(self, x):
+        assert x.device == DEVICE and x.ndim == 1
+        return self.A @ x
+
+    def matmat(self, X):
+        assert X.device == DEVICE and X.ndim == 2
+        return self.A @ X
+
+
+VARIANTS = {
+    "cgls": {},
+    "lsqr": {},
+    "lsmr": {},
+    "gmres": {"normal": True},
+    "gradient": {},
+    "gradient adam": {"step": "adam", "step_size": 0.05, "rtol": 1e-2},
+    "gradient fixed": {"step": "fixed"},
+    "cg": {},
+}
+
+
+class TestSolversOnArrayApiArrays:
+    @staticmethod
+    def system(method, dtype):
+        A = random((14, 9), dtype) + 6 * np.eye(14, 9)
+        if method == "cg":
+            A = A.conj().T @ A
+        return A.astype(dtype), random(A.shape[1], dtype, 1)
+
+    @pytest.mark.parametrize("damp", [0.0, 0.5])
+    @pytest.mark.parametrize("variant", VARIANTS)
+    @dtypes
+    def test_as_with_numpy(self, variant, dtype, damp):
+        method, options = variant.split()[0], {"rtol": 1e-4, **VARIANTS[variant]}
+        if damp and method == "cg":
+            pytest.skip("takes no damp")
+        A, x = self.system(method, dtype)
+        b = np.stack([A @ x, 0 * (A @ x), 3 * (A @ x)])
+        for data in (b, b[0]):
+            got = solve(
+                Strict(A), strict(data), method, damp=damp, rng=0, **options
+            )
+            assert got.success and str(got.x.dtype).endswith(dtype)
+            expected = solve(A, data, method, damp=damp, rng=0, **options)
+            assert expected.success
+            size = np.max(np.abs(expected.x))
+            np.testing.assert_allclose(
+                to_numpy(got.x), expected.x, atol=20 * options["rtol"] * size
+            )
+            assert isinstance(got.history, np.ndarray)
+            assert np.shape(got.residual_norm) == data.shape[:-1]
+
+    @pytest.mark.parametrize("variant", VARIANTS)
+    def test_starting_points_and_callbacks(self, variant):
+        method, options = variant.split()[0], {"rtol": 1e-4, **VARIANTS[variant]}
+        A, x = self.system(method, "float64")
+        b = np.stack([A @ x, A @ (2 * x)])
+        seen = []
+
+        def callback(state):
+            assert to_numpy(state.x).shape == (2, 9)
+            assert isinstance(state.residual_norm, np.ndarray)
+            seen.append(state.nit)
+
+        got = solve(
+            Strict(A), strict(b), method, x0=strict(0.9 * x), callback=callback, **options
+        )
+        assert got.success and seen == list(range(1, got.nit + 1))
+        assert np.linalg.norm(b - to_numpy(got.x) @ A.T) <= 0.1 * np.linalg.norm(b)
+        got = solve(Strict(A), strict(b), method, x0=strict(np.stack([x, 2 * x])))
+        assert got.success and got.nit == 0
+
+    def test_plain_gmres_without_an_adjoint(self):
+        A, x = self.system("cg", "complex128")
+        got = solve(Strict(A, adjoint=False), strict(A @ x), "gmres", rtol=1e-9)
+        np.testing.assert_allclose(to_numpy(got.x), x, rtol=1e-6)
+        assert got.success and solve(Strict(A, adjoint=False), strict(A @ x)).success
+
+    @pytest.mark.parametrize("method", ["cgls", "gmres", "cg"])
+    def test_preconditioners(self, method):
+        A, x = self.system("cg", "float64")
+        inverse = np.linalg.inv(A.T @ A if method == "cgls" else A)
+        matrix = strict(inverse.T)
+        got = solve(Strict(A), strict(A @ x), method, preconditioner=lambda v: v @ matrix)
+        assert got.success and got.nit <= 2
+
+    def test_failures(self):
+        A, x = self.system("cgls", "float64")
+        with pytest.warns(ConvergenceWarning):
+            got = solve(Strict(A), strict(random(14, "float64")), rtol=1e-14, maxiter=2)
+        assert got.status is Status.MAXITER and got.nit == 2
+        with pytest.raises(ValueError, match="b holds NaN"):
+            solve(Strict(A), strict(np.full(14, np.nan)))
+        with pytest.raises(TypeError, match="x0 must be"):
+            solve(Strict(A), strict(A @ x), x0=x)
+
+    def test_columns(self):
+        A, x = self.system("cgls", "float64")
+        got = solve(Strict(A), strict(np.stack([A @ x, 2 * (A @ x)], axis=1)))
+        np.testing.assert_allclose(
+            to_numpy(got.x), np.stack([x, 2 * x], axis=1), atol=1e-4
+        )
+
+    def test_the_host_is_asked_rarely(self, monkeypatch):
+        """On a device only every eighth iteration looks at the stopping test."""
+        A, x = self.system("cgls", "float64")
+        asked = []
+        any_active = Monitor.any_active
+        monkeypatch.setattr(
+            Monitor, "any_active", lambda self: asked.append(1) or any_active(self)
+        )
+        got = solve(Strict(A), strict(A @ x), "cgls", rtol=1e-10)
+        assert got.success and len(asked) <= 2 + got.nit // 8

@@ -1,0 +1,315 @@
+"""Imports, layers, public names and installs of the package."""
+
+import ast
+import enum
+import importlib
+import inspect
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+import oracles
+import pytest
+
+import convinv
+from convinv.kernels import KERNELS
+
+ROOT = pathlib.Path(convinv.__file__).parent
+FILES = sorted(ROOT.rglob("*.py"))
+
+# A module imports from lower levels and from its own; what is not named is on top.
+TOP = 5
+LEVELS = {
+    "_array": 0,
+    "_geometry": 0,
+    "_result": 0,
+    "kernels": 1,
+    "_linear": 1,
+    "_pseudoinverse": 1,
+    "_operator": 2,
+    "_strips": 2,
+    "strips": 2,
+    "spectra": 2,
+    "precondition": 3,
+    "solvers": 3,
+    "_layout": 4,
+    "_scaled": 4,
+    "_solve": 4,
+}
+# third-party packages and the files that may import them; the others only NumPy, SciPy
+PLACES = {
+    "numba": r"kernels/\w*_numba\.py",
+    "llvmlite": r"kernels/\w*_numba\.py",
+    "cupy": r"(kernels|interop)/.*",
+    "torch": r"interop/torch\.py",
+}
+
+
+def name_of(path):
+    """The dotted name of a file, relative to the package; "" is the package itself."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {name_of(path): path for path in FILES}
+
+
+def imports(path):
+    """(dotted absolute name, whether it runs at import) of all that a file imports."""
+    package = path.relative_to(ROOT.parent).parent.parts
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    inner = {
+        node
+        for function in ast.walk(tree)
+        if isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef))
+        for node in ast.walk(function)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name, node not in inner
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else ()
+            for alias in node.names:
+                parts = (*base, *filter(None, [node.module]), alias.name)
+                yield ".".join(parts), node not in inner
+
+
+def internal(path):
+    """The package's modules that a file imports, by their names in MODULES."""
+    for name, at_import in imports(path):
+        parts = name.split(".")
+        if parts[0] != "convinv":
+            continue
+        inside = ".".join(parts[1:])
+        while inside and inside not in MODULES:  # names of things in modules
+            inside = inside.rpartition(".")[0]
+        yield inside, at_import
+
+
+def level(name):
+    return LEVELS.get(name.split(".")[0], TOP)
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if name])
+def test_layers(name):
+    for other, _ in internal(MODULES[name]):
+        if other == "":
+            assert level(name) == TOP, f"{name} imports the package itself"
+        else:
+            assert level(other) <= level(name), f"{name} imports {other}"
+
+
+def test_no_circles():
+    graph = {
+        name: {other for other, at_import in internal(path) if at_import} - {""}
+        for name, path in MODULES.items()
+    }
+
+    def visit(name, path):
+        assert name not in path, f"imports in a circle: {path} {name}"
+        for other in graph[name] - {name}:
+            visit(other, (*path, name))
+
+    for name in MODULES:
+        # a package imports its own files, which may import from it what is above them
+        if not MODULES[name].name == "__init__.py":
+            visit(name, ())
+
+
+def test_levels_name_files_that_exist():
+    tops = {name.split(".")[0] for name in MODULES}
+    assert set(LEVELS) - tops <= {"spectra"}
+
+
+@pytest.mark.parametrize("name", [n for n in MODULES if n.startswith("solvers.")])
+def test_solvers_do_not_import_each_other(name):
+    for other, _ in internal(MODULES[name]):
+        if other.startswith("solvers."):
+            assert other.split(".")[1].startswith("_"), f"{name} imports {other}"
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_third_party_imports(name):
+    path = MODULES[name]
+    here = path.relative_to(ROOT).as_posix()
+    for imported, at_import in imports(path):
+        top = imported.split(".")[0]
+        if top in sys.stdlib_module_names or top in ("convinv", "numpy", "scipy"):
+            continue
+        if top in PLACES:
+            assert re.fullmatch(PLACES[top], here), f"{here} imports {top}"
+        else:
+            assert not at_import, f"{here} imports {top} when it is imported"
+
+
+def run(code, **environment):
+    env = {**os.environ, **environment}
+    env = {key: value for key, value in env.items() if value is not None}
+    command = [sys.executable, "-P", "-c", code]  # -P: not from the working directory
+    return subprocess.run(command, capture_output=True, text=True, env=env, timeout=120)
+
+
+@pytest.mark.parametrize(
+    "module", ["", *(n for n in MODULES if re.fullmatch(r"[a-z]\w*", n))]
+)
+def test_importing_is_light(module):
+    """Optional and slow packages are loaded when they are needed."""
+    module = f"convinv.{module}".rstrip(".")
+    if "interop" in module or module.endswith("kernels"):
+        pytest.skip("loads what it is for")
+    code = f"import sys, {module}; print(*sys.modules)"
+    done = run(code, PYTHONPATH=str(ROOT.parent))
+    assert done.returncode == 0, done.stderr
+    heavy = {"cupy", "numba", "llvmlite", "torch", "matplotlib", "skimage", "tqdm"}
+    assert not heavy & set(done.stdout.split())
+
+
+def test_a_cupy_that_cannot_be_imported_does_no_harm(tmp_path):
+    broken = "raise RuntimeError('no driver')"
+    (tmp_path / "cupy.py").write_text(broken, encoding="utf-8")
+    code = (
+        "import convinv, numpy as np\n"
+        "op = convinv.ConvLinearOperator(np.ones((1, 1, 2)), (1, 5))\n"
+        "print(convinv.solve(op, np.ones(4)).success)"
+    )
+    done = run(code, PYTHONPATH=f"{tmp_path}{os.pathsep}{ROOT.parent}")
+    assert done.stdout == "True\n" and not done.stderr
+
+
+class TestKernels:
+    """Every kernel has its parts, with the same functions and signatures."""
+
+    @staticmethod
+    def functions(file):
+        """{name: names of the arguments} of the public functions of a kernel file."""
+        tree = ast.parse((ROOT / "kernels" / file).read_text(encoding="utf-8"))
+        return {
+            node.name: [argument.arg for argument in node.args.args]
+            for node in tree.body
+            if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")
+        }
+
+    @pytest.mark.parametrize("kernel", KERNELS)
+    def test_parts(self, kernel):
+        for suffix in ("_numba.py", "_cupy.py", ".cu"):
+            assert (ROOT / "kernels" / f"{kernel}{suffix}").is_file()
+
+    @pytest.mark.parametrize("kernel", KERNELS)
+    @pytest.mark.parametrize("form", ["cupy", "array_api"])
+    def test_signatures(self, kernel, form):
+        if not (ROOT / "kernels" / f"{kernel}_{form}.py").is_file():
+            assert form == "array_api"
+            pytest.skip("has no such form")
+        contract = self.functions(f"{kernel}_numba.py")
+        other = self.functions(f"{kernel}_{form}.py")
+        assert contract and {name: other.get(name) for name in contract} == contract
+
+    @pytest.mark.parametrize("kernel", KERNELS)
+    def test_oracles(self, kernel):
+        for function in self.functions(f"{kernel}_numba.py"):
+            if function != "prepare":
+                assert callable(getattr(oracles, f"{kernel}_{function}"))
+
+    @pytest.mark.parametrize("kernel", KERNELS)
+    def test_contract(self, kernel):
+        path = ROOT / "kernels" / f"{kernel}_numba.py"
+        words = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+        assert "Contract" in words
+        for function in self.functions(path.name):
+            assert f"``{function}(" in words, f"{function} is not in the contract"
+
+    def test_no_others(self):
+        names = {path.stem for path in (ROOT / "kernels").glob("*.cu")}
+        assert names == set(KERNELS)
+
+
+READ_ONLY = """
+import numba
+import numpy as np
+from convinv.kernels import _numba
+from convinv.kernels import correlate_numba, vectors_numba, windows_numba
+
+try:
+    numba.njit(_numba.thread_count, cache=True)
+except RuntimeError:
+    print("no cache")
+print(vectors_numba.sumsq(np.full((1, 2), 2.0)))
+"""
+
+
+def test_read_only_installs(tmp_path):
+    """Kernels work where numba finds no place for its cache."""
+    copied = tmp_path / "convinv"
+    ignore = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ROOT, copied, ignore=ignore)
+    for folder in [copied, *(p for p in copied.rglob("*") if p.is_dir())]:
+        # a file in its place cannot be written into, not even by root
+        (folder / "__pycache__").write_text("", encoding="utf-8")
+    nowhere = str(copied / "__pycache__")
+    done = run(
+        READ_ONLY,
+        PYTHONPATH=str(tmp_path),
+        NUMBA_CACHE_DIR=None,
+        HOME=nowhere,
+        XDG_CACHE_HOME=nowhere,
+        LOCALAPPDATA=nowhere,
+    )
+    assert done.stdout.splitlines() == ["no cache", "[8.]"], done.stderr
+
+
+PUBLIC = [
+    importlib.import_module(f"convinv.{name}".rstrip("."))
+    for name in MODULES
+    if "__main__" not in name
+    and not any(part.startswith("_") for part in name.split("."))
+    and "__all__" in MODULES[name].read_text(encoding="utf-8")
+]
+
+
+def test_version():
+    assert re.fullmatch(r"\d+\.\d+\.\d+(\.?(a|b|rc|dev)\d+)?", convinv.__version__)
+    assert (ROOT / "py.typed").is_file()
+
+
+@pytest.mark.parametrize("module", PUBLIC, ids=lambda m: m.__name__)
+def test_public_names(module):
+    assert module.__doc__
+    names = module.__all__
+    assert len(names) == len(set(names)) and list(names) == sorted(names)
+    for name in names:
+        assert getattr(module, name) is not None
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [(module, name) for module in PUBLIC for name in module.__all__],
+    ids=lambda value: getattr(value, "__name__", value),
+)
+def test_docstrings(module, name):
+    """Every argument is described, and what comes back."""
+    thing = getattr(module, name)
+    if not callable(thing):
+        return  # data
+    words = inspect.getdoc(thing)
+    assert words and words[0].isupper() and words.split("\n")[0].endswith(".")
+    if inspect.isclass(thing):
+        for method_name, method in vars(thing).items():
+            if callable(method) and not method_name.startswith("_"):
+                assert inspect.getdoc(method), f"{method_name} has no docstring"
+        if issubclass(thing, (enum.Enum, Exception)):
+            return
+    parameters = set(inspect.signature(thing).parameters)
+    if inspect.isclass(thing):
+        if not re.search(r"^Parameters\n-+$", words, re.MULTILINE):  # users make none
+            missing = {p for p in parameters if not re.search(rf"\b{p}\b", words)}
+            assert not missing
+            return
+    described = re.findall(r"^([\w, *]+)(?: :.*)?$", words, re.MULTILINE)
+    described = {n.strip(" *") for line in described for n in line.split(",")}
+    assert not parameters - described
+    if parameters and not inspect.isclass(thing):
+        assert re.search(r"^(Returns|Yields)\n-+$", words, re.MULTILINE)
