@@ -1,1 +1,1 @@
-"""Benchmarks: an asv suite in bench_*.py, and tables by ``python -m benchmarks.<name>``."""
+"""An asv suite in bench_*.py, and tables by ``python -m benchmarks.<name>``."""

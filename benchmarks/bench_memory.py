@@ -6,7 +6,7 @@ import convinv
 
 from .problems import DTYPES, Layer
 
-LAYER = Layer(3, 8, 3, 128, 20)
+LAYER = Layer(3, 8, 3, 64, 80)
 
 
 class Product:

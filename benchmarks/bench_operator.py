@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from convinv import ConvLinearOperator
+from convinv import ConvLinearOperator, gallery
 
 from .problems import SMALL
 
-KERNEL = np.random.default_rng(0).standard_normal((8, 3, 3, 3))
+KERNEL = gallery.conv_layer(3, 8, rng=0)
 
 
 class Construction:
@@ -43,7 +43,7 @@ class Overhead:
 
     def setup(self):
         rng = np.random.default_rng(0)
-        self.op = ConvLinearOperator(rng.standard_normal((1, 1, 3, 3)), (1, 8, 8))
+        self.op = ConvLinearOperator(gallery.conv_layer(1, 1, rng=0), (1, 8, 8))
         self.x = rng.standard_normal(self.op.shape[1])
         self.y = rng.standard_normal(self.op.shape[0])
         self.image = self.x.reshape(self.op.input_shape)

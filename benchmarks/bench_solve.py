@@ -41,7 +41,7 @@ def refuse(method, name, op):
 class Solve:
     """Time to the tolerance, or to the iteration limit where a method is slow."""
 
-    params = (tuple(METHODS), ("layer", "blur"), (32, 128), DTYPES, BACKENDS)
+    params = (tuple(METHODS), ("layer", "blur"), (64, 128), DTYPES, BACKENDS)
     param_names = ("method", "problem", "size", "dtype", "backend")
 
     def setup(self, method, name, size, dtype, backend):

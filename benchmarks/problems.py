@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numba  # noqa: F401  here, so that processes forked later need not import it
 import numpy as np
 
-from convinv import ConvLinearOperator
+from convinv import ConvLinearOperator, gallery
 
 DTYPES = ("float32", "float64")
 BACKENDS = ("numpy", "cupy")
@@ -32,11 +32,11 @@ class Layer(NamedTuple):
         )
 
     def operator(self, dtype, xp=np):
-        rng = np.random.default_rng(0)
-        shape = (self.c_out, self.c_in, self.taps, self.taps)
-        kernel = rng.uniform(-1, 1, shape) / np.sqrt(np.prod(shape[1:]))
+        kernel = gallery.conv_layer(
+            self.c_in, self.c_out, self.taps, rng=0, dtype=dtype
+        )
         return ConvLinearOperator(
-            xp.asarray(kernel.astype(dtype)),
+            xp.asarray(kernel),
             (self.c_in, self.size, self.size),
             stride=self.stride,
             padding=self.padding,
@@ -98,13 +98,11 @@ def problem(name, size, dtype, xp=np):
     """
     rng = np.random.default_rng(2)
     if name == "blur":
-        t = np.arange(-5, 6)
-        window = np.exp(-(t**2) / 2)
-        kernel = np.outer(window, window)[None, None] / window.sum() ** 2
+        kernel = gallery.gaussian_kernel(11, 1.0)[None, None]
         channels, padding = 1, "same"
     else:
         channels, filters, padding = {"layer": (3, 8, 0), "wide": (3, 2, 1)}[name]
-        kernel = rng.uniform(-1, 1, (filters, channels, 3, 3)) / np.sqrt(9 * channels)
+        kernel = gallery.conv_layer(channels, filters, rng=rng)
     op = ConvLinearOperator(
         xp.asarray(kernel.astype(dtype)), (channels, size, size), padding=padding
     )

@@ -1,6 +1,7 @@
 """What ``convinv demo`` does: an inversion by several methods, a table, a picture."""
 
 import importlib
+import textwrap
 import time
 import tracemalloc
 import warnings
@@ -13,7 +14,7 @@ from . import gallery
 from ._array import to_numpy
 from ._operator import ConvLinearOperator
 from ._result import ConvergenceWarning, SolveResult
-from ._solve import solve
+from ._solve import methods, solve
 
 SMALLEST = 7  # pixels, the window of SSIM
 REFERENCE = {"method": "lsmr", "rtol": 1e-13}
@@ -38,7 +39,7 @@ class Row:
 
     def __str__(self):
         return (
-            f"{self.method:<12}{self.result.nit:>10}{self.result.seconds:>10.2f}"
+            f"{self.method:<12}{self.result.nit:>10}{self.result.seconds:>10.3f}"
             f"{self.psnr:>9.2f}{self.ssim:>9.4f}{self.to_reference:>12.2f}"
             f"{self.peak / 1e6:>10.1f}  {self.result.status.name.lower()}"
         )
@@ -50,6 +51,12 @@ def run(args):
     xp = _library(args.device)
     x, op, b = _problem(args, xp)
     m, n = op.shape
+    for method in methods():
+        if method.name in args.method and method.hermitian and m != n:
+            raise ValueError(
+                f"--method: {method.name} needs a square Hermitian operator, and the "
+                f"layer makes {m} equations for {n} unknowns"
+            )
     _say("photograph", f"{args.image}, {_times(x.shape)}, between 0 and 1")
     _say("layer", f"{_layer(args, op)}: {m} equations, {n} unknowns")
     _say("noise", f"{100 * args.noise:.4g} % of the photograph's standard deviation")
@@ -64,10 +71,10 @@ def run(args):
         print(rows[-1], flush=True)
     for row in rows:
         if not row.result.success:
-            print(f"\n{row.method}: {row.result.message}")
-    from ._demo_picture import draw  # after the work, whose memory is measured
+            print("\n" + textwrap.fill(f"{row.method}: {row.result.message}", 88))
+    from ._demo_picture import draw
 
-    draw(args.output, args.image, x, to_numpy(b), rows)
+    draw(args.output, Path(args.image).stem, x, to_numpy(b), rows)
     print(f"\npicture: {args.output}")
 
 
@@ -95,8 +102,11 @@ def _refuse_nonsense(args):
         raise ValueError("give --filters or --kernel, not both")
     if args.seed < 0:
         raise ValueError(f"--seed must not be negative, got {args.seed}")
-    if not 0 <= args.noise < np.inf:
-        raise ValueError(f"--noise must be 0 or more, got {args.noise}")
+    for name, value in (("noise", args.noise), ("rtol", args.rtol)):
+        if not 0 <= value < np.inf:
+            raise ValueError(f"--{name} must be 0 or more, got {value}")
+    if args.maxiter is not None and args.maxiter < 0:
+        raise ValueError(f"--maxiter must not be negative, got {args.maxiter}")
     for package, name in (("skimage", "scikit-image"), ("matplotlib", "matplotlib")):
         try:
             importlib.import_module(package)
@@ -226,7 +236,7 @@ def _row(method, op, b, args, x, reference):
             reference, picture.astype(reference.dtype), data_range=1
         )
     ssim = structural_similarity(x, picture, data_range=1, channel_axis=0)
-    return Row(method, result, picture, psnr, ssim, to_reference, peak)
+    return Row(result.method, result, picture, psnr, ssim, to_reference, peak)
 
 
 def _traced(xp, work):

@@ -88,6 +88,10 @@ class ScaledProblem:
         eps = np.finfo(self.layout.dtype).eps
         floor = FLOOR * eps * _norm_estimate(self.op) * norm_b
         self.normal_tol = np.maximum(rtol * self.normal_b, floor)
+        if not self.wide.has_adjoint:
+            self.normal_tol = np.full_like(norm_b, -1.0)
+        elif not np.all(np.isfinite(self.normal_b)):
+            raise ValueError("op gives a product with b that is not finite")
 
     def _wide(self, array):
         kind = "complex128" if self.layout.dtype.kind == "c" else "float64"
@@ -100,7 +104,7 @@ class ScaledProblem:
 
     def _adjoint(self, y):
         op = self.wide
-        if not getattr(op, "has_adjoint", True):
+        if not op.has_adjoint:
             return self.xp.full((y.shape[0], op.shape[1]), float("nan"), **self._place)
         x = op._backward(self.xp.reshape(y, (y.shape[0], *op.output_shape)))
         return contiguous(self.xp.reshape(x, (y.shape[0], -1)))
@@ -147,9 +151,11 @@ class ScaledProblem:
         )
 
     def advance(self, d, active):
-        """Add a correction to the items that were active."""
-        d = self.xp.where(active[:, None], d, 0 * d)
+        """Add the finite corrections of active items; returns which are finite."""
+        finite = self.xp.all(self.xp.isfinite(d), axis=1)
+        d = self.xp.where((active & finite)[:, None], d, self.xp.zeros_like(d))
         self.x = d if self.x is None else self.x + d
+        return to_numpy(finite)
 
     def restore(self, x, items):
         """Take `items` back to an earlier x."""
@@ -214,10 +220,18 @@ class ScaledProblem:
 
         elif not callable(given):
             raise TypeError(f"preconditioner must be callable, got {given!r}")
-        kind = self.layout.kind
+        kind, power = self.layout.kind, self.kernel_power * (2 if normal else 1)
 
         def apply(v):
-            w = xp.reshape(given(xp.reshape(v, (v.shape[0], *shape))), v.shape)
+            w = given(xp.reshape(v, (v.shape[0], *shape)))
+            found = tuple(getattr(w, "shape", ()))
+            if found not in ((v.shape[0], *shape), tuple(v.shape)):
+                raise ValueError(
+                    f"preconditioner must return an array of shape "
+                    f"{(v.shape[0], *shape)}, got {found or w!r}"
+                )
+            # it approximates the inverse of a matrix in the user's units
+            w = _ldexp(xp, xp.reshape(w, v.shape), np.asarray(power))
             return contiguous(xp.astype(w, kind, copy=True))
 
         return apply

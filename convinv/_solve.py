@@ -231,7 +231,7 @@ class _Run:
         )
         d, notes = self.entry.function(problem, monitor, **self.options)
         self.notes.update(notes)
-        scaled.advance(d, active)
+        finite = scaled.advance(d, active)
         self.nit = monitor.nit
         unit = self.scaled.data_scale
         if monitor.watches_normal:
@@ -241,11 +241,14 @@ class _Run:
         for i in np.flatnonzero(running):
             code = int(codes[i])
             self.item_status[i] = list(Status)[code] if code >= 0 else Status.MAXITER
+            if not finite[i]:
+                self.item_status[i] = Status.NONFINITE
             self.item_nit[i] += int(counts[i])
         return running
 
     def _report(self, monitor, d, watched):
-        return self.callback(_State(self, monitor, d, watched)) is True
+        answer = self.callback(_State(self, monitor, d, watched))
+        return isinstance(answer, (bool, np.bool_)) and bool(answer)
 
     def result(self, seconds):
         layout, check = self.layout, self.check

@@ -24,9 +24,11 @@ def main(argv=None) -> int:
     Examples
     --------
     >>> from convinv.cli import main
-    >>> main(["demo", "--size", "-1"])  # doctest: +SKIP
-    convinv: error: --size must be 0 or at least 7, got -1
-    2
+    >>> main(["methods"])
+    cg            Conjugate gradients for Hermitian positive definite operators
+                    needs:   square, Hermitian
+    ...
+    0
     """
     args = _parser().parse_args(argv)
     try:
@@ -61,39 +63,42 @@ def _add_demo(commands):
         help="blur a photograph with a layer and invert it by several methods",
         description="Pass a real photograph through a convolution layer, add noise, "
         "invert by several methods, compare them in a table and a picture.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add = demo.add_argument
     add(
         "--image",
         default="astronaut",
         metavar="NAME",
-        help="a photograph of convinv.gallery, or the path of an image file",
+        help="a photograph of convinv.gallery, or the path of an image file "
+        "(default: %(default)s)",
     )
     add(
         "--size",
         type=int,
         default=256,
         metavar="N",
-        help="crop to a square and resize to N by N pixels; 0: as it is",
+        help="crop to a square and resize to N by N pixels; 0: as it is "
+        "(default: %(default)s)",
     )
     add(
         "--kernel",
         metavar="FILE",
-        help=".npy file of an array (C_out, C_in, height, width) to use as the layer",
+        help=".npy file of an array (C_out, C_in, height, width), instead of a random "
+        "layer",
     )
     add(
         "--filters",
         type=int,
         metavar="N",
-        help="filters of the random 3 x 3 layer, 8 if not given",
+        help="filters of the random 3 x 3 layer (default: 8)",
     )
     add(
         "--noise",
         type=float,
         default=0.01,
         metavar="LEVEL",
-        help="standard deviation of the noise over that of the photograph",
+        help="standard deviation of the noise over that of the photograph "
+        "(default: %(default)s)",
     )
     add(
         "--method",
@@ -103,16 +108,38 @@ def _add_demo(commands):
         f"(default: {','.join(DEMO_METHODS)})",
     )
     add("--maxiter", type=int, metavar="N", help="iterations at most, of each method")
-    add("--rtol", type=float, default=1e-6, metavar="X", help="relative tolerance")
+    add(
+        "--rtol",
+        type=float,
+        default=1e-6,
+        metavar="X",
+        help="relative tolerance (default: %(default)s)",
+    )
     add(
         "--output",
         default="convinv-demo.png",
         metavar="FILE",
-        help="where to write the picture",
+        help="where to write the picture (default: %(default)s)",
     )
-    add("--device", choices=("cpu", "gpu"), default="cpu", help="gpu needs CuPy")
-    add("--seed", type=int, default=0, metavar="N", help="of the layer and the noise")
-    add("--dtype", choices=("float32", "float64"), default="float64", help="precision")
+    add(
+        "--device",
+        choices=("cpu", "gpu"),
+        default="cpu",
+        help="gpu needs CuPy (default: %(default)s)",
+    )
+    add(
+        "--seed",
+        type=int,
+        default=0,
+        metavar="N",
+        help="of the layer and the noise (default: %(default)s)",
+    )
+    add(
+        "--dtype",
+        choices=("float32", "float64"),
+        default="float64",
+        help="precision (default: %(default)s)",
+    )
     demo.set_defaults(run=_demo)
 
 
@@ -124,13 +151,14 @@ def _demo(args):
     known = ["auto", *(method.name for method in methods())]
     for name in names:
         if name not in known:
-            raise ValueError(f"unknown method {name!r}; known are {', '.join(known)}")
+            raise ValueError(
+                f"--method: {name!r} is none of {', '.join(known)}"
+            )
     args.method = list(dict.fromkeys(names))
     _demo.run(args)
 
 
 def _methods(args):
-    rows = [("method", "needs", "takes", "options", "")]
     for method in methods():
         needs = {
             "square": method.square,
@@ -138,16 +166,12 @@ def _methods(args):
             "convolution": method.conv_only,
         }
         takes = {"damp": method.damp, "preconditioner": method.preconditioner}
-        rows.append(
-            (
-                method.name,
-                ", ".join(word for word, asked in needs.items() if asked) or "-",
-                ", ".join(word for word, taken in takes.items() if taken) or "-",
-                ", ".join(method.options) or "-",
-                method.summary,
-            )
-        )
-    widths = [max(map(len, column)) for column in zip(*rows)]
-    for row in rows:
-        cells = (cell.ljust(width) for cell, width in zip(row, widths))
-        print("  ".join(cells).rstrip())
+        facts = {
+            "needs": [word for word, asked in needs.items() if asked],
+            "takes": [word for word, taken in takes.items() if taken],
+            "options": method.options,
+        }
+        print(f"{method.name:<14}{method.summary}")
+        for name, words in facts.items():
+            if words:
+                print(f"{'':14}  {name + ':':<9}{', '.join(words)}")

@@ -147,7 +147,7 @@ def _read(path):
     try:
         picture = io.imread(path)
     except Exception as error:  # whatever the reader of the format raises
-        raise ValueError(f"no image can be read from {str(path)!r}: {error}") from None
+        raise ValueError(f"no image can be read from {str(path)!r}") from error
     if picture.ndim == 2:
         picture = picture[:, :, None]
     if picture.ndim != 3 or picture.shape[2] > 4 or picture.size == 0:

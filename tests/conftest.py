@@ -21,7 +21,7 @@ def pytest_addoption(parser):
     parser.addoption(
         "--require-gpu",
         action="store_true",
-        help="fail tests that need a GPU, instead of skipping them, where none is found",
+        help="where no GPU is found, fail tests that need one, instead of skipping them",
     )
 
 

@@ -46,13 +46,7 @@ def assert_close(got, expected, dtype, terms=1):
     assert np.max(np.abs(got - expected), initial=0) <= 4 * eps * terms * (scale + 1)
 
 
-UPDATES = {
-    # function: (number of vectors in order of the call, "c" a coefficient)
-    "axpy": "cv",
-    "axpby": "cvcv",
-    "step": "cvvvc",
-    "three_term": "vcvcvvc",
-}
+# the arguments of every function: vectors and coefficients
 CALLS = {
     "sumsq": "v",
     "dot": "vv",
@@ -100,7 +94,8 @@ class TestVectors:
         for got, want in zip(results, expected):
             sums = got.ndim == 1
             wide = {"f": "float64", "c": "complex128"}[np.dtype(dtype).kind]
-            assert got.dtype == ((wide if name == "dot" else "float64") if sums else dtype)
+            wide = wide if name == "dot" else "float64"
+            assert got.dtype == (wide if sums else dtype)
             size = np.finfo(dtype).eps * n if sums and name != "sumsq" else 0
             assert_close(got, want, dtype if size else got.dtype, np.sqrt(n) + 4)
 
@@ -496,12 +491,12 @@ class TestSolversOnArrayApiArrays:
             assert isinstance(state.residual_norm, np.ndarray)
             seen.append(state.nit)
 
-        got = solve(
-            Strict(A), strict(b), method, x0=strict(0.9 * x), callback=callback, **options
-        )
+        options["x0"] = strict(0.9 * x)
+        got = solve(Strict(A), strict(b), method, callback=callback, **options)
         assert got.success and seen == list(range(1, got.nit + 1))
         assert np.linalg.norm(b - to_numpy(got.x) @ A.T) <= 0.1 * np.linalg.norm(b)
-        got = solve(Strict(A), strict(b), method, x0=strict(np.stack([x, 2 * x])))
+        exact = strict(np.stack([x, 2 * x]))
+        got = solve(Strict(A), strict(b), method, **{**options, "x0": exact})
         assert got.success and got.nit == 0
 
     def test_plain_gmres_without_an_adjoint(self):
@@ -515,8 +510,9 @@ class TestSolversOnArrayApiArrays:
         A, x = self.system("cg", "float64")
         inverse = np.linalg.inv(A.T @ A if method == "cgls" else A)
         matrix = strict(inverse.T)
-        got = solve(Strict(A), strict(A @ x), method, preconditioner=lambda v: v @ matrix)
-        assert got.success and got.nit <= 2
+        op, b = Strict(A), strict(A @ x)
+        got = solve(op, b, method, preconditioner=lambda v: v @ matrix)
+        assert got.success and got.nit <= 8  # it is looked at after eight
 
     def test_failures(self):
         A, x = self.system("cgls", "float64")

@@ -325,7 +325,9 @@ class TestArrays:
         x = np.broadcast_to(1.0, op.input_shape)
         np.testing.assert_array_equal(op.forward(x), op.forward(x.copy()))
 
-    @pytest.mark.parametrize("given_dtype", [*DTYPES, "float16", "int8", "bool", "uint64"])
+    @pytest.mark.parametrize(
+        "given_dtype", [*DTYPES, "float16", "int8", "bool", "uint64"]
+    )
     @dtypes
     def test_result_type(self, dtype, given_dtype):
         op = make("2-D", dtype)
@@ -342,7 +344,9 @@ class TestArrays:
             op.forward(x), op.forward(x.astype(wide)).astype(expected), tolerance=500
         )
 
-    @pytest.mark.parametrize("bad", ["longdouble", "clongdouble", "object", "U3", "M8[s]"])
+    @pytest.mark.parametrize(
+        "bad", ["longdouble", "clongdouble", "object", "U3", "M8[s]"]
+    )
     def test_refused_dtypes(self, bad):
         op = make("2-D")
         values = np.zeros(op.shape[1]).astype(bad)
@@ -488,8 +492,8 @@ class TestCopies:
 
     def test_repr(self):
         assert repr(make("2-D")) == (
-            "<ConvLinearOperator (2, 6, 7) -> (3, 6, 7), kernel (3, 2, 3, 3), padding=1, "
-            "dtype float64>"
+            "<ConvLinearOperator (2, 6, 7) -> (3, 6, 7), kernel (3, 2, 3, 3), "
+            "padding=1, dtype float64>"
         )
         text = repr(make("groups", "complex64"))
         assert "groups=2" in text and "stride=2" in text and "complex64" in text
@@ -560,7 +564,12 @@ class TestAlgebra:
 
     @pytest.mark.parametrize(
         ("factor", "expected"),
-        [(2, "float32"), (2.5, "float32"), (1j, "complex64"), (np.float64(2), "float64")],
+        [
+            (2, "float32"),
+            (2.5, "float32"),
+            (1j, "complex64"),
+            (np.float64(2), "float64"),
+        ],
     )
     def test_scalar_dtypes(self, factor, expected):
         op = make("2-D", "float32")
@@ -800,7 +809,9 @@ def _answer(read, child):
 def test_asymmetric_padding(size, boundary, before, after):
     """Every boundary with padding on one side only, none, and several folds."""
     kernel = np.random.default_rng(16).standard_normal((2, 1, 1))
-    op = ConvLinearOperator(kernel, (1, size), padding=((before, after),), boundary=boundary)
+    padding = ((before, after),)
+    op = ConvLinearOperator(kernel, (1, size), padding=padding, boundary=boundary)
     x = np.random.default_rng(17).standard_normal(size)
     padded = np.pad(x, (before, after), mode=oracles.MODES[boundary])
-    np.testing.assert_allclose(op.matvec(x), np.outer(kernel, padded).ravel(), rtol=1e-14)
+    expected = np.outer(kernel, padded).ravel()
+    np.testing.assert_allclose(op.matvec(x), expected, rtol=1e-14)

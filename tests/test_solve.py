@@ -38,15 +38,17 @@ VARIANTS = {k: v for k, v in VARIANTS.items() if v[0] in METHODS}
 DTYPES = ["float32", "float64", "complex64", "complex128"]
 BOUNDARIES = ["zero", "periodic", "reflect", "symmetric", "replicate"]
 
-# (variant, problem): the method's limits, where it need not succeed. A "*" is any.
+# (variant, problem): the methods' limits, where they need not succeed. A "*" is any.
 MAY_FAIL = {
-    ("gradient", "ill-conditioned"),
     ("gradient fixed", "ill-conditioned"),
     ("gradient adam", "*"),
-    ("strip", "inconsistent"),  # its docstring: STALLED
-    ("strip", "both"),
-    ("strip average", "*"),
-    ("strip symmetric", "*"),
+    # sweeps over strips that determine their unknowns end with the status STALLED
+    *((v, "inconsistent") for v in ("strip", "strip average", "strip symmetric")),
+    *((v, "both") for v in ("strip", "strip average", "strip symmetric")),
+}
+MAY_FAIL_WITH_DAMP = {
+    ("strip average", "*"),  # solves in another norm
+    ("strip symmetric", "over, two channels"),
 }
 LOOSE = 1e-4  # a tolerance that all methods and precisions can reach
 SLOW = {"gradient": 1e-3, "gradient fixed": 1e-3}  # where others reach rounding
@@ -197,8 +199,8 @@ def finds_minimum_norm(variant):
     return METHODS[name].minimum_norm or arguments.get("normal", False)
 
 
-def may_fail(variant, problem):
-    return bool({(variant, problem), (variant, "*")} & MAY_FAIL)
+def may_fail(variant, problem, limits=MAY_FAIL):
+    return bool({(variant, problem), (variant, "*")} & limits)
 
 
 def run(variant, op, b, **kwargs):
@@ -253,11 +255,11 @@ dtypes = pytest.mark.parametrize("dtype", DTYPES)
 every_method = pytest.mark.parametrize("method", METHODS)
 
 
-def easy(method):
+def easy(method, dtype="float64"):
     """(case, arguments of solve) of a problem that a method solves fast."""
     entry = METHODS[method]
     problem = "definite" if entry.hermitian else "square" if entry.square else "over"
-    return case(problem), {"method": method}
+    return case(problem, dtype), {"method": method}
 
 
 class TestAnswers:
@@ -326,10 +328,10 @@ class TestAnswers:
         if not method.damp or not c.is_conv:
             pytest.skip("takes no damp")
         if name == "gmres" and not arguments.get("normal"):
-            with pytest.raises(ValueError, match="normal=True|needs an operator"):
+            with pytest.raises(ValueError, match="square|normal=True|needs an op"):
                 run(variant, c.op, c.b, damp=damp)
             return
-        if variant == "gradient adam":
+        if may_fail(variant, "*"):
             pytest.skip("too slow")
         rtol = SLOW.get(variant, 1e-9)
         result, caught = run(variant, c.op, c.b, damp=damp, rtol=rtol, maxiter=5000)
@@ -337,7 +339,7 @@ class TestAnswers:
         gram = c.A.T @ c.A + damp**2 * np.eye(c.A.shape[1])
         expected = np.linalg.solve(gram, c.A.T @ c.b)
         if not result.success:
-            assert may_fail(variant, problem), result
+            assert may_fail(variant, problem, MAY_FAIL_WITH_DAMP), result
             return
         tolerance = rtol * np.linalg.norm(c.A.T @ c.b) / damp**2
         assert np.linalg.norm(result.x - expected) <= 1.01 * tolerance + 1e-10
@@ -346,9 +348,11 @@ class TestAnswers:
     def test_damp_with_a_starting_point(self):
         c = case("over")
         for variant, (name, arguments) in VARIANTS.items():
-            if not METHODS[name].damp or name == "gmres" and not arguments.get("normal"):
+            plain = name == "gmres" and not arguments.get("normal")
+            if plain or not METHODS[name].damp:
                 continue
-            if may_fail(variant, "over"):
+            limits = MAY_FAIL | MAY_FAIL_WITH_DAMP
+            if may_fail(variant, "over", limits):
                 continue
             x0 = normal(np.random.default_rng(1), c.x.size)
             rtol = SLOW.get(variant, 1e-9)
@@ -475,7 +479,8 @@ class TestStarts:
         c = case("under")
         result = solve(c.op, c.b, x0=1j * np.ones(c.x.size))
         assert result.success and result.x.dtype == "complex128"
-        assert is_solution(dataclasses.replace(c, A=c.A.astype(complex)), result.x, 1e-6)
+        c = dataclasses.replace(c, A=c.A.astype(complex))
+        assert is_solution(c, result.x, 1e-6)
 
 
 class TestInputs:
@@ -748,13 +753,10 @@ class TestScale:
     def check_homogeneity(variant, dtype, factor):
         if "adam" in variant:
             pytest.skip("its step has the units of x")
-        entry = METHODS[VARIANTS[variant][0]]
-        problem = "definite" if entry.hermitian else "square" if entry.square else "over"
-        c = case(problem, dtype)
+        c, _ = easy(VARIANTS[variant][0], dtype)
         one, _ = run(variant, c.op, c.b, rtol=LOOSE, rng=0, maxiter=300)
         close = {"rtol": 0, "atol": 1e-2 * np.max(np.abs(one.x))}
-        # the factor is no power of two: rounding may carry a norm over the threshold
-        near = int(dtype == "float32")
+        near = 1  # rounding differs, and may carry a norm over the threshold
         two, caught = run(variant, c.op, c.b * factor, rtol=LOOSE, rng=0, maxiter=300)
         assert abs(two.nit - one.nit) <= near and two.success == one.success
         np.testing.assert_allclose(two.x / factor, one.x, **close)
@@ -809,7 +811,8 @@ class TestScale:
         np.testing.assert_allclose(result.x * 1e10, c.x, atol=1e-2)
 
     @pytest.mark.parametrize(
-        ("b", "kernel"), [(5e-324, 1.0), (1e-320, 1.0), (1e300, 1e-100), (1e-300, 1e100)]
+        ("b", "kernel"),
+        [(5e-324, 1.0), (1e-320, 1.0), (1e300, 1e-100), (1e-300, 1e100)],
     )
     def test_x_that_has_no_place_in_the_dtype(self, b, kernel):
         """Where x over- or underflows, a success would be a lie."""
@@ -818,9 +821,10 @@ class TestScale:
         data = c.b * b
         result, caught = run("cgls", op, data)
         power = -int(np.frexp(np.max(np.abs(data)))[1])
-        x = np.ldexp(result.x, power) * kernel
         data = np.ldexp(data, power)
         if result.success:
+            assert np.all(np.isfinite(result.x))
+            x = np.ldexp(result.x, power) * kernel
             assert np.linalg.norm(data - c.A @ x) <= 1.1e-6 * np.linalg.norm(data)
         else:
             assert [w.category for w in caught] == [ConvergenceWarning]
@@ -951,7 +955,8 @@ class TestBatch:
             assert batch.extra["nit"][i] == alone.nit
             close = 1e-8 * np.linalg.norm(alone.x)
             assert np.linalg.norm(batch.x[i].ravel() - alone.x) <= close
-            assert batch.residual_norm[i] == pytest.approx(alone.residual_norm, rel=1e-4)
+            close = pytest.approx(alone.residual_norm, rel=1e-4)
+            assert batch.residual_norm[i] == close
             if alone.nit:
                 np.testing.assert_allclose(
                     batch.history[: alone.nit, i], alone.history, rtol=1e-3
@@ -985,7 +990,7 @@ class TestBatch:
 
 
 class TestBreakdown:
-    """Operators and preconditioners made to break methods: no hang, no false success."""
+    """Operators and preconditioners that break methods: no hang, no false success."""
 
     def check(self, A, b, method, **kwargs):
         with warnings.catch_warnings(record=True) as caught:
@@ -1087,6 +1092,7 @@ class TestBreakdown:
         except ValueError as error:  # found out before the first iteration
             assert "op" in str(error)
             return
+        caught = [w for w in caught if w.category is ConvergenceWarning]
         assert not result.success and len(caught) == 1
         assert result.status is not Status.CONVERGED
         assert np.all(np.isfinite(result.x))
@@ -1143,7 +1149,7 @@ class TestBreakdown:
                 assert not result.success or is_solution(c, result.x, 1e-13)
 
     def test_float32_that_is_refined(self):
-        """Restarts from the true residual go beyond what a recurrence in float32 can."""
+        """Restarts from the true residual go beyond what recurrences in float32 can."""
         c = case("over", "float32")
         result = solve(c.op, c.b, "cgls", rtol=2e-7)
         assert result.success and is_solution(c, result.x, 2e-7)
