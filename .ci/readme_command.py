@@ -1,4 +1,4 @@
-"""Print the shell command under a heading of README.rst: "main job" or "tests"."""
+"""Print one of the two shell commands of README.rst: "main" or "tests"."""
 
 import pathlib
 import re

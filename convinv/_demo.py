@@ -240,7 +240,7 @@ def _row(method, op, b, args, x, reference):
 
 
 def _traced(xp, work):
-    """What `work` returns and the bytes it held at once, as NumPy or CuPy count them."""
+    """What `work` returns, and the bytes of arrays that it held at once."""
     if xp is not np:
         pool = xp.get_default_memory_pool()
         pool.free_all_blocks()

@@ -85,10 +85,34 @@ def _by_qr(matrix, damp, rcond):
         return None if P is None else P.conj().T
     if damp:
         matrix = np.concatenate([matrix, damp * np.eye(n)])
-    Q, R = linalg.qr(matrix, mode="economic", check_finite=False)
+    found = _cholesky_qr(matrix)
+    if found is None:
+        found = linalg.qr(matrix, mode="economic", check_finite=False)
+    Q, R = found
     if _reciprocal_condition(R) <= rcond * n:  # in the 1-norm, n times smaller at most
         return None
     return linalg.solve_triangular(R, Q[:m].conj().T, check_finite=False)
+
+
+def _cholesky_qr(matrix):
+    """QR by Cholesky, done twice; None where the condition number is too large for it.
+
+    As accurate as Householder's up to a condition of ``eps**-0.5`` (Yamamoto,
+    Nakatsukasa, Yanagisawa and Fukaya, 2015), and all of it matrix products, which run
+    some ten times faster.
+    """
+    total = None
+    for _ in range(2):
+        try:
+            R = linalg.cholesky(matrix.conj().T @ matrix, check_finite=False)
+        except np.linalg.LinAlgError:
+            return None
+        if total is None and _reciprocal_condition(R) <= 1e-6:
+            return None
+        # X R = A, solved as R^T X^T = A^T
+        matrix = linalg.solve_triangular(R, matrix.T, trans="T", check_finite=False).T
+        total = R if total is None else R @ total
+    return matrix, total
 
 
 def _by_cholesky(matrix, damp, rcond):

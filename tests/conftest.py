@@ -21,7 +21,7 @@ def pytest_addoption(parser):
     parser.addoption(
         "--require-gpu",
         action="store_true",
-        help="where no GPU is found, fail tests that need one, instead of skipping them",
+        help="where no GPU is found, fail the tests that need one; by default skip them",
     )
 
 

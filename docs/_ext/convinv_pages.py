@@ -1,0 +1,110 @@
+"""Directives that write pages from the package itself, so that they can't go stale."""
+
+import inspect
+import pathlib
+
+from docutils import nodes
+from sphinx.util.docutils import SphinxDirective
+
+import convinv
+
+
+def setup(app):
+    app.add_directive("convinv-methods", Methods)
+    app.add_directive("convinv-measured", Measured)
+    return {"version": convinv.__version__, "parallel_read_safe": True}
+
+
+class Methods(SphinxDirective):
+    """The table of methods and a section for each, from `convinv.methods`."""
+
+    def run(self):
+        found = convinv.methods()
+        for method in found:
+            self.env.note_dependency(inspect.getsourcefile(method.function))
+        text = methods_table(found) + "\n\n" + "\n\n".join(map(method_section, found))
+        return self.parse_text_to_nodes(text, allow_section_headings=True)
+
+
+class Measured(SphinxDirective):
+    """A file that a benchmark wrote; where there is none, how to make it.
+
+    The argument is the file's path from the repository's root, the content the command.
+    """
+
+    required_arguments = 1
+    has_content = True
+
+    def run(self):
+        root = pathlib.Path(self.env.srcdir).parent
+        path, command = root / self.arguments[0], "\n".join(self.content)
+        if path.is_file():
+            self.env.note_dependency(str(path))
+            text = path.read_text(encoding="utf-8")
+            return [nodes.literal_block(text, text, language="none")]
+        return self.parse_text_to_nodes(
+            "No figures are kept here yet. This makes them, on a machine that does "
+            f"nothing else::\n\n    {command}\n"
+        )
+
+
+COLUMNS = {
+    "method": lambda m: f":ref:`{m.name} <method-{m.name}>`",
+    "operator": lambda m: needs(m),
+    "damp": lambda m: yes(m.damp),
+    "preconditioner": lambda m: yes(m.preconditioner),
+    "least norm": lambda m: yes(m.minimum_norm),
+    "vectors stored": lambda m: m.vectors,
+    "products per iteration": lambda m: m.products,
+    "options": lambda m: ", ".join(f"``{name}``" for name in m.options),
+}
+
+
+def methods_table(methods):
+    """The traits of all methods as a list-table."""
+    rows = [list(COLUMNS), *([cell(m) for cell in COLUMNS.values()] for m in methods)]
+    lines = [".. list-table::", "   :header-rows: 1", ""]
+    for row in rows:
+        lines += [f"   {'*' if i == 0 else ' '} - {cell}" for i, cell in enumerate(row)]
+    return "\n".join(lines)
+
+
+def method_section(method):
+    """A section with the docstring of a method and the defaults of its options."""
+    parameters = inspect.signature(method.function).parameters
+    options = [
+        f"``{name}={parameters[name].default!r}``" for name in method.options
+    ]
+    lines = [
+        f".. _method-{method.name}:",
+        "",
+        method.name,
+        "-" * len(method.name),
+        "",
+        inspect.getdoc(method.function),
+        "",
+        f":operator: {needs(method)}",
+        f":options: {', '.join(options) or 'none'}",
+    ]
+    return "\n".join(lines)
+
+
+def needs(method):
+    """What a method asks of the operator, in words."""
+    words = [
+        word
+        for word, asked in (
+            ("square", method.square),
+            ("Hermitian", method.hermitian),
+        )
+        if asked
+    ]
+    if method.conv_only:
+        words.append("a ConvLinearOperator")
+    if not method.needs_adjoint:
+        words.append("adjoint not needed")
+    return ", ".join(words) or "any"
+
+
+def yes(value):
+    return "yes" if value else "no"
