@@ -141,32 +141,36 @@ def _find(name) -> Path:
 def _read(path):
     """The picture in a file as an array (H, W, C) of float64."""
     try:
-        from skimage import color, io, util
+        from PIL import Image, ImageOps
     except ImportError:
         raise ImportError(f"images need {_INSTALL['skimage']}") from None
     try:
-        picture = io.imread(path)
+        with Image.open(path) as file:
+            frames = getattr(file, "n_frames", 1)
+            picture = ImageOps.exif_transpose(file)
+            grey = picture.mode in ("1", "L", "LA", "F") or picture.mode[0] == "I"
+            mode = picture.mode
+            picture = np.asarray(picture if grey else picture.convert("RGBA"), float)
     except Exception as error:  # whatever the reader of the format raises
         raise ValueError(f"no image can be read from {str(path)!r}") from error
-    if picture.ndim == 2:
-        picture = picture[:, :, None]
-    if picture.ndim != 3 or picture.shape[2] > 4 or picture.size == 0:
-        raise ValueError(
-            f"{str(path)!r} is no single grey or colour image: its shape is "
-            f"{picture.shape}"
-        )
-    picture = util.img_as_float64(picture)
-    if picture.shape[2] == 2:  # grey and transparency
-        picture = picture[:, :, :1] * picture[:, :, 1:] + 1 - picture[:, :, 1:]
-    if picture.shape[2] == 4:
-        picture = color.rgba2rgb(picture)
+    if frames > 1:
+        raise ValueError(f"{str(path)!r} holds {frames} images, not one")
+    picture = picture / {"1": 1, "F": 1, "I": 65535}.get(mode[0], 255)
+    if not 0 <= picture.min() <= picture.max() <= 1:
+        raise ValueError(f"{str(path)!r} holds numbers outside the range of an image")
+    picture = picture.reshape(*picture.shape[:2], -1)
+    if picture.shape[2] in (2, 4):
+        alpha = picture[:, :, -1:]
+        picture = picture[:, :, :-1] * alpha + 1 - alpha
     return picture
 
 
 def _square(picture, size):
     """The largest square in the middle, `size` by `size` pixels."""
-    from skimage import transform
-
+    try:
+        from skimage import transform
+    except ImportError:
+        raise ImportError(f"resizing needs {_INSTALL['skimage']}") from None
     side = min(picture.shape[:2])
     top, left = ((n - side) // 2 for n in picture.shape[:2])
     picture = picture[top : top + side, left : left + side]

@@ -21,7 +21,7 @@ def pytest_addoption(parser):
     parser.addoption(
         "--require-gpu",
         action="store_true",
-        help="where no GPU is found, fail the tests that need one; by default skip them",
+        help="fail the tests that need a GPU where none is found; by default skip them",
     )
 
 

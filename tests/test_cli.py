@@ -93,8 +93,8 @@ def test_the_default(demo):
 
 def test_numbers_are_right(demo):
     """The table's PSNR is that of the same solve done by hand."""
-    out, _ = demo("--method", "cgls", "--noise", "0.05", "--seed", "3")
-    x = gallery.image("astronaut", 24)
+    out, _ = demo(*"--method cgls --noise 0.05 --seed 3 --size 12".split())
+    x = gallery.image("astronaut", 12)
     rng = np.random.default_rng(3)
     op = convinv.ConvLinearOperator(gallery.conv_layer(3, 8, rng=rng), x.shape)
     b = gallery.add_noise(op.forward(x), 0.05, rng, reference=x)
@@ -143,21 +143,16 @@ def test_kernel_file(demo, tmp_path):
 
 
 def test_other_formats_and_many_methods(demo, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(_demo, "solve", wobbly(_demo.solve))
+    solve = _demo.solve
+    monkeypatch.setattr(_demo, "solve", lambda op, b, _, **o: solve(op, b, "cgls", **o))
     names = [f"method{i}" for i in range(8)]
-    monkeypatch.setattr(cli, "methods", lambda: [argparse.Namespace(name=n) for n in names])
+    known = [argparse.Namespace(name=name) for name in names]
+    monkeypatch.setattr(cli, "methods", lambda: known)
     output = tmp_path / "demo.svg"
     command = ["demo", "--size", "16", "--method", ",".join(names)]
     assert cli.main([*command, "--output", str(output)]) == 0
-    assert list(rows(capsys.readouterr().out)) == ["cgls"]
+    assert len(ROW.findall(capsys.readouterr().out)) == 8
     assert "<svg" in output.read_text(encoding="utf-8")
-
-
-def wobbly(solve):
-    def run(op, b, method, **options):
-        return solve(op, b, "lsmr" if method == "lsmr" else "cgls", **options)
-
-    return run
 
 
 def test_unconverged_reference(demo, monkeypatch):
@@ -182,7 +177,7 @@ def test_unconverged_reference(demo, monkeypatch):
         ("--seed -1", "--seed must not be negative, got -1"),
         ("--method stirp", "--method: 'stirp' is none of auto, cg, cgls"),
         ("--method cgls, --size 24", "--method: '' is none of"),
-        ("--size 24 --method cg", "--method: cg needs a square Hermitian .* 3872 .* 1728"),
+        ("--size 24 --method cg", "--method: cg needs a square .* 3872 .* 1728"),
         ("--output a.docx", r"--output must end in one of .*\.png.*, got 'a.docx'"),
         ("--output nowhere/a.png", "--output: there is no folder 'nowhere'"),
         ("--dtype float16", "argument --dtype: invalid choice"),
@@ -197,7 +192,7 @@ def test_errors(refused, args, message):
 @pytest.mark.parametrize(
     ("array", "message"),
     [
-        (np.ones((8, 3, 3)), r"has shape \(8, 3, 3\), not \(C_out, C_in, height, width\)"),
+        (np.ones((8, 3, 3)), r"has shape \(8, 3, 3\), not \(C_out, C_in, height, w"),
         (np.ones((0, 3, 3, 3)), r"has shape \(0, 3, 3, 3\), not"),
         (np.ones((8, 4, 3, 3)), r"so C_in = 4, but the image has 3 channels"),
         (np.ones((8, 3, 25, 3)), "image of 24 x 24 pixels is too small.*, 25 x 3"),
@@ -233,7 +228,7 @@ def test_missing_packages(refused, monkeypatch, package):
 def test_no_gpu(refused, monkeypatch):
     monkeypatch.setitem(sys.modules, "cupy", None)
     error = refused("demo", "--device", "gpu")
-    assert "--device gpu needs CuPy: pip install" in error and "convinv[cuda12]" in error
+    assert '--device gpu needs CuPy: pip install "convinv[cuda12]"' in error
     broken = argparse.Namespace(zeros=lambda n: 1 / 0)
     monkeypatch.setitem(sys.modules, "cupy", broken)
     error = refused("demo", "--device", "gpu")
@@ -244,7 +239,7 @@ def test_gpu(demo, monkeypatch):
     """On the stand-in for CuPy, which runs the CUDA kernels on the host."""
     from cuda_host import installed
 
-    pool = argparse.Namespace(free_all_blocks=lambda: None, total_bytes=lambda: 2 * 10**6)
+    pool = argparse.Namespace(free_all_blocks=lambda: None, total_bytes=lambda: 2000)
     with installed() as cupy:
         monkeypatch.setattr(
             cupy, "get_default_memory_pool", lambda: pool, raising=False

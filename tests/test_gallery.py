@@ -9,6 +9,7 @@ import pytest
 from convinv import gallery, solve
 
 pytest.importorskip("skimage")
+Image = pytest.importorskip("PIL.Image")
 
 NAMES = gallery.images()
 
@@ -43,28 +44,45 @@ def test_resizing():
     assert last.flags.c_contiguous
 
 
-@pytest.mark.parametrize(
-    ("shape", "channels"), [((9, 8), 1), ((9, 8, 2), 1), ((9, 8, 3), 3), ((9, 8, 4), 3)]
-)
-@pytest.mark.parametrize("deep", [False, True])
-def test_files(tmp_path, shape, channels, deep):
-    io = pytest.importorskip("skimage.io")
-    if deep and len(shape) == 3:
-        pytest.skip("the writer makes deep pictures of one channel only")
-    dtype = np.uint16 if deep else np.uint8
-    rng = np.random.default_rng(0)
-    picture = rng.integers(0, np.iinfo(dtype).max, shape, dtype, endpoint=True)
+MODES = {  # of files: the picture that must come back
+    "L": lambda a: a[..., :1],
+    "LA": lambda a: a[..., :1] * a[..., 1:2] + 1 - a[..., 1:2],
+    "RGB": lambda a: a[..., :3],
+    "RGBA": lambda a: a[..., :3] * a[..., 3:] + 1 - a[..., 3:],
+}
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_files(tmp_path, mode):
     path = tmp_path / "picture.png"
-    io.imsave(path, picture, check_contrast=False)
+    picture = np.random.default_rng(0).integers(0, 256, (9, 8, len(mode)), np.uint8)
+    Image.fromarray(picture[..., 0] if mode == "L" else picture, mode).save(path)
     x = gallery.image(path)
-    assert x.shape == (channels, 9, 8) and 0 <= x.min() and x.max() <= 1
+    assert 0 <= x.min() and x.max() <= 1
     np.testing.assert_array_equal(gallery.image(str(path)), x)
-    expected = picture / np.iinfo(dtype).max
-    expected = expected[..., None] if expected.ndim == 2 else expected
-    if shape[2:] in ((2,), (4,)):
-        alpha = expected[..., -1:]
-        expected = expected[..., :-1] * alpha + 1 - alpha
+    expected = MODES[mode](picture / 255)
     np.testing.assert_allclose(x, expected.transpose(2, 0, 1), atol=1e-12)
+
+
+def test_files_of_other_kinds(tmp_path):
+    ramp = np.linspace(0, 1, 72).reshape(8, 9)
+    deep, shown = tmp_path / "deep.png", np.round(65535 * ramp)
+    Image.fromarray(shown.astype(np.uint16)).save(deep)
+    np.testing.assert_allclose(gallery.image(deep)[0], shown / 65535)
+    real = tmp_path / "real.tif"
+    Image.fromarray(ramp.astype(np.float32)).save(real)
+    np.testing.assert_allclose(gallery.image(real)[0], ramp, rtol=1e-6)
+    bits = tmp_path / "bits.png"
+    Image.fromarray(ramp > 0.5).save(bits)
+    np.testing.assert_array_equal(gallery.image(bits)[0], ramp > 0.5)
+    ink = tmp_path / "ink.tif"
+    Image.fromarray(np.full((8, 9, 4), [0, 255, 255, 0], np.uint8), "CMYK").save(ink)
+    np.testing.assert_array_equal(gallery.image(ink)[:, 0, 0], [1, 0, 0])
+    turned = tmp_path / "turned.jpg"
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was held upright
+    Image.fromarray(np.zeros((8, 12), np.uint8)).save(turned, exif=exif)
+    assert gallery.image(turned).shape == (1, 12, 8)
 
 
 def test_bad_images(tmp_path):
@@ -75,11 +93,14 @@ def test_bad_images(tmp_path):
     with pytest.raises(ValueError, match="no image can be read from .*text.png"):
         gallery.image(path)
     stack = tmp_path / "stack.tif"
-    from skimage import io
-
-    io.imsave(stack, np.zeros((5, 8, 9), np.uint8), check_contrast=False)
-    with pytest.raises(ValueError, match=r"is no single .* \(5, 8, 9\)"):
+    page = Image.fromarray(np.zeros((8, 9), np.uint8))
+    page.save(stack, save_all=True, append_images=[page, page])
+    with pytest.raises(ValueError, match=r"stack.tif' holds 3 images, not one"):
         gallery.image(stack)
+    loud = tmp_path / "loud.tif"
+    Image.fromarray(np.full((8, 9), 2, np.float32)).save(loud)
+    with pytest.raises(ValueError, match="holds numbers outside the range"):
+        gallery.image(loud)
     for size in (0, -3):
         with pytest.raises(ValueError, match=f"size must be positive, got {size}"):
             gallery.image("camera", size=size)
@@ -88,23 +109,20 @@ def test_bad_images(tmp_path):
 
 
 def test_missing_packages(monkeypatch, tmp_path):
-    found = importlib.util.find_spec
-    hidden = {"skimage", "sklearn"}
-    monkeypatch.setattr(
-        importlib.util, "find_spec", lambda name: None if name in hidden else found(name)
-    )
+    path = tmp_path / "picture.png"
+    Image.fromarray(np.zeros((8, 9), np.uint8)).save(path)
+    monkeypatch.setitem(sys.modules, "skimage", None)
+    with pytest.raises(ImportError, match=r"resizing needs scikit-image \(pip"):
+        gallery.image(path, size=5)
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    with pytest.raises(ImportError, match=r"images need scikit-image \(pip"):
+        gallery.image(path)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert gallery.images() == []
     with pytest.raises(ImportError, match=r'scikit-image \(pip .* "convinv\[demo\]"\)'):
         gallery.image("astronaut")
     with pytest.raises(ImportError, match="scikit-learn"):
         gallery.image("china")
-    for name in [n for n in sys.modules if n.split(".")[0] == "skimage"]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "skimage", None)
-    path = tmp_path / "picture.png"
-    path.write_bytes(b"")
-    with pytest.raises(ImportError, match=r"images need scikit-image \(pip"):
-        gallery.image(path)
 
 
 def test_conv_layer():

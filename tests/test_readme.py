@@ -19,7 +19,7 @@ TEXT = (ROOT / "README.rst").read_text(encoding="utf-8")
 
 
 def table(first):
-    """The rows of the simple table whose header starts with a word, as lists of cells."""
+    """The cells of the rows of the simple table whose header starts with a word."""
     pattern = rf"^((?:=+ +)+=+)\n{first}\b(?:.*\n)+?\1\n((?:.+\n)+?)\1$"
     ruler, body = re.search(pattern, TEXT, re.MULTILINE).groups()
     edges = [(m.start(), m.end()) for m in re.finditer("=+", ruler)]

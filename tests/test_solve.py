@@ -51,7 +51,13 @@ MAY_FAIL_WITH_DAMP = {
     ("strip symmetric", "over, two channels"),
 }
 LOOSE = 1e-4  # a tolerance that all methods and precisions can reach
-SLOW = {"gradient": 1e-3, "gradient fixed": 1e-3}  # where others reach rounding
+SLOW = {  # tolerances of methods that take too long to what the others reach
+    "gradient": 1e-3,
+    "gradient fixed": 1e-3,
+    "strip": LOOSE,
+    "strip average": LOOSE,
+    "strip symmetric": LOOSE,
+}
 
 
 def normal(rng, shape, dtype="float64"):
@@ -282,7 +288,7 @@ class TestAnswers:
     def test_reaches_its_tolerance(self, variant, problem):
         for dtype in DTYPES:
             c = case(problem, dtype)
-            maxiter = 3000
+            maxiter = 200 if may_fail(variant, problem) else 3000
             result, caught = run(variant, c.op, c.b, rtol=LOOSE, maxiter=maxiter)
             check_one_truth(result, caught, maxiter)
             assert result.x.dtype == dtype and result.method == VARIANTS[variant][0]
@@ -432,8 +438,9 @@ class TestStarts:
     def test_far_starting_point(self, variant, problem):
         c = case(problem)
         x0 = 1e6 * normal(np.random.default_rng(2), c.x.size)
-        result, caught = run(variant, c.op, c.b, x0=x0, maxiter=3000)
-        check_one_truth(result, caught, 3000)
+        maxiter = 200 if "gradient" in variant or may_fail(variant, problem) else 3000
+        result, caught = run(variant, c.op, c.b, x0=x0, maxiter=maxiter)
+        check_one_truth(result, caught, maxiter)
         assert not result.success or is_solution(c, result.x, 1e-6)
         if not may_fail(variant, problem) and "gradient" not in variant:
             assert result.success, result

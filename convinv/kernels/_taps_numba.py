@@ -197,18 +197,25 @@ class _Block:
 
 
 def _correlate_rows(
-    src, base, offsets, first, taps, weights, weight, dst, starts, rows, width, lanes,
-    add,
+    src, base, offsets, first, taps, weights, weight, dst, starts, rows, width, repeat,
+    src_step, dst_step, lanes, add,
 ):  # fmt: skip
-    """`block` over whole rows of `width` columns: wide blocks, a narrower one last."""
+    """`block` over `repeat` times `rows` rows of `width` columns.
+
+    The next rows are `src_step` and `dst_step` further on. Columns go in wide blocks, a
+    narrower one last; a block of columns goes down all rows, since the next row takes
+    most of the same input.
+    """
     column = 0
     while column < width:
         left = width - column
         vectors = min((left + lanes - 1) // lanes, VECTORS)
-        block(
-            src, base, offsets, first, taps, weights, weight, dst, starts, rows,
-            vectors, column, left, add,
-        )  # fmt: skip
+        for k in range(repeat):
+            down = k * dst_step
+            block(
+                src, base + k * src_step - down, offsets, first, taps, weights, weight,
+                dst, starts, rows, vectors, column + down, left, add,
+            )  # fmt: skip
         column += vectors * lanes
 
 
@@ -217,7 +224,7 @@ def _signature(scalar):
     indices = types.CPointer(index)
     return types.void(
         numbers, index, indices, index, index, numbers, index, numbers, indices, index,
-        index, index, types.boolean,
+        index, index, index, index, index, types.boolean,
     )  # fmt: skip
 
 
@@ -238,13 +245,13 @@ def rows_address(dtype) -> int:
 @intrinsic
 def correlate_rows(
     typing, address, src, base, offsets, first, taps, weights, weight, dst, starts,
-    rows, width, add,
+    rows, width, repeat, src_step, dst_step, add,
 ):  # fmt: skip
     """Call `_correlate_rows` at an address with arrays."""
     index = types.int64
     signature = types.void(
         index, src, index, offsets, index, index, weights, index, dst, starts, index,
-        index, types.boolean,
+        index, index, index, index, types.boolean,
     )  # fmt: skip
 
     def generate(context, builder, signature, args):

@@ -199,6 +199,7 @@ def _forward(
             i = top
             while i < end:
                 i = min(i, end - together)
+                repeat = (end - i) // together
                 for v in range(outputs):
                     o = group * c_out + (first + v) % c_out
                     r = i + (first + v) // c_out
@@ -207,9 +208,10 @@ def _forward(
                 correlate_rows(
                     correlate, buffer, (i - top) * stride_h * pitch, offsets, 0,
                     offsets.size, weights, weight_start[0, group, block], flat, starts,
-                    outputs, width * comp, False,
+                    outputs, width * comp, repeat, together * stride_h * pitch,
+                    together * width * comp, False,
                 )  # fmt: skip
-                i += together
+                i += repeat * together
         if sums.size:
             for o in range(c_out):
                 channel = (b * groups + group) * c_out + o
@@ -286,7 +288,7 @@ def _adjoint(
     buffer = np.zeros(c_out * parts * planes * held * length + slack, y.dtype)
     count = (padded + stride_w - 1) // stride_w * comp  # of one phase of a padded row
     # numbers, not literals, for which functions would be compiled once more
-    zero, never = np.int64(0), np.bool_(False)
+    zero, one, never = np.int64(0), np.int64(1), np.bool_(False)
     # Padded rows, phase by phase, where x can't be written at once: a few at a time
     # where every sample is shown once, else those of a task. The spare ones after them
     # take what a padded row adds to the sample it shows.
@@ -320,8 +322,11 @@ def _adjoint(
             )
             i = top
             while i < end:
+                repeat = 1
                 if direct:
                     i = min(i, end - together)
+                    if stride_h == 1:  # all rows have the same taps
+                        repeat = (end - i) // together
                     dst, origin = flat, image + i * width * comp
                     step_c, step_r = plane, width * comp
                 else:
@@ -331,15 +336,16 @@ def _adjoint(
                 phase = (phase_d * stride_h + q % stride_h) * stride_w
                 _scatter_block(
                     correlate, buffer, (q // stride_h - back_h - low) * length, phase,
-                    group, dst, origin, step_c, step_r, count, turn > fold_d[z], layout,
-                    starts, offsets, tap_first, weights, weight_start, block_start,
+                    group, dst, origin, step_c, step_r, count, repeat,
+                    turn > fold_d[z], layout, starts, offsets, tap_first, weights,
+                    weight_start, block_start,
                 )  # fmt: skip
                 if single and not direct:
                     _fold_rows(
                         flat, image + i * width * comp, wide, min(together, end - i),
                         hold, count, map_w, layout,
                     )  # fmt: skip
-                i += together
+                i += repeat * together
             for i in range(own, end):
                 for k in range(fold_h[i], fold_h[i + 1]):
                     q = at_h[k]
@@ -352,8 +358,8 @@ def _adjoint(
                     phase = (phase_d * stride_h + q % stride_h) * stride_w
                     _scatter_block(
                         correlate, buffer, zero, phase, group, wide, spare,
-                        together * line, line, count, never, layout, starts, offsets,
-                        tap_first, weights, weight_start, block_start,
+                        together * line, line, count, one, never, layout, starts,
+                        offsets, tap_first, weights, weight_start, block_start,
                     )  # fmt: skip
                     for c in range(c_in):
                         to, of = (c * hold + i - own) * line, c * together * line
@@ -369,10 +375,13 @@ def _adjoint(
 
 @jit(inner=True)
 def _scatter_block(
-    correlate, buffer, base, phase, group, dst, origin, step_c, step_r, count, add,
-    layout, starts, offsets, tap_first, weights, weight_start, block_start,
+    correlate, buffer, base, phase, group, dst, origin, step_c, step_r, count, repeat,
+    add, layout, starts, offsets, tap_first, weights, weight_start, block_start,
 ):  # fmt: skip
-    """Rows ``origin + c step_c + r step_r`` of dst, every column phase of them."""
+    """Rows ``origin + c step_c + r step_r`` of dst, every column phase of them.
+
+    `repeat` times as many rows follow, where stride is 1.
+    """
     comp, c_in, width = layout[0], layout[3], layout[7]
     stride_w, before_w, single = layout[13], layout[16], layout[25]
     direct = single and stride_w == 1
@@ -388,5 +397,6 @@ def _scatter_block(
                 starts[v] = origin + c * step_c + r * step_r + (p - phase) * count
             correlate_rows(
                 correlate, buffer, base, offsets, tap_first[p], taps, weights,
-                weight_start[p, group, block], dst, starts, outputs, columns, add,
+                weight_start[p, group, block], dst, starts, outputs, columns, repeat,
+                layout[20] * layout[22], layout[20] * step_r, add,
             )  # fmt: skip

@@ -2,6 +2,7 @@
 
 import inspect
 import pathlib
+import re
 
 from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
@@ -12,7 +13,25 @@ import convinv
 def setup(app):
     app.add_directive("convinv-methods", Methods)
     app.add_directive("convinv-measured", Measured)
+    app.connect("autodoc-process-docstring", escape_stars, priority=600)
+    app.connect("autodoc-process-signature", own_signature)
     return {"version": convinv.__version__, "parallel_read_safe": True}
+
+
+def escape_stars(app, what, name, thing, options, lines):
+    """Show the star of ``shape (C_out, *k)`` where numpydoc has put a type."""
+    for i, line in enumerate(lines):
+        head, colon, kind = line.partition("** : ")
+        if colon and "``" not in kind:
+            lines[i] = head + colon + re.sub(r"(?<!\w)\*(?=\w)", r"\*", kind)
+
+
+def own_signature(app, what, name, thing, options, signature, returned):
+    """That of ``__init__``, which SciPy's operators hide behind ``__new__``."""
+    if what != "class" or signature != "(*args, **kwargs)":
+        return None
+    parameters = list(inspect.signature(thing.__init__).parameters.values())[1:]
+    return str(inspect.Signature(parameters)), returned
 
 
 class Methods(SphinxDirective):
@@ -102,7 +121,7 @@ def needs(method):
     if method.conv_only:
         words.append("a ConvLinearOperator")
     if not method.needs_adjoint:
-        words.append("adjoint not needed")
+        words.append("no adjoint needed")
     return ", ".join(words) or "any"
 
 

@@ -1,0 +1,104 @@
+"""The documentation: its examples run, and it speaks of all that is registered."""
+
+import doctest
+import importlib
+import pathlib
+import re
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+from test_doctests import run
+
+import convinv
+from convinv import _solve
+from convinv.solvers import _registry
+
+ROOT = pathlib.Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+PAGES = sorted(DOCS.glob("*.rst"))
+METHODS = convinv.methods()
+
+
+def read(name):
+    return (DOCS / name).read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def pages(monkeypatch):
+    pytest.importorskip("sphinx")
+    monkeypatch.syspath_prepend(str(DOCS / "_ext"))
+    return importlib.import_module("convinv_pages")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_examples(page):
+    text, parser = page.read_text(encoding="utf-8"), doctest.DocTestParser()
+    run(parser.get_doctest(text, {"__name__": "docs"}, page.name, str(page), 0))
+
+
+def test_every_page_is_in_the_contents():
+    listed = set(re.findall(r"^   (\w+)$", read("index.rst"), re.MULTILINE))
+    assert listed == {page.stem for page in PAGES} - {"index"}
+
+
+@pytest.mark.parametrize("name", [method.name for method in METHODS])
+@pytest.mark.parametrize("page", ["methods.rst", "changelog.rst"])
+def test_every_method_is_spoken_of(page, name):
+    assert f"``{name}``" in read(page), f"{page} does not mention {name!r}"
+
+
+def test_methods_page(pages):
+    """The table and the sections that the directive writes."""
+    table = pages.methods_table(METHODS)
+    for method in METHODS:
+        assert f":ref:`{method.name} <method-{method.name}>`" in table
+        section = pages.method_section(method)
+        assert f".. _method-{method.name}:" in section
+        assert method.summary in section
+        assert all(f"``{option}=" in section for option in method.options)
+    assert "convinv-methods::" in read("methods.rst")
+
+
+def test_the_example_of_a_method(monkeypatch):
+    """The method in adding.rst can be registered and works."""
+    monkeypatch.setattr(_registry, "METHODS", dict(_registry.METHODS))
+    monkeypatch.setattr(_solve, "METHODS", _registry.METHODS)
+    block = read("adding.rst").split("steepest descent::\n", 1)[1]
+    code = re.match(r"(?:\n|    .*\n)+", block)[0]
+    exec(textwrap.dedent(code), {"__package__": "convinv.solvers"})
+    kernel = np.random.default_rng(0).standard_normal((6, 1, 3, 3))
+    op = convinv.ConvLinearOperator(kernel, (1, 7, 8))
+    b = np.random.default_rng(1).standard_normal((2, *op.output_shape))
+    result = convinv.solve(op, b, "descent", damp=0.5, rtol=1e-8)
+    assert result.success
+    np.testing.assert_allclose(result.x, convinv.solve(op, b, damp=0.5).x, atol=1e-4)
+
+
+def test_every_public_name_is_in_the_reference():
+    text = read("api.rst")
+    for module in (convinv, importlib.import_module("convinv.strips")):
+        for name in module.__all__:
+            assert re.search(rf":: ([\w.]+\.)?{name}$", text, re.MULTILINE), name
+
+
+def test_options_of_the_operator_are_described():
+    text = read("operator.rst")
+    for option in convinv.ConvLinearOperator.__init__.__kwdefaults__:
+        assert f"``{option}``" in text, option
+
+
+def test_plan_of_the_performance_page():
+    """The table is what the command prints."""
+    if not (ROOT / "benchmarks").is_dir():
+        pytest.skip("no benchmarks beside the tests")
+    command = [sys.executable, "-m", "benchmarks.kernel_table", "--plan"]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    printed = [line for line in result.stdout.splitlines() if line.startswith("|")]
+    assert len(printed) > 2
+    text = read("performance.rst")
+    for line in printed:
+        assert line in text
