@@ -31,16 +31,15 @@ THREAD_VARIABLES = (
 PACKAGES = ("convinv", "numpy", "scipy", "numba", "torch")
 
 
-def main(argv=None):
-    args = parse(argv)
-    with_threads(args.threads)
+def main():
+    args = parse()
     if args.plan:
-        sections = [plan()]
-    elif args.channels:
-        sections = [heading(args), channels(args)]
+        parts = (plan,)
     else:
-        parts = (heading, bars, floor, boundaries, cgls)
-        sections = [part(args) for part in parts]
+        with_threads(args.threads)
+        tables = (channels,) if args.channels else (bars, floor, boundaries, cgls)
+        parts = (heading, *tables)
+    sections = [part(args) for part in parts]
     text = "\n\n".join(sections) + "\n"
     print(text, end="")
     if args.output:
@@ -48,7 +47,7 @@ def main(argv=None):
         args.output.write_text(text, encoding="utf-8")
 
 
-def parse(argv):
+def parse():
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.kernel_table", description=__doc__.split("\n")[0]
     )
@@ -64,7 +63,7 @@ def parse(argv):
     section.add_argument(
         "--plan", action="store_true", help="operations and bytes only, no measurement"
     )
-    return parser.parse_args(argv)
+    return parser.parse_args()
 
 
 def with_threads(count):
@@ -175,7 +174,7 @@ def traffic(layer, op):
     return sum(op.shape) * layer.batch * op.dtype.itemsize
 
 
-def plan():
+def plan(args):
     """Operations and bytes of the bar problems."""
     rows = []
     for layer in BARS:

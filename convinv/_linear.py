@@ -5,6 +5,7 @@ which a device array refuses. The operators here are SciPy's in every other resp
 their products let arrays of the operator's own library pass untouched.
 """
 
+import importlib
 import math
 
 import numpy as np
@@ -25,6 +26,17 @@ class ShapedOperator(LinearOperator):
         self.output_shape = tuple(output_shape)
         shape = (math.prod(self.output_shape), math.prod(self.input_shape))
         super().__init__(dtype, shape)
+
+    def __getstate__(self):
+        state = dict(self.__dict__)
+        if state.get("_xp") is not None:
+            state["_xp"] = state["_xp"].__name__
+        return state
+
+    def __setstate__(self, state):
+        self.__dict__.update(state)
+        if isinstance(state.get("_xp"), str):
+            self._xp = importlib.import_module(state["_xp"])
 
     # The library that products take arrays of; None: whatever the parts take.
     _xp = np
@@ -90,7 +102,8 @@ class ShapedOperator(LinearOperator):
             raise ValueError(
                 f"dimension mismatch: {name} must have shape ({size}, k), got {X.shape}"
             )
-        return apply(X.T.reshape((X.shape[1], *shape))).reshape((X.shape[1], -1)).T
+        y = apply(X.T.reshape((X.shape[1], *shape)))
+        return y.reshape((X.shape[1], math.prod(y.shape[1:]))).T
 
     def matvec(self, x):
         """``A x`` for ``x`` of shape ``(n,)`` or ``(n, 1)``."""
@@ -238,7 +251,7 @@ class ScaledOperator(ShapedOperator):
         return self.op._forward(x) * self.factor
 
     def _backward(self, y):
-        return self.op._backward(y) * np.conj(self.factor)
+        return self.op._backward(y) * self.factor.conjugate()
 
 
 class SumOperator(ShapedOperator):

@@ -58,7 +58,7 @@ class ScaledProblem:
             if not bool(xp.all(xp.isfinite(self.x))):
                 raise ValueError("x0 is too large for the scale of b and the kernel")
             keep = xp.asarray(~self.zero, **self._place)[:, None]
-            self.x = xp.where(keep, self.x, 0 * self.x)
+            self.x = xp.where(keep, self.x, xp.zeros_like(self.x))
         self.working, self.wide = self._operators()
         self._tolerances(rtol, atol)
 
@@ -159,7 +159,7 @@ class ScaledProblem:
 
     def restore(self, x, items):
         """Take `items` back to an earlier x."""
-        old = 0 * self.x if x is None else x
+        old = self.xp.zeros_like(self.x) if x is None else x
         items = self.xp.asarray(items, **self._place)[:, None]
         self.x = self.xp.where(items, old, self.x)
 
@@ -174,7 +174,17 @@ class ScaledProblem:
             x = xp.zeros(shape, dtype=self.layout.kind, **self._place)
         x = _ldexp(xp, x, self.data_power - self.kernel_power)
         keep = xp.asarray(~self.zero, **self._place)[:, None]
-        return xp.where(keep, x, 0 * x)
+        return xp.where(keep, x, xp.zeros_like(x))
+
+    def deliver(self):
+        """x in the user's units, and what it is worth in ours if that is not x."""
+        x, xp = self.solution(), self.xp
+        if self.x is None:
+            return x, None
+        back = _ldexp(xp, x, self.kernel_power - self.data_power)
+        keep = xp.asarray(~self.zero, **self._place)[:, None]
+        same = bool(to_numpy(xp.all((back == self.x) | ~keep)))
+        return x, None if same else back
 
     def refuse_unless_hermitian(self, name):
         """Raise ValueError unless ``<u, A v> = <A u, v>`` for random u and v."""
@@ -269,7 +279,10 @@ def _kernel_power(op, b, xp):
         return 0 if power == _ZERO else power
     apply = op._backward if op.has_adjoint else op._forward
     shape = op.output_shape if op.has_adjoint else op.input_shape
-    vector = xp.ones_like(b[:1, :]) + b[:1, :]
+    if op.has_adjoint:
+        vector = xp.ones_like(b[:1, :]) + b[:1, :]
+    else:
+        vector = xp.ones((1, op.shape[1]), dtype=b.dtype, **placement(b))
     size = _powers(xp, xp.reshape(apply(xp.reshape(vector, (1, *shape))), (1, -1)))[0]
     # products of ordinary size need no help
     return int(size) if size != _ZERO and abs(size) > 64 else 0

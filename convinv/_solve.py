@@ -135,13 +135,14 @@ def solve(
     damp, rtol, atol = (
         _number(v, n) for v, n in ((damp, "damp"), (rtol, "rtol"), (atol, "atol"))
     )
+    _check_operator(entry, op, method_options)
     if damp and not entry.damp:
         raise ValueError(f"method {entry.name!r} takes no damp; use 'cgls' or 'lsmr'")
     maxiter = _maxiter(maxiter, op.shape[1])
     if callback is not None and not callable(callback):
         raise TypeError(f"callback must be callable, got {callback!r}")
     layout = Layout(op, b, x0)
-    rng = np.random.default_rng(rng)
+    rng = _generator(rng)
     with np.errstate(all="ignore"), _bar(progress, entry.name, maxiter) as tick:
         scaled = ScaledProblem(op, layout, damp, rtol, atol)
         if entry.hermitian:
@@ -211,7 +212,7 @@ class _Run:
             if self.item_status[i] is Status.CONVERGED:
                 ended = self.nit >= self.maxiter
                 self.item_status[i] = Status.MAXITER if ended else Status.STALLED
-        self.check = check
+        self.x, self.check = self._delivered(check)
 
     def _start(self, check):
         """Run the method once from the present residual; returns the items it ran."""
@@ -246,6 +247,18 @@ class _Run:
             self.item_nit[i] += int(counts[i])
         return running
 
+    def _delivered(self, check):
+        """x in the user's units, checked once more where they can't hold it."""
+        scaled = self.scaled
+        x, lost = scaled.deliver()
+        if lost is not None:
+            check = scaled.check(lost)
+            for i in np.flatnonzero(~check.good):
+                if self.item_status[i] is Status.CONVERGED:
+                    whole = np.isfinite(check.residual[i])
+                    self.item_status[i] = Status.STALLED if whole else Status.NONFINITE
+        return x, check
+
     def _report(self, monitor, d, watched):
         answer = self.callback(_State(self, monitor, d, watched))
         return isinstance(answer, (bool, np.bool_)) and bool(answer)
@@ -266,7 +279,7 @@ class _Run:
         scale = self.scaled.data_scale
         history = np.array(self.history)
         return SolveResult(
-            x=layout.restore(self.scaled.solution()),
+            x=layout.restore(self.x),
             success=success,
             status=status,
             message=message,
@@ -345,6 +358,30 @@ def _check_options(entry, options):
             f"method {entry.name!r} got unknown option(s) {', '.join(unknown)}; "
             f"its options are: {takes}"
         )
+
+
+def _check_operator(entry, op, options):
+    """Refuse operators that the method can't work with."""
+    normal = not entry.square or options.get("normal", False)
+    if not normal and op.shape[0] != op.shape[1]:
+        hint = " or normal=True" if "normal" in entry.options else ""
+        raise ValueError(
+            f"method {entry.name!r} needs a square operator, got op of shape "
+            f"{op.shape}; use 'cgls'{hint}"
+        )
+    if (entry.needs_adjoint or options.get("normal", False)) and not op.has_adjoint:
+        raise TypeError(
+            f"method {entry.name!r} needs the adjoint of op, and op has no rmatvec"
+        )
+
+
+def _generator(rng):
+    try:
+        return np.random.default_rng(rng)
+    except (TypeError, ValueError) as error:
+        raise type(error)(
+            f"rng must be None, a non-negative integer or a Generator, got {rng!r}"
+        ) from None
 
 
 def _number(value, name):

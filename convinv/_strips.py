@@ -58,6 +58,8 @@ class StripPlan:
         The values `h_b` can take.
     axes : tuple of AxisWindows
         The index tables, of three axes.
+    geometry : Geometry
+        The geometry of the operator.
     """
 
     h_b: int

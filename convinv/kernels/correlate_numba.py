@@ -46,11 +46,11 @@ def forward(plan: Plan, x, sumsq=False, out=None):
     sums = np.zeros(tasks if sumsq else 0)
     run(
         _forward, tasks, batch * _work(plan), rows_address(plan.real),
-        _planes(plan, x), _planes(plan, y), sums,
+        _source(plan, x), _planes(plan, y), sums,
         taps.layout, taps.extra, plan.maps[0], plan.maps[1], taps.columns, taps.offsets,
         taps.weights, taps.weight_start, taps.block_start,
     )  # fmt: skip
-    return y, sums.reshape(batch, -1).sum(1) if sumsq else None
+    return y, sums.reshape(batch, -1 if batch else 1).sum(1) if sumsq else None
 
 
 def adjoint(plan: Plan, y, sumsq=False, out=None):
@@ -61,16 +61,23 @@ def adjoint(plan: Plan, y, sumsq=False, out=None):
     sums = np.zeros(tasks if sumsq else 0)
     run(
         _adjoint, tasks, batch * _work(plan), rows_address(plan.real),
-        _planes(plan, y), _planes(plan, x), sums,
+        _source(plan, y), _planes(plan, x), sums,
         taps.layout, taps.extra, *plan.folds, plan.maps[2], taps.columns, taps.offsets,
         taps.first, taps.weights, taps.weight_start, taps.block_start,
     )  # fmt: skip
-    return x, sums.reshape(batch, -1).sum(1) if sumsq else None
+    return x, sums.reshape(batch, -1 if batch else 1).sum(1) if sumsq else None
 
 
 def _planes(plan, array):
     """A real view of shape (B, C, D, H, W * components)."""
     return array.view(plan.real)
+
+
+def _source(plan, array):
+    """`_planes`, never writable, so that there is one type of source to compile for."""
+    view = _planes(plan, array)
+    view.flags.writeable = False
+    return view
 
 
 def _work(plan):

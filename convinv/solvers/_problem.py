@@ -199,7 +199,11 @@ class Monitor:
         self.maxiter = problem.maxiter
         self.residual_tol, self.normal_tol = residual_tol, normal_tol
         self.active = active
-        self.code = self.xp.where(self.active, RUNNING, CONVERGED)
+        self.code = self.xp.where(
+            self.active,
+            self.xp.asarray(RUNNING, **problem.place),
+            self.xp.asarray(CONVERGED, **problem.place),
+        )
         self.item_nit = self.xp.zeros_like(self.code)
         self.start = self.nit = nit
         self.history = []

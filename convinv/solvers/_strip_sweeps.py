@@ -65,13 +65,18 @@ class Sweeps:
             A = plan.matrix(self.problem.op, label, group)
             P, rank, name = pseudoinverse(A, factorization, damp, rcond)
             used.add(name)
-            K = np.zeros((A.shape[1],) * 2, A.dtype)
+            inverses.append(_spread(P, active, (0,), dtype))
+            if damp:
+                matrices.append(_spread(A, active, (1,), dtype))
             if damp or rank < A.shape[1]:
                 full = False
                 K = np.eye(A.shape[1]) - P @ A
-            inverses.append(_spread(P, active, (0,), dtype))
-            projectors.append(_spread(K, active, (0, 1), dtype))
-            matrices.append(_spread(A, active, (1,), dtype))
+                projectors.append(_spread(K, active, (0, 1), dtype))
+            else:
+                projectors.append(None)
+        if not full:  # one group without full rank: the others project to zero
+            size = (active.size,) * 2
+            projectors = [np.zeros(size, dtype) if K is None else K for K in projectors]
         return (
             self.device(np.stack(inverses)),
             None if full else self.device(np.stack(projectors)),

@@ -135,9 +135,9 @@ class _Cycle:
     def _step(self, j):
         """Extend the basis by one vector; returns the new residual norm."""
         xp, problem, monitor = self.xp, self.problem, self.monitor
-        w = self.equations.apply(problem.precondition(self.basis[j]))
+        w = self.equations.apply(problem.precondition(self.basis[j, ...]))
         size = xp.sqrt(problem.vectors.sumsq(w))
-        basis = xp.permute_dims(self.basis[: j + 1], (1, 0, 2))
+        basis = xp.permute_dims(self.basis[: j + 1, ...], (1, 0, 2))
         h = 0
         for _ in range(2):
             part = self._project(basis, w)
@@ -192,5 +192,5 @@ class _Cycle:
         right = xp.where(self.kept[:, :steps], right, 0 * right)
         y = xp.linalg.solve(self.triangle[:, :steps, :steps], right[:, :, None])
         y = xp.astype(y[:, :, 0], problem.b.dtype)
-        basis = xp.permute_dims(self.basis[:steps], (1, 0, 2))
+        basis = xp.permute_dims(self.basis[:steps, ...], (1, 0, 2))
         return problem.precondition((y[:, None, :] @ basis)[:, 0, :])

@@ -1,5 +1,8 @@
 """Gradient descent on the least-squares functional."""
 
+import math
+import numbers
+
 from .._array import copy, to_numpy
 from ._problem import CONVERGED, divide
 from ._registry import solver
@@ -45,14 +48,19 @@ def gradient(
 def _check(step, step_size, betas, eps):
     if step not in ("optimal", "fixed", "adam"):
         raise ValueError(f"step must be 'optimal', 'fixed' or 'adam', got {step!r}")
-    if step_size is not None and not (step != "optimal" and step_size > 0):
+    positive = isinstance(step_size, numbers.Real) and 0 < step_size < math.inf
+    if step_size is not None and not (step != "optimal" and positive):
         raise ValueError(
             "step_size must be positive, and belongs to step='fixed' or 'adam', "
             f"got step_size={step_size!r} with step={step!r}"
         )
-    if len(betas) != 2 or not all(0 <= beta < 1 for beta in betas):
+    try:
+        first, second = map(float, betas)
+    except (TypeError, ValueError):
+        first = second = -1.0
+    if not (0 <= first < 1 and 0 <= second < 1):
         raise ValueError(f"betas must be two numbers in [0, 1), got {betas!r}")
-    if not eps > 0:
+    if not (isinstance(eps, numbers.Real) and eps > 0):
         raise ValueError(f"eps must be positive, got {eps!r}")
 
 
@@ -79,9 +87,9 @@ class _Fixed:
         if step_size is None:
             size = 1 / (_norm_squared(problem) + problem.damp**2)
         else:
-            size = step_size / problem.kernel_scale**2
+            size = step_size / problem.kernel_scale / problem.kernel_scale
         self.size = problem.fill(size)
-        self.notes = {"step_size": size * problem.kernel_scale**2}
+        self.notes = {"step_size": size * problem.kernel_scale * problem.kernel_scale}
 
     def __call__(self, s):
         return s
@@ -102,7 +110,7 @@ class _Adam:
         # a gradient A^H r in the problem's units is kernel_scale^2 / x_scale times that
         # in the user's
         real = self.xp.real(problem.b[:, :1]).dtype if problem.is_complex else None
-        scaled = eps * problem.kernel_scale**2 / problem.x_scale
+        scaled = eps * problem.kernel_scale / problem.x_scale * problem.kernel_scale
         self.eps = self.xp.astype(scaled, real or problem.b.dtype)[:, None]
 
     def __call__(self, s):
