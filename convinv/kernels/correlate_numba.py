@@ -252,14 +252,33 @@ def _fill_rows(buffer, source, channel, tap_planes, t_d, top, needed, layout, co
 
 
 @jit(inner=True)
+def _interleave(out, to, width, source, at, length, before):
+    """The two phases of a real row at once, which fills vector registers."""
+    odd = before % 2
+    pairs = (width - odd) // 2
+    even, row = np.uint64(at + (before + odd) // 2), np.uint64(to + odd)
+    other, one, two = np.uint64(length) + even, np.uint64(1), np.uint64(2)
+    for i in range(np.uint64(pairs)):
+        out[row + two * i] = source[even + i]
+        out[row + two * i + one] = source[other + i]
+    if odd:
+        out[to] = source[at + length + before // 2]
+    if odd + 2 * pairs < width:
+        out[to + width - 1] = source[at + (before + width - 1) // 2]
+
+
+@jit(inner=True)
 def _fold_row(out, to, width, source, at, length, map_w, before, stride, comp):
     """Gather a row of x from its padded positions, held phase by phase."""
-    for phase in range(stride):
-        left = max(before - phase + stride - 1, 0) // stride
-        right = max(before + width - phase + stride - 1, 0) // stride
-        here = at + phase * length + comp * left
-        shown = to + comp * (stride * left + phase - before)
-        _copy(out, shown, stride, source, here, np.int64(1), right - left, comp)
+    if stride == 2 and comp == 1:
+        _interleave(out, to, width, source, at, length, before)
+    else:
+        for phase in range(stride):
+            left = max(before - phase + stride - 1, 0) // stride
+            right = max(before + width - phase + stride - 1, 0) // stride
+            here = at + phase * length + comp * left
+            shown = to + comp * (stride * left + phase - before)
+            _copy(out, shown, stride, source, here, np.int64(1), right - left, comp)
     for side in range(2):
         for q in range(0 if side == 0 else before + width,
                        before if side == 0 else map_w.size):  # fmt: skip
