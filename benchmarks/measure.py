@@ -10,6 +10,11 @@ import numpy as np
 from convinv import ConvergenceWarning, solve
 
 
+# OpenMP threads go on spinning for a while after the call that needed them, and would
+# take the processor from the call after it.
+REST = 0.01
+
+
 class Seconds(NamedTuple):
     """The shortest and the median time of a call."""
 
@@ -35,6 +40,7 @@ def interleaved(calls, seconds=1.0, rounds=5):
             start = time.perf_counter()
             call()
             times[name].append(time.perf_counter() - start)
+            time.sleep(REST)
         done += 1
     return {name: summary(values) for name, values in times.items()}
 

@@ -48,6 +48,7 @@ def block(
 ):  # fmt: skip
     """Compute `rows` output rows on `vectors` vectors of columns; arrays are pointers.
 
+    Of the last vector `valid` may leave out columns, of the others none.
     Row ``o`` is written to ``dst[starts[o] + column:][:valid]``, or added to what is
     there if `add`, and is the sum over ``t < taps`` of ``weights[weight + t * rows +
     o]`` times ``src[base + offsets[first + t] + column:]``.
@@ -157,16 +158,20 @@ class _Block:
                     builder.store(total, slot)
 
     def _store_partial(self, out, sums):
-        builder = self.builder
-        kept = ir.ArrayType(self.scalar, self.vectors * self.lanes)
+        """Store all but the last vector whole, of that the columns that are left."""
+        builder, last = self.builder, self.vectors - 1
+        kept = ir.ArrayType(self.scalar, self.lanes)
         kept = builder.bitcast(
             cgutils.alloca_once(builder, kept), self.scalar.as_pointer()
         )
+        left = builder.sub(self.valid, self._int(last * self.lanes))
         for o, row in enumerate(sums):
-            for k, slot in enumerate(row):
-                self._store(builder.load(slot), kept, self._int(k * self.lanes))
-            with cgutils.for_range(builder, self.valid) as loop:
-                target = builder.gep(self.dst, [builder.add(out[o], loop.index)])
+            for k, slot in enumerate(row[:last]):
+                self._store(builder.load(slot), self.dst, self._after(out[o], k))
+            self._store(builder.load(row[last]), kept, self._int(0))
+            here = self._after(out[o], last)
+            with cgutils.for_range(builder, left) as loop:
+                target = builder.gep(self.dst, [builder.add(here, loop.index)])
                 builder.store(self._item(kept, loop.index), target)
 
     def _int(self, value):
