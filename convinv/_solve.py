@@ -1,13 +1,12 @@
 """solve(): validate, scale, dispatch, verify, wrap."""
 
 import contextlib
-import difflib
-import operator
 import time
 import warnings
 
 import numpy as np
 
+from . import _arguments
 from ._array import to_numpy
 from ._layout import Layout
 from ._linear import as_operator
@@ -130,19 +129,18 @@ def solve(
     """
     start = time.perf_counter()
     op = as_operator(op)
-    entry = _method(method, op)
-    _check_options(entry, method_options)
-    damp, rtol, atol = (
-        _number(v, n) for v, n in ((damp, "damp"), (rtol, "rtol"), (atol, "atol"))
-    )
-    _check_operator(entry, op, method_options)
+    entry = _arguments.method(method, op)
+    _arguments.check_options(entry, method_options)
+    damp = _arguments.number(damp, "damp")
+    rtol, atol = _arguments.number(rtol, "rtol"), _arguments.number(atol, "atol")
+    _arguments.check_operator(entry, op, method_options)
     if damp and not entry.damp:
         raise ValueError(f"method {entry.name!r} takes no damp; use 'cgls' or 'lsmr'")
-    maxiter = _maxiter(maxiter, op.shape[1])
+    maxiter = _arguments.maxiter(maxiter, op.shape[1])
     if callback is not None and not callable(callback):
         raise TypeError(f"callback must be callable, got {callback!r}")
     layout = Layout(op, b, x0)
-    rng = _generator(rng)
+    rng = _arguments.generator(rng)
     with np.errstate(all="ignore"), _bar(progress, entry.name, maxiter) as tick:
         scaled = ScaledProblem(op, layout, damp, rtol, atol)
         if entry.hermitian:
@@ -325,85 +323,6 @@ def _worst(statuses):
         Status.CONVERGED,
     ]
     return min(statuses, key=order.index)
-
-
-def _method(name, op):
-    if not isinstance(name, str):
-        raise TypeError(f"method must be a string, got {name!r}")
-    entry = METHODS.get(_automatic(op) if name == "auto" else name)
-    if entry is None:
-        close = difflib.get_close_matches(name, METHODS, n=1)
-        hint = f"; did you mean {close[0]!r}?" if close else ""
-        names = ", ".join(map(repr, ["auto", *sorted(METHODS)]))
-        raise ValueError(f"method must be one of {names}, got {name!r}{hint}")
-    if entry.conv_only and not hasattr(op, "geometry"):
-        raise TypeError(
-            f"method {entry.name!r} needs a ConvLinearOperator, got {type(op).__name__}"
-        )
-    return entry
-
-
-def _automatic(op):
-    """The best Krylov method for an operator."""
-    if op.shape[0] == op.shape[1] and not getattr(op, "has_adjoint", True):
-        return "gmres"
-    return "cgls"
-
-
-def _check_options(entry, options):
-    unknown = sorted(set(options) - set(entry.options))
-    if unknown:
-        takes = ", ".join(entry.options) or "none"
-        raise TypeError(
-            f"method {entry.name!r} got unknown option(s) {', '.join(unknown)}; "
-            f"its options are: {takes}"
-        )
-
-
-def _check_operator(entry, op, options):
-    """Refuse operators that the method can't work with."""
-    normal = not entry.square or options.get("normal", False)
-    if not normal and op.shape[0] != op.shape[1]:
-        hint = " or normal=True" if "normal" in entry.options else ""
-        raise ValueError(
-            f"method {entry.name!r} needs a square operator, got op of shape "
-            f"{op.shape}; use 'cgls'{hint}"
-        )
-    if (entry.needs_adjoint or options.get("normal", False)) and not op.has_adjoint:
-        raise TypeError(
-            f"method {entry.name!r} needs the adjoint of op, and op has no rmatvec"
-        )
-
-
-def _generator(rng):
-    try:
-        return np.random.default_rng(rng)
-    except (TypeError, ValueError) as error:
-        raise type(error)(
-            f"rng must be None, a non-negative integer or a Generator, got {rng!r}"
-        ) from None
-
-
-def _number(value, name):
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        raise TypeError(f"{name} must be a real number, got {value!r}") from None
-    if not 0 <= number < float("inf"):
-        raise ValueError(f"{name} must be finite and not negative, got {value!r}")
-    return number
-
-
-def _maxiter(maxiter, unknowns):
-    if maxiter is None:
-        return max(1000, min(10 * unknowns, 10000))
-    try:
-        maxiter = operator.index(maxiter)
-    except TypeError:
-        raise TypeError(f"maxiter must be an integer, got {maxiter!r}") from None
-    if maxiter < 0:
-        raise ValueError(f"maxiter must not be negative, got {maxiter}")
-    return maxiter
 
 
 @contextlib.contextmanager

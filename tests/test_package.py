@@ -35,6 +35,7 @@ LEVELS = {
     "spectra": 2,
     "precondition": 3,
     "solvers": 3,
+    "_arguments": 4,
     "_layout": 4,
     "_scaled": 4,
     "_solve": 4,

@@ -1,0 +1,92 @@
+"""The checks of solve's arguments, before any work."""
+
+import difflib
+import operator
+
+import numpy as np
+
+from .solvers import METHODS
+
+
+def method(name, op):
+    """The registry's entry of a method that suits the operator."""
+    if not isinstance(name, str):
+        raise TypeError(f"method must be a string, got {name!r}")
+    entry = METHODS.get(_automatic(op) if name == "auto" else name)
+    if entry is None:
+        close = difflib.get_close_matches(name, METHODS, n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        names = ", ".join(map(repr, ["auto", *sorted(METHODS)]))
+        raise ValueError(f"method must be one of {names}, got {name!r}{hint}")
+    if entry.conv_only and not hasattr(op, "geometry"):
+        raise TypeError(
+            f"method {entry.name!r} needs a ConvLinearOperator, got {type(op).__name__}"
+        )
+    return entry
+
+
+def _automatic(op):
+    """The best Krylov method for an operator."""
+    if op.shape[0] == op.shape[1] and not getattr(op, "has_adjoint", True):
+        return "gmres"
+    return "cgls"
+
+
+def check_options(entry, options):
+    """Refuse options that the method does not have."""
+    unknown = sorted(set(options) - set(entry.options))
+    if unknown:
+        takes = ", ".join(entry.options) or "none"
+        raise TypeError(
+            f"method {entry.name!r} got unknown option(s) {', '.join(unknown)}; "
+            f"its options are: {takes}"
+        )
+
+
+def check_operator(entry, op, options):
+    """Refuse operators that the method can't work with."""
+    normal = not entry.square or options.get("normal", False)
+    if not normal and op.shape[0] != op.shape[1]:
+        hint = " or normal=True" if "normal" in entry.options else ""
+        raise ValueError(
+            f"method {entry.name!r} needs a square operator, got op of shape "
+            f"{op.shape}; use 'cgls'{hint}"
+        )
+    if (entry.needs_adjoint or options.get("normal", False)) and not op.has_adjoint:
+        raise TypeError(
+            f"method {entry.name!r} needs the adjoint of op, and op has no rmatvec"
+        )
+
+
+def generator(rng):
+    """numpy's Generator for a seed."""
+    try:
+        return np.random.default_rng(rng)
+    except (TypeError, ValueError) as error:
+        raise type(error)(
+            f"rng must be None, a non-negative integer or a Generator, got {rng!r}"
+        ) from None
+
+
+def number(value, name):
+    """A finite number that is not negative."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} must be a real number, got {value!r}") from None
+    if not 0 <= number < float("inf"):
+        raise ValueError(f"{name} must be finite and not negative, got {value!r}")
+    return number
+
+
+def maxiter(maxiter, unknowns):
+    """The iteration limit, by default one that grows with the problem."""
+    if maxiter is None:
+        return max(1000, min(10 * unknowns, 10000))
+    try:
+        maxiter = operator.index(maxiter)
+    except TypeError:
+        raise TypeError(f"maxiter must be an integer, got {maxiter!r}") from None
+    if maxiter < 0:
+        raise ValueError(f"maxiter must not be negative, got {maxiter}")
+    return maxiter
