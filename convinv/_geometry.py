@@ -62,10 +62,6 @@ class Geometry(NamedTuple):
         return a, b, c
 
     @property
-    def is_square(self) -> bool:
-        return math.prod(self.input_shape) == math.prod(self.output_shape)
-
-    @property
     def multiplications(self) -> int:
         """Multiplications in one product with one image (padded taps counted)."""
         taps = self.c_in // self.groups * math.prod(self.kernel)

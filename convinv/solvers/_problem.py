@@ -100,10 +100,11 @@ class Problem:
         values = self.rng.standard_normal((self.batch, length))
         return self.xp.asarray(values, dtype=self.b.dtype, **self.place)
 
-    def fill(self, value, dtype=None):
+    def fill(self, value):
         """A ``(B,)`` array of one coefficient."""
-        dtype = self.xp.float64 if dtype is None else dtype
-        return self.xp.full((self.batch,), value, dtype=dtype, **self.place)
+        return self.xp.full(
+            (self.batch,), value, dtype=self.xp.float64, **self.place
+        )
 
     @property
     def place(self):
