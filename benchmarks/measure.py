@@ -45,6 +45,32 @@ def interleaved(calls, seconds=1.0, rounds=5):
     return {name: summary(values) for name, values in times.items()}
 
 
+def clock(call):
+    """``(seconds, result)`` of one call."""
+    start = time.perf_counter()
+    result = call()
+    return time.perf_counter() - start, result
+
+
+def fresh_rounds(calls, seconds, most):
+    """The shortest times of calls that take their own, and their last results.
+
+    Every function of the dict returns a tuple of seconds and a result. They are called
+    in turn, at least once and at most `most` times, until `seconds` have passed.
+    """
+    times, last = {}, {}
+    end = time.perf_counter() + seconds
+    for _ in range(most):
+        for name, call in calls.items():
+            taken, last[name] = call()
+            old = times.get(name, taken)
+            times[name] = [a if a is None else min(a, b) for a, b in zip(taken, old)]
+            time.sleep(REST)
+        if time.perf_counter() > end:
+            break
+    return times, last
+
+
 def summary(values):
     return Seconds(min(values), statistics.median(values))
 

@@ -1,5 +1,6 @@
 """Layers and test problems that the benchmarks share; all seeds are fixed."""
 
+import functools
 import importlib
 from typing import NamedTuple
 
@@ -86,6 +87,100 @@ SMALL = {
     "thick": Layer(64, 64, 3, 32, 2),
     "strided": Layer(16, 32, 3, 64, 4, stride=2),
 }
+
+
+class Inversion(NamedTuple):
+    """Photographs behind a convolution and noise, to be inverted exactly.
+
+    `name` is that of `LAYERS` (3 x 3, valid, default weights) or of `BLURS` (one
+    channel, padding "same"). The noise is 1 % of the root mean square of ``A x``.
+    """
+
+    name: str
+    size: int
+    batch: int
+    dtype: str
+    boundary: str = "zero"
+    damp: float = 0.0
+
+    def __str__(self):
+        kind = f"{self.boundary} boundary, damp {self.damp:g}, " if self.damp else ""
+        title = self.name.replace("to", "->") if self.is_layer else self.name
+        return f"{title}, {kind}{self.size}x{self.size}, batch {self.batch}"
+
+    @property
+    def is_layer(self):
+        return self.name in LAYERS
+
+    def operator(self, dtype=None):
+        """A new operator, without what an earlier solve may have kept with its own.
+
+        In another dtype it is the same operator: the kernel is rounded to the case's.
+        """
+        kernel = LAYERS[self.name]() if self.is_layer else BLURS[self.name]()
+        kernel = kernel.astype(self.dtype)
+        return ConvLinearOperator(
+            kernel if dtype is None else kernel.astype(dtype),
+            (kernel.shape[1], self.size, self.size),
+            padding=0 if self.is_layer else "same",
+            boundary=self.boundary,
+        )
+
+    def data(self):
+        """The operator and its noisy output for a batch of photographs."""
+        op = self.operator()
+        x = photographs(op.input_shape[0], self.size, self.batch).astype(self.dtype)
+        b = op.forward(x)
+        noise = np.random.default_rng(3).standard_normal(b.shape, np.float32)
+        noise *= 0.01 * np.sqrt(np.mean(b**2, dtype=float))
+        b += noise.astype(b.dtype, copy=False)
+        return op, b
+
+
+def _layer(c_in, c_out):
+    return lambda: gallery.conv_layer(c_in, c_out, rng=0)
+
+
+LAYERS = {
+    "1to8": _layer(1, 8),
+    "3to8": _layer(3, 8),
+    "3to16": _layer(3, 16),
+    "16to64": _layer(16, 64),
+    "8to3": _layer(8, 3),
+}
+BLURS = {
+    "gaussian": lambda: gallery.gaussian_kernel(11, 1.0)[None, None],
+    "motion": lambda: gallery.motion_kernel(15, 0)[None, None],
+}
+
+
+def photographs(channels, size, batch):
+    """``(batch, channels, size, size)`` numbers between 0 and 1, of photographs.
+
+    The colour planes of all photographs in a row, cut into items; when they have all
+    been used they come again, turned or mirrored.
+    """
+    items = np.empty((batch * channels, size, size), np.float32)
+    names = gallery.images()
+    done = 0
+    for turn in range(8):
+        for name in names:
+            planes = np.rot90(_planes(name, size), turn % 4, axes=(1, 2))
+            planes = planes if turn < 4 else planes[:, :, ::-1]
+            taken = min(len(planes), len(items) - done)
+            items[done : done + taken] = planes[:taken]
+            done += taken
+            if done == len(items):
+                return items.reshape(batch, channels, size, size)
+    rest = np.resize(items[:done], (len(items) - done, size, size))
+    items[done:] = rest  # the very same again, in an item with other neighbours
+    return items.reshape(batch, channels, size, size)
+
+
+@functools.lru_cache(maxsize=64)
+def _planes(name, size):
+    return gallery.image(name, size, dtype=np.float32)
+
 
 PROBLEMS = ("layer", "wide", "blur")
 

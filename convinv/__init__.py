@@ -3,6 +3,8 @@
 from ._operator import ConvLinearOperator
 from ._result import ConvergenceWarning, SolveResult, Status
 from ._solve import methods, solve
+from .nullspace import project_nullspace
+from .report import layer_report
 
 __version__ = "0.1.0"
 
@@ -11,6 +13,8 @@ __all__ = [
     "ConvergenceWarning",
     "SolveResult",
     "Status",
+    "layer_report",
     "methods",
+    "project_nullspace",
     "solve",
 ]

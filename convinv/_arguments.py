@@ -1,5 +1,6 @@
 """The checks of solve's arguments, before any work."""
 
+import dataclasses
 import difflib
 import operator
 
@@ -12,7 +13,7 @@ def method(name, op):
     """The registry's entry of a method that suits the operator."""
     if not isinstance(name, str):
         raise TypeError(f"method must be a string, got {name!r}")
-    entry = METHODS.get(_automatic(op) if name == "auto" else name)
+    entry = _automatic(op) if name == "auto" else METHODS.get(name)
     if entry is None:
         close = difflib.get_close_matches(name, METHODS, n=1)
         hint = f"; did you mean {close[0]!r}?" if close else ""
@@ -26,10 +27,11 @@ def method(name, op):
 
 
 def _automatic(op):
-    """The best Krylov method for an operator."""
-    if op.shape[0] == op.shape[1] and not getattr(op, "has_adjoint", True):
-        return "gmres"
-    return "cgls"
+    """What "auto" asks of an operator: no more than the last method that it tries."""
+    square = op.shape[0] == op.shape[1]
+    needs = METHODS["gmres" if square and not op.has_adjoint else "cgls"]
+    nothing = lambda problem, monitor: None  # noqa: E731
+    return dataclasses.replace(needs, name="auto", function=nothing)
 
 
 def check_options(entry, options):

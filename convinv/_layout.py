@@ -4,7 +4,8 @@ import math
 
 import numpy as np
 
-from ._array import namespace, working_dtype
+from . import kernels
+from ._array import contiguous, namespace, working_dtype
 
 
 class Layout:
@@ -13,6 +14,9 @@ class Layout:
     Attributes
     ----------
     b : array, shape (B, m)
+        The user's own memory where its order and dtype allow that: not to be written.
+    extent : tuple of array, shape (B,)
+        What the vector kernel of this name says of b.
     x0 : array, shape (B, n), or None
     dtype : dtype
         The working dtype, ``result_type(op, b, x0)``.
@@ -58,8 +62,12 @@ class Layout:
         self.dtype = np.result_type(*dtypes)
         self.kind = getattr(self.xp, self.dtype.name)
         b = b.T if self.columns else b
-        self.b = self._flat(b, m, "b")
-        self.x0 = None if x0 is None else self._flat(x0, n, "x0")
+        self.b = self._flat(b, m)
+        self.extent = self._extent(self.b, "b")
+        self.x0 = None
+        if x0 is not None:
+            self.x0 = self._flat(x0, n)
+            self._extent(self.x0, "x0")
 
     def _starting_point(self, x0):
         if namespace(x0) is None and self.xp is np:
@@ -77,13 +85,22 @@ class Layout:
             return self.xp.broadcast_to(wide, (self.batch, wide.shape[1]))
         raise ValueError(f"x0 must have shape {self.x_shape}, got {tuple(x0.shape)}")
 
-    def _flat(self, array, length, name):
-        """A private C-contiguous copy of shape (B, length) in the working dtype."""
+    def _flat(self, array, length):
+        """A C-contiguous array of shape (B, length) in the working dtype."""
         xp = self.xp
-        array = xp.reshape(xp.astype(array, self.kind, copy=True), (self.batch, length))
-        if not bool(xp.all(xp.isfinite(array))):
+        array = xp.reshape(
+            xp.astype(array, self.kind, copy=False), (self.batch, length)
+        )
+        if xp is np:  # kernels would be compiled anew for other kinds of array
+            return np.require(array, requirements="CAWE")
+        return contiguous(array)
+
+    def _extent(self, array, name):
+        """The largest magnitudes and squared norms; refuses what is not finite."""
+        extent = kernels.load("vectors", self.xp).extent(array)
+        if not bool(self.xp.all(self.xp.isfinite(extent[0]))):
             raise ValueError(f"{name} holds NaN or infinity")
-        return array
+        return extent
 
     def restore(self, x):
         """A flat ``(B, n)`` result in the user's shape."""

@@ -167,7 +167,10 @@ class ConvLinearOperator(ShapedOperator):
         dtype = _operator_dtype(self.kernel, dtype)
         if dtype == self.dtype:
             return self
-        return self._with_kernel(self.kernel.astype(dtype))
+        key = ("astype", dtype.name)
+        if key not in self._plans:
+            self._plans[key] = self._with_kernel(self.kernel.astype(dtype))
+        return self._plans[key]
 
     def _scaled(self, factor):
         kernel = self.kernel * factor

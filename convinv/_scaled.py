@@ -6,21 +6,33 @@ import numpy as np
 from scipy.sparse.linalg import LinearOperator
 
 from . import kernels
-from ._array import contiguous, placement, to_numpy
+from ._array import contiguous, copy, placement, to_numpy
 from ._linear import ShapedOperator
+from ._exact import remembered
 from ._operator import ConvLinearOperator
-from .solvers._problem import Problem
+from ._residual import Residuals
+from .precondition import PRECONDITIONERS, Preconditioner
+from .solvers._problem import Problem, Unsuitable
 
 # Methods aim a little below the tolerance, since their own norms drift from the truth.
 AIM = 0.8
 FLOOR = 4  # rounding errors of ||A|| ||b|| that no normal residual can go below
+SURE = 100  # floors above which a norm computed in the working dtype is right
+# Binary exponents that are left as they are: all numbers of a solve are then far from
+# the ends of single precision.
+DATA_POWER, KERNEL_POWER = 32, 16
 
 
 @dataclass
 class Check:
-    """Norms of the residual of one x in scaled units, on the host, shape (B,)."""
+    """Norms of the residual of one x in scaled units, on the host, shape (B,).
+
+    The residual r and the normal residual s themselves, in the working dtype, are there
+    if an item is not good.
+    """
 
     r: object
+    s: object
     residual: np.ndarray
     normal: np.ndarray
     good: np.ndarray
@@ -41,93 +53,94 @@ class ScaledProblem:
     def __init__(self, op, layout, damp, rtol, atol):
         self.layout, self.xp = layout, layout.xp
         self.vectors = kernels.load("vectors", self.xp)
-        xp = self.xp
-        powers = _powers(xp, layout.b)
-        self.zero = powers == _ZERO
-        self.data_power = np.where(self.zero, 0, powers)
+        largest, squares = (to_numpy(a) for a in layout.extent)
+        self.zero = largest == 0
+        self.data_power = _powers(largest, DATA_POWER)
         self.data_scale = np.ldexp(1.0, -self.data_power)
-        self.b = _ldexp(xp, layout.b, -self.data_power)
-        self.kernel_power = _kernel_power(op, self.b, xp)
+        self.b = layout.b
+        if self.data_power.any():
+            self.b = _ldexp(self.xp, layout.b, -self.data_power)
+            squares = to_numpy(self.vectors.sumsq(self.b))
+        self.norm_b = np.sqrt(squares)
+        self.kernel_power = _kernel_power(op, self.b, self.xp)
         self.kernel_scale = float(np.ldexp(1.0, -self.kernel_power))
-        self.op = _scale_operator(op, self.kernel_power)
+        self.op = self.wide = _scale_operator(op, self.kernel_power)
+        self.working, self.dtype = self.op, layout.dtype
+        if isinstance(self.op, ConvLinearOperator):
+            self.working = self.op.astype(self.dtype)
+        self.user_damp = damp
         self.damp = float(np.ldexp(damp, -self.kernel_power))
-        self.x = None
-        if layout.x0 is not None:
-            power = np.where(self.zero, 0, self.kernel_power - self.data_power)
-            self.x = _ldexp(xp, layout.x0, power)
-            if not bool(xp.all(xp.isfinite(self.x))):
-                raise ValueError("x0 is too large for the scale of b and the kernel")
-            keep = xp.asarray(~self.zero, **self._place)[:, None]
-            self.x = xp.where(keep, self.x, xp.zeros_like(self.x))
-        self.working, self.wide = self._operators()
+        self.residuals = Residuals(self.op, self.b, self.damp)
+        self.x = None if layout.x0 is None else self._start(layout.x0)
         self._tolerances(rtol, atol)
+
+    def _start(self, x0):
+        """x0 in our units, zero where b is."""
+        xp, power = self.xp, self.kernel_power - self.data_power
+        x = _ldexp(xp, x0, np.where(self.zero, 0, power))
+        if not bool(xp.all(xp.isfinite(x))):
+            raise ValueError("x0 is too large for the scale of b and the kernel")
+        return xp.where(self._keep(), x, xp.zeros_like(x))
+
+    def _keep(self):
+        """The items with b != 0, as a column."""
+        return self.xp.asarray(~self.zero, **self._place)[:, None]
 
     @property
     def _place(self):
         return placement(self.b)
 
-    def _operators(self):
-        """The operator in the working dtype, and in double precision for residuals."""
-        dtype = self.layout.dtype
-        wide = np.result_type(dtype, np.float64)
-        if isinstance(self.op, ConvLinearOperator):
-            return self.op.astype(dtype), self.op.astype(wide)
-        return self.op, self.op
-
     def _tolerances(self, rtol, atol):
-        wide_b = self._wide(self.b)
-        norm_b = np.sqrt(to_numpy(self.vectors.sumsq(wide_b)))
-        gradient = self._adjoint(wide_b)
-        self.normal_b = np.sqrt(to_numpy(self.vectors.sumsq(gradient)))
-        self.norm_b = norm_b
+        eps = np.finfo(self.dtype).eps
+        floor = FLOOR * eps * _norm_estimate(self.op) * self.norm_b
+        self.gradient, self.normal_b = self._gradient(floor)
         with np.errstate(over="ignore"):
             absolute = atol * self.data_scale
-        self.residual_tol = np.maximum(rtol * norm_b, absolute)
+        self.residual_tol = np.maximum(rtol * self.norm_b, absolute)
         if self.damp:
-            self.residual_tol = np.full_like(norm_b, -1.0)
-        eps = np.finfo(self.layout.dtype).eps
-        floor = FLOOR * eps * _norm_estimate(self.op) * norm_b
+            self.residual_tol = np.full_like(self.norm_b, -1.0)
         self.normal_tol = np.maximum(rtol * self.normal_b, floor)
-        if not self.wide.has_adjoint:
-            self.normal_tol = np.full_like(norm_b, -1.0)
+        if not self.op.has_adjoint:
+            self.normal_tol = np.full_like(self.norm_b, -1.0)
         elif not np.all(np.isfinite(self.normal_b)):
             raise ValueError("op gives a product with b that is not finite")
 
-    def _wide(self, array):
-        kind = "complex128" if self.layout.dtype.kind == "c" else "float64"
-        return self.xp.astype(array, getattr(self.xp, kind), copy=False)
-
-    def _forward(self, x):
-        op = self.wide
-        y = op._forward(self.xp.reshape(x, (x.shape[0], *op.input_shape)))
-        return contiguous(self.xp.reshape(y, (x.shape[0], -1)))
-
-    def _adjoint(self, y):
-        op = self.wide
-        if not op.has_adjoint:
-            return self.xp.full((y.shape[0], op.shape[1]), float("nan"), **self._place)
-        x = op._backward(self.xp.reshape(y, (y.shape[0], *op.output_shape)))
-        return contiguous(self.xp.reshape(x, (y.shape[0], -1)))
+    def _gradient(self, floor):
+        """``A^H b`` in the working dtype, and its norm as in double precision."""
+        xp, op = self.xp, self.working
+        if isinstance(op, ConvLinearOperator):
+            shape = (self.layout.batch, *op.output_shape)
+            s, squares = op._backward(xp.reshape(self.b, shape), sumsq=True)
+            norm = np.sqrt(to_numpy(squares))
+            double = self.dtype == np.result_type(self.dtype, np.float64)
+            if double or np.all((norm > SURE * floor) | self.zero):
+                return xp.reshape(s, (shape[0], -1)), norm
+        s = self.residuals.adjoint(self.residuals.wide(self.b))
+        norm = np.sqrt(to_numpy(self.vectors.sumsq(s)))
+        return xp.astype(s, self.layout.kind, copy=False), norm
 
     def check(self, x):
         """The verdict on x (None: the present iterate), in double precision."""
         x = self.x if x is None else x
-        r = self._wide(self.b)
+        r, s, norms = self.b, self.gradient, np.stack([self.norm_b, self.normal_b])
         if x is not None:
-            r = r - self._forward(self._wide(x))
-        residual = np.sqrt(to_numpy(self.vectors.sumsq(r)))
-        s = self._adjoint(r)
-        if self.damp and x is not None:
-            s = s - self.damp**2 * self._wide(x)
-        normal = np.sqrt(to_numpy(self.vectors.sumsq(s)))
-        good = (residual <= self.residual_tol) | (normal <= self.normal_tol) | self.zero
+            norms, r, s = self.residuals(x, self._enough)
+        residual, normal = norms
+        good = self._good(norms, slice(None))
         tiny = np.finfo(float).tiny
         far = residual / np.maximum(self.residual_tol, tiny)
         far = np.where(self.residual_tol < 0, np.inf, far)
         near = np.where(np.isnan(normal), np.inf, normal)
         measure = np.fmin(far, near / np.maximum(self.normal_tol, tiny))
         measure = np.where(np.isfinite(residual), measure, np.inf)
-        return Check(r, residual, normal, good, measure)
+        return Check(r, s, residual, normal, good, measure)
+
+    def _good(self, norms, items):
+        small = norms[0, items] <= self.residual_tol[items]
+        return small | (norms[1, items] <= self.normal_tol[items]) | self.zero[items]
+
+    def _enough(self, norms, items):
+        return bool(self._good(norms, items).all())
 
     def targets(self, check):
         """What methods aim at: a bit below the tolerances."""
@@ -136,11 +149,11 @@ class ScaledProblem:
 
     def problem(self, check, preconditioner, maxiter, rng):
         """The problem of the correction to the present x."""
-        b = self.xp.astype(check.r, self.layout.kind, copy=False)
         power = self.kernel_power - self.data_power
         return Problem(
             self.working,
-            b,
+            check.r,
+            gradient=check.s if self.op.has_adjoint else None,
             origin=self.x,
             damp=self.damp,
             kernel_scale=self.kernel_scale,
@@ -152,10 +165,23 @@ class ScaledProblem:
 
     def advance(self, d, active):
         """Add the finite corrections of active items; returns which are finite."""
-        finite = self.xp.all(self.xp.isfinite(d), axis=1)
-        d = self.xp.where((active & finite)[:, None], d, self.xp.zeros_like(d))
+        xp = self.xp
+        d = contiguous(xp.astype(d, self.layout.kind, copy=False))
+        if self._is_given(d):
+            d = copy(d)
+        finite = xp.isfinite(self.vectors.extent(d)[0])
+        changed = to_numpy(active & finite)
+        if changed.all():
+            finite = changed
+        else:
+            d = xp.where((active & finite)[:, None], d, xp.zeros_like(d))
         self.x = d if self.x is None else self.x + d
         return to_numpy(finite)
+
+    def _is_given(self, d):
+        """Whether d may be memory of b or of the gradient, or of the user."""
+        share = getattr(self.xp, "may_share_memory", lambda a, b: a is b)
+        return any(share(d, a) for a in (self.b, self.gradient))
 
     def restore(self, x, items):
         """Take `items` back to an earlier x."""
@@ -164,7 +190,7 @@ class ScaledProblem:
         self.x = self.xp.where(items, old, self.x)
 
     def solution(self, d=None):
-        """x, or x + d, in the user's units; zero where b is zero."""
+        """A new array of x, or x + d, in the user's units; zero where b is zero."""
         parts = [p for p in (self.x, d) if p is not None]
         xp = self.xp
         if parts:
@@ -173,17 +199,18 @@ class ScaledProblem:
             shape = (self.layout.batch, self.op.shape[1])
             x = xp.zeros(shape, dtype=self.layout.kind, **self._place)
         x = _ldexp(xp, x, self.data_power - self.kernel_power)
-        keep = xp.asarray(~self.zero, **self._place)[:, None]
-        return xp.where(keep, x, xp.zeros_like(x))
+        return xp.where(self._keep(), x, xp.zeros_like(x))
 
     def deliver(self):
         """x in the user's units, and what it is worth in ours if that is not x."""
+        power = self.kernel_power - self.data_power
+        if self.x is not None and not power.any():
+            return self.x, None
         x, xp = self.solution(), self.xp
         if self.x is None:
             return x, None
-        back = _ldexp(xp, x, self.kernel_power - self.data_power)
-        keep = xp.asarray(~self.zero, **self._place)[:, None]
-        same = bool(to_numpy(xp.all((back == self.x) | ~keep)))
+        back = _ldexp(xp, x, power)
+        same = bool(to_numpy(xp.all((back == self.x) | ~self._keep())))
         return x, None if same else back
 
     def refuse_unless_hermitian(self, name):
@@ -192,10 +219,12 @@ class ScaledProblem:
         if m == n:
             rng = np.random.default_rng(0)
             u, v = (
-                self._wide(self.xp.asarray(rng.standard_normal((1, n)), **self._place))
+                self.residuals.wide(
+                    self.xp.asarray(rng.standard_normal((1, n)), **self._place)
+                )
                 for _ in range(2)
             )
-            a_u, a_v = self._forward(u), self._forward(v)
+            a_u, a_v = self.residuals.forward(u), self.residuals.forward(v)
             left, right = self.vectors.dot(u, a_v), self.vectors.dot(a_u, v)
             size = np.sqrt(to_numpy(self.vectors.sumsq(a_u) * self.vectors.sumsq(v)))
             if abs(to_numpy(left - right))[0] <= 1e-6 * size[0]:
@@ -205,24 +234,44 @@ class ScaledProblem:
             f"{self.op.shape}) is not; use 'cgls', which takes any operator"
         )
 
-    def preconditioner(self, given, named, normal):
-        """A function on (B, n) arrays from what the user gave."""
+    def _named(self, name, equations):
+        """A preconditioner by name, kept with the operator."""
+        if name not in PRECONDITIONERS:
+            raise ValueError(
+                "preconditioner must be one of "
+                f"{', '.join(map(repr, PRECONDITIONERS))}, a callable or an operator, "
+                f"got {name!r}"
+            )
+        op = self.working
+        if not isinstance(op, ConvLinearOperator):
+            raise TypeError(f"preconditioner {name!r} needs a ConvLinearOperator")
+        make = PRECONDITIONERS[name]
+        try:
+            return remembered(
+                op,
+                f"preconditioner {name}",
+                (self.damp, equations),
+                lambda: make(op, self.damp, equations),
+            ).apply
+        except np.linalg.LinAlgError as error:
+            raise Unsuitable(f"preconditioner {name!r}: {error}") from None
+
+    def preconditioner(self, given, equations):
+        """A function on (B, n) arrays from what the user gave.
+
+        `equations` is what it should approximate the inverse of, see `Preconditioner`.
+        """
         xp, shape = self.xp, self.op.input_shape
         if isinstance(given, str):
-            if given not in named:
-                raise ValueError(
-                    f"preconditioner must be one of {', '.join(map(repr, named))}, a "
-                    f"callable or an operator, got {given!r}"
-                )
-            if not isinstance(self.op, ConvLinearOperator):
-                raise TypeError(f"preconditioner {given!r} needs a ConvLinearOperator")
-            return named[given](self.working, self.damp, normal)
+            return self._named(given, equations)
         n = self.op.shape[1]
         if isinstance(given, LinearOperator):
             if given.shape != (n, n):
                 raise ValueError(
                     f"preconditioner must have shape {(n, n)}, got {given.shape}"
                 )
+            if isinstance(given, Preconditioner):
+                given = given.at(self.user_damp, equations)
             operator = given
 
             def given(v):
@@ -230,7 +279,8 @@ class ScaledProblem:
 
         elif not callable(given):
             raise TypeError(f"preconditioner must be callable, got {given!r}")
-        kind, power = self.layout.kind, self.kernel_power * (2 if normal else 1)
+        squared = equations == "normal"
+        kind, power = self.layout.kind, self.kernel_power * (1 + squared)
 
         def apply(v):
             w = given(xp.reshape(v, (v.shape[0], *shape)))
@@ -247,17 +297,10 @@ class ScaledProblem:
         return apply
 
 
-_ZERO = np.iinfo(np.int64).max
-
-
-def _powers(xp, array):
-    """The binary exponent of the largest entry of each item, _ZERO where all are 0."""
-    if xp.isdtype(array.dtype, "complex floating"):
-        size = xp.maximum(xp.abs(xp.real(array)), xp.abs(xp.imag(array)))
-    else:
-        size = xp.abs(array)
-    largest = to_numpy(xp.max(size, axis=1)).astype(np.float64)
-    return np.where(largest > 0, np.frexp(largest)[1].astype(np.int64), _ZERO)
+def _powers(largest, limit):
+    """The binary exponents of sizes beyond 2 to the plus or minus `limit`, else 0."""
+    powers = np.frexp(largest)[1].astype(np.int64)
+    return np.where(np.abs(powers) > limit, powers, 0)
 
 
 def _ldexp(xp, array, power):
@@ -271,21 +314,21 @@ def _ldexp(xp, array, power):
 
 
 def _kernel_power(op, b, xp):
-    """The binary exponent of the operator's size, 0 for a zero operator."""
+    """The binary exponent of the operator's size, 0 if that is ordinary."""
     if isinstance(op, ConvLinearOperator):
-        power = int(_powers(op._xp, op.kernel.reshape(1, -1))[0])
-        if not bool(op._xp.all(op._xp.isfinite(op.kernel))):
+        extent = kernels.load("vectors", op._xp).extent
+        largest = to_numpy(extent(op.kernel.reshape(1, -1))[0])
+        if not np.isfinite(largest[0]):
             raise ValueError("the operator's kernel holds NaN or infinity")
-        return 0 if power == _ZERO else power
+        return int(_powers(largest, KERNEL_POWER)[0])
     apply = op._backward if op.has_adjoint else op._forward
     shape = op.output_shape if op.has_adjoint else op.input_shape
     if op.has_adjoint:
         vector = xp.ones_like(b[:1, :]) + b[:1, :]
     else:
         vector = xp.ones((1, op.shape[1]), dtype=b.dtype, **placement(b))
-    size = _powers(xp, xp.reshape(apply(xp.reshape(vector, (1, *shape))), (1, -1)))[0]
-    # products of ordinary size need no help
-    return int(size) if size != _ZERO and abs(size) > 64 else 0
+    product = xp.max(xp.abs(apply(xp.reshape(vector, (1, *shape)))))
+    return int(_powers(to_numpy(product).astype(np.float64), 64))
 
 
 def _scale_operator(op, power):

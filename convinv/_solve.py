@@ -3,18 +3,19 @@
 import contextlib
 import time
 import warnings
+from typing import NamedTuple
 
 import numpy as np
 
-from . import _arguments
+from . import _arguments, _damping
 from ._array import to_numpy
+from ._automatic import Choice, choose
 from ._layout import Layout
 from ._linear import as_operator
 from ._result import ConvergenceWarning, SolveResult, Status
 from ._scaled import ScaledProblem
-from .precondition import PRECONDITIONERS
 from .solvers import METHODS, Method
-from .solvers._problem import Monitor
+from .solvers._problem import Monitor, Unsuitable
 
 # A method may be started again from the residual of what it returned; it is, as long as
 # that makes progress.
@@ -47,6 +48,7 @@ def solve(
     callback=None,
     rng=None,
     progress=False,
+    noise_level=None,
     **method_options,
 ):
     """Invert a convolution: minimise ``||A x - b||^2 + damp^2 ||x||^2``.
@@ -65,17 +67,19 @@ def solve(
         Starting point, shaped like the result or like one item of it. The minimiser
         found is the one nearest to it; without it, the one of least norm, unless the
         method says otherwise.
-    damp : float
-        Tikhonov damping.
+    damp : float or {"gcv", "discrepancy", "lcurve", "ncp"}
+        Tikhonov damping, or the rule that chooses it from the data; one for a batch.
+        ``extra["damp"]`` and ``extra["damp_path"]`` tell what was chosen and tried.
     rtol, atol : float
         Tolerances; see Notes. Both refer to the units of `b`.
     maxiter : int, optional
         Iterations at most (sweeps, for row-action methods), by default ten times the
         number of unknowns, but between 1000 and 10000.
     preconditioner : str, callable or LinearOperator, optional
-        "jacobi", or an approximate inverse of ``A^H A + damp^2 I`` (of A, for `cg` and
-        plain `gmres`): a function of arrays ``(B, *op.input_shape)``, or an operator of
-        shape ``(n, n)``.
+        "jacobi", "circulant" or "schwarz", an object of `convinv.precondition` (which
+        keeps its set-up), or an approximate inverse of ``A^H A + damp^2 I`` (of A, for
+        `cg` and plain `gmres`): a function of arrays ``(B, *op.input_shape)``, or an
+        operator of shape ``(n, n)``.
     callback : callable, optional
         Called as ``callback(state)`` after each iteration; ``state.nit``, ``state.x``
         (shaped like the result, not to be kept) and ``state.residual_norm`` (what the
@@ -84,6 +88,8 @@ def solve(
         Source of random numbers for methods that use them.
     progress : bool
         Show a progress bar (needs tqdm).
+    noise_level : float, optional
+        Standard deviation of the noise in an entry of b, for ``damp="discrepancy"``.
     **method_options
         Options of the method; `convinv.methods` lists their names.
 
@@ -110,8 +116,11 @@ def solve(
     latter with a floor of four rounding errors of ``||A|| ||b||``. Data and kernel are
     scaled by powers of two first, so their scale changes nothing but that of x.
 
-    Beside what the method stores, `solve` holds two vectors of length m and two of
-    length n in double precision, and makes two products to check x.
+    b is read where it is if its dtype, memory order and scale allow that, else copied.
+    Beside that and what the method stores, `solve` holds a vector of length n and, to
+    check x, one of length m and two of length n in double precision (on the host, of
+    those of a few items at a time), and makes three products: ``A^H b``, ``A x`` and
+    ``A^H r``. An item that is started again adds a residual of length m.
 
     Examples
     --------
@@ -131,7 +140,8 @@ def solve(
     op = as_operator(op)
     entry = _arguments.method(method, op)
     _arguments.check_options(entry, method_options)
-    damp = _arguments.number(damp, "damp")
+    rule = _damping.rule(damp, noise_level, entry, method_options, op)
+    damp = _arguments.number(0.0 if rule else damp, "damp")
     rtol, atol = _arguments.number(rtol, "rtol"), _arguments.number(atol, "atol")
     _arguments.check_operator(entry, op, method_options)
     if damp and not entry.damp:
@@ -142,49 +152,101 @@ def solve(
     layout = Layout(op, b, x0)
     rng = _arguments.generator(rng)
     with np.errstate(all="ignore"), _bar(progress, entry.name, maxiter) as tick:
+        choice = rule.choose(op, layout) if rule else None
+        damp = choice.damp if choice else damp
         scaled = ScaledProblem(op, layout, damp, rtol, atol)
         if entry.hermitian:
             scaled.refuse_unless_hermitian(entry.name)
-        run = _Run(entry, scaled, layout, maxiter, rng, callback, tick, method_options)
-        run.precondition(preconditioner)
-        run.solve()
+        run = _Run(scaled, layout, maxiter, rng, callback, tick)
+        run.solve(_choices(entry, scaled, preconditioner, method_options))
+    if choice:
+        choice.annotate(run.notes)
     result = run.result(time.perf_counter() - start)
     if not result.success and result.status is not Status.STOPPED:
         warnings.warn(
-            f"{entry.name}: {result.message}", ConvergenceWarning, stacklevel=2
+            f"{result.method}: {result.message}", ConvergenceWarning, stacklevel=2
         )
     return result
+
+
+def _choices(entry, scaled, preconditioner, options):
+    """The methods to try, each with its preconditioner."""
+    if entry.name != "auto":
+        yield Choice(entry.name, "", options), preconditioner
+        return
+    op = scaled.working
+    if preconditioner is not None:
+        name = "cgls" if op.has_adjoint else "gmres"
+        yield Choice(name, "a preconditioner was given"), preconditioner
+        return
+    for choice in choose(op, damp=scaled.damp, batch=scaled.layout.batch):
+        yield choice, choice.preconditioner
 
 
 class _Run:
     """One solve: starts the method until its answer holds or no progress is made."""
 
-    def __init__(self, entry, scaled, layout, maxiter, rng, callback, tick, options):
-        self.entry, self.scaled, self.layout = entry, scaled, layout
-        self.maxiter, self.rng, self.tick, self.options = maxiter, rng, tick, options
-        self.callback, self.preconditioner = callback, None
+    def __init__(self, scaled, layout, maxiter, rng, callback, tick):
+        self.scaled, self.layout, self.callback = scaled, layout, callback
+        self.maxiter, self.rng, self.tick = maxiter, rng, tick
         self.nit, self.history, self.notes = 0, [], {}
         batch = layout.batch
         self.item_nit = np.zeros(batch, int)
         self.item_status = [Status.MAXITER] * batch
 
-    def precondition(self, preconditioner):
-        if preconditioner is None:
-            return
+    def use(self, choice, preconditioner):
+        """Take a method, its options and its preconditioner."""
+        self.entry, self.options = METHODS[choice.name], choice.options
+        self.preconditioner, self.fresh = None, True
+        if preconditioner is not None:
+            self.preconditioner = self._precondition(preconditioner)
+
+    def _precondition(self, preconditioner):
         if not self.entry.preconditioner:
             taking = [m.name for m in methods() if m.preconditioner]
             raise ValueError(
                 f"method {self.entry.name!r} takes no preconditioner; "
                 f"{', '.join(taking)} do"
             )
-        normal = not self.entry.square or self.options.get("normal", False)
-        self.preconditioner = self.scaled.preconditioner(
-            preconditioner, PRECONDITIONERS, normal
-        )
+        equations = "normal"
+        if self.entry.square and not self.options.get("normal", False):
+            equations = "hermitian" if self.entry.hermitian else "plain"
+        return self.scaled.preconditioner(preconditioner, equations)
 
-    def solve(self):
+    def solve(self, choices):
+        """Try the choices in order until one satisfies the tolerance."""
+        check = self.scaled.check(None)
+        tried = []
+        for choice, preconditioner in choices:
+            try:
+                self.use(choice, preconditioner)
+                check = self._converge(check)
+            except Unsuitable as reason:
+                self._unsuitable(check, str(reason))
+            tried.append(self._outcome(choice))
+            ended = check.good.all() or self.nit >= self.maxiter
+            if ended or Status.STOPPED in self.item_status:
+                break
+        self.tried = tried
+        self.x, self.check = self._delivered(check)
+
+    def _unsuitable(self, check, reason):
+        self.notes["message"] = reason
+        for i in np.flatnonzero(~check.good):
+            self.item_status[i] = Status.BREAKDOWN
+
+    def _outcome(self, choice):
+        """One sentence on a choice and what came of it."""
+        note = self.notes.pop("message", None)
+        if not choice.reason:  # the user's own
+            return note
+        with_ = f" with {choice.preconditioner}" if choice.preconditioner else ""
+        words = f"{choice.name}{with_}: {choice.reason}"
+        return f"{words}; {note}" if note else words
+
+    def _converge(self, check):
+        """Run the method until its answer holds or it makes no more progress."""
         scaled = self.scaled
-        check = scaled.check(None)
         while True:
             for i in np.flatnonzero(check.good):
                 self.item_status[i] = Status.CONVERGED
@@ -193,6 +255,8 @@ class _Run:
             before, x_before = check, scaled.x
             running = self._start(check)
             check = scaled.check(scaled.x)
+            if self.entry.verified and self._stopped(check):
+                break
             worse = running & ~(check.measure <= before.measure)
             if worse.any():  # keep the best
                 scaled.restore(x_before, worse)
@@ -210,13 +274,13 @@ class _Run:
             if self.item_status[i] is Status.CONVERGED:
                 ended = self.nit >= self.maxiter
                 self.item_status[i] = Status.MAXITER if ended else Status.STALLED
-        self.x, self.check = self._delivered(check)
+        return check
 
     def _start(self, check):
         """Run the method once from the present residual; returns the items it ran."""
         scaled = self.scaled
         running = ~check.good
-        if self.nit:  # only items that claim to have converged are started again
+        if not self.fresh:  # only items that claim to have converged start again
             claim = [s is Status.CONVERGED for s in self.item_status]
             running &= np.array(claim)
         problem = scaled.problem(
@@ -229,21 +293,52 @@ class _Run:
             problem, residual_tol, normal_tol, active, report, self.nit, self.tick
         )
         d, notes = self.entry.function(problem, monitor, **self.options)
+        self.fresh = False
         self.notes.update(notes)
         finite = scaled.advance(d, active)
+        if self.entry.verified:
+            self._count(running, finite)
+            return running
         self.nit = monitor.nit
         unit = self.scaled.data_scale
         if monitor.watches_normal:
             unit = unit * self.scaled.kernel_scale
         self.history += [to_numpy(h) / unit for h in monitor.history]
         codes, counts = to_numpy(monitor.code), to_numpy(monitor.item_nit)
+        statuses = list(Status)
         for i in np.flatnonzero(running):
             code = int(codes[i])
-            self.item_status[i] = list(Status)[code] if code >= 0 else Status.MAXITER
+            self.item_status[i] = statuses[code] if code >= 0 else Status.MAXITER
             if not finite[i]:
                 self.item_status[i] = Status.NONFINITE
             self.item_nit[i] += int(counts[i])
         return running
+
+    def _count(self, running, finite):
+        """An application of a verified method: the check says what it is worth."""
+        self.nit += 1
+        self.tick(self.nit)
+        for i in np.flatnonzero(running):
+            self.item_status[i] = (
+                Status.CONVERGED if finite[i] else Status.NONFINITE
+            )
+            self.item_nit[i] += 1
+
+    def _stopped(self, check):
+        """Record an application's check; True if the callback asks to stop."""
+        unit = self.scaled.data_scale
+        watched = check.residual
+        if self.scaled.wide.has_adjoint:
+            watched, unit = check.normal, unit * self.scaled.kernel_scale
+        self.history.append(watched / unit)
+        if self.callback is None:
+            return False
+        monitor = _Checked(self.nit, self.scaled.wide.has_adjoint)
+        if not self._report(monitor, None, watched):
+            return False
+        for i in np.flatnonzero(~check.good):
+            self.item_status[i] = Status.STOPPED
+        return True
 
     def _delivered(self, check):
         """x in the user's units, checked once more where they can't hold it."""
@@ -266,9 +361,10 @@ class _Run:
         status = _worst(self.item_status)
         success = bool(check.good.all())
         message = status.value
-        note = self.notes.pop("message", None)
-        if note:
-            message = f"{message} ({note})"
+        words = ["; then ".join(filter(None, self.tried))]
+        words = [w for w in (*words, self.notes.pop("message", None)) if w]
+        if words:
+            message = f"{message} ({'; '.join(words)})"
         extra = dict(self.notes)
         if layout.batched:
             extra["success"] = layout.items(check.good)
@@ -291,6 +387,13 @@ class _Run:
             seconds=seconds,
             extra=extra,
         )
+
+
+class _Checked(NamedTuple):
+    """What a callback's state is made of where there is no monitor."""
+
+    nit: int
+    watches_normal: bool
 
 
 class _State:

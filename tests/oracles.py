@@ -75,6 +75,11 @@ def vectors_sumsq(x):
     return np.sum(np.abs(wide(x)) ** 2, axis=1)
 
 
+def vectors_extent(x):
+    parts = np.concatenate([np.abs(wide(x).real), np.abs(wide(x).imag)], axis=1)
+    return np.max(parts, axis=1, initial=0.0), vectors_sumsq(x)
+
+
 def vectors_dot(x, y):
     return np.sum(wide(x).conj() * wide(y), axis=1)
 
@@ -86,6 +91,11 @@ def vectors_axpy(a, x, y):
 
 def vectors_axpby(a, x, b, y):
     y = a[:, None] * wide(x) + b[:, None] * wide(y)
+    return y, vectors_sumsq(y)
+
+
+def vectors_subtract(x, y):
+    y = wide(x) - wide(y)
     return y, vectors_sumsq(y)
 
 
@@ -144,3 +154,19 @@ def _places(tables, window):
         place = tuple(int(axis[e]) for axis, e in zip(axes, element))
         if min(place) >= 0:
             yield element, place
+
+
+def circulant_apply(blocks, torus, v, grid):
+    """By convolution on the torus: the blocks' inverse transform, shift by shift."""
+    axes = (3, 4, 5)
+    if np.iscomplexobj(v):
+        taps = np.fft.ifftn(blocks, torus, axes)
+    else:
+        taps = np.fft.irfftn(blocks, torus, axes)
+    sizes = [n - m for n, m in zip(torus, v.shape[3:])]
+    v = np.pad(wide(v), [(0, 0)] * 3 + [(0, n) for n in sizes])
+    out = 0
+    for shift in itertools.product(*map(range, torus)):
+        moved = np.roll(v, shift, axes)
+        out = out + np.einsum("gpq,bgqdhw->bgpdhw", taps[(..., *shift)], moved)
+    return out[(..., *(slice(0, n) for n in grid))]

@@ -18,7 +18,7 @@ from convinv import _geometry
 from convinv.kernels import KERNELS, _cuda, vectors_array_api
 
 DTYPES = ["float32", "float64", "complex64", "complex128"]
-REGISTERS = {"correlate": 200, "vectors": 64, "windows": 80}
+REGISTERS = {"circulant": 80, "correlate": 200, "vectors": 64, "windows": 80}
 
 # kernel shape, input shape, then what differs from an undilated "valid" layer
 LAYERS = {
@@ -189,7 +189,7 @@ class TestCompiles:
             )
             assert cubin[:4] == b"\x7fELF"
             used = nvrtc_host.resources(log)
-            assert len(used) >= 3
+            assert len(used) >= (1 if name == "circulant" else 3)
             for kernel, needs in used.items():
                 what = f"{kernel} for {dtype}: {needs}"
                 assert needs["spill"] == needs["stack"] == 0, what
@@ -337,9 +337,11 @@ def vector_calls(dtype, batch, n):
     c = [random(batch, _cuda.wide(dtype), 10 + seed) for seed in range(3)]
     return [
         ("sumsq", (v[0],), ()),
+        ("extent", (v[0],), ()),
         ("dot", (v[0], v[1]), ()),
         ("axpy", (c[0], v[0], v[1]), (2,)),
         ("axpby", (c[0], v[0], c[1], v[1]), (3,)),
+        ("subtract", (v[0], v[1].astype(_cuda.wide(dtype))), (1,)),
         ("step", (c[0], v[0], v[1], v[2], c[1]), (2, 1)),
         ("three_term", (v[0], c[0], v[1], c[1], v[2], v[3], c[2]), (0, 2, 4)),
     ]
@@ -358,7 +360,7 @@ def check_vectors(module, upload, download, in_place, dtype, batch, n):
             # sums of float32 values are as good as those values
             np.testing.assert_allclose(a, b, rtol=0, atol=tolerance(dtype) * scale)
             wide = "complex128" if b.dtype.kind == "c" else "float64"
-            assert a.dtype == (wide if summed else dtype)
+            assert a.dtype == (wide if summed or name == "subtract" else dtype)
         for i, (a, b) in enumerate(zip(args, given)):
             if in_place and i in updated:
                 assert b is got[updated.index(i)]
@@ -395,6 +397,15 @@ class TestVectors:
         x = np.full((1, 100_000), 1 + 2**-12, "float32")
         got = kernels("vectors").sumsq(cupy.asarray(x)).get()
         np.testing.assert_allclose(got, 100_000 * (1 + 2**-12) ** 2, rtol=1e-14)
+
+    @pytest.mark.parametrize("dtype", DTYPES)
+    def test_extent_of_non_finite_numbers(self, cupy, kernels, dtype):
+        x = random((3, 3000), dtype)
+        x[1, 17], x[2, 40] = np.inf, np.inf
+        x[2, 2017] = np.nan
+        largest = kernels("vectors").extent(cupy.asarray(x))[0].get()
+        np.testing.assert_array_equal(np.isfinite(largest), [True, False, False])
+        assert largest[1] == np.inf and np.isnan(largest[2])
 
     def test_the_same_vector_twice(self, cupy, kernels):
         x = random((2, 300), "float64")
@@ -508,6 +519,84 @@ class TestWindows:
             windows.combine(cupy.zeros(1), tables, [], grid.shape, "mean")
 
 
+# torus, grids of v and of the result, then groups, p, q
+CIRCULANTS = {
+    "1-D": ((1, 1, 30), (1, 1, 27), (1, 1, 29), (2, 1, 1)),
+    "2-D": ((1, 6, 8), (1, 6, 8), (1, 6, 8), (1, 3, 3)),
+    "3-D odd": ((3, 4, 5), (2, 3, 4), (3, 1, 5), (2, 5, 2)),
+    "over blocks": ((1, 20, 40), (1, 19, 40), (1, 20, 39), (1, 2, 1)),
+    "one sample": ((1, 1, 1), (1, 1, 1), (1, 1, 1), (1, 4, 9)),
+    "last axis of one": ((2, 3, 1), (2, 2, 1), (1, 3, 1), (1, 2, 2)),
+}
+
+
+def check_circulant(cupy, circulant, name, dtype):
+    torus, size, grid, shape = CIRCULANTS[name]
+    last = torus[2] if np.dtype(dtype).kind == "c" else torus[2] // 2 + 1
+    blocks = random((*shape, *torus[:2], last), "complex128")
+    plan = circulant.prepare(blocks, torus, dtype)
+    assert plan.torus == torus and plan.dtype == dtype
+    assert plan.nbytes == blocks.size * plan.blocks.itemsize
+    v = random((3, shape[0], shape[2], *size), dtype, 1)
+    given = cupy.asarray(v)
+    for wanted in (grid, None):
+        got = circulant.apply(plan, given, wanted)
+        assert got.dtype == dtype and got.flags.c_contiguous
+        want = oracles.circulant_apply(blocks, torus, v, wanted or size)
+        assert_close(got, want, dtype)
+    np.testing.assert_array_equal(given.get(), v)
+
+
+class TestCirculant:
+    @pytest.mark.parametrize("dtype", DTYPES)
+    @pytest.mark.parametrize("name", CIRCULANTS)
+    def test_equals_oracle(self, cupy, kernels, name, dtype):
+        check_circulant(cupy, kernels("circulant"), name, dtype)
+
+    @pytest.mark.parametrize("dtype", ["float32", "complex128"])
+    @pytest.mark.parametrize("name", ["over blocks", "3-D odd"])
+    def test_grid_smaller_than_the_work(self, cupy, kernels, small_grids, name, dtype):
+        check_circulant(cupy, kernels("circulant"), name, dtype)
+
+    @on_host
+    def test_as_on_the_cpu(self, cupy, kernels):
+        from convinv.kernels import circulant_numba
+
+        blocks, torus = random((1, 2, 3, 1, 6, 5), "complex128"), (1, 6, 8)
+        v = random((2, 1, 3, 1, 5, 8), "float32", 1)
+        plan = circulant_numba.prepare(blocks, torus, "float32")
+        want = circulant_numba.apply(plan, v)
+        circulant = kernels("circulant")
+        plan = circulant.prepare(blocks, torus, "float32")
+        assert_close(circulant.apply(plan, cupy.asarray(v)), want, "float32")
+
+    def test_no_items(self, cupy, kernels):
+        circulant = kernels("circulant")
+        plan = circulant.prepare(np.ones((1, 2, 3, 1, 4, 5), complex), (1, 4, 8), "f4")
+        got = circulant.apply(plan, cupy.zeros((0, 1, 3, 1, 4, 8), "float32"))
+        assert got.shape == (0, 1, 2, 1, 4, 8)
+
+    def test_wrong_arguments_are_refused(self, cupy, kernels):
+        circulant, torus = kernels("circulant"), (1, 4, 8)
+        blocks = np.ones((1, 2, 3, 1, 4, 5), complex)
+        with pytest.raises(ValueError, match="blocks must have shape"):
+            circulant.prepare(blocks, torus, "complex64")
+        with pytest.raises(TypeError, match="blocks must be a NumPy array"):
+            circulant.prepare(cupy.asarray(blocks), torus, "float32")
+        plan = circulant.prepare(blocks, torus, "float32")
+        v = cupy.zeros((2, 1, 3, *torus), "float32")
+        with pytest.raises(TypeError, match="v must be a CuPy array"):
+            circulant.apply(plan, v.get())
+        with pytest.raises(TypeError, match="v must have dtype float32"):
+            circulant.apply(plan, v.astype("float64"))
+        with pytest.raises(ValueError, match="v must have shape"):
+            circulant.apply(plan, v[:, :, :2])
+        with pytest.raises(ValueError, match="C-contiguous"):
+            circulant.apply(plan, v[..., :7])
+        with pytest.raises(ValueError, match="grid must be three ints"):
+            circulant.apply(plan, v, (1, 5, 8))
+
+
 class TestGrids:
     HUGE = [1, 2, 31, 33, 255, 257, 65535, 10**6, 2**31, 2**40]
 
@@ -542,7 +631,9 @@ import test_cuda_kernels as t
 host_module.GUARD = 0  # the sanitizer's own guards reach up to the array
 fake_cupy.RawModule.sanitize = {sanitizer!r}
 with installed() as cupy:
-    from convinv.kernels import correlate_cupy, vectors_cupy, windows_cupy
+    from convinv.kernels import (
+        circulant_cupy, correlate_cupy, vectors_cupy, windows_cupy
+    )
 
     {body}
 """
@@ -553,6 +644,8 @@ BOUNDS = """
     t.check_vectors(vectors_cupy, cupy.asarray, get, True, "float32", 3, 4099)
     for name in t.WINDOWS:
         t.check_windows(cupy, windows_cupy, name, "float32")
+    for name in t.CIRCULANTS:
+        t.check_circulant(cupy, circulant_cupy, name, "float32")
 """
 BEYOND = """
     outside = cupy.RawModule(code=t.TestHarness.CODE).get_function("outside")

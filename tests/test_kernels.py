@@ -14,6 +14,7 @@ from convinv import ConvergenceWarning, Status, solve
 from convinv._geometry import make_geometry
 from convinv.kernels import (
     _numba,
+    circulant_numba,
     correlate_numba,
     load,
     vectors_array_api,
@@ -46,12 +47,14 @@ def assert_close(got, expected, dtype, terms=1):
     assert np.max(np.abs(got - expected), initial=0) <= 4 * eps * terms * (scale + 1)
 
 
-# the arguments of every function: vectors and coefficients
+# the arguments of every function: vectors, also in double precision (w), coefficients
 CALLS = {
     "sumsq": "v",
+    "extent": "v",
     "dot": "vv",
     "axpy": "cvv",
     "axpby": "cvcv",
+    "subtract": "vw",
     "step": "cvvvc",
     "three_term": "vcvcvvc",
 }
@@ -61,7 +64,12 @@ def arguments(name, batch, n, dtype, coefficients="float64"):
     """Random arguments of a vector function, and copies for the oracle."""
     made = []
     for i, kind in enumerate(CALLS[name]):
-        shape, kind_of = ((batch, n), dtype) if kind == "v" else (batch, coefficients)
+        wide = np.result_type(dtype, "float64")
+        shape, kind_of = {
+            "v": ((batch, n), dtype),
+            "w": ((batch, n), wide),
+            "c": (batch, coefficients),
+        }[kind]
         made.append(random(shape, kind_of, i))
     return made
 
@@ -94,9 +102,11 @@ class TestVectors:
         for got, want in zip(results, expected):
             sums = got.ndim == 1
             wide = {"f": "float64", "c": "complex128"}[np.dtype(dtype).kind]
-            wide = wide if name == "dot" else "float64"
-            assert got.dtype == (wide if sums else dtype)
-            size = np.finfo(dtype).eps * n if sums and name != "sumsq" else 0
+            of_sums = wide if name == "dot" else "float64"
+            of_vectors = wide if name == "subtract" else dtype
+            assert got.dtype == (of_sums if sums else of_vectors)
+            exact = name in ("sumsq", "extent")
+            size = np.finfo(dtype).eps * n if sums and not exact else 0
             assert_close(got, want, dtype if size else got.dtype, np.sqrt(n) + 4)
 
     @pytest.mark.parametrize("name", ["axpy", "axpby", "step", "three_term"])
@@ -138,6 +148,11 @@ class TestVectors:
         x[1, 17] = bad
         sums = vectors_numba.sumsq(x)
         assert np.isfinite(sums[0]) and not np.isfinite(sums[1])
+        x[1, 30] = np.inf
+        largest, _ = vectors_numba.extent(x)
+        assert np.isfinite(largest[0]) and not np.isfinite(largest[1])
+        assert np.isnan(largest[1]) == np.isnan(bad)
+        x[1, 30] = 0
         _, sums = vectors_numba.axpy(np.ones(2), x, random((2, 50), dtype, 1))
         assert np.isfinite(sums[0]) and not np.isfinite(sums[1])
 
@@ -234,7 +249,8 @@ class TestThreads:
             numba.set_num_threads(before)
 
     def test_no_full_fastmath(self):
-        for module in (vectors_numba, correlate_numba, windows_numba):
+        kernels = circulant_numba, vectors_numba, correlate_numba, windows_numba
+        for module in (*kernels, circulant_numba.tiles):
             for thing in vars(module).values():
                 flags = getattr(thing, "targetoptions", {}).get("fastmath", False)
                 assert flags in (False, True) or set(flags) <= {"reassoc", "contract"}
@@ -380,6 +396,140 @@ class TestWindows:
                 windows_numba.scatter(np.zeros((1, 1)), tables, window, grid)
         with pytest.raises(ValueError, match="mode must be"):
             windows_numba.combine(np.zeros((8, 1, 1)), tables, (), grid.shape, "mean")
+
+
+TORI = {
+    "1-D": (1, 1, 600),
+    "1-D odd": (1, 1, 9),
+    "2-D": (1, 12, 40),
+    "2-D odd": (1, 6, 7),
+    "odd rows": (1, 7, 6),
+    "3-D": (4, 3, 8),
+    "two samples": (1, 1, 2),
+    "one sample": (1, 1, 1),
+    "last axis of one": (5, 2, 1),
+}
+
+
+def random_blocks(groups, p, q, torus, dtype):
+    """Blocks at all frequencies; for real data they need not be those of a real map."""
+    last = torus[2] if np.dtype(dtype).kind == "c" else torus[2] // 2 + 1
+    return random((groups, p, q, *torus[:2], last), "complex128", 9)
+
+
+class TestCirculant:
+    @staticmethod
+    def check(torus, dtype, shape, size=None, grid=None):
+        batch, groups, p, q = shape
+        blocks = random_blocks(groups, p, q, torus, dtype)
+        plan = circulant_numba.prepare(blocks, torus, dtype)
+        v = random((batch, groups, q, *(size or torus)), dtype)
+        before = v.copy()
+        got = circulant_numba.apply(plan, v, grid)
+        expected = oracles.circulant_apply(blocks, torus, v, grid or v.shape[3:])
+        assert got.dtype == dtype and got.flags.c_contiguous and got.flags.writeable
+        assert not np.may_share_memory(got, v)
+        assert_close(got, expected, dtype, 50)
+        np.testing.assert_array_equal(v, before)
+
+    @pytest.mark.parametrize("torus", TORI)
+    @pytest.mark.parametrize("shape", [(1, 1, 1, 1), (3, 2, 3, 3), (2, 1, 2, 3)])
+    @dtypes
+    def test_equals_oracle(self, dtype, torus, shape):
+        self.check(TORI[torus], dtype, shape)
+
+    @pytest.mark.parametrize("torus", TORI)
+    @dtypes
+    def test_extends_and_crops(self, dtype, torus):
+        torus = TORI[torus]
+        size = tuple(max(n - 2, 1) for n in torus)
+        grid = tuple(max(n - 1, 1) for n in torus)
+        for p in (2, 1):
+            self.check(torus, dtype, (2, 1, p, 2), size)
+            self.check(torus, dtype, (2, 1, p, 2), size, grid)
+            self.check(torus, dtype, (2, 1, p, 2), torus, size)
+            self.check(torus, dtype, (2, 1, p, 2), size, torus)
+
+    @pytest.mark.parametrize("q", [1, 2, 3, 4, 5, 6, 7, 8, 13])
+    @pytest.mark.parametrize("dtype", ["float32", "complex128"])
+    def test_thick_blocks(self, dtype, q):
+        self.check((1, 6, 8), dtype, (2, 1, 5, q))
+
+    @pytest.mark.parametrize("size", [(1, 6, 8), (1, 4, 7)])
+    @pytest.mark.parametrize("piece", [2**8, 2**12, 2**20])
+    @pytest.mark.parametrize("whole", [2**8, 2**12])
+    @dtypes
+    def test_pieces(self, monkeypatch, dtype, piece, whole, size):
+        """However the items and the threads are shared out."""
+        monkeypatch.setattr(circulant_numba, "PIECE", piece)
+        monkeypatch.setattr(circulant_numba, "WHOLE", whole)
+        monkeypatch.setattr(circulant_numba, "SMALL", whole)
+        monkeypatch.setattr(_numba, "SERIAL_WORK", 1)
+        for torus in ((1, 6, 8), (1, 6, 9)):
+            self.check(torus, dtype, (13, 1, 2, 2), size)
+            self.check(torus, dtype, (13, 1, 2, 3), size)
+
+    @pytest.mark.parametrize("dtype", ["float32", "float64"])
+    def test_rows_moved_apart(self, monkeypatch, dtype):
+        """As is done with long columns of rows that meet in the caches."""
+        monkeypatch.setattr(circulant_numba, "PAGE", 32)
+        monkeypatch.setattr(circulant_numba, "MANY", 4)
+        for torus in ((1, 6, 8), (3, 5, 16)):
+            for shape in ((2, 1, 2, 2), (2, 2, 1, 3)):
+                self.check(torus, dtype, shape)
+                self.check(torus, dtype, shape, grid=(1, 5, 7))
+        blocks = random_blocks(1, 1, 1, torus, dtype)
+        assert circulant_numba.prepare(blocks, torus, dtype).padding > 0
+
+    def test_items_are_independent(self):
+        torus = (1, 6, 8)
+        blocks = random_blocks(1, 2, 2, torus, "float32")
+        plan = circulant_numba.prepare(blocks, torus, "float32")
+        v = random((5, 1, 2, *torus), "float32")
+        before = circulant_numba.apply(plan, v)
+        v[2] = np.nan
+        after = circulant_numba.apply(plan, v)
+        others = [0, 1, 3, 4]
+        assert_close(after[others], before[others], "float32", 10)
+        assert np.all(np.isnan(after[2]))
+
+    @dtypes
+    def test_plan(self, dtype):
+        torus = (1, 6, 8)
+        blocks = random_blocks(3, 2, 4, torus, dtype)
+        before = blocks.copy()
+        plan = circulant_numba.prepare(blocks, list(torus), dtype)
+        np.testing.assert_array_equal(blocks, before)
+        assert plan.torus == torus and plan.dtype == dtype and plan.groups == 3
+        assert plan.shape == (2, 4)
+        assert plan.nbytes >= blocks.size * 2 * np.finfo(dtype).bits // 8
+        got = circulant_numba.apply(plan, np.zeros((0, 3, 4, *torus), dtype))
+        assert got.shape == (0, 3, 2, *torus)
+
+    def test_refused(self):
+        torus = (1, 6, 8)
+        blocks = random_blocks(1, 2, 3, torus, "float32")
+        prepare, apply = circulant_numba.prepare, circulant_numba.apply
+        with pytest.raises(TypeError, match="dtype must be float32"):
+            prepare(blocks, torus, "int64")
+        with pytest.raises(TypeError, match="blocks must be a NumPy array"):
+            prepare(blocks.tolist(), torus, "float32")
+        with pytest.raises(TypeError, match="blocks must have dtype complex128"):
+            prepare(blocks.real, torus, "float32")
+        with pytest.raises(ValueError, match="torus must be three"):
+            prepare(blocks, torus[1:], "float32")
+        with pytest.raises(ValueError, match="blocks must have shape"):
+            prepare(blocks, torus, "complex64")
+        plan = prepare(blocks, torus, "float32")
+        v = np.zeros((2, 1, 3, *torus), "float32")
+        with pytest.raises(TypeError, match="v must have dtype float32"):
+            apply(plan, v.astype(float))
+        for wrong in (v[:, :, :2], v[0], np.zeros((2, 1, 3, 1, 7, 8), "float32")):
+            with pytest.raises(ValueError, match="v must have shape"):
+                apply(plan, wrong)
+        for wrong in ((1, 6), (1, 6, 9), (1, 0, 8)):
+            with pytest.raises(ValueError, match="grid must be three ints"):
+                apply(plan, v, wrong)
 
 
 class TestLoad:

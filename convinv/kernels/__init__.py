@@ -11,7 +11,7 @@ import numpy as np
 
 from .._array import cupy_module
 
-KERNELS = ("correlate", "vectors", "windows")
+KERNELS = ("circulant", "correlate", "vectors", "windows")
 
 
 def load(name: str, xp):

@@ -92,6 +92,28 @@ def run(kernel, tasks: int, work: float, *args) -> None:
         if tasks:
             kernel(0, tasks, *args)
         return
+    _share(
+        lambda piece: kernel(
+            piece * tasks // pieces, (piece + 1) * tasks // pieces, *args
+        ),
+        pieces,
+        threads,
+    )
+
+
+def each(function, items) -> list:
+    """``[function(item) for item in items]`` on the threads of the pool."""
+    results = [None] * len(items)
+
+    def call(piece):
+        results[piece] = function(items[piece])
+
+    _share(call, len(items), min(thread_count(), len(items)))
+    return results
+
+
+def _share(call, pieces, threads):
+    """``call(piece)`` for every piece, on some threads, this one among them."""
     counter = itertools.count()
     stop: list[bool] = []
 
@@ -99,8 +121,7 @@ def run(kernel, tasks: int, work: float, *args) -> None:
         for piece in counter:
             if piece >= pieces or stop:
                 return
-            first, last = piece * tasks // pieces, (piece + 1) * tasks // pieces
-            kernel(first, last, *args)
+            call(piece)
 
     futures = [_executor().submit(worker) for _ in range(threads - 1)]
     try:

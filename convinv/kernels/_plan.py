@@ -12,7 +12,9 @@ import numpy as np
 from .._geometry import Geometry, axis_index, folds, padded_index
 from ._taps_numba import ROWS, slack
 
-BUFFER_BYTES = 128 * 1024  # of input rows: a fraction of a core's second-level cache
+# Input rows of a task: a fraction of a core's second-level cache, and more where tasks
+# would copy most rows several times.
+BUFFER_BYTES, MOST_BYTES = 128 * 1024, 512 * 1024
 
 
 class Taps(NamedTuple):
@@ -98,7 +100,11 @@ def _blocks(outputs):
 
 def _task_rows(together, available, fixed, per_row, bytes_per_row):
     """Output rows of a task, so that its ``fixed + rows * per_row`` fit the buffer."""
-    rows = int((BUFFER_BYTES / bytes_per_row - fixed) / per_row)
+    rows, most = (
+        int((size / bytes_per_row - fixed) / per_row)
+        for size in (BUFFER_BYTES, MOST_BYTES)
+    )
+    rows = max(rows, min(most, int(3 * fixed / per_row)))
     rows = max(min(rows, available, 256), 1)
     return -(-rows // together) * together
 

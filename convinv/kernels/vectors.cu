@@ -36,6 +36,26 @@ __device__ __forceinline__ void add_up(const T* partial, T* sums, long long n,
   }
 }
 
+// What has to be known of numbers before they are computed with. Sums of these keep
+// the larger one, or NaN.
+struct Extent {
+  double largest, squares;
+};
+
+__device__ __forceinline__ Extent operator+(Extent a, Extent b) {
+  const bool first = a.largest > b.largest || a.largest != a.largest;
+  return {first ? a.largest : b.largest, a.squares + b.squares};
+}
+__device__ __forceinline__ Extent shuffle_down(Extent a, unsigned lanes) {
+  return {shuffle_down(a.largest, lanes), shuffle_down(a.squares, lanes)};
+}
+
+__device__ __forceinline__ Extent extent_of(double a) { return {a < 0 ? -a : a, a * a}; }
+template <typename T>
+__device__ __forceinline__ Extent extent_of(Complex<T> a) {
+  return extent_of(double(a.re)) + extent_of(double(a.im));
+}
+
 KERNEL(4)
 total_real(const double* partial, double* sums, long long n, long long batch) {
   add_up(partial, sums, n, batch);
@@ -49,6 +69,26 @@ total_wide(const Wide* partial, Wide* sums, long long n, long long batch) {
 KERNEL(4)
 sumsq(const Scalar* x, double* partial, long long n, long long batch) {
   sum_items(partial, n, batch, [=](long long, long long i) { return square(x[i]); });
+}
+
+KERNEL(4)
+total_extent(const double* partial, double* sums, long long n, long long batch) {
+  add_up((const Extent*)partial, (Extent*)sums, n, batch);
+}
+
+KERNEL(4)
+extent(const Scalar* x, double* partial, long long n, long long batch) {
+  sum_items((Extent*)partial, n, batch,
+            [=](long long, long long i) { return extent_of(x[i]); });
+}
+
+KERNEL(4)
+subtract(const Scalar* x, Wide* y, double* partial, long long n, long long batch) {
+  sum_items(partial, n, batch, [=](long long, long long i) {
+    const Wide value = widen(x[i]) + -1.0 * y[i];
+    y[i] = value;
+    return square(value);
+  });
 }
 
 KERNEL(4)

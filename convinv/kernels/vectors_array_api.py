@@ -12,6 +12,18 @@ def sumsq(x):
     return _sumsq(xp, x)
 
 
+def extent(x):
+    xp, sums = x.__array_namespace__(), sumsq(x)
+    parts = [x]
+    if xp.isdtype(x.dtype, "complex floating"):
+        parts = [xp.real(x), xp.imag(x)]
+    largest = xp.zeros_like(sums)
+    for part in parts if x.shape[1] else []:
+        top = xp.astype(xp.max(xp.abs(part), axis=1), xp.float64)
+        largest = xp.maximum(largest, top)
+    return largest, sums
+
+
 def dot(x, y):
     xp = x.__array_namespace__()
     if xp.isdtype(x.dtype, "complex floating"):
@@ -27,6 +39,11 @@ def axpy(a, x, y):
 
 def axpby(a, x, b, y):
     y = _column(a, x) * x + _column(b, x) * y
+    return y, sumsq(y)
+
+
+def subtract(x, y):
+    y = x.__array_namespace__().astype(x, y.dtype) - y
     return y, sumsq(y)
 
 

@@ -12,6 +12,14 @@ def sumsq(x):
     return total(partial, x.dtype)
 
 
+def extent(x):
+    _check(x, x=x)
+    partial = _partial(x, "float64", 2)
+    _launch("extent", x, x, partial)
+    both = total(partial, x.dtype)
+    return both[:, 0], both[:, 1]
+
+
 def dot(x, y):
     _check(x, x=x, y=y)
     partial = _partial(x, _cuda.wide(x.dtype))
@@ -33,6 +41,14 @@ def axpby(a, x, b, y):
     return y, total(partial, x.dtype)
 
 
+def subtract(x, y):
+    _check(x, x=x)
+    _cuda.check("y", y, _cuda.wide(x.dtype), x.shape)
+    partial = _partial(x, "float64")
+    _launch("subtract", x, x, y, partial)
+    return y, total(partial, x.dtype)
+
+
 def step(a, p, x, s, b):
     _check(x, p=p, x=x, s=s)
     _launch("step", x, _coefficient("a", a, x), p, x, s, _coefficient("b", b, x))
@@ -47,10 +63,14 @@ def three_term(h, a, hb, b, x, v, c):
 
 
 def total(partial, dtype):
-    """Sums of the rows of `partial`, by the kernel compiled for data of `dtype`."""
+    """Sums of the rows of `partial`, by the kernel compiled for data of `dtype`.
+
+    Rows of pairs hold what `extent` leaves.
+    """
     name = "total_wide" if partial.dtype == _cuda.wide(dtype) else "total_real"
-    batch, n = partial.shape
-    sums = cupy.empty(batch, dtype=partial.dtype)
+    name = "total_extent" if partial.ndim == 3 else name
+    batch, n, *rest = partial.shape
+    sums = cupy.empty((batch, *rest), dtype=partial.dtype)
     _cuda.launch(
         _cuda.function("vectors", name, dtype),
         (min(batch, _cuda.MAX_X),),
@@ -79,9 +99,9 @@ def _coefficient(name, value, like):
     return value
 
 
-def _partial(x, dtype):
+def _partial(x, dtype, *shape):
     batch, n = x.shape
-    return cupy.empty((batch, _cuda.vector_grid(n, batch)[0]), dtype=dtype)
+    return cupy.empty((batch, _cuda.vector_grid(n, batch)[0], *shape), dtype=dtype)
 
 
 def _launch(name, like, *args):

@@ -7,9 +7,13 @@ Vectors are C-contiguous arrays of shape ``(B, n)``, coefficients arrays of shap
 Sums are accumulated in float64, in an order that does not depend on threads.
 
 ``sumsq(x)``: ``sum |x|**2`` of each item, float64.
+``extent(x)``: the largest magnitude of a real or imaginary part of each item, float64,
+infinite or NaN where one is; and ``sumsq(x)``.
 ``dot(x, y)``: ``sum conj(x) y`` of each item, float64 or complex128.
 ``axpy(a, x, y)``: ``y += a x``; returns ``(y, sumsq(y))``.
 ``axpby(a, x, b, y)``: ``y = a x + b y``; returns ``(y, sumsq(y))``.
+``subtract(x, y)``: ``y = x - y`` for y in double precision, x in single or double;
+returns ``(y, sumsq(y))``.
 ``step(a, p, x, s, b)``: ``x += a p; p = s + b p``; returns ``(x, p)``.
 ``three_term(h, a, hb, b, x, v, c)``: ``hb = h + a hb; x += b hb; h = v + c h``;
 returns ``(h, hb, x)``.
@@ -29,6 +33,18 @@ def sumsq(x):
     pieces, sums = _pieces(x)
     run(_sumsq, sums.size, x.size, _real(x), sums, pieces)
     return sums.reshape(x.shape[0], -1).sum(1)
+
+
+def extent(x):
+    pieces, sums = _pieces(x)
+    real = _real(x)
+    # magnitudes are ordered as their bits are, and NaN is above infinity
+    bits = real.view(f"i{real.itemsize}")
+    magnitude = bits.dtype.type(np.iinfo(bits.dtype).max)  # every bit but the sign
+    largest = np.zeros(sums.size, bits.dtype)
+    run(_extent, sums.size, x.size, real, bits, magnitude, largest, sums, pieces)
+    largest = largest.reshape(x.shape[0], pieces).max(1).view(real.dtype)
+    return largest.astype(np.float64), sums.reshape(x.shape[0], pieces).sum(1)
 
 
 def dot(x, y):
@@ -53,6 +69,12 @@ def axpby(a, x, b, y):
     (a, b), (x_, y_) = _operands((a, b), (x, y))
     run(_axpby, sums.size, 3 * x.size, a, x_, b, y_, sums, pieces)
     return y, sums.reshape(x.shape[0], -1).sum(1)
+
+
+def subtract(x, y):
+    pieces, sums = _pieces(x)
+    run(_subtract, sums.size, 2 * x.size, _real(x), _real(y), sums, pieces)
+    return y, sums.reshape(x.shape[0], pieces).sum(1)
 
 
 def step(a, p, x, s, b):
@@ -103,6 +125,32 @@ def _sumsq(first, last, x, sums, pieces):
         u, total = x[item, start:stop], 0.0
         for i in range(u.size):
             value = np.float64(u[i])
+            total += value * value
+        sums[task] = total
+
+
+@jit(fastmath=_FAST)
+def _extent(first, last, x, bits, magnitude, largest, sums, pieces):
+    for task in range(first, last):
+        item, start, stop = _range(task, pieces, x.shape[1])
+        u, v = x[item, start:stop], bits[item, start:stop]
+        top, total = largest[task], 0.0
+        for i in range(u.size):
+            value = np.float64(u[i])
+            total += value * value
+        for i in range(v.size):
+            top = max(top, v[i] & magnitude)
+        largest[task], sums[task] = top, total
+
+
+@jit(fastmath=_FAST)
+def _subtract(first, last, x, y, sums, pieces):
+    for task in range(first, last):
+        item, start, stop = _range(task, pieces, x.shape[1])
+        u, v, total = x[item, start:stop], y[item, start:stop], 0.0
+        for i in range(u.size):
+            value = u[i] - v[i]
+            v[i] = value
             total += value * value
         sums[task] = total
 

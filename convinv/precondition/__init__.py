@@ -1,5 +1,10 @@
-"""Preconditioners by name."""
+"""Preconditioners: by name in `convinv.solve`, or as objects that keep their set-up."""
 
-from .jacobi import jacobi
+from ._base import Preconditioner
+from .circulant import Circulant
+from .jacobi import Jacobi
+from .schwarz import Schwarz
 
-PRECONDITIONERS = {"jacobi": jacobi}
+__all__ = ["Circulant", "Jacobi", "Preconditioner", "Schwarz"]
+
+PRECONDITIONERS = {"jacobi": Jacobi, "circulant": Circulant, "schwarz": Schwarz}

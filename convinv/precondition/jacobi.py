@@ -4,23 +4,46 @@ import numpy as np
 
 from .._array import to_numpy
 from .._geometry import axis_index
+from ._base import Preconditioner
 
 
-def jacobi(op, damp, normal):
-    """The inverse of a diagonal, as a function of ``(B, n)`` arrays.
+class Jacobi(Preconditioner):
+    """The inverse of the diagonal, exact for every boundary.
 
-    With `normal` it is the diagonal of ``A^H A + damp^2 I``, else that of A, computed
-    from the kernel axis by axis without forming either matrix.
+    Parameters
+    ----------
+    op : ConvLinearOperator
+    damp : float
+        The diagonal is that of ``A^H A + damp^2 I``.
+    equations : {"normal", "hermitian", "plain"}
+        With "hermitian" and "plain" the diagonal is that of a square A.
+
+    Raises
+    ------
+    ValueError
+        If the diagonal has zeros.
+
+    Notes
+    -----
+    The diagonal is computed from the kernel axis by axis without forming a matrix. It
+    is the one vector stored.
     """
-    diagonal = normal_diagonal(op) + damp**2 if normal else plain_diagonal(op)
-    if not np.all(diagonal != 0):
-        raise ValueError(
-            "preconditioner 'jacobi' needs a diagonal without zeros; this operator's "
-            f"has {int(np.sum(diagonal == 0))} of them"
-        )
-    xp = op._xp
-    inverse = xp.asarray((1 / diagonal).astype(op.dtype).reshape(1, -1))
-    return lambda v: v * inverse
+
+    def __init__(self, op, damp=0.0, equations="normal"):
+        super().__init__(op, damp, equations)
+        if equations == "normal":
+            diagonal = normal_diagonal(op) + damp**2
+        else:
+            diagonal = plain_diagonal(op)
+        if not np.all(diagonal != 0):
+            raise ValueError(
+                "preconditioner 'jacobi' needs a diagonal without zeros; this "
+                f"operator's has {int(np.sum(diagonal == 0))} of them"
+            )
+        self.inverse = op._xp.asarray((1 / diagonal).astype(op.dtype).reshape(1, -1))
+
+    def apply(self, v):
+        return (v * self.inverse).astype(v.dtype, copy=False)
 
 
 def plain_diagonal(op):

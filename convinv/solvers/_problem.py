@@ -26,6 +26,10 @@ CONVERGED, STALLED, BREAKDOWN, INDEFINITE, NONFINITE, STOPPED = (
 )
 
 
+class Unsuitable(Exception):
+    """A method's set-up found that it can't invert this operator; the text says why."""
+
+
 def divide(xp, where, a, b):
     """``a / b`` for the items in `where` that have b != 0, 0 for the others."""
     good = where & (b != 0)
@@ -43,6 +47,8 @@ class Problem:
     ----------
     b : array, shape (B, m)
         The residual of the starting point, not to be written to.
+    gradient : array, shape (B, n), or None
+        ``A^H b - damp^2 origin`` if it is known, not to be written to either.
     origin : array, shape (B, n), or None
         The starting point, None for zero.
     op : ShapedOperator
@@ -74,8 +80,10 @@ class Problem:
         preconditioner,
         maxiter,
         rng,
+        gradient=None,
     ):
         self.op, self.b, self.origin, self.damp = op, b, origin, damp
+        self.gradient = gradient
         self.kernel_scale, self.x_scale = kernel_scale, x_scale
         self.preconditioner, self.maxiter, self.rng = preconditioner, maxiter, rng
         self.xp = namespace(b)
@@ -141,6 +149,13 @@ class Problem:
                 if part is not None:
                     s, sums = self.vectors.axpy(self.fill(-(self.damp**2)), part, s)
         return s, sums
+
+    def first_normal_residual(self):
+        """`normal_residual` of ``d = 0`` in new memory, from the gradient if known."""
+        if self.gradient is None:
+            return self.normal_residual(self.b, None)
+        s = copy(self.gradient)
+        return s, self.vectors.sumsq(s)
 
     def real_dot(self, x, y):
         """The real part of ``x^H y`` of each item."""

@@ -26,6 +26,9 @@ class Method:
         (unknowns).
     products : str
         Operator products in an iteration.
+    verified : bool
+        Whether it makes one application of an (approximate) inverse per call: `solve`
+        checks each, and calls it again on the residual as long as that helps.
     options : tuple of str
         Names of its own keyword arguments.
     """
@@ -42,6 +45,7 @@ class Method:
     minimum_norm: bool = True
     vectors: str = ""
     products: str = ""
+    verified: bool = False
 
     @property
     def options(self) -> tuple[str, ...]:
@@ -70,7 +74,8 @@ def solver(name: str, **traits):
 
     The function starts at zero with the right-hand side ``problem.b`` and returns
     ``(x, notes)``: its last iterate and a dict for the result's ``extra``. It calls
-    ``monitor.update`` once in every iteration and stops when that says so.
+    ``monitor.update`` once in every iteration and stops when that says so; a `verified`
+    one makes a single application and never calls it.
     """
 
     def enrol(function):

@@ -23,7 +23,7 @@ def cgls(problem, monitor):
     xp, vectors = problem.xp, problem.vectors
     x = problem.zeros(problem.shape[1])
     r = copy(problem.b)
-    s, normal = problem.normal_residual(r, x)
+    s, normal = problem.first_normal_residual()
     z = problem.precondition(s)
     gamma = normal if z is s else problem.real_dot(s, z)
     p = copy(z)

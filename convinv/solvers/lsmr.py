@@ -6,13 +6,22 @@ from ._problem import CONVERGED, divide
 from ._registry import solver
 
 
-@solver("lsmr", vectors="2 m + 4 n", products="1 forward, 1 adjoint")
+@solver(
+    "lsmr",
+    preconditioner=True,
+    vectors="2 m + 4 n (6 n with a preconditioner)",
+    products="1 forward, 1 adjoint",
+)
 def lsmr(problem, monitor):
     """Golub-Kahan bidiagonalisation that minimises the normal residual.
 
     Fong and Saunders (2011): MINRES on the normal equations. ``||A^H r||`` decreases in
     every iteration, so that stopping early is safer than with CGLS or LSQR. With `damp`
     it runs on ``[A; damp I]``, which stores n more numbers in every vector of length m.
+    With a preconditioner M, an approximation of ``(A^H A + damp^2 I)^-1`` that is
+    Hermitian positive definite, it is LSMR on ``A M^(1/2)``, without that root: what
+    decreases is the normal residual in M's norm, and the minimum norm is that of
+    ``M^-1``'s inner product.
     """
     problem = problem.augmented()
     xp, vectors = problem.xp, problem.vectors
@@ -25,9 +34,11 @@ def lsmr(problem, monitor):
     rho = rho_bar = c_bar = one
     s_bar = zeta = 0 * one
     norm = _ResidualNorm(xp, basis.beta)
+    gradient = _Gradient(problem, basis)
     monitor.end(zeta_bar == 0, CONVERGED)
     stop = not monitor.any_active()
     while not stop:
+        active = monitor.active  # items whose preconditioner fails move x a last time
         basis.advance()
         previous, previous_bar, zeta_old = rho, rho_bar, zeta
         c, s, rho = rotation(xp, alpha_bar, basis.beta)
@@ -35,7 +46,6 @@ def lsmr(problem, monitor):
         theta_bar = s_bar * rho
         c_bar, s_bar, rho_bar = rotation(xp, c_bar * rho, theta)
         zeta, zeta_bar = c_bar * zeta_bar, -s_bar * zeta_bar
-        active = monitor.active
         # h_bar = h - (...) h_bar in units of h; h = v - (...) h in units of v
         back = theta_bar * rho * bar_scale
         back = -divide(xp, active, back, previous * previous_bar * h_scale)
@@ -44,8 +54,31 @@ def lsmr(problem, monitor):
         h, h_bar, x = vectors.three_term(h, back, h_bar, length, x, basis.V, turn)
         bar_scale, h_scale = h_scale, basis.v_scale
         residual = norm.update(c, s, theta_bar, rho_bar, zeta_old, zeta)
-        stop = monitor.update(x, residual, xp.abs(zeta_bar))
+        normal = xp.abs(zeta_bar) * gradient.update(c_bar, s_bar)
+        stop = monitor.update(x, residual, normal)
     return x, {}
+
+
+class _Gradient:
+    """The direction of ``A^H r``, whose norm in M's inner product is 1.
+
+    Its own norm is not to be had from the rotations: with p the vectors that the v are
+    made of, ``A^H r = zeta_bar g`` where ``g = c_bar p - s_bar g``.
+    """
+
+    def __init__(self, problem, basis):
+        self.basis, self.vectors = basis, problem.vectors
+        self.plain = problem.preconditioner is None
+        self.g, self.scale = None if self.plain else copy(basis.P), basis.v_scale
+
+    def update(self, c_bar, s_bar):
+        """The norm of the new direction; 1 without a preconditioner."""
+        if self.plain:
+            return self.basis.one
+        here, back = c_bar * self.basis.v_scale, -s_bar * self.scale
+        self.g, sums = self.vectors.axpby(here, self.basis.P, back, self.g)
+        self.scale = self.basis.one
+        return self.basis.xp.sqrt(sums)
 
 
 class _ResidualNorm:

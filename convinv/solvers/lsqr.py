@@ -6,13 +6,21 @@ from ._problem import CONVERGED, divide
 from ._registry import solver
 
 
-@solver("lsqr", vectors="2 m + 3 n", products="1 forward, 1 adjoint")
+@solver(
+    "lsqr",
+    preconditioner=True,
+    vectors="2 m + 3 n (4 n with a preconditioner)",
+    products="1 forward, 1 adjoint",
+)
 def lsqr(problem, monitor):
     """Golub-Kahan bidiagonalisation that minimises the residual.
 
     Paige and Saunders (1982). The iterates are those of CGLS, reached more stably where
     the operator is ill-conditioned. With `damp` it runs on ``[A; damp I]``, which
-    stores n more numbers in every vector of length m.
+    stores n more numbers in every vector of length m. With a preconditioner M, an
+    approximation of ``(A^H A + damp^2 I)^-1`` that is Hermitian positive definite, it
+    is LSQR on ``A M^(1/2)``, without that root, and the minimum norm is that of
+    ``M^-1``'s inner product.
     """
     problem = problem.augmented()
     xp, vectors = problem.xp, problem.vectors
@@ -23,14 +31,16 @@ def lsqr(problem, monitor):
     monitor.end(rho_bar == 0, CONVERGED)
     stop = not monitor.any_active()
     while not stop:
+        active = monitor.active  # items whose preconditioner fails move x a last time
         basis.advance()
         c, s, rho = rotation(xp, rho_bar, basis.beta)
         theta, rho_bar = s * basis.alpha, -c * basis.alpha
-        length = divide(xp, monitor.active, c * phi_bar, rho)
+        length = divide(xp, active, c * phi_bar, rho)
         phi_bar = s * phi_bar
         # w = v - (theta / rho) w, in units of v
         back = -divide(xp, monitor.active, theta * w_scale, rho * basis.v_scale)
         x, w = vectors.step(length * w_scale, w, x, basis.V, back)
         w_scale = basis.v_scale
-        stop = monitor.update(x, xp.abs(phi_bar), xp.abs(phi_bar * basis.alpha * c))
+        # A^H r = -c phi_bar (alpha p), whatever inner product alpha is from
+        stop = monitor.update(x, xp.abs(phi_bar), xp.abs(phi_bar * basis.normal * c))
     return x, {}

@@ -15,20 +15,22 @@ def installed():
     from . import fake_cupy
 
     before = {name: sys.modules.pop(name, None) for name in _device_modules()}
-    real = sys.modules.get("cupy")
-    sys.modules["cupy"] = fake_cupy
+    fakes = {
+        "cupy": fake_cupy,
+        "cupyx": fake_cupy.cupyx,
+        "cupyx.scipy": fake_cupy.cupyx.scipy,
+        "cupyx.scipy.fft": fake_cupy.cupyx.scipy.fft,
+    }
+    before |= {name: sys.modules.get(name) for name in fakes}
+    sys.modules.update(fakes)
     _cuda.forget()
     try:
         yield fake_cupy
     finally:
         _cuda.forget()
-        for name in _device_modules():
+        for name in (*_device_modules(), *fakes):
             del sys.modules[name]
         sys.modules.update({k: v for k, v in before.items() if v is not None})
-        if real is None:
-            del sys.modules["cupy"]
-        else:
-            sys.modules["cupy"] = real
 
 
 def _device_modules():

@@ -12,6 +12,7 @@ import sys
 import types
 
 import numpy as np
+import scipy.fft
 
 from .host_module import FILL, HostRawModule
 
@@ -157,6 +158,9 @@ def _module(real, name):
 
 
 linalg, fft = _module(np.linalg, "cupy.linalg"), _module(np.fft, "cupy.fft")
+cupyx = types.ModuleType("cupyx")
+cupyx.scipy = types.ModuleType("cupyx.scipy")
+cupyx.scipy.fft = _module(scipy.fft, "cupyx.scipy.fft")
 
 
 def __getattr__(name):

@@ -1,0 +1,125 @@
+"""What method="auto" does: the order in which methods are tried, and why."""
+
+import math
+from dataclasses import dataclass, field
+
+
+from ._banded import block_cells
+from ._exact import gram_of, side_of
+from ._polyphase import Polyphase
+from ._torus import DEEP, decay
+from .solvers.direct import MEMORY
+
+# Seconds of this package's kernels on two cores; only their ratios matter.
+PRODUCT_RATE = {4: 60e9, 8: 30e9}  # multiply-adds of matrix products in a second
+FACTOR_RATE = 10e9  # the same in the recursion, in double precision
+BANDWIDTH = 12e9  # bytes in a second
+CALL = 6e-6  # a small matrix product and its bookkeeping
+TRANSFORM = {4: 1.5e-9, 8: 3e-9}  # a number's way through an FFT pair, per log2
+CHANNEL = {4: 0.4e-9, 8: 0.8e-9}  # one multiplication by the symbol's inverse
+CHEAP = 0.01  # seconds below which no alternative is looked at
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A method with its options, and the reason why it was taken."""
+
+    name: str
+    reason: str
+    options: dict = field(default_factory=dict)
+    preconditioner: str | None = None
+
+
+def choose(op, *, damp=0.0, batch=1) -> list[Choice]:
+    """The methods that "auto" tries, in order; the next one where one fails."""
+    if not hasattr(op, "geometry"):
+        if op.shape[0] == op.shape[1] and not op.has_adjoint:
+            return [Choice("gmres", "the operator is square and has no adjoint")]
+        return [Choice("cgls", "the operator is no convolution")]
+    if Polyphase(op.geometry).is_torus:
+        return [
+            Choice("spectral", "the layer is periodic: one small matrix per frequency"),
+            Choice("cgls", "the spectral solution does not satisfy the tolerance"),
+        ]
+    last = [
+        Choice(
+            "cgls",
+            "the exact inverse alone makes no progress",
+            preconditioner="schwarz",
+        ),
+        Choice("cgls", "the exact inverse can't be had"),
+    ]
+    direct, axis = direct_seconds(op, damp, batch)
+    if _wraps(op.geometry):
+        return last
+    if direct < CHEAP:
+        reason = "lines are so short that two sweeps of matrix products cost least"
+        return [Choice("direct", reason, {"axis": axis}), *last]
+    tori = schwarz_seconds(op, damp, batch)
+    words = f"(estimates: direct {direct:.2g} s, schwarz {tori:.2g} s)"
+    if direct <= tori:
+        reason = f"two sweeps of matrix products cost least {words}"
+        return [Choice("direct", reason, {"axis": axis}), *last]
+    reason = f"FFTs and corrections along the borders cost least {words}"
+    return [Choice("schwarz", reason), *last]
+
+
+def _wraps(g):
+    return g.boundary == "periodic" and any(g.before + g.after)
+
+
+def direct_seconds(op, damp, batch):
+    """The cheapest axis for `direct`: ``(seconds, axis)``, set-up included."""
+    g = op.geometry
+    layer = Polyphase(g)
+    if side_of(op, damp) == "input":
+        grid, channels = layer.cells, layer.channels
+    else:
+        grid, channels = g.output, layer.filters
+    costs = []
+    for axis in range(3 - g.ndim, 3):
+        reach = g.dilation[axis] * (g.kernel[axis] - 1) // g.stride[axis]
+        line = channels * math.prod(n for a, n in enumerate(grid) if a != axis)
+        costs.append((_sweeps(op, line, reach, grid[axis], batch), axis - 3 + g.ndim))
+    return min(costs)
+
+
+def _sweeps(op, line, reach, length, batch):
+    """Seconds to factor and solve with lines of so many unknowns; inf if too large."""
+    step = block_cells(line, reach, length)
+    width, count = line * step, -(-length // step)
+    band = min(-(-reach // step), max(count - 1, 0))
+    rows = min(count, 40 // step + 4)
+    size = op.dtype.itemsize
+    groups = op.geometry.groups
+    if rows * (2 * band + 1) * groups * width**2 * size > MEMORY:
+        return math.inf
+    real = size if op.dtype.kind == "f" else size // 2
+    work = (size // real) ** 2 * groups
+    numbers = (2 * band + 1) * width**2
+    factor = rows * (3 * band + 2 + 2 * (band > 1)) * width**3 * work / FACTOR_RATE
+    row = max(
+        batch * numbers * work / PRODUCT_RATE[real], groups * numbers * size / BANDWIDTH
+    )
+    return factor + count * (row + 2 * groups * CALL)
+
+
+def schwarz_seconds(op, damp, batch):
+    """Seconds of `schwarz`, set-up included."""
+    g, gram = op.geometry, gram_of(op, side_of(op, damp))
+    depth = [
+        (DEEP if d is None else d) + max(r, b)
+        for d, r, b in zip(decay(gram, damp), gram.reach, gram.border)
+    ]
+    real = op.dtype.itemsize // (1 if op.dtype.kind == "f" else 2)
+    numbers = gram.groups * gram.channels * math.prod(gram.grid)
+    transform = TRANSFORM[real] * math.log2(max(math.prod(gram.grid), 2))
+    once = batch * numbers * (transform + CHANNEL[real] * gram.channels)
+    bands = 0.0
+    for axis in range(3 - g.ndim, 3):
+        along = [a for a in range(3) if a != axis]
+        long = max(along, key=lambda a: gram.grid[a])
+        short = math.prod(gram.grid[a] for a in along if a != long)
+        line = gram.channels * depth[axis] * short
+        bands += 2 * _sweeps(op, line, gram.reach[long], gram.grid[long], 2 * batch)
+    return 2 * once + bands + 20e-9 * math.prod(gram.grid) * gram.channels**2

@@ -1,0 +1,126 @@
+"""The damp of `solve` chosen from the data, by name of a rule."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from . import _arguments
+from ._array import placement
+from ._damping_krylov import krylov_pick
+from ._damping_rules import RULES, Pick, pick
+from ._damping_spectra import Periodogram, dense_spectrum, torus_spectrum
+from ._polyphase import Polyphase
+from ._scaled import ScaledProblem
+
+# Up to so many unknowns or data, and entries, the matrix is made and decomposed.
+DENSE, DENSE_ENTRIES = 256, 2**20
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A damp in the user's units, how it was found, and what there is to say."""
+
+    damp: float
+    path: dict
+    note: str | None
+
+    def annotate(self, notes):
+        """Join what goes into a result's ``extra`` and message."""
+        notes |= {"damp": self.damp, "damp_path": self.path}
+        words = [word for word in (notes.get("message"), self.note) if word]
+        if words:
+            notes["message"] = "; ".join(words)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule by name, with its arguments checked; `noise_level` may be None."""
+
+    name: str
+    noise_level: float | None
+
+    def choose(self, op, layout) -> Choice:
+        """The damp for an operator and data.
+
+        The items of a batch are taken as one long vector, since one operator is
+        inverted for all of them.
+        """
+        scaled = ScaledProblem(op, layout, 0.0, 0.0, 0.0)
+        if scaled.zero.all():
+            nothing = Pick(0.0, np.zeros(0), np.zeros(0))
+            return _in_units(None, nothing, self.name, 0, 0)
+        unit = int(scaled.data_power[~scaled.zero].max())
+        xp, b = layout.xp, scaled.b
+        factor = np.ldexp(1.0, np.where(scaled.zero, 0, scaled.data_power - unit))
+        factor = xp.astype(xp.asarray(factor, **placement(b)), b.dtype)
+        b = b * factor[:, None]
+        eps = float(np.finfo(layout.dtype).eps)
+        target = None
+        if self.name == "discrepancy":
+            size = np.sqrt(layout.batch * op.shape[0])
+            target = float(np.ldexp(self.noise_level or 0.0, -unit) * size)
+        spectrum, found = _pick(scaled, b, self.name, target, eps)
+        return _in_units(spectrum, found, self.name, unit, scaled.kernel_power)
+
+
+def _pick(scaled, b, rule, target, eps):
+    """`pick` from the singular values, or as many as are needed."""
+    wide = scaled.wide
+    m, n = wide.shape
+    if hasattr(wide, "geometry") and Polyphase(wide.geometry).is_torus:
+        spectrum = torus_spectrum(wide, b)
+    elif min(m, n) <= DENSE and m * n <= DENSE_ENTRIES:
+        spectrum = dense_spectrum(wide, b)
+    else:
+        return krylov_pick(scaled.working, b, rule, target, eps)
+    return spectrum, pick(spectrum, rule, target, eps)
+
+
+def _in_units(spectrum, found, rule, data, kernel) -> Choice:
+    """A choice in the user's units; `data` and `kernel` are powers of two."""
+    power = {"gcv": 2 * data, "discrepancy": data}.get(rule, 0)
+    with np.errstate(over="ignore", under="ignore"):
+        residuals = np.array([spectrum.residual(damp) for damp in found.damps])
+        solutions = np.array([spectrum.solution(damp) for damp in found.damps])
+        path = {
+            "damp": np.ldexp(found.damps, kernel),
+            "criterion": np.ldexp(found.values, power),
+            "residual_norm": np.ldexp(residuals, data),
+            "solution_norm": np.ldexp(solutions, data - kernel),
+        }
+    return Choice(float(np.ldexp(found.damp, kernel)), path, found.note)
+
+
+def rule(damp, noise_level, entry, options, op) -> Rule | None:
+    """The rule that `damp` names, None for a number; raises for what does not fit."""
+    named = isinstance(damp, str)
+    if noise_level is not None:
+        noise_level = _arguments.number(noise_level, "noise_level")
+        if damp != "discrepancy":
+            raise ValueError(
+                f"noise_level is for damp='discrepancy', got damp={damp!r}"
+            )
+    if not named:
+        return None
+    if damp not in RULES:
+        raise TypeError(
+            f"damp must be a real number or one of {', '.join(map(repr, RULES))}, "
+            f"got {damp!r}"
+        )
+    if damp == "discrepancy" and noise_level is None:
+        raise ValueError("damp='discrepancy' needs noise_level, got None")
+    if not entry.damp:
+        raise ValueError(f"method {entry.name!r} takes no damp; use 'cgls' or 'lsmr'")
+    if "normal" in entry.options and not options.get("normal", False):
+        raise ValueError("damp needs normal=True: GMRES solves A x = b otherwise")
+    if not op.has_adjoint:
+        raise TypeError(
+            f"damp={damp!r} needs the adjoint of op, and op has no rmatvec"
+        )
+    if damp == "ncp" and Periodogram.of(op) is None:
+        raise TypeError(
+            "damp='ncp' looks at the residual as an image: it needs a "
+            "ConvLinearOperator with more than one output sample per channel, got "
+            f"{type(op).__name__} with output shape {op.output_shape}"
+        )
+    return Rule(damp, noise_level)

@@ -1,0 +1,207 @@
+"""Criteria for the Tikhonov damp, from singular values and the data's parts along them.
+
+With singular values s and the parts ``beta`` of b along the left singular vectors, the
+minimiser x of ``||A x - b||^2 + damp^2 ||x||^2`` has
+
+- ``||r||^2 = sum (g beta)^2 + rest`` with ``g = damp^2 / (s^2 + damp^2)``,
+- ``||x||^2 = sum (s beta / (s^2 + damp^2))^2``,
+
+where `rest` is what of b is orthogonal to all of them. A rule takes the damp at which a
+function of it is least, or has a root.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import brentq, minimize_scalar
+
+RULES = ("discrepancy", "gcv", "lcurve", "ncp")
+PER_DECADE, FEWEST = 5, 20  # damps tried, before the best is refined
+FLAT = 1e-4  # relative depth, from the smallest damp's value, that makes a minimum
+TOP, TOP_OF_ALL = 10.0, 1e4  # largest damps, in units of the largest singular value
+
+
+@dataclass
+class Spectrum:
+    """Data in the basis of singular vectors; several items are one long vector.
+
+    Attributes
+    ----------
+    values, energy : ndarray, shape (F, r)
+        Singular values in any order, and ``|beta|^2``.
+    rest : ndarray, shape (F,)
+        Parts of ``||b||^2`` orthogonal to the singular vectors.
+    data : int
+        Length of the vector of data.
+    counted, counts : ndarray, shape (p,)
+        Singular values and how often each counts in the trace of the hat matrix.
+    power : callable, or None
+        Maps a damp to the power of the residual in shells of increasing frequency,
+        without the mean.
+    share : ndarray or None
+        What of that power would be in each if the residual were white noise, up to a
+        factor.
+    """
+
+    values: np.ndarray
+    energy: np.ndarray
+    rest: np.ndarray
+    data: int
+    counted: np.ndarray
+    counts: np.ndarray
+    power: Callable | None = None
+    share: np.ndarray | None = None
+
+    @property
+    def largest(self) -> float:
+        return float(self.values.max())
+
+    def passed(self, damp):
+        """``g``, what of each part of b is left in the residual."""
+        return damp**2 / (self.values**2 + damp**2)
+
+    def residual(self, damp) -> float:
+        """``||b - A x||``."""
+        left = np.sum(self.energy * self.passed(damp) ** 2)
+        return float(np.sqrt(left + self.rest.sum()))
+
+    def solution(self, damp) -> float:
+        """``||x||``."""
+        inverse = self.values / (self.values**2 + damp**2)
+        return float(np.sqrt(np.sum(self.energy * inverse**2)))
+
+    def freedom(self, damp) -> float:
+        """The trace of ``I - A (A^H A + damp^2 I)^-1 A^H``, free of cancellation."""
+        left = damp**2 / (self.counted**2 + damp**2)
+        return self.data - self.counts.sum() + float(np.sum(self.counts * left))
+
+
+def gcv(spectrum, damp):
+    """Generalised cross-validation, ``||r||^2 / trace^2`` per number of data.
+
+    Golub, Heath and Wahba, Technometrics 21 (1979).
+    """
+    freedom = spectrum.freedom(damp)
+    if not freedom > 0:  # an estimated trace may exceed the number of data
+        return np.inf
+    return spectrum.data * (spectrum.residual(damp) / freedom) ** 2
+
+
+def curvature(spectrum, damp):
+    """That of the L-curve ``(log ||r||, log ||x||)``, positive in its corner.
+
+    Hansen and O'Leary, SIAM J. Sci. Comput. 14 (1993). Derivatives are by ``log damp``,
+    and that of ``||r||^2`` is ``-damp^2`` times that of ``||x||^2``.
+    """
+    s, square = spectrum.values, damp**2
+    spread = s**2 + square
+    third = np.sum(spectrum.energy * (s / spread) ** 2 / spread)
+    fourth = np.sum(spectrum.energy * (s / spread**2) ** 2)
+    x, r = spectrum.solution(damp) ** 2, spectrum.residual(damp) ** 2
+    if not (x > 0 and r > 0):
+        return -np.inf
+    x1 = -4 * square * third
+    x2 = 2 * x1 + 24 * square**2 * fourth
+    r1, r2 = -square * x1, -square * (2 * x1 + x2)
+    u1, v1 = r1 / (2 * r), x1 / (2 * x)
+    u2, v2 = r2 / (2 * r) - 2 * u1**2, x2 / (2 * x) - 2 * v1**2
+    speed = np.hypot(u1, v1)
+    return (u1 * v2 - u2 * v1) / speed**3 if speed > 0 else -np.inf
+
+
+def periodogram_distance(spectrum, damp):
+    """How far the residual is from white noise: the cumulative periodogram's distance.
+
+    The root mean square distance between the normalised cumulative power of the
+    residual and that of white noise. Rust and O'Leary, Inverse Problems 24 (2008);
+    Hansen, Kilmer and Kjeldsen, BIT 46 (2006), who choose the damp that minimises it.
+    """
+    power, white = np.cumsum(spectrum.power(damp)), np.cumsum(spectrum.share)
+    if not power[-1] > 0:
+        return np.inf
+    apart = power / power[-1] - white / white[-1]
+    return np.sqrt(np.average(apart**2, weights=spectrum.share))
+
+
+CRITERIA = {  # and the sign that makes it one to minimise
+    "gcv": (gcv, 1),
+    "lcurve": (curvature, -1),
+    "ncp": (periodogram_distance, 1),
+}
+
+
+@dataclass(frozen=True)
+class Pick:
+    """The damp that a rule takes, and all damps tried with what they gave.
+
+    The values are those of the criterion; of the discrepancy principle, what ``||r||``
+    has above the norm of the noise, of the L-curve, its curvature.
+    """
+
+    damp: float
+    damps: np.ndarray
+    values: np.ndarray
+    note: str | None = None
+
+    def joined(self, damp, value, note=None) -> "Pick":
+        """With one more damp, the one that is taken."""
+        at = int(np.searchsorted(self.damps, damp))
+        damps, values = self.damps, self.values
+        if not (at < len(damps) and damps[at] == damp):
+            damps, values = np.insert(damps, at, damp), np.insert(values, at, value)
+        return Pick(damp, damps, values, note)
+
+
+def pick(spectrum, rule, target, eps) -> Pick:
+    """The damp that a rule takes.
+
+    `target` is the norm of the noise, `eps` the rounding of the data's dtype. The damp
+    is 0 where the criterion is no larger at the smallest damp tried than anywhere.
+    """
+    top = spectrum.largest
+    if not top > 0:
+        return Pick(0.0, np.zeros(0), np.zeros(0))
+    low, high = eps * top, TOP * top
+    if rule == "lcurve":  # it has no other corner
+        least = float(spectrum.values[spectrum.values > 0].min())
+        low, high = max(least, 16 * eps * top), top
+    count = max(int(np.ceil(PER_DECADE * np.log10(high / low))), FEWEST)
+    damps = np.geomspace(low, high, count)
+    if rule == "discrepancy":
+        return _root(spectrum, target, damps)
+    criterion, sign = CRITERIA[rule]
+    values = np.array([criterion(spectrum, damp) for damp in damps])
+    tried, values = Pick(0.0, damps, values), sign * values
+    best = int(np.argmin(np.where(np.isnan(values), np.inf, values)))
+    flat = not values[0] > values[best] + FLAT * abs(values[best])
+    if not np.isfinite(values[best]) or (flat and rule != "lcurve"):
+        return tried
+    found = minimize_scalar(
+        lambda log: sign * criterion(spectrum, np.exp(log)),
+        bounds=np.log(damps[[max(best - 1, 0), min(best + 1, count - 1)]]),
+        method="bounded",
+        options={"xatol": 1e-4},
+    )
+    if found.fun <= values[best]:
+        return tried.joined(float(np.exp(found.x)), sign * found.fun)
+    return tried.joined(float(damps[best]), sign * values[best])
+
+
+def _root(spectrum, target, damps):
+    """The damp whose residual has the norm `target`."""
+
+    def excess(log):
+        return spectrum.residual(np.exp(log)) - target
+
+    values = np.array([excess(np.log(damp)) for damp in damps])
+    tried = Pick(0.0, damps, values)
+    low, high = damps[0], TOP_OF_ALL * spectrum.largest
+    if values[0] >= 0:
+        return tried
+    beyond = excess(np.log(high))
+    if beyond <= 0:
+        note = "noise_level accounts for all of b, so damp is large and x about 0"
+        return tried.joined(high, beyond, note)
+    log = brentq(excess, np.log(low), np.log(high), xtol=1e-10)
+    return tried.joined(float(np.exp(log)), excess(log))

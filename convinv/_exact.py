@@ -1,0 +1,92 @@
+"""From an inverse of the Gram matrix N to the solution of a problem."""
+
+import numpy as np
+
+from ._gram import Gram, product
+
+KEPT = 2  # set-ups of one kind that an operator remembers
+
+
+class GramInverse:
+    """An (approximate) inverse of ``A^H A + damp^2 I`` or ``A A^H + damp^2 I``.
+
+    Attributes
+    ----------
+    gram : Gram
+    damp : float
+    inner : BlockCholesky or NestedTori
+    """
+
+    def __init__(self, op, gram, inner, damp):
+        self.op, self.gram, self.inner, self.damp = op, gram, inner, damp
+
+    @property
+    def nbytes(self):
+        return self.inner.nbytes
+
+    def solve(self, v):
+        """``M v`` for flat `v`, (B, n) or (B, m) as the side has it."""
+        xp = self.op._xp
+        x = self.inner.solve(xp.ascontiguousarray(self.gram.pack(v)))
+        return self.gram.unpack(xp.ascontiguousarray(x))
+
+    def symmetric(self, v, op):
+        """The same by a Hermitian M; `op` is the layer in the dtype of `v`."""
+        xp, gram = op._xp, self.gram
+
+        def apply(u):
+            y = product(gram.side, op, gram.layer, xp.ascontiguousarray(u))
+            return y + self.damp**2 * u if self.damp else y
+
+        x = self.inner.symmetric(xp.ascontiguousarray(gram.pack(v)), apply)
+        return gram.unpack(xp.ascontiguousarray(x))
+
+    def correction(self, problem):
+        """d that solves ``min ||A d - b||^2 + damp^2 ||origin + d||^2``."""
+        if self.gram.side == "input":
+            return self.solve(problem.gradient)
+        if not problem.damp or problem.origin is None:
+            return problem.adjoint(self.solve(problem.b))
+        # d = (s - A^H N^-1 A s) / damp^2 inverts A^H A + damp^2 by what inverts N
+        s = problem.gradient
+        d = s - problem.adjoint(self.solve(problem.forward(s)))
+        return d / problem.damp**2
+
+
+def side_of(op, damp=0.0):
+    """The smaller of the two Gram matrices, which has full rank as a rule."""
+    return "input" if op.shape[0] >= op.shape[1] else "output"
+
+
+def remembered(op, kind, key, make):
+    """What `make` gives, kept with the operator for the next time."""
+    full = (kind, *key)
+    found = op._plans.get(full)
+    if found is None:
+        found = make()
+        old = [k for k in op._plans if isinstance(k, tuple) and k[0] == kind]
+        for k in old[: len(old) - KEPT + 1]:
+            del op._plans[k]
+        op._plans[full] = found
+    return found
+
+
+def gram_of(op, side):
+    """N's stencil, which serves every damp."""
+    return remembered(op, "gram", (side,), lambda: Gram(op, side))
+
+
+def gram_inverse(op, kind, key, damp, make):
+    """``GramInverse`` of kind `kind`, whose inner solver is ``make(gram)``."""
+    side = side_of(op, damp)
+
+    def build():
+        gram = gram_of(op, side)
+        return GramInverse(op, gram, make(gram), damp)
+
+    return remembered(op, kind, (damp, *key), build)
+
+
+def sound(rcond, dtype):
+    """Whether a matrix with this reciprocal condition number can be inverted."""
+    return rcond > 50 * float(np.finfo(dtype).eps)

@@ -1,0 +1,98 @@
+"""Both ends of the singular values of any layer, from products with it."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+STEPS = 100
+EPS = 2.0**-52
+MEMORY = 2**26  # entries of the basis that the default number of steps may make
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number, how far it may be off, and what it is worth.
+
+    Attributes
+    ----------
+    value : float
+    error : float
+        Of an exact value the size of rounding errors. Of a bound, the distance within
+        which some singular value lies for certain (as a rule the one that is bounded,
+        but nothing proves that).
+    kind : {"exact", "lower bound", "upper bound"}
+        How `value` lies to the number in question.
+    """
+
+    value: float
+    error: float
+    kind: str
+
+    def _times(self, factor):
+        """The estimate in other units."""
+        return Estimate(self.value * factor, self.error * factor, self.kind)
+
+    def __float__(self):
+        return float(self.value)
+
+    def __str__(self):
+        if self.kind == "exact":
+            return f"{self.value:.4g}"
+        near = f"a singular value within {self.error:.1g}"
+        return f"{self.value:.4g} ({self.kind}, {near})"
+
+
+def extreme_singular_values(op, steps=None, rng=None):
+    """Bounds of the largest singular value and of the smallest of ``min(m, n)``.
+
+    Golub-Kahan bidiagonalisation ``A V = U B``, ``A^H U = V B^H + beta v e^H`` from a
+    random start, in the shorter of the two spaces, where the basis V is orthogonalised
+    again at every step (Golub and Kahan 1965; Simon and Zha 2000). With a singular
+    triple ``(p, theta, q)`` of B, theta lies between the ends, and the residual ``beta
+    |p_k| / sqrt(2)`` bounds its distance from a singular value of A, since it is that
+    of an eigenvector of ``[0, A; A^H, 0]``.
+    """
+    n = min(op.shape)
+    if steps is None:
+        steps = min(STEPS, max(MEMORY // n, 10))
+    steps = min(steps, n)
+    forward, backward, shape = op._forward, op._backward, op.input_shape
+    if op.shape[0] < op.shape[1]:
+        forward, backward, shape = backward, forward, op.output_shape
+    other = op.output_shape if shape is op.input_shape else op.input_shape
+    v = _start(np.random.default_rng(rng), n, op.dtype)
+    basis = np.empty((steps, n), op.dtype)
+    alpha, beta, u, length, size = [], [], 0.0, 0.0, 0.0
+    for k in range(steps):
+        if k:
+            beta.append(length)
+        basis[k] = v
+        u = forward(v.reshape(1, *shape)).reshape(-1) - length * u
+        alpha.append(float(np.linalg.norm(u)))
+        size = max(size, alpha[-1])
+        if alpha[-1] <= n * EPS * size:  # the space is exhausted
+            alpha[-1] = length = 0.0
+            break
+        u = u / alpha[-1]
+        v = backward(u.reshape(1, *other)).reshape(-1) - alpha[-1] * v
+        for _ in range(2):
+            v = v - basis[: k + 1].T @ (basis[: k + 1].conj() @ v)
+        length = float(np.linalg.norm(v))
+        if length <= n * EPS * size:
+            length = 0.0
+            break
+        v = v / length
+    left, theta, _ = np.linalg.svd(np.diag(alpha) + np.diag(beta, 1))
+    error = length * np.abs(left[-1]) / math.sqrt(2) + n * EPS * size
+    return (
+        Estimate(float(theta[0]), float(error[0]), "lower bound"),
+        Estimate(float(theta[-1]), float(error[-1]), "upper bound"),
+    )
+
+
+def _start(rng, n, dtype):
+    v = rng.standard_normal(n)
+    if dtype.kind == "c":
+        v = v + 1j * rng.standard_normal(n)
+    return (v / np.linalg.norm(v)).astype(dtype)

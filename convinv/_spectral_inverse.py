@@ -1,0 +1,202 @@
+"""The pseudoinverse of a layer on a torus, frequency by frequency."""
+
+import numpy as np
+
+from . import kernels
+from ._spectrum import Blocks, matrices_last
+
+EPS = 2.0**-52
+KEPT = 2
+LOSS = 1e-10  # the loss of accuracy up to which matrices are inverted without an SVD
+SMALL = 4  # matrices up to this size are inverted for all frequencies together
+
+
+class TorusMap:
+    """A map of vectors that is one small matrix at every frequency.
+
+    Attributes
+    ----------
+    zeros, count : int
+        How many singular values, over all frequencies and groups, were taken for zero,
+        and how many there are.
+    """
+
+    def __init__(self, op, blocks, matrices, zeros, from_data):
+        kernel = kernels.load("circulant", op._xp)
+        matrices = matrices.reshape(*matrices.shape[:3], *blocks.bins)
+        self._kernel, self._layer = kernel, blocks.layer
+        self._plan = kernel.prepare(matrices, blocks.torus, op.dtype)
+        self._shape = (*blocks.shape[:2], *blocks.torus) if from_data else None
+        self.zeros = zeros
+        self.count = blocks.frequencies * blocks.shape[0] * min(blocks.shape[1:])
+
+    def apply(self, v):
+        """``(B, m)`` or ``(B, n)`` vectors -> ``(B, n)``."""
+        if self._shape is None:
+            v = self._layer.pack(v)
+        else:
+            v = v.reshape((v.shape[0], *self._shape))
+        return self._layer.unpack(self._kernel.apply(self._plan, v))
+
+
+def kept(op, key, make):
+    """The value of `key` kept with an operator, where the latest two of a kind are."""
+    plans = op._plans
+    if key not in plans:
+        alike = [k for k in plans if isinstance(k, tuple) and k[0] == key[0]]
+        for old in alike[: 1 - KEPT]:
+            del plans[old]
+        plans[key] = make()
+    return plans[key]
+
+
+def inverse(op, damp=0.0, rcond=None) -> TorusMap:
+    """The pseudoinverse of a torus layer, ``(A^H A + damp^2)^-1 A^H`` with `damp`.
+
+    Singular values up to `rcond` times the largest of all count as zero; by default
+    those that rounding may have made.
+    """
+    blocks = Blocks(op)
+    cut = blocks.tolerance if rcond is None else rcond * blocks.largest()
+
+    def by_svd(slab):
+        u, s, vh = np.linalg.svd(slab, full_matrices=False)
+        keep = s > cut
+        size = np.where(keep, np.hypot(s, damp), 1)
+        gain = np.where(keep, s, 0) / size / size
+        return (_adjoint(vh) * gain[..., None, :]) @ _adjoint(u), keep
+
+    matrices, zeros = _fill(
+        blocks, blocks.shape[1], lambda slab: _directly(slab, damp, cut), by_svd
+    )
+    return TorusMap(op, blocks, matrices, zeros, from_data=True)
+
+
+def remainder(op, damp=0.0) -> TorusMap:
+    """What is left of x by its own damped inversion: ``damp^2 (A^H A + damp^2)^-1``.
+
+    With ``damp=0`` that is the orthogonal projection onto the null space.
+    """
+    blocks = Blocks(op)
+    cut = blocks.tolerance
+    _, filters, channels = blocks.shape
+
+    def directly(slab):
+        part, good = _directly(slab, damp, cut)
+        if damp:
+            last = matrices_last(part) @ matrices_last(slab)
+            part = np.moveaxis(np.eye(channels) - last, (0, 1), (3, 4))
+        else:
+            shape = (slab.shape[0], channels, channels, *slab.shape[3:])
+            part = np.zeros(shape, complex)
+            good &= filters >= channels
+        return np.ascontiguousarray(part), good
+
+    def by_svd(slab):
+        _, s, vh = np.linalg.svd(slab, full_matrices=False)
+        keep = s > cut
+        inside = np.where(keep, s, 0) / np.where(keep, np.hypot(s, damp), 1)
+        return np.eye(channels) - (_adjoint(vh) * inside[..., None, :] ** 2) @ vh, keep
+
+    matrices, zeros = _fill(blocks, channels, directly, by_svd)
+    return TorusMap(op, blocks, matrices, zeros, from_data=False)
+
+
+def _fill(blocks, columns, directly, by_svd):
+    """Matrices at all frequencies, and how many singular values count as zero.
+
+    ``directly(slab)`` gives them and where they are good, ``by_svd(matrices)`` the
+    others for a stack of matrices, and which singular values are kept.
+    """
+    matrices, zeros = blocks.empty(blocks.shape[2], columns), 0
+    for down, across, slab in blocks.slabs():
+        with np.errstate(all="ignore"):
+            part, good = directly(slab)
+        if not good.all():
+            group, row, column = np.nonzero(~good)
+            found, keep = by_svd(slab[group, :, :, row, column])
+            part[group, :, :, row, column] = found
+            zeros += int(blocks.multiplicity[across][column] @ np.sum(~keep, axis=1))
+        matrices[..., down, across] = part
+    return matrices, zeros
+
+
+def _directly(slab, damp, cut):
+    """Pseudoinverses without an SVD, and where they can be relied on."""
+    solve = _small if min(slab.shape[1:3]) <= SMALL else _large
+    part, condition, least = solve(slab, damp)
+    return part, (EPS * condition < LOSS) & (least > cut)
+
+
+def _large(slab, damp):
+    """By LAPACK; with the condition of what is inverted, and a bound below on it.
+
+    That bound is one of the smallest singular value; with `damp`, of the root of its
+    square plus ``damp**2``.
+    """
+    matrices = np.ascontiguousarray(matrices_last(slab))
+    adjoint = _adjoint(matrices)
+    rows, columns = matrices.shape[-2:]
+    square = rows == columns and not damp
+    if square:
+        target = matrices
+    else:
+        target = adjoint @ matrices if rows >= columns else matrices @ adjoint
+        target = target + damp**2 * np.eye(target.shape[-1])
+    try:
+        part = inverted = np.linalg.inv(target)
+    except np.linalg.LinAlgError:  # one of them is singular
+        part = inverted = np.full_like(target, np.nan)
+    if not square:
+        part = inverted @ adjoint if rows >= columns else adjoint @ inverted
+    size, inverse_size = (
+        np.moveaxis(np.linalg.norm(m, axis=(-2, -1)), 2, 0) for m in (target, inverted)
+    )
+    least = inverse_size ** (-1 if square else -0.5)
+    return np.moveaxis(part, (0, 1), (3, 4)), size * inverse_size, least
+
+
+def _small(slab, damp):
+    """As `_large`, entry by entry, each for all frequencies together."""
+    tall = slab.shape[1] >= slab.shape[2]
+    # with the matrices' axes first, and wide ones turned into tall ones
+    matrix = slab.transpose(1, 2, 0, 3, 4)
+    matrix = matrix if tall else matrix.swapaxes(0, 1).conj()
+    size = matrix.shape[1]
+    gram = np.empty((size, *matrix.shape[1:]), complex)
+    for i in range(size):
+        for j in range(i, size):
+            gram[i, j] = np.sum(matrix[:, i].conj() * matrix[:, j], axis=0)
+            gram[j, i] = gram[i, j].conj()
+        gram[i, i] += damp**2
+    norm = _norm(gram)
+    inverted = _sweep(gram)
+    part = np.empty((*matrix.shape[1::-1], *matrix.shape[2:]), complex)
+    for i in range(size):
+        part[i] = inverted[i, 0] * matrix[:, 0].conj()
+        for j in range(1, size):
+            part[i] += inverted[i, j] * matrix[:, j].conj()
+    norm_of_inverse = _norm(inverted)
+    part = part if tall else part.swapaxes(0, 1).conj()
+    part = part.transpose(2, 0, 1, 3, 4)
+    return part, norm * norm_of_inverse, norm_of_inverse**-0.5
+
+
+def _norm(matrix):
+    return np.sqrt(np.sum(np.abs(matrix) ** 2, axis=(0, 1)))
+
+
+def _sweep(gram):
+    """The inverses of positive definite matrices, whose axes come first, in place."""
+    for i in range(len(gram)):  # Gauss-Jordan elimination, which needs no pivots here
+        pivot = 1 / gram[i, i].real
+        row, column = gram[i] * pivot, gram[:, i].copy()
+        gram -= column[:, None] * row
+        gram[i] = row
+        gram[:, i] = -column * pivot
+        gram[i, i] = pivot
+    return gram
+
+
+def _adjoint(matrices):
+    return matrices.conj().swapaxes(-1, -2)

@@ -1,0 +1,165 @@
+"""The matrices of a layer at the frequencies of a torus.
+
+A layer that is invariant under shifts of a torus of cells is block-diagonal after a
+discrete Fourier transform of the cells: one small dense matrix per frequency and group,
+whose singular values together are those of the layer.
+"""
+
+import math
+
+import numpy as np
+
+from ._polyphase import Polyphase
+
+SLAB = 2**23  # bytes of the matrices that are treated at once; several such live
+
+
+class Blocks:
+    """A layer's matrices at all frequencies of a torus of cells, made slab by slab.
+
+    The frequencies are those of `numpy.fft.rfftn` over the torus for real weights, of
+    `numpy.fft.fftn` for complex ones; in a slab they have two axes, the first two axes
+    of the torus together and the last.
+
+    Attributes
+    ----------
+    layer : Polyphase
+    shape : tuple of int
+        ``(groups, filters, channels)`` of the matrices of one frequency.
+    bins : tuple of int
+        Frequencies per axis.
+    multiplicity : ndarray, shape (bins[2],)
+        How many of all frequencies each stands for, 2 where a conjugate is left out.
+    scale : float
+        The sum of the norms of the taps: no matrix has a larger norm.
+    tolerance : float
+        What a singular value of zero may become by rounding, of the kernel in its dtype
+        and of the transform.
+    """
+
+    def __init__(self, op, torus=None):
+        self.layer = Polyphase(op.geometry)
+        self.torus = torus = tuple(torus or self.layer.cells)
+        taps = self.layer.taps(op._weights)
+        self.real = not np.iscomplexobj(taps[0][1])
+        self.shape = taps[0][1].shape
+        self.bins = (*torus[:2], torus[2] // 2 + 1 if self.real else torus[2])
+        self.multiplicity = np.ones(self.bins[2])
+        if self.real:
+            self.multiplicity[1 : (torus[2] + 1) // 2] = 2
+        offsets = [sorted({offset[axis] for offset, _ in taps}) for axis in range(3)]
+        table = np.zeros((*map(len, offsets), *self.shape), complex)
+        for offset, matrix in taps:
+            table[tuple(o.index(q) for o, q in zip(offsets, offset))] = matrix
+        self._waves = [
+            np.exp(2j * np.pi * (np.outer(np.arange(b), o) % n) / n)
+            for b, o, n in zip(self.bins, offsets, torus)
+        ]
+        last = len(offsets[2])
+        self._table = np.moveaxis(table.reshape(-1, last, *self.shape), (0, 1), (3, 4))
+        norms = np.linalg.norm(table, axis=(-2, -1)).reshape(-1, self.shape[0])
+        self.scale = float(norms.sum(axis=0).max())
+        eps = float(np.finfo(op.dtype).eps)
+        self.tolerance = self.scale * (eps + 10 * max(self.shape[1:]) * 2.0**-52)
+
+    def slabs(self):
+        """``(rows, columns, matrices)`` of one slab after the other.
+
+        `rows` and `columns` are slices of the two axes of frequencies; the matrices
+        have shape ``(groups, filters, channels, rows, columns)``.
+        """
+        count = max(SLAB // (16 * math.prod(self.shape)), 1)
+        rows, columns = self.bins[0] * self.bins[1], self.bins[2]
+        width = min(count, columns)
+        height = max(count // width, 1)
+        for left in range(0, columns, width):
+            across = slice(left, min(left + width, columns))
+            along = self._table @ self._waves[2][across].T
+            for top in range(0, rows, height):
+                down = slice(top, min(top + height, rows))
+                place = np.divmod(np.arange(down.start, down.stop), self.bins[1])
+                first, second = (w[i] for w, i in zip(self._waves, place))
+                wave = first[:, :, None] * second[:, None, :]
+                yield down, across, wave.reshape(len(wave), -1) @ along
+
+    @property
+    def frequencies(self):
+        """The number of frequencies, with those that conjugates stand for."""
+        return math.prod(self.torus)
+
+    def empty(self, rows, columns):
+        """Matrices of that size at every frequency, as the slabs are indexed."""
+        frequencies = (self.bins[0] * self.bins[1], self.bins[2])
+        return np.empty((self.shape[0], rows, columns, *frequencies), complex)
+
+    def largest(self):
+        """The largest singular value."""
+        found = [
+            np.linalg.svd(matrices_last(slab), compute_uv=False).max()
+            for _, _, slab in self.slabs()
+        ]
+        return float(max(found))
+
+
+def matrices_last(slab):
+    """``(groups, p, q, rows, columns)`` as ``(rows, columns, groups, p, q)``."""
+    return np.moveaxis(slab, (3, 4), (0, 1))
+
+
+def by_frequency(blocks, vectors=True):
+    """The singular values at every frequency, and what the unknowns make of noise.
+
+    Returns values of shape ``(groups, *bins, k)`` and, with `vectors`, the mean over
+    all frequencies of the diagonal of ``(B^H B)^+``, of shape ``(groups, channels)``:
+    the variance of the cells' unknowns in ``A^+ b`` for white noise b.
+    """
+    groups, filters, channels = blocks.shape
+    bins = (blocks.bins[0] * blocks.bins[1], blocks.bins[2])
+    values = np.empty((groups, *bins, min(filters, channels)))
+    variance = np.zeros((groups, channels))
+    for down, across, slab in blocks.slabs():
+        matrices = matrices_last(slab)
+        found = np.linalg.svd(matrices, full_matrices=False, compute_uv=vectors)
+        s = found[1] if vectors else found
+        values[:, down, across] = np.moveaxis(s, 2, 0)
+        if vectors:
+            gain = inverse_squares(s, blocks.tolerance)
+            gain *= blocks.multiplicity[across][:, None, None]
+            size = np.abs(found[2]) ** 2
+            variance += np.einsum("rcgk,rcgkq->gq", gain, size)
+    values = values.reshape(groups, *blocks.bins, -1)
+    return values, variance / blocks.frequencies
+
+
+def inverse_squares(values, tolerance):
+    """``1 / values**2``, and 0 for those that count as zero."""
+    keep = values > tolerance
+    return np.where(keep, 1 / np.where(keep, values, 1) ** 2, 0)
+
+
+def every_frequency(blocks, values):
+    """Values at the frequencies of a full transform, of as many axes as the layer's.
+
+    A real kernel does the same to conjugate frequencies.
+    """
+    d, h, w = blocks.torus
+    if blocks.real:
+        turn = (-np.arange(d)[:, None, None] % d, -np.arange(h)[:, None] % h)
+        mirrored = values[:, *turn, w - np.arange(blocks.bins[2], w)]
+        values = np.concatenate([values, mirrored], axis=3)
+    axes = blocks.layer.geometry.ndim
+    return values.reshape(values.shape[0], *blocks.torus[3 - axes :], -1)
+
+
+def why_not_torus(geometry) -> str:
+    """What keeps a layer from being invariant under shifts of a torus."""
+    first = 3 - geometry.ndim
+    for axis in range(3):
+        sizes = geometry.input, geometry.output, geometry.stride
+        n, m, s = (size[axis] for size in sizes)
+        name = f"spatial axis {axis - first}"
+        if n % s:
+            return f"its stride {s} does not divide the {n} samples of {name}"
+        if m * s != n:
+            return f"it has {m} outputs for {n} samples at stride {s} on {name}"
+    return f"its boundary is {geometry.boundary!r} and its kernel reaches over it"

@@ -1,0 +1,218 @@
+"""The interior of N inverted on a torus, whole or in tiles.
+
+Far from the ends N is invariant under shifts: on a torus the FFT turns it into one
+small matrix per frequency. Where the inverse decays within a few cells a large image is
+cut into tiles, each with a halo around it: the inverse is cut off beyond the halo, and
+tiles of one size share the frequencies of a small torus, however large the image is.
+"""
+
+import math
+
+import numpy as np
+import scipy.fft
+
+from . import kernels
+from ._banded import Singular
+
+TARGET = 1e-6  # of the inverse's decay where it is cut off
+DEEP = 64  # cells that a band may be deep
+COARSE = (256, 128, 32)  # cells of the torus on which decay is measured, by long axes
+TILE = 256  # cells of a tile, about, and what is not cut
+SLAB = 2**24  # bytes of matrices that are inverted at once
+
+
+class Torus:
+    """The inverse of ``N + damp^2`` as if the window's long axes had no ends.
+
+    Parameters
+    ----------
+    gram : Gram
+    size : sequence of three ints
+        Cells of the window.
+    long : sequence of int
+        Axes that are made periodic; the cells of the others count as channels.
+    damp : float
+    halo : sequence of three ints or None
+        Cells within which the inverse decays; None where it does not.
+    """
+
+    def __init__(self, gram, size, long, *, damp, halo, xp, dtype):
+        self.size, self.long, self.xp = size, long, xp
+        self.grid = [n if a in long else 1 for a, n in enumerate(size)]
+        cut = [self._pieces(a, halo) for a in range(3)]
+        self.tiles = cut if max(cut) > 1 else None
+        self.halo = [h if a in long else 0 for a, h in enumerate(halo or (0, 0, 0))]
+        if self.tiles:
+            self.core = [-(-n // k) for n, k in zip(self.grid, cut)]
+            need = [c + 2 * h for c, h in zip(self.core, self.halo)]
+        else:
+            need = self.grid
+        self.torus = tuple(_fast(n, a == 2) if n > 1 else 1 for a, n in enumerate(need))
+        short = [np.arange(1 if a in long else n) for a, n in enumerate(size)]
+        blocks = torus_inverse(gram, self.torus, damp, short, dtype)
+        if self.tiles:
+            blocks = _cut_off(blocks, self.torus, self.halo, dtype)
+        self.plan = kernels.load("circulant", xp).prepare(blocks, self.torus, dtype)
+        self.nbytes = self.plan.nbytes
+
+    def _pieces(self, axis, halo):
+        if halo is None or axis not in self.long:
+            return 1
+        tile = max(TILE, 4 * halo[axis])
+        size = self.grid[axis]
+        return -(-size // tile) if size > 1.5 * tile else 1
+
+    def apply(self, v):
+        """The inverse of `v`, ``(B, groups, channels, *size)``."""
+        xp, shape = self.xp, v.shape
+        short = [3 + a for a in range(3) if a not in self.long]
+        order = [0, 1, 2, *short, *(3 + a for a in self.long)]
+        moved = v.transpose(order)
+        middle = moved.shape
+        moved = xp.ascontiguousarray(moved).reshape((*shape[:2], -1, *self.grid))
+        x = self._tiled(moved) if self.tiles else self._circulant(moved)
+        back = [order.index(a) for a in range(6)]
+        return xp.ascontiguousarray(x.reshape(middle).transpose(back))
+
+    def _circulant(self, v):
+        return kernels.load("circulant", self.xp).apply(self.plan, v)
+
+    def _tiled(self, v):
+        """All tiles as one batch, each with its halo; the cores laid side by side."""
+        xp, batch = self.xp, v.shape[0]
+        count = math.prod(self.tiles)
+        need = [c + 2 * h for c, h in zip(self.core, self.halo)]
+        stack = xp.zeros((count * batch, *v.shape[1:3], *need), dtype=v.dtype)
+        x = xp.empty(v.shape, dtype=v.dtype)
+        places = list(np.ndindex(*self.tiles))
+        for tile, place in enumerate(places):
+            from_, to = [], []
+            for p, c, h, n in zip(place, self.core, self.halo, self.grid):
+                start, stop = max(p * c - h, 0), min((p + 1) * c + h, n)
+                from_.append(slice(start, stop))
+                to.append(slice(start - p * c + h, stop - p * c + h))
+            items = slice(tile * batch, (tile + 1) * batch)
+            stack[(items, slice(None), slice(None), *to)] = v[(..., *from_)]
+        solved = self._circulant(stack)
+        for tile, place in enumerate(places):
+            from_, to = [], []
+            for p, c, h, n in zip(place, self.core, self.halo, self.grid):
+                start, stop = p * c, min((p + 1) * c, n)
+                to.append(slice(start, stop))
+                from_.append(slice(h, h + stop - start))
+            items = slice(tile * batch, (tile + 1) * batch)
+            x[(..., *to)] = solved[(items, slice(None), slice(None), *from_)]
+        return x
+
+
+def _fast(n, last):
+    """A size not below n that transforms fast; even on the last axis."""
+    if last:
+        return 2 * scipy.fft.next_fast_len(-(-n // 2))
+    return scipy.fft.next_fast_len(n)
+
+
+def _cut_off(blocks, torus, halo, dtype):
+    """The same inverse without its entries beyond the halo."""
+    axes = (3, 4, 5)
+    real = np.dtype(dtype).kind != "c"
+    if real:
+        response = scipy.fft.irfftn(blocks, s=torus, axes=axes, overwrite_x=True)
+    else:
+        response = scipy.fft.ifftn(blocks, axes=axes, overwrite_x=True)
+    for axis, h in enumerate(halo):
+        if 2 * h + 1 < torus[axis]:
+            beyond = [slice(None)] * 6
+            beyond[3 + axis] = slice(h + 1, torus[axis] - h)
+            response[tuple(beyond)] = 0
+    transform = scipy.fft.rfftn if real else scipy.fft.fftn
+    return transform(response, axes=axes, overwrite_x=True)
+
+
+def torus_inverse(gram, torus, damp, short, dtype):
+    """``(N + damp^2)^-1`` of the interior at the frequencies of a torus.
+
+    `short` are the cells of the axes that have no torus, which count as channels.
+    Returns ``(groups, c, c, *frequencies)`` in complex128.
+    """
+    blocks = interior_symbol(gram, torus, short, np.dtype(dtype).kind != "c")
+    groups, size = blocks.shape[:2]
+    flat = blocks.reshape(groups, size, size, -1)
+    step = max(SLAB // (16 * groups * size**2), 1)
+    for start in range(0, flat.shape[3], step):
+        slab = np.moveaxis(flat[..., start : start + step], 3, 1)
+        try:
+            inverse = np.linalg.inv(slab + damp**2 * np.eye(size))
+        except np.linalg.LinAlgError:
+            inverse = np.full(1, np.nan)
+        if not np.all(np.isfinite(inverse)):
+            raise Singular("the interior's matrix is singular at some frequency")
+        flat[..., start : start + step] = np.moveaxis(inverse, 1, 3)
+    return blocks
+
+
+def interior_symbol(gram, torus, short, real):
+    """N's interior at the frequencies of a torus, ``(groups, c, c, *frequencies)``."""
+    blocks = _join(gram, torus, short)  # (groups, c, c, *offsets)
+    bins = [*torus[:2], torus[2] // 2 + 1 if real else torus[2]]
+    for axis in range(3):
+        if torus[axis] > 1:
+            reach, at = gram.reach[axis], 3 + axis
+            phase = np.outer(np.arange(-reach, reach + 1), np.arange(bins[axis]))
+            wave = np.exp(2j * np.pi * phase / torus[axis])
+            blocks = np.moveaxis(np.tensordot(blocks, wave, (at, 0)), -1, at)
+    return np.ascontiguousarray(blocks, dtype=complex)
+
+
+def _join(gram, torus, short):
+    """The stencil, with offsets along short axes as rows and columns of the blocks."""
+    stencil = gram.interior  # (groups, c, e, *offsets)
+    for axis in range(3):
+        if torus[axis] > 1:
+            continue
+        cells = short[axis]
+        offset = cells[None, :] - cells[:, None] + gram.reach[axis]
+        inside = (offset >= 0) & (offset <= 2 * gram.reach[axis])
+        taken = np.take(stencil, np.where(inside, offset, 0), axis=3 + axis)
+        shape = [1] * taken.ndim
+        shape[3 + axis], shape[4 + axis] = inside.shape
+        taken = np.where(inside.reshape(shape), taken, 0)
+        # (groups, c, e, .., row, column, ..) -> (groups, c row, e column, .., 1, ..)
+        taken = np.moveaxis(taken, (3 + axis, 4 + axis), (2, 4))
+        g, c, rows, e, columns, *rest = taken.shape
+        taken = taken.reshape(g, c * rows, e * columns, *rest)
+        stencil = np.expand_dims(taken, 3 + axis)
+    return stencil
+
+
+def decay(gram, damp):
+    """Cells per axis after which the inverse of N's interior has decayed to TARGET.
+
+    None on an axis where that takes more than DEEP cells. Kept with the stencil.
+    """
+    if damp not in gram.decays:
+        gram.decays[damp] = _decay(gram, damp)
+    return gram.decays[damp]
+
+
+def _decay(gram, damp):
+    long = sum(n > 1 for n in gram.grid)
+    coarse = COARSE[max(long, 1) - 1]
+    torus = tuple(1 if n == 1 else coarse for n in gram.grid)
+    blocks = torus_inverse(gram, torus, damp, [np.arange(1)] * 3, gram.dtype)
+    axes = (3, 4, 5)
+    if gram.dtype.kind == "c":
+        response = scipy.fft.ifftn(blocks, axes=axes)
+    else:
+        response = scipy.fft.irfftn(blocks, s=torus, axes=axes)
+    size = np.max(np.abs(response), axis=(0, 1, 2))
+    found = []
+    for axis, n in enumerate(gram.grid):
+        if n == 1:
+            found.append(0)
+            continue
+        others = tuple(a for a in range(3) if a != axis)
+        profile = np.max(size, axis=others)[: torus[axis] // 2 + 1]
+        far = int(np.flatnonzero(profile > TARGET * profile[0])[-1]) + 1
+        found.append(far if far <= DEEP and far < len(profile) else None)
+    return found

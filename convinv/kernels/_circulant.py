@@ -1,0 +1,69 @@
+"""What both forms of the circulant kernel ask of their arguments."""
+
+import numpy as np
+
+from .._array import INEXACT
+
+
+def frequencies(torus, dtype) -> tuple[int, int, int]:
+    """How many frequencies each axis has: those of rfftn, or of fftn if complex."""
+    depth, height, width = torus
+    return depth, height, width if dtype.kind == "c" else width // 2 + 1
+
+
+def check_blocks(blocks, torus, dtype):
+    """``(torus, dtype)`` as a tuple of ints and a dtype, if `blocks` fits them."""
+    dtype = np.dtype(dtype)
+    if dtype not in INEXACT:
+        raise TypeError(
+            f"dtype must be float32, float64, complex64 or complex128, got {dtype}"
+        )
+    torus = tuple(int(n) for n in torus)
+    if len(torus) != 3 or min(torus) < 1:
+        raise ValueError(f"torus must be three positive ints, got {torus}")
+    if not isinstance(blocks, np.ndarray):
+        raise TypeError(f"blocks must be a NumPy array, got {type(blocks).__name__}")
+    bins = frequencies(torus, dtype)
+    if blocks.dtype != "complex128":
+        raise TypeError(f"blocks must have dtype complex128, got {blocks.dtype}")
+    if blocks.ndim != 6 or blocks.shape[3:] != bins or not all(blocks.shape[1:3]):
+        raise ValueError(
+            f"blocks must have shape (groups, p, q, {', '.join(map(str, bins))}) for "
+            f"{dtype} data on the torus {torus}, got {blocks.shape}"
+        )
+    return torus, dtype
+
+
+def check_grid(plan, v, grid):
+    """`grid`, by default that of `v`, as a tuple of ints, if both fit the plan."""
+    if v.dtype != plan.dtype:
+        raise TypeError(f"v must have dtype {plan.dtype}, got {v.dtype}")
+    expected = (plan.groups, plan.shape[1])
+    if v.ndim != 6 or v.shape[1:3] != expected or not _fits(v.shape[3:], plan.torus):
+        raise ValueError(
+            f"v must have shape (B, {expected[0]}, {expected[1]}, *grid) with a grid "
+            f"of at most {plan.torus}, got {v.shape}"
+        )
+    grid = v.shape[3:] if grid is None else tuple(int(n) for n in grid)
+    if not _fits(grid, plan.torus):
+        raise ValueError(f"grid must be three ints up to {plan.torus}, got {grid}")
+    return grid
+
+
+def make_hermitian(blocks, torus):
+    """Drop, in place, what `numpy.fft.irfftn` would not see; returns `blocks`.
+
+    A frequency and its negative are both there where the last one is 0 or in the
+    middle; only the mean of one and the conjugate of the other counts.
+    """
+    depth, height, width = torus
+    d, h = -np.arange(depth) % depth, -np.arange(height) % height
+    for last in (0,) if width % 2 else (0, width // 2):
+        plane = blocks[..., last]
+        plane += plane[..., d[:, None], h].conj()
+        plane /= 2
+    return blocks
+
+
+def _fits(grid, torus):
+    return len(grid) == 3 and all(1 <= n <= most for n, most in zip(grid, torus))

@@ -1,0 +1,66 @@
+"""What preconditioners have in common: they are operators that keep their set-up."""
+
+from .._array import working_dtype
+from .._linear import ShapedOperator
+
+EQUATIONS = ("normal", "hermitian", "plain")
+
+
+class Preconditioner(ShapedOperator):
+    """An approximate inverse of the matrix of a layer's equations, as an operator.
+
+    It has shape ``(n, n)`` and takes arrays like the layer's input, so that SciPy's
+    solvers (``M=``) and `convinv.solve` (``preconditioner=``) take it.
+
+    Parameters
+    ----------
+    op : ConvLinearOperator
+    damp : float
+    equations : {"normal", "hermitian", "plain"}
+        What it approximates the inverse of: ``A^H A + damp^2 I`` (for `cgls`, `lsqr`,
+        `lsmr` and `gmres` with ``normal=True``), a Hermitian positive definite A (for
+        `cg`), or any square A (for plain `gmres`). The last two take no damp.
+    """
+
+    def __init__(self, op, damp=0.0, equations="normal"):
+        if not hasattr(op, "geometry"):
+            raise TypeError(
+                f"a {type(self).__name__} preconditioner needs a ConvLinearOperator, "
+                f"got {type(op).__name__}"
+            )
+        if equations not in EQUATIONS:
+            raise ValueError(
+                f"equations must be one of {', '.join(map(repr, EQUATIONS))}, "
+                f"got {equations!r}"
+            )
+        if equations != "normal" and op.shape[0] != op.shape[1]:
+            raise ValueError(
+                f"equations={equations!r} needs a square operator, got shape {op.shape}"
+            )
+        if equations != "normal" and damp:
+            raise ValueError(f"equations={equations!r} takes no damp, got {damp!r}")
+        if not 0 <= damp < float("inf"):
+            raise ValueError(f"damp must be finite and not negative, got {damp!r}")
+        self.op, self.damp, self.equations = op, float(damp), equations
+        self._xp = op._xp
+        super().__init__(op.dtype, op.input_shape, op.input_shape)
+
+    def at(self, damp, equations="normal"):
+        """The preconditioner for another damp; what does not depend on it is shared."""
+        if (damp, equations) == (self.damp, self.equations):
+            return self
+        return type(self)(self.op, damp, equations)
+
+    def apply(self, v):
+        """The approximate inverse times `v`, of shape ``(B, n)``, in v's dtype."""
+        raise NotImplementedError
+
+    def _forward(self, x):
+        x = x.astype(working_dtype(x.dtype, "the operand"), copy=False)
+        flat = self._xp.ascontiguousarray(x.reshape((x.shape[0], -1)))
+        return self.apply(flat).reshape((x.shape[0], *self.output_shape))
+
+    def _backward(self, y):
+        if self.equations == "plain":
+            raise TypeError("a preconditioner for plain equations has no adjoint")
+        return self._forward(y)

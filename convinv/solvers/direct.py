@@ -1,0 +1,78 @@
+"""Block-Toeplitz Cholesky: the exact inverse in two sweeps over the image."""
+
+import numpy as np
+
+from .._banded import BlockCholesky, Singular
+from .._exact import gram_inverse, sound
+from ._problem import Unsuitable
+from ._registry import solver
+
+MEMORY = 2**30
+
+
+@solver(
+    "direct",
+    conv_only=True,
+    verified=True,
+    vectors="2 n, and the factor",
+    products="1 forward, 1 adjoint",
+)
+def direct(problem, monitor, *, axis=None, memory=MEMORY):
+    """Exact inverse by a block Cholesky factor that repeats itself.
+
+    Tall operators are inverted through ``N = A^H A + damp^2 I``, wide ones through ``N
+    = A A^H + damp^2 I`` (least norm). N couples lines of pixels (or planes) at most a
+    kernel apart and is block Toeplitz between the borders, so that the recursion of its
+    Cholesky factor ``(I + L) D (I + L)^H`` converges geometrically: its blocks, of the
+    size of a line, are computed until they stop changing. A solve is a sweep over the
+    lines and one back, each line one matrix product for the whole batch. An iteration
+    is one solve; float32 solves are refined with residuals in double precision.
+
+    Time grows with (pixels of a line)^2 times the number of lines, memory with (pixels
+    of a line)^2 times the lines of the recursion, 10 to 50. `axis` is the spatial axis
+    that the sweeps run along, by default the one that makes lines smallest. A factor
+    that needs more than `memory` bytes is refused with ValueError, as are layers that
+    wrap around the image. The factor is kept with the operator.
+    """
+    op = problem.op
+    axis = _axis(op, axis)
+    inverse = gram_inverse(
+        op,
+        "direct",
+        (axis,),
+        problem.damp,
+        lambda gram: _factor(gram, axis, problem, memory),
+    )
+    if not sound(inverse.inner.rcond, np.float64):
+        raise Unsuitable(
+            "the layer is rank-deficient or too ill-conditioned for a Cholesky factor "
+            f"(reciprocal condition number of N {inverse.inner.rcond:.1e})"
+        )
+    notes = {"axis": axis - 3 + op.geometry.ndim, "nbytes": inverse.nbytes}
+    return inverse.correction(problem), notes
+
+
+def _factor(gram, axis, problem, memory):
+    if not gram.local:
+        raise ValueError(
+            "method 'direct' takes no layers that wrap around the image; use "
+            "'spectral' where the stride divides the image, else 'auto'"
+        )
+    try:
+        return BlockCholesky(
+            gram, axis, damp=problem.damp, dtype=problem.op.dtype, memory=memory
+        )
+    except Singular as error:
+        raise Unsuitable(f"the layer is rank-deficient: {error}") from None
+
+
+def _axis(op, axis):
+    """The axis of the three that the sweeps run along."""
+    g = op.geometry
+    if axis is None:
+        return int(np.argmax(g.output))
+    if axis not in range(-g.ndim, g.ndim):
+        raise ValueError(
+            f"axis must be one of the operator's {g.ndim} spatial axes, got {axis!r}"
+        )
+    return axis % g.ndim + 3 - g.ndim
