@@ -61,7 +61,7 @@ def main():
     if not args.size and not args.dtype and (not names or PIXELS in names):
         put(rows, {"key": PIXELS, **pixel_times(args.quick)})
         write(args, rows)
-    print("\n" + report.tables(list(rows.values())))
+    print("\n" + report.tables(rows.values()))
     failed = [row for row in rows.values() if "error" in row]
     return 1 if failed or report.bars(rows.values())[0].missed else 0
 

@@ -14,12 +14,14 @@ from convinv._automatic import direct_seconds
 from convinv._polyphase import Polyphase, symbol
 from convinv.strips import strip_plan
 
-from .measure import REST, clock, fresh_rounds
+from .measure import clock, fresh_rounds
 from .problems import Inversion
 
 RTOL = {"float32": 1e-7, "float64": 1e-9}  # what "auto" and its parts are asked for
 BAR = 120.0  # dB
-ITEMS = 3  # of a batch that are compared with the reference
+LARGE = 2**18  # unknowns from which one item is compared with the reference, not three
+WELL = 10  # condition below which the reference needs no preconditioner
+SLOW = 10.0  # seconds of "auto"
 CHECKED = 3000  # unknowns up to which a sparse factorisation checks the reference
 DIRECT_LIMIT = 20.0  # predicted seconds from which `direct` is left out
 STRIP_LIMIT = 30.0  # the same of a STRIP sweep
@@ -33,9 +35,11 @@ def measure(case, seconds=4.0, most=5, limit=15.0):
     Set-up and solve are timed for `seconds` and at most so many rounds. Iterations that
     would take more than `limit` seconds are extrapolated.
     """
+    begin = time.perf_counter()
     warm(case)
     op, b = case.data()
-    items = sorted({0, case.batch // 2, case.batch - 1})[:ITEMS]
+    items = sorted({0, case.batch // 2, case.batch - 1})
+    items = items if op.shape[1] <= LARGE else items[:1]
     x, row = reference(case, b[items])
     row |= case._asdict() | {
         "label": str(case),
@@ -45,10 +49,15 @@ def measure(case, seconds=4.0, most=5, limit=15.0):
         "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
     }
     single = _single(case, op)
-    strip, row["strip"] = best_strip(case, op, b, x, items)
+    strip, row["strip"] = best_strip(case, op, b, x, items, limit)
     calls = {name: _solves(case, b, name, options) for name, options in single.items()}
     if strip:
         calls["strip"] = strip
+    taken, result = calls["auto"]()
+    if taken[0] > SLOW:  # once is enough, and what it chose need not be measured
+        calls["auto"] = lambda: (taken, result)
+        if result.method in calls:
+            calls[result.method] = calls["auto"]
     times, last = fresh_rounds(calls, seconds, most)
     result = last["auto"]
     row |= {
@@ -65,16 +74,17 @@ def measure(case, seconds=4.0, most=5, limit=15.0):
     target = min(row["decibels"], BAR)
     row["cgls"] = cgls(case, op, b, x[:1], target, limit)
     row["lsqr"] = scipy_lsqr(case, op, b, row["cgls"]["iterations"])
-    return row
+    return row | {"wall": time.perf_counter() - begin}
 
 
 def warm(case):
     """Compile what the case needs, on a small one of its kind."""
-    op, b = case._replace(size=min(case.size, 64), batch=min(case.batch, 20)).data()
-    for method in ("auto", "direct", "schwarz", "strip", "cgls"):
-        for _ in range(2):
-            _quietly(op, b, method, damp=case.damp, rtol=RTOL[case.dtype], maxiter=2)
-    time.sleep(REST)
+    size = 24 if case.operator().input_shape[0] > 8 else 64  # fits every method
+    small = case._replace(size=min(case.size, size), batch=min(case.batch, 20))
+    op, b = small.data()
+    for method in ("direct", "schwarz", "cgls", "strip"):
+        options = {"window": (8, 8)} if method == "strip" else {}
+        _quietly(op, b, method, damp=case.damp, rtol=0, maxiter=2, **options)
 
 
 def condition(op, damp):
@@ -88,9 +98,9 @@ def condition(op, damp):
 def reference(case, b):
     """The solution to all digits, and what vouches for it."""
     op, b = case.operator("float64"), b.astype(float)
-    result = _quietly(
-        op, b, "lsmr", damp=case.damp, rtol=1e-13, preconditioner="schwarz"
-    )
+    plain = condition(op, case.damp) < WELL and case.size <= 256
+    options = {} if plain else {"preconditioner": "schwarz"}
+    result = _quietly(op, b, "lsmr", damp=case.damp, rtol=1e-13, **options)
     gradient = np.linalg.norm(op.adjoint(b).reshape(len(b), -1), axis=1)
     notes = {"reference_residual": float(max(result.normal_residual_norm / gradient))}
     if op.shape[1] <= CHECKED:
@@ -151,9 +161,9 @@ def _quietly(op, b, method, **options):
         return solve(op, b, method, **options)
 
 
-def best_strip(case, op, b, exact, items):
+def best_strip(case, op, b, exact, items, limit):
     """``(call, notes)`` of the fastest sweep of those that are worth a trial."""
-    trials = []
+    trials, begin = [], time.perf_counter()
     for window in strip_windows(case, op):
 
         def call(window=window):
@@ -173,6 +183,8 @@ def best_strip(case, op, b, exact, items):
         (seconds, _), result = call()
         reached = decibels(result.x[items], exact)
         trials.append((not result.extra["direct"], seconds, window, reached, call))
+        if time.perf_counter() - begin > limit:
+            break
     if not trials:
         return None, None
     _, _, window, reached, call = min(trials, key=lambda trial: trial[:2])
@@ -195,7 +207,8 @@ def strip_windows(case, op):
             continue
         tall = rows >= columns and not case.damp
         work = plan.strips * case.batch * rows * columns
-        setup = plan.classes * 6 * rows * columns * min(rows, columns)
+        setup = plan.classes * (60 if case.damp else 6) * rows * columns
+        setup *= min(rows, columns)
         seconds = work / 3e10 + setup / 1e10
         seconds += plan.strips * case.batch * columns * 5e-9
         if not tall:  # one strip after the other, each with the rest of its unknowns
@@ -207,34 +220,40 @@ def strip_windows(case, op):
 
 
 def cgls(case, op, b, exact, target, limit):
-    """Seconds of CGLS to so many dB, with the iterations counted on the first item."""
-    count, reached, per_iteration, guessed = iterations(
-        case, op, b[:1], exact, target, limit
-    )
-    notes = {"iterations": count, "decibels": reached, "short": reached < target}
-    options = {"damp": case.damp, "rtol": 0}
-    if case.batch == 1:
-        return notes | {"seconds": count * per_iteration, "extrapolated": guessed}
-    if count * case.batch * per_iteration <= limit:
-        run = lambda: _quietly(op, b, "cgls", maxiter=count, **options)  # noqa: E731
-        seconds = min(clock(run)[0] for _ in range(2))
-        return notes | {"seconds": seconds, "extrapolated": guessed}
-    few = max(min(int(limit / (case.batch * per_iteration)) - 4, 20), 3)
-    start, end = (
-        clock(lambda: _quietly(op, b, "cgls", maxiter=n, **options))[0]
-        for n in (2, 2 + few)
-    )
-    seconds = start + (end - start) / few * (count - 2)
+    """Seconds of CGLS to so many dB of the first item.
+
+    The iterations are counted in double precision, where they are fewest: CGLS in
+    single precision needs more, with restarts from residuals in double precision, or
+    ends before. Their time is that of the case's dtype.
+    """
+    notes = iterations(case, b[:1].astype(float), exact, target, limit)
+    count, each = notes["iterations"], notes.pop("each")
+    if case.batch == 1 and case.dtype == "float64":
+        return notes | {"seconds": count * each}
+
+    def run(maxiter):
+        seconds, result = clock(
+            lambda: _quietly(op, b, "cgls", damp=case.damp, rtol=0, maxiter=maxiter)
+        )
+        return seconds, result.nit
+
+    if count * case.batch * each <= limit:
+        seconds, made = min(run(count) for _ in range(2))
+        return notes | {"seconds": seconds * count / made}
+    few = max(min(int(limit / (case.batch * each)) - 4, 20), 3)
+    (start, first), (end, last) = run(2), run(2 + few)
+    each = (end - start) / (last - first)
+    seconds = start + each * (count - first)
     return notes | {"seconds": seconds, "extrapolated": True}
 
 
-def iterations(case, op, b, exact, target, limit):
-    """``(count, dB, seconds of one, guessed)`` of CGLS on one item.
+def iterations(case, b, exact, target, limit):
+    """How many CGLS takes on one item, and the seconds of each.
 
     The time that it takes to look at x is not counted. What takes longer than `limit`
-    is guessed from the dB of the second half of the iterations.
+    is extrapolated from the dB of the second half of the iterations.
     """
-    seen, looked = [], 0.0
+    op, seen, looked = case.operator("float64"), [], 0.0
     begin = time.perf_counter()
 
     def look(state):
@@ -248,30 +267,35 @@ def iterations(case, op, b, exact, target, limit):
         return enough
 
     _quietly(op, b, "cgls", damp=case.damp, rtol=0, callback=look)
-    seconds = time.perf_counter() - begin - looked
+    each = (time.perf_counter() - begin - looked) / seen[-1][0]
     count, reached = seen[-1]
-    each = seconds / count
-    late = seconds > limit and reached < target
-    if not late:
-        best = max(seen, key=lambda pair: pair[1])
-        return *(best if reached < target else seen[-1]), each, False
-    half, before = seen[len(seen) // 2]
-    slope = (reached - before) / max(count - half, 1)
-    if slope <= 0:
-        return count, reached, each, True
-    return math.ceil(count + (target - reached) / slope), target, each, True
+    guessed = reached < target and each * count > limit
+    if guessed:
+        half, before = seen[len(seen) // 2]
+        count += math.ceil((target - reached) * (count - half) / (reached - before))
+        reached = target
+    elif reached < target:
+        count, reached = max(seen, key=lambda pair: pair[1])
+    return {
+        "iterations": count,
+        "each": each,
+        "decibels": reached,
+        "short": reached < target,
+        "extrapolated": guessed,
+    }
 
 
 def scipy_lsqr(case, op, b, count):
     """SciPy's LSQR, extrapolated from a few iterations on one item."""
-    flat, few = b[0].ravel(), 8 if b[0].size < 10**6 else 3
+    flat = b[0].ravel()
+    few, runs = (8, 10) if flat.size < 10**6 else (3, 2)
 
     def run(n):
         options = {"damp": case.damp, "atol": 0, "btol": 0, "conlim": 0}
         return clock(lambda: linalg.lsqr(op, flat, iter_lim=n, **options))[0]
 
     run(1)
-    each = min(run(few) for _ in range(3)) / few
+    each = min(run(few) for _ in range(runs)) / few
     return {"seconds": case.batch * count * each, "iteration": each}
 
 

@@ -11,12 +11,15 @@ GUESS = "~"  # before what is extrapolated
 
 def tables(rows):
     """Markdown of the times, the ratios and the bars."""
+    rows = list(rows)
     cases = [row for row in rows if "label" in row]
     good = [row for row in cases if "error" not in row]
-    parts = [
-        section("Times", TIMES, COLUMNS, [times(row) for row in good]),
-        section("Ratios", RATIOS, RATIO_COLUMNS, [ratios(row) for row in good]),
-    ]
+    parts = []
+    if good:
+        parts = [
+            section("Times", TIMES, COLUMNS, [times(row) for row in good]),
+            section("Ratios", RATIOS, RATIO_COLUMNS, [ratios(row) for row in good]),
+        ]
     parts += [pixels(row) for row in rows if "pixels" in row]
     failed = [
         f"- {row['label']}, {row['dtype']}: {row['error']}"
@@ -34,8 +37,8 @@ TIMES = (
     "worst of up to three items; cond: of the layer on a torus, damping included; "
     "first: with set-up, second: the same operator again; STRIP: one sweep with its "
     f"set-up, the fastest of several windows, and its dB; CGLS: until {ACCURACY:g} dB "
-    "or what `auto` has, with its iterations; LSQR: SciPy's time of an iteration times "
-    f"CGLS's iterations and the batch, always extrapolated; {GUESS}: extrapolated; "
+    "or what `auto` has, with its iterations, counted in float64; LSQR: SciPy's time "
+    f"of an iteration times CGLS's iterations and the batch; {GUESS}: extrapolated; "
     "(dB): where CGLS stopped short of them; kept: by the set-up"
 )
 COLUMNS = (
@@ -43,8 +46,8 @@ COLUMNS = (
     "CGLS s,CGLS,LSQR s,kept MB"
 )
 RATIOS = (
-    "first / STRIP and second / STRIP below 1: faster than one sweep of STRIP; CGLS and "
-    "LSQR over first and second: so many times faster than they; direct and schwarz: "
+    "first / STRIP and second / STRIP: faster than a sweep where below 1; CGLS and "
+    "LSQR over first and second: how much slower they are; direct and schwarz: "
     "seconds with set-up, and without; best: first over the fastest of direct, schwarz "
     "and CGLS"
 )

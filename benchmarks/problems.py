@@ -92,8 +92,9 @@ SMALL = {
 class Inversion(NamedTuple):
     """Photographs behind a convolution and noise, to be inverted exactly.
 
-    `name` is that of `LAYERS` (3 x 3, valid, default weights) or of `BLURS` (one
-    channel, padding "same"). The noise is 1 % of the root mean square of ``A x``.
+    `name` is one of `LAYERS` (3 x 3 with default weights, valid unless the boundary is
+    another than "zero") or `BLURS` (one channel, padding "same"). The noise is 1 % of
+    the root mean square of ``A x``.
     """
 
     name: str
@@ -119,10 +120,11 @@ class Inversion(NamedTuple):
         """
         kernel = LAYERS[self.name]() if self.is_layer else BLURS[self.name]()
         kernel = kernel.astype(self.dtype)
+        valid = self.is_layer and self.boundary == "zero"
         return ConvLinearOperator(
             kernel if dtype is None else kernel.astype(dtype),
             (kernel.shape[1], self.size, self.size),
-            padding=0 if self.is_layer else "same",
+            padding=0 if valid else "same",
             boundary=self.boundary,
         )
 

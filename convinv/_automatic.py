@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from ._banded import block_cells
 from ._exact import gram_of, side_of
 from ._polyphase import Polyphase
-from ._torus import DEEP, decay
+from ._torus import decay
 from .solvers.direct import MEMORY
 
 # Seconds of this package's kernels on two cores; only their ratios matter.
@@ -17,7 +17,7 @@ BANDWIDTH = 12e9  # bytes in a second
 CALL = 6e-6  # a small matrix product and its bookkeeping
 TRANSFORM = {4: 1.5e-9, 8: 3e-9}  # a number's way through an FFT pair, per log2
 CHANNEL = {4: 0.4e-9, 8: 0.8e-9}  # one multiplication by the symbol's inverse
-CHEAP = 0.01  # seconds below which no alternative is looked at
+CHEAP = 0.05  # seconds below which no alternative is looked at
 
 
 @dataclass(frozen=True)
@@ -51,11 +51,16 @@ def choose(op, *, damp=0.0, batch=1) -> list[Choice]:
     ]
     direct, axis = direct_seconds(op, damp, batch)
     if _wraps(op.geometry):
-        return last
+        reason = "the layer wraps around the image and is no torus"
+        # without damp a preconditioner might lose the least norm
+        return [Choice("cgls", reason, preconditioner="schwarz" if damp else None)]
     if direct < CHEAP:
         reason = "lines are so short that two sweeps of matrix products cost least"
         return [Choice("direct", reason, {"axis": axis}), *last]
     tori = schwarz_seconds(op, damp, batch)
+    if direct == tori == math.inf:
+        reason = "the inverse decays too slowly for corrections along the borders"
+        return [Choice("cgls", reason)]
     words = f"(estimates: direct {direct:.2g} s, schwarz {tori:.2g} s)"
     if direct <= tori:
         reason = f"two sweeps of matrix products cost least {words}"
@@ -107,10 +112,13 @@ def _sweeps(op, line, reach, length, batch):
 def schwarz_seconds(op, damp, batch):
     """Seconds of `schwarz`, set-up included."""
     g, gram = op.geometry, gram_of(op, side_of(op, damp))
-    depth = [
-        (DEEP if d is None else d) + max(r, b)
-        for d, r, b in zip(decay(gram, damp), gram.reach, gram.border)
-    ]
+    if None in decay(gram, damp):
+        return math.inf
+    frame = [max(r, b) for r, b in zip(gram.reach, gram.border)]
+    depth = [d + f for d, f in zip(decay(gram, damp), frame)]
+    long = [n > 2 * (d + f) + 1 for n, d, f in zip(gram.grid, depth, frame)]
+    if sum(long) < 2:  # bands would meet: it is a factor of the whole
+        return direct_seconds(op, damp, batch)[0]
     real = op.dtype.itemsize // (1 if op.dtype.kind == "f" else 2)
     numbers = gram.groups * gram.channels * math.prod(gram.grid)
     transform = TRANSFORM[real] * math.log2(max(math.prod(gram.grid), 2))

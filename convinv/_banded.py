@@ -17,6 +17,7 @@ from ._array import namespace
 
 LEAST_ITEMS = 8  # of a batch that a thread takes at a time
 LARGE_BLOCK = 384  # from here on a BLAS may use its threads
+SETTLES = 40  # cells after which a recursion repeats itself, as a rule
 SMALL_BLOCK = 48  # below it a matrix product costs less than the call
 
 
@@ -87,11 +88,19 @@ class BlockCholesky:
 
     @property
     def nbytes(self):
-        return sum(row.lower.nbytes + row.inverse.nbytes for row in self.rows)
+        kept = sum(row.lower.nbytes + row.inverse.nbytes for row in self.rows)
+        for forward, backward in self.sweeps.values():
+            different = {id(matrix): matrix.nbytes for matrix in forward + backward}
+            kept += sum(different.values())
+        return kept
 
-    def _refuse_more(self, rows):
-        if len(rows) % 16 == 0:
-            self._refuse(len(rows))
+    def _refuse_early(self, rows, change, before, tolerance):
+        """Raise MemoryLimit as soon as the rate of convergence tells it is coming."""
+        if len(rows) % 8 == 0:
+            more = 0.0
+            if tolerance < change < before < math.inf:
+                more = math.log(tolerance / change) / math.log(change / before)
+            self._refuse(min(len(rows) + more, self.count))
 
     def _refuse(self, rows):
         size = rows * self.gram.groups * (2 * self.band + 1) * self.width**2
@@ -154,7 +163,7 @@ class BlockCholesky:
         rows, which, pivots = [], [], []
         state = _Recursion(self.band, rows, which)
         key, tolerance = None, _tolerance(self.dtype)
-        settled, change = False, math.inf
+        settled, change, before = False, math.inf, math.inf
         for block in range(self.count):
             previous, key = key, self._key(block)
             same = key == previous
@@ -163,7 +172,7 @@ class BlockCholesky:
                 continue
             if not same:
                 entries = self._entries(block)
-                settled, change = False, math.inf
+                settled, change, before = False, math.inf, math.inf
             lower, pivot, inverse = state.advance(block, entries)
             if same:
                 before, change = change, state.change
@@ -173,9 +182,12 @@ class BlockCholesky:
             rows.append(_Row(lower, inverse))
             which.append(len(rows) - 1)
             pivots.append((_norm(pivot), _norm(inverse)))
-            self._refuse_more(rows)
+            self._refuse_early(rows, change, before, tolerance)
         largest, smallest = np.max(pivots, axis=0)
         self.rcond = float(1 / (largest * smallest))
+        kept = np.result_type(rows[0].inverse.dtype, self.dtype)
+        if self.dtype.itemsize < kept.itemsize:
+            rows = [_Row(*(part.astype(self.dtype) for part in row)) for row in rows]
         return rows, which
 
     def sweep(self, z):
@@ -307,6 +319,14 @@ def block_cells(line, reach, length):
     return max(1, min(max(reach, -(-SMALL_BLOCK // line)), length))
 
 
+def factor_work(line, reach, length):
+    """Multiplications of a factorisation, whose recursion settles as a rule."""
+    step = block_cells(line, reach, length)
+    rows = min(-(-length // step), SETTLES // step + 2)
+    band = -(-reach // step)
+    return rows * (band**2 + 2 * band + 3) * (line * step) ** 3
+
+
 def _tolerance(dtype):
     eps = np.finfo(dtype).eps
     return eps / 8 if eps > 1e-10 else 8 * eps
@@ -329,7 +349,7 @@ def _inverse(pivots):
         if info == 0:
             inverse, info = potri(factor, lower=True)
         if info or not np.all(np.isfinite(inverse)):
-            raise Singular("a pivot block is not positive definite")
+            raise Singular("the layer is rank-deficient: a pivot block is not definite")
         lower = np.tril(inverse)
         out[:] = lower + np.tril(inverse, -1).conj().T
     return result

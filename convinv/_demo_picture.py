@@ -38,7 +38,9 @@ def draw(path, name, x, b, rows):
     for i, (row, error) in enumerate(zip(rows, errors)):
         above, below = axes[1 + 2 * (i // columns) :, i % columns][:2]
         _picture(above, row.picture)
-        above.set_title(f"{row.method}: {row.psnr:.1f} dB", fontsize="medium")
+        taken = row.result.method
+        name = row.method if row.method == taken else f"{row.method} ({taken})"
+        above.set_title(f"{name}: {row.psnr:.1f} dB", fontsize="medium")
         shown = below.imshow(error, cmap="magma", vmin=0, vmax=largest or 1)
         steps = f"{row.result.nit} iteration{'s' if row.result.nit != 1 else ''}"
         below.set_title(f"error after {steps}", fontsize="medium")

@@ -2,8 +2,10 @@
 
 import numpy as np
 
-from ._gram import Gram, product
+from ._banded import Singular
+from ._gram import Gram
 
+REPEATS = 3  # refinements inside the damped correction of a wide layer
 KEPT = 2  # set-ups of one kind that an operator remembers
 
 
@@ -30,15 +32,10 @@ class GramInverse:
         x = self.inner.solve(xp.ascontiguousarray(self.gram.pack(v)))
         return self.gram.unpack(xp.ascontiguousarray(x))
 
-    def symmetric(self, v, op):
-        """The same by a Hermitian M; `op` is the layer in the dtype of `v`."""
-        xp, gram = op._xp, self.gram
-
-        def apply(u):
-            y = product(gram.side, op, gram.layer, xp.ascontiguousarray(u))
-            return y + self.damp**2 * u if self.damp else y
-
-        x = self.inner.symmetric(xp.ascontiguousarray(gram.pack(v)), apply)
+    def symmetric(self, v):
+        """The same by a Hermitian positive definite M."""
+        xp, gram = self.op._xp, self.gram
+        x = self.inner.symmetric(xp.ascontiguousarray(gram.pack(v)))
         return gram.unpack(xp.ascontiguousarray(x))
 
     def correction(self, problem):
@@ -49,8 +46,12 @@ class GramInverse:
             return problem.adjoint(self.solve(problem.b))
         # d = (s - A^H N^-1 A s) / damp^2 inverts A^H A + damp^2 by what inverts N
         s = problem.gradient
-        d = s - problem.adjoint(self.solve(problem.forward(s)))
-        return d / problem.damp**2
+        v = problem.forward(s)
+        u = self.solve(v)
+        for _ in range(REPEATS):  # the division makes errors large
+            residual = v - problem.forward(problem.adjoint(u)) - problem.damp**2 * u
+            u = u + self.solve(residual)
+        return (s - problem.adjoint(u)) / problem.damp**2
 
 
 def side_of(op, damp=0.0):
@@ -82,11 +83,17 @@ def gram_inverse(op, kind, key, damp, make):
 
     def build():
         gram = gram_of(op, side)
-        return GramInverse(op, gram, make(gram), damp)
+        inner = make(gram)
+        refuse_unsound(inner, op.dtype)
+        return GramInverse(op, gram, inner, damp)
 
     return remembered(op, kind, (damp, *key), build)
 
 
-def sound(rcond, dtype):
-    """Whether a matrix with this reciprocal condition number can be inverted."""
-    return rcond > 50 * float(np.finfo(dtype).eps)
+def refuse_unsound(inner, dtype):
+    """Raise Singular if the condition number leaves no digits in `dtype`."""
+    if not inner.rcond > 5 * float(np.finfo(dtype).eps):
+        raise Singular(
+            "the layer is rank-deficient or too ill-conditioned for a Cholesky factor "
+            f"in {np.dtype(dtype)} (reciprocal condition number {inner.rcond:.1e})"
+        )

@@ -144,7 +144,8 @@ class Gram:
         probes = np.arange(math.prod(colours) * self.channels)
         answers = []
         size = self.groups * self.channels * math.prod(self.twin)
-        for part in np.array_split(probes, -(-probes.size * size // PROBES)):
+        parts = min(-(-probes.size * size // PROBES), probes.size)
+        for part in np.array_split(probes, parts):
             answers.append(self._probe(op, twin, part, colours))
         answers = np.concatenate(answers).reshape(
             *colours, self.channels, self.groups, self.channels, *self.twin

@@ -10,6 +10,7 @@ import numpy as np
 from . import _arguments, _damping
 from ._array import to_numpy
 from ._automatic import Choice, choose
+from ._banded import MemoryLimit
 from ._layout import Layout
 from ._linear import as_operator
 from ._result import ConvergenceWarning, SolveResult, Status
@@ -216,12 +217,19 @@ class _Run:
     def solve(self, choices):
         """Try the choices in order until one satisfies the tolerance."""
         check = self.scaled.check(None)
-        tried = []
+        tried, unsuitable = [], False
         for choice, preconditioner in choices:
+            if unsuitable and choice.preconditioner:
+                continue  # it would lose the least norm
             try:
                 self.use(choice, preconditioner)
                 check = self._converge(check)
             except Unsuitable as reason:
+                unsuitable = True
+                self._unsuitable(check, str(reason))
+            except MemoryLimit as reason:
+                if not choice.reason:  # the user's own
+                    raise
                 self._unsuitable(check, str(reason))
             tried.append(self._outcome(choice))
             ended = check.good.all() or self.nit >= self.maxiter
@@ -232,8 +240,8 @@ class _Run:
 
     def _unsuitable(self, check, reason):
         self.notes["message"] = reason
-        for i in np.flatnonzero(~check.good):
-            self.item_status[i] = Status.BREAKDOWN
+        for i, good in enumerate(check.good):
+            self.item_status[i] = Status.CONVERGED if good else Status.BREAKDOWN
 
     def _outcome(self, choice):
         """One sentence on a choice and what came of it."""

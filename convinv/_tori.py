@@ -3,15 +3,17 @@
 The interior is inverted on a torus, by FFT. What that leaves is a residual within a few
 cells of the ends, and there the inverse of N decays geometrically: on each end a band
 as deep as that takes is inverted by itself, exactly (a block Cholesky factor along the
-band) or, where bands extend along two axes, by nested tori again. The residual is
-shared out between the bands, which therefore do not wait for each other.
+band) or, where that costs less, by nested tori again, with bands of their own. The
+residual is shared out between the bands, which do not wait for each other.
 """
+
+import math
 
 import numpy as np
 
-from ._banded import BlockCholesky, solve_all
+from ._banded import BlockCholesky, factor_work, solve_all
 from ._gram import Patch
-from ._torus import DEEP, Torus, decay
+from ._torus import SLOW, Torus, decay
 
 
 class NestedTori:
@@ -41,13 +43,13 @@ class NestedTori:
         self.window = [(0, n) for n in gram.grid] if window is None else window
         self.size = [stop - start for start, stop in self.window]
         self.frame = [max(b, r) for b, r in zip(gram.border, gram.reach)]
-        self.exact, self.faces = None, []
+        self.exact, self.faces, self.whole = None, [], None
         self.depth, halo = (0, 0, 0), None
         self.long = [a for a in range(3) if self.size[a] > 1]
         if bands:
             self.depth, halo = self._depths(depth)
             self.long = [a for a in range(3) if self._is_long(a)]
-            if len(self.long) < 2:
+            if not self._nests(halo):
                 self.exact = BlockCholesky(
                     gram,
                     int(np.argmax(self.size)),
@@ -57,7 +59,7 @@ class NestedTori:
                 )
                 return
         self.torus = Torus(
-            gram, self.size, self.long, damp=damp, halo=halo, xp=xp, dtype=self.dtype
+            gram, self.window, self.long, damp=damp, halo=halo, xp=xp, dtype=self.dtype
         )
         if bands:
             ends = [(axis, end) for axis in self.long for end in ("low", "high")]
@@ -66,7 +68,7 @@ class NestedTori:
     def _depths(self, depth):
         """Depths of the bands, and how far the inverse reaches or None."""
         found = decay(self.gram, self.damp)
-        reach = [DEEP if d is None else d for d in found]
+        reach = [SLOW if d is None else d for d in found]
         if depth is not None:
             reach = [max(depth - f, 0) for f in self.frame]
         bands = [
@@ -74,6 +76,17 @@ class NestedTori:
             for n, r, f in zip(self.gram.grid, reach, self.frame)
         ]
         return tuple(bands), None if None in found else found
+
+    def _nests(self, halo):
+        """Whether a torus along the window costs less than a factor along it."""
+        if len(self.long) != 1:
+            return bool(self.long)
+        axis = self.long[0]
+        line = self.gram.channels * math.prod(self.size) // self.size[axis]
+        if halo is None:  # corners would not decouple
+            return False
+        torus = 16 * self.size[axis] * line**3  # complex, and slower than products
+        return torus < factor_work(line, self.gram.reach[axis], self.size[axis])
 
     def _is_long(self, axis):
         return self.size[axis] > 2 * (self.depth[axis] + self.frame[axis]) + 1
@@ -84,6 +97,13 @@ class NestedTori:
             return self.exact.nbytes
         return self.torus.nbytes + sum(face.solver.nbytes for face in self.faces)
 
+    @property
+    def rcond(self):
+        """The least reciprocal condition number among the bands' factors."""
+        if self.exact is not None:
+            return self.exact.rcond
+        return min([face.solver.rcond for face in self.faces], default=1.0)
+
     def apply(self, v):
         """``M v``: interior first, then the bands on what that leaves."""
         if self.exact is not None:
@@ -92,39 +112,53 @@ class NestedTori:
         if not self.faces:
             return x
         residuals = [face.residual(v, x) for face in self.faces]
-        for face, y in zip(self.faces, self._bands("apply", residuals)):
+        for face, y in zip(self.faces, self._bands("apply", self.faces, residuals)):
             x[face.band] += y
         return x
 
-    def _bands(self, name, values):
-        """The bands' solutions for one array each."""
-        solvers = [face.solver for face in self.faces]
+    solve = apply
+
+    def _bands(self, name, faces, values):
+        """The solutions of some bands for one array each."""
+        solvers = [face.solver for face in faces]
         if all(solver.exact is not None for solver in solvers):
             return solve_all([(s.exact, v) for s, v in zip(solvers, values)])
         return [getattr(s, name)(v) for s, v in zip(solvers, values)]
 
-    solve = apply
+    def symmetric(self, v):
+        """The same by a Hermitian positive definite M: bands, interior, bands.
 
-    def adjoint(self, v):
-        """``M^H v``: the bands first."""
+        Each stage acts on the residual that those before left. The bands' solves are
+        projections, so that M is positive definite however slowly N's inverse decays.
+        """
         if self.exact is not None:
             return self.exact.solve(v)
-        z = self.xp.zeros(v.shape, dtype=v.dtype)
-        solved = self._bands("adjoint", [v[face.band] for face in self.faces])
-        for face, y in zip(self.faces, solved):
-            z[face.mine] = y[face.mine_in_band]
-        r = v.copy()
-        for face in self.faces:
-            face.subtract(r, z)
-        return z + self.torus.apply(r)
+        if not self.faces:
+            return self.torus.apply(v)
+        r, x = v.copy(), self.xp.zeros(v.shape, dtype=v.dtype)
+        pairs = [self.faces[i : i + 2] for i in range(0, len(self.faces), 2)]
+        for pair in pairs:
+            self._stage(pair, r, x)
+        y = self.torus.apply(r)
+        x += y
+        r -= self._product(y)
+        for pair in reversed(pairs):
+            self._stage(pair, r, x)
+        return x
 
-    def symmetric(self, v, product):
-        """The Hermitian ``M + M^H - M^H (N + damp^2) M``, which contracts twice.
+    def _stage(self, faces, r, x):
+        """Solve on the two bands of an axis; they are out of each other's reach."""
+        values = [r[face.band] for face in faces]
+        for face, y in zip(faces, self._bands("symmetric", faces, values)):
+            x[face.band] += y
+            face.subtract(r, y)
 
-        It is positive definite where M contracts. `product` applies ``N + damp^2``.
-        """
-        x = self.apply(v)
-        return x + self.adjoint(v - product(x)) if self.faces else x
+    def _product(self, v):
+        """``(N + damp^2) v`` on the window."""
+        if self.whole is None:
+            self.whole = Patch(self.gram, self.window, self.xp, self.dtype)
+        y = self.whole.apply(v)
+        return y + self.damp**2 * v if self.damp else y
 
 
 class _Face:
@@ -160,7 +194,7 @@ class _Face:
         self.patch = Patch(tori.gram, window, tori.xp, tori.dtype)
         start = 0 if end == "low" else tori.size[axis] - thick
         self.mine_in_slab = self._shifted(axis, start)
-        self.axis, self.end = axis, end
+        self.axis, self.end, self.beyond = axis, end, None
 
     def _absolute(self, axis, end, cells):
         start, stop = self.tori.window[axis]
@@ -191,12 +225,22 @@ class _Face:
         r[self.mine_in_band] = v[self.mine] - self._product(x)[self.mine_in_slab]
         return r
 
-    def subtract(self, r, z):
-        """``r -= (N + damp^2) z`` for this band's share of `z`, on the frame."""
-        share = self.tori.xp.zeros_like(z[self.slab])
-        share[self.mine_in_slab] = z[self.mine]
-        y = self.patch.apply(share)
-        r[self.slab] -= y + self.tori.damp**2 * share if self.tori.damp else y
+    def subtract(self, r, y):
+        """``r -= (N + damp^2) y`` for `y` on the band."""
+        tori, axis, end = self.tori, self.axis, self.end
+        thick = tori.depth[axis] + tori.gram.reach[axis]
+        if self.beyond is None:
+            window = list(tori.window)
+            window[axis] = self._absolute(axis, end, thick)
+            self.beyond = Patch(tori.gram, window, tori.xp, tori.dtype)
+        slab = self._part(axis, end, thick)
+        share = tori.xp.zeros_like(r[slab])
+        inside = [slice(None)] * 6
+        start = 0 if end == "low" else tori.gram.reach[axis]
+        inside[3 + axis] = slice(start, start + tori.depth[axis])
+        share[tuple(inside)] = y
+        change = self.beyond.apply(share)
+        r[slab] -= change + tori.damp**2 * share if tori.damp else change
 
 
 def check_depth(depth):

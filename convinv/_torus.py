@@ -13,9 +13,11 @@ import scipy.fft
 
 from . import kernels
 from ._banded import Singular
+from ._gram import Gram
 
 TARGET = 1e-6  # of the inverse's decay where it is cut off
 DEEP = 64  # cells that a band may be deep
+SLOW = 16  # cells beyond the frame that bands reach where the decay takes longer
 COARSE = (256, 128, 32)  # cells of the torus on which decay is measured, by long axes
 TILE = 256  # cells of a tile, about, and what is not cut
 SLAB = 2**24  # bytes of matrices that are inverted at once
@@ -27,8 +29,8 @@ class Torus:
     Parameters
     ----------
     gram : Gram
-    size : sequence of three ints
-        Cells of the window.
+    window : sequence of three (start, stop)
+        The cells that it stands for.
     long : sequence of int
         Axes that are made periodic; the cells of the others count as channels.
     damp : float
@@ -36,9 +38,10 @@ class Torus:
         Cells within which the inverse decays; None where it does not.
     """
 
-    def __init__(self, gram, size, long, *, damp, halo, xp, dtype):
-        self.size, self.long, self.xp = size, long, xp
-        self.grid = [n if a in long else 1 for a, n in enumerate(size)]
+    def __init__(self, gram, window, long, *, damp, halo, xp, dtype):
+        self.long, self.xp = long, xp
+        cells = [np.arange(*w) for w in window]
+        self.grid = [len(c) if a in long else 1 for a, c in enumerate(cells)]
         cut = [self._pieces(a, halo) for a in range(3)]
         self.tiles = cut if max(cut) > 1 else None
         self.halo = [h if a in long else 0 for a, h in enumerate(halo or (0, 0, 0))]
@@ -48,8 +51,7 @@ class Torus:
         else:
             need = self.grid
         self.torus = tuple(_fast(n, a == 2) if n > 1 else 1 for a, n in enumerate(need))
-        short = [np.arange(1 if a in long else n) for a, n in enumerate(size)]
-        blocks = torus_inverse(gram, self.torus, damp, short, dtype)
+        blocks = torus_inverse(gram, self.torus, damp, cells, dtype)
         if self.tiles:
             blocks = _cut_off(blocks, self.torus, self.halo, dtype)
         self.plan = kernels.load("circulant", xp).prepare(blocks, self.torus, dtype)
@@ -135,6 +137,7 @@ def torus_inverse(gram, torus, damp, short, dtype):
     `short` are the cells of the axes that have no torus, which count as channels.
     Returns ``(groups, c, c, *frequencies)`` in complex128.
     """
+    gram = _with_interior(gram, torus)
     blocks = interior_symbol(gram, torus, short, np.dtype(dtype).kind != "c")
     groups, size = blocks.shape[:2]
     flat = blocks.reshape(groups, size, size, -1)
@@ -146,9 +149,19 @@ def torus_inverse(gram, torus, damp, short, dtype):
         except np.linalg.LinAlgError:
             inverse = np.full(1, np.nan)
         if not np.all(np.isfinite(inverse)):
-            raise Singular("the interior's matrix is singular at some frequency")
+            raise Singular("the layer is rank-deficient: singular at a frequency")
         flat[..., start : start + step] = np.moveaxis(inverse, 1, 3)
     return blocks
+
+
+def _with_interior(gram, torus):
+    """`gram`, or that of a larger image where this one is all border."""
+    grid = list(gram.grid)
+    for axis, n in enumerate(grid):
+        border = max(gram.border[axis], gram.reach[axis])
+        if torus[axis] > 1 and n <= 2 * border:
+            grid[axis] = 4 * (n + border)  # the reach was cut off at the image
+    return gram if grid == list(gram.grid) else Gram(gram.operator(grid), gram.side)
 
 
 def interior_symbol(gram, torus, short, real):
@@ -165,24 +178,23 @@ def interior_symbol(gram, torus, short, real):
 
 
 def _join(gram, torus, short):
-    """The stencil, with offsets along short axes as rows and columns of the blocks."""
-    stencil = gram.interior  # (groups, c, e, *offsets)
-    for axis in range(3):
+    """The stencil, with cells along short axes as rows and columns of the blocks."""
+    rows, columns = [], []
+    for axis, cells in enumerate(short):
         if torus[axis] > 1:
-            continue
-        cells = short[axis]
-        offset = cells[None, :] - cells[:, None] + gram.reach[axis]
-        inside = (offset >= 0) & (offset <= 2 * gram.reach[axis])
-        taken = np.take(stencil, np.where(inside, offset, 0), axis=3 + axis)
-        shape = [1] * taken.ndim
-        shape[3 + axis], shape[4 + axis] = inside.shape
-        taken = np.where(inside.reshape(shape), taken, 0)
-        # (groups, c, e, .., row, column, ..) -> (groups, c row, e column, .., 1, ..)
-        taken = np.moveaxis(taken, (3 + axis, 4 + axis), (2, 4))
-        g, c, rows, e, columns, *rest = taken.shape
-        taken = taken.reshape(g, c * rows, e * columns, *rest)
-        stencil = np.expand_dims(taken, 3 + axis)
-    return stencil
+            middle, reach = gram.grid[axis] // 2, gram.reach[axis]
+            rows.append(np.array([middle]))
+            columns.append(middle + np.arange(-reach, reach + 1))
+        else:
+            rows.append(cells)
+            columns.append(cells)
+    entries = gram.dense(rows, columns)  # (groups, c, *rows, c, *columns)
+    shape = list(entries.shape[:6])
+    for axis, cells in enumerate(columns):  # columns of a short axis, or offsets
+        shape += [1, len(cells)] if torus[axis] > 1 else [len(cells), 1]
+    entries = entries.reshape(shape).transpose(0, 1, 2, 3, 4, 5, 6, 8, 10, 7, 9, 11)
+    size = gram.channels * math.prod(len(r) for r in rows)
+    return entries.reshape(gram.groups, size, size, *entries.shape[9:])
 
 
 def decay(gram, damp):

@@ -5,7 +5,7 @@ import sys
 
 from . import __version__, methods
 
-DEMO_METHODS = ("strip", "cgls", "lsqr", "lsmr", "gmres")
+DEMO_METHODS = ("auto", "direct", "schwarz", "strip", "cgls", "lsmr")
 
 
 def main(argv=None) -> int:
@@ -75,7 +75,7 @@ def _add_demo(commands):
     add(
         "--size",
         type=int,
-        default=256,
+        default=128,
         metavar="N",
         help="crop to a square and resize to N by N pixels; 0: as it is "
         "(default: %(default)s)",

@@ -118,7 +118,7 @@ class Spectrum:
 
     @property
     def noise_gain_by_frequency(self) -> np.ndarray:
-        """``||B^+||`` of the matrix at each frequency, shape (groups, *cells)."""
+        """``||B^+||`` of the matrix at each frequency, shape ``(groups, *cells)``."""
         kept = self.values > self.tolerance
         smallest = np.min(np.where(kept, self.values, np.inf), axis=-1)
         return 1 / smallest

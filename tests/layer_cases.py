@@ -75,16 +75,20 @@ def layers(draw, strides=True, square=False):
     )
 
 
-def normal_matrix(gram, op, damp=0.0):
-    """N between all cells, from the layer's matrix; cells that stick out have a 1."""
+def normal_matrix(gram, op, damp=0.0, ghosts=True):
+    """N between all cells, from the layer's matrix.
+
+    Samples of the last cells that the image has not have a 1 on the diagonal, or a 0
+    without `ghosts`.
+    """
     A = matrix(op)
     if gram.side == "self":
         N = A
     else:
         N = A.conj().T @ A if gram.side == "input" else A @ A.conj().T
     order = gram.pack(np.eye(len(N))).reshape(len(N), -1)  # samples by cells
-    ghosts = np.eye(order.shape[1]) - order.T @ order
-    return order.T @ N @ order + ghosts + damp**2 * np.eye(len(ghosts))
+    eye = np.eye(order.shape[1])
+    return order.T @ N @ order + ghosts * (eye - order.T @ order) + damp**2 * eye
 
 
 def restricted(N, gram, window):
@@ -92,3 +96,14 @@ def restricted(N, gram, window):
     index = np.arange(len(N)).reshape(gram.groups, gram.channels, *gram.grid)
     keep = index[(..., *(slice(*w) for w in window))].ravel()
     return N[np.ix_(keep, keep)]
+
+
+@st.composite
+def windows(draw, grid):
+    """Along each axis all cells, or some at either end."""
+    chosen = []
+    for n in grid:
+        size = draw(st.integers(1, n))
+        end = draw(st.sampled_from(["all", "low", "high"]))
+        chosen.append({"all": (0, n), "low": (0, size), "high": (n - size, n)}[end])
+    return chosen

@@ -65,7 +65,11 @@ MAY_FAIL = {
     *((v, "inconsistent") for v in ("strip", "strip average", "strip symmetric")),
     *((v, "both") for v in ("strip", "strip average", "strip symmetric")),
     # an inverse of a matrix that has none: they say so
-    *((v, p) for v in ("direct", "schwarz") for p in ("rank-deficient", "both")),
+    *(
+        (v, p)
+        for v in ("direct", *(k for k in VARIANTS if "schwarz" in k))
+        for p in ("rank-deficient", "both")
+    ),
 }
 MAY_FAIL_WITH_DAMP = {
     ("strip average", "*"),  # solves in another norm
@@ -154,7 +158,7 @@ PROBLEMS = {
     "groups": (random_layer((8, 1, 3, 3), (2, 6, 6), groups=2, flip=True), True),
     "torus": (
         random_layer((6, 1, 3, 3), (1, 6, 7), padding="same", boundary="periodic"),
-        False,
+        True,
     ),
     "torus, strided": (
         random_layer(
@@ -369,7 +373,8 @@ class TestAnswers:
         c = case(problem)
         result, _ = run(variant, c.op, c.b, rtol=LOOSE)
         truths = result.residual_norm, result.normal_residual_norm
-        assert min(abs(result.history[-1] / t - 1) for t in truths) <= 1e-3
+        floor = 1e-13 * c.singular[0] ** 2 * np.linalg.norm(c.x)
+        assert min(abs(result.history[-1] - t) - 1e-3 * t for t in truths) <= floor
 
     @pytest.mark.parametrize("damp", [0.3, 2.0])
     @pairs(lambda variant, problem: takes_damp(variant) and case(problem).is_conv)
@@ -783,6 +788,10 @@ class TestScale:
         )
         three, _ = run(variant, op, c.b, **kwargs)
         assert three.nit == one.nit
+        if variant == "cg schwarz" and abs(power) < 16:  # a factor of A has its root
+            close = {"rtol": 0, "atol": 1e-13 * np.max(np.abs(three.x))}
+            np.testing.assert_allclose(three.x, np.ldexp(one.x, -power), **close)
+            return
         np.testing.assert_array_equal(three.x, np.ldexp(one.x, -power))
         # the history of some methods is the normal residual, with the kernel's units
         expected = np.ldexp(one.history, power) if normal else one.history
@@ -1002,12 +1011,13 @@ class TestBatch:
             assert batch.extra["nit"][i] == alone.nit
             close = 1e-8 * np.linalg.norm(alone.x)
             assert np.linalg.norm(batch.x[i].ravel() - alone.x) <= close
-            close = pytest.approx(alone.residual_norm, rel=1e-4)
+            floor = 1e-12 * c.singular[0] * np.linalg.norm(item)
+            close = pytest.approx(alone.residual_norm, rel=1e-4, abs=floor)
             assert batch.residual_norm[i] == close
             if alone.nit:
-                np.testing.assert_allclose(
-                    batch.history[: alone.nit, i], alone.history, rtol=1e-3
-                )
+                close = {"rtol": 1e-3, "atol": floor * c.singular[0]}
+                history = batch.history[: alone.nit, i]
+                np.testing.assert_allclose(history, alone.history, **close)
                 np.testing.assert_array_equal(
                     batch.history[alone.nit :, i], batch.history[alone.nit - 1, i]
                 )
@@ -1222,9 +1232,9 @@ class TestPreconditioners:
             flip=bool(seed % 2),
         )
         A = matrix_of(op)
-        ones = np.ones((1, op.shape[1]))
         expected = np.diag(A.conj().T @ A).real + 0.7**2
-        np.testing.assert_allclose(1 / Jacobi(op, 0.7).apply(ones)[0], expected)
+        inverse = Jacobi(op, 0.7) @ np.ones(op.shape[1])
+        np.testing.assert_allclose(1 / inverse, expected)
 
     @pytest.mark.parametrize("boundary", BOUNDARIES)
     @pytest.mark.parametrize("groups", [1, 2])
@@ -1235,8 +1245,7 @@ class TestPreconditioners:
             normal(rng, (4, 4 // groups, 3, 4), dtype), (4, 3, 5), padding="same",
             groups=groups, boundary=boundary,
         )
-        ones = np.ones((1, op.shape[1]))
-        inverse = Jacobi(op, equations="plain").apply(ones)[0]
+        inverse = Jacobi(op, equations="plain") @ np.ones(op.shape[1])
         np.testing.assert_allclose(1 / inverse, np.diag(matrix_of(op)))
 
     def test_jacobi_with_zeros_on_the_diagonal(self):

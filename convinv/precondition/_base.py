@@ -1,5 +1,7 @@
 """What preconditioners have in common: they are operators that keep their set-up."""
 
+import numpy as np
+
 from .._array import working_dtype
 from .._linear import ShapedOperator
 
@@ -45,6 +47,10 @@ class Preconditioner(ShapedOperator):
         self._xp = op._xp
         super().__init__(op.dtype, op.input_shape, op.input_shape)
 
+    def __reduce__(self):
+        """Copies and pickles make their set-up anew."""
+        return type(self), (self.op, self.damp, self.equations)
+
     def at(self, damp, equations="normal"):
         """The preconditioner for another damp; what does not depend on it is shared."""
         if (damp, equations) == (self.damp, self.equations):
@@ -56,7 +62,10 @@ class Preconditioner(ShapedOperator):
         raise NotImplementedError
 
     def _forward(self, x):
-        x = x.astype(working_dtype(x.dtype, "the operand"), copy=False)
+        dtype = working_dtype(x.dtype, "the operand")
+        if self.dtype.kind == "c":
+            dtype = np.result_type(dtype, np.complex64)
+        x = x.astype(dtype, copy=False)
         flat = self._xp.ascontiguousarray(x.reshape((x.shape[0], -1)))
         return self.apply(flat).reshape((x.shape[0], *self.output_shape))
 

@@ -1,6 +1,6 @@
 """Preconditioners made from an approximate inverse of a Gram matrix."""
 
-from .._exact import GramInverse, gram_of
+from .._exact import GramInverse, gram_of, refuse_unsound
 from ._base import Preconditioner
 
 
@@ -17,7 +17,9 @@ class GramPreconditioner(Preconditioner):
         side = "output" if wide else "input"
         self.side = "self" if equations == "hermitian" else side
         gram = gram_of(op, self.side)
-        self.inverse = GramInverse(op, gram, self._make(gram), self.damp)
+        inner = self._make(gram)
+        refuse_unsound(inner, op.dtype)
+        self.inverse = GramInverse(op, gram, inner, self.damp)
 
     @property
     def nbytes(self):
@@ -29,19 +31,22 @@ class GramPreconditioner(Preconditioner):
         if self.equations == "plain":
             v = op._backward(v).reshape(v.shape)
         if self.side != "output":
-            return self._solve(v, op)
+            return self._solve(v)
         batch = v.shape[0]
         y = op._forward(v).reshape((batch, -1))
         for _ in range(2):
-            y = xp.ascontiguousarray(self._solve(y, op))
+            y = xp.ascontiguousarray(self._solve(y))
         return op._backward(y).reshape(v.shape)
 
     def _operator(self, v):
         """The layer in v's dtype."""
         return self.op if v.dtype == self.op.dtype else self.op.astype(v.dtype)
 
-    def _solve(self, v, op):
-        return self.inverse.symmetric(v, op).astype(v.dtype, copy=False)
+    def _solve(self, v):
+        if v.dtype.kind == "c" and self.dtype.kind != "c":
+            return self._solve(v.real) + v.dtype.type(1j) * self._solve(v.imag)
+        x = self.inverse.symmetric(v.astype(self.dtype, copy=False))
+        return x.astype(v.dtype, copy=False)
 
     def _make(self, gram):
         raise NotImplementedError

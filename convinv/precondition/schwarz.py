@@ -9,9 +9,10 @@ class Schwarz(GramPreconditioner):
 
     What a torus's inverse leaves undone lives within a kernel's reach of the borders,
     and the inverse of ``N = A^H A + damp^2 I`` decays geometrically from there: bands
-    `depth` cells deep, each inverted exactly, take it. With M this correction, the
-    preconditioner is the Hermitian ``M + M^H - M^H N M``, which has the square of M's
-    error, and is positive definite where M contracts.
+    `depth` cells deep, each inverted exactly, take it. The stages are bands, interior,
+    bands in reverse order, each on the residual of those before: a symmetric
+    multiplicative Schwarz method. Since the bands' solves are projections in the inner
+    product of N, it is positive definite whatever the depth.
 
     Parameters
     ----------
@@ -31,9 +32,10 @@ class Schwarz(GramPreconditioner):
 
     Notes
     -----
-    An application costs two FFTs and their inverses, two solves on every band and two
-    operator products. It stores ``C^2`` complex numbers per frequency, C being the
-    channels of a group, and on each band some 20 to 50 blocks of ``(C depth)^2``.
+    An application costs an FFT and its inverse, two solves on every band, and two
+    operator products on the image and on the bands. It stores ``C^2`` complex numbers
+    per frequency, C being the channels of a group, and on each band some 20 to 50
+    blocks of ``(C depth)^2``.
 
     Examples
     --------
@@ -52,6 +54,9 @@ class Schwarz(GramPreconditioner):
     def __init__(self, op, damp=0.0, equations="normal", depth=None):
         self.depth = check_depth(depth)
         super().__init__(op, damp, equations)
+
+    def __reduce__(self):
+        return type(self), (self.op, self.damp, self.equations, self.depth)
 
     def at(self, damp, equations="normal"):
         if (damp, equations) == (self.damp, self.equations):

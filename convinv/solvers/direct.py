@@ -3,7 +3,7 @@
 import numpy as np
 
 from .._banded import BlockCholesky, Singular
-from .._exact import gram_inverse, sound
+from .._exact import gram_inverse
 from ._problem import Unsuitable
 from ._registry import solver
 
@@ -36,18 +36,16 @@ def direct(problem, monitor, *, axis=None, memory=MEMORY):
     """
     op = problem.op
     axis = _axis(op, axis)
-    inverse = gram_inverse(
-        op,
-        "direct",
-        (axis,),
-        problem.damp,
-        lambda gram: _factor(gram, axis, problem, memory),
-    )
-    if not sound(inverse.inner.rcond, np.float64):
-        raise Unsuitable(
-            "the layer is rank-deficient or too ill-conditioned for a Cholesky factor "
-            f"(reciprocal condition number of N {inverse.inner.rcond:.1e})"
+    try:
+        inverse = gram_inverse(
+            op,
+            "direct",
+            (axis,),
+            problem.damp,
+            lambda gram: _factor(gram, axis, problem, memory),
         )
+    except Singular as error:
+        raise Unsuitable(str(error)) from None
     notes = {"axis": axis - 3 + op.geometry.ndim, "nbytes": inverse.nbytes}
     return inverse.correction(problem), notes
 
@@ -58,12 +56,9 @@ def _factor(gram, axis, problem, memory):
             "method 'direct' takes no layers that wrap around the image; use "
             "'spectral' where the stride divides the image, else 'auto'"
         )
-    try:
-        return BlockCholesky(
-            gram, axis, damp=problem.damp, dtype=problem.op.dtype, memory=memory
-        )
-    except Singular as error:
-        raise Unsuitable(f"the layer is rank-deficient: {error}") from None
+    return BlockCholesky(
+        gram, axis, damp=problem.damp, dtype=problem.op.dtype, memory=memory
+    )
 
 
 def _axis(op, axis):

@@ -1,7 +1,5 @@
 """Nested tori: the exact inverse by FFT and corrections along the borders."""
 
-import numpy as np
-
 from .._banded import Singular
 from .._exact import gram_inverse
 from .._tori import NestedTori, check_depth
@@ -39,18 +37,24 @@ def schwarz(problem, monitor, *, depth=None):
             "schwarz",
             (depth,),
             problem.damp,
-            lambda gram: NestedTori(
-                gram,
-                damp=problem.damp,
-                xp=op._xp,
-                dtype=op.dtype,
-                depth=depth,
-            ),
+            lambda gram: _tori(gram, problem, depth),
         )
-    except (Singular, np.linalg.LinAlgError) as error:
-        raise Unsuitable(f"the layer is rank-deficient: {error}") from None
+    except Singular as error:
+        raise Unsuitable(str(error)) from None
     notes = {
         "depth": inverse.inner.depth[3 - op.geometry.ndim :],
         "nbytes": inverse.nbytes,
     }
     return inverse.correction(problem), notes
+
+
+def _tori(gram, problem, depth):
+    if not gram.local:
+        raise ValueError(
+            "method 'schwarz' takes no layers that wrap around the image; use "
+            "'spectral' where the stride divides the image, else 'auto'"
+        )
+    op = problem.op
+    return NestedTori(
+        gram, damp=problem.damp, xp=op._xp, dtype=op.dtype, depth=depth
+    )

@@ -3,19 +3,39 @@
 import inspect
 import pathlib
 import re
+import runpy
 
 from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
 
 import convinv
 
+FIGURES = ("_build", "figures")  # in the folder of the pages, kept out of git
+
 
 def setup(app):
     app.add_directive("convinv-methods", Methods)
     app.add_directive("convinv-measured", Measured)
+    app.connect("builder-inited", draw_figures)
     app.connect("autodoc-process-docstring", escape_stars, priority=600)
     app.connect("autodoc-process-signature", own_signature)
     return {"version": convinv.__version__, "parallel_read_safe": True}
+
+
+def draw_figures(app):
+    """Run the scripts ``*_figures.py`` beside the pages, if the package is newer."""
+    source, folder = pathlib.Path(app.srcdir), pathlib.Path(app.srcdir, *FIGURES)
+    package = pathlib.Path(inspect.getsourcefile(convinv)).parent
+    for script in source.glob("*_figures.py"):
+        drawn = list(folder.glob(f"{script.stem.split('_')[0]}-*.png"))
+        made_from = [script, *package.rglob("*.py")]
+        if drawn and min(map(written, drawn)) > max(map(written, made_from)):
+            continue
+        runpy.run_path(str(script))["draw"](folder)
+
+
+def written(path):
+    return path.stat().st_mtime
 
 
 def escape_stars(app, what, name, thing, options, lines):

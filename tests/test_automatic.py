@@ -1,0 +1,163 @@
+"""What "auto" chooses, and that it goes on where a choice fails."""
+
+import warnings
+
+import numpy as np
+import pytest
+from layer_cases import layer, matrix, random
+from scipy.sparse.linalg import LinearOperator
+
+import convinv
+from convinv import ConvLinearOperator, Status, _automatic, solve
+from convinv._automatic import Choice, choose
+from convinv._linear import as_operator
+from convinv.solvers import METHODS
+
+
+def names(op, **options):
+    return [choice.name for choice in choose(op, **options)]
+
+
+@pytest.mark.parametrize(
+    ("shape", "input_shape", "options", "first"),
+    [
+        ((8, 3, 3, 3), (3, 20, 20), {}, "direct"),
+        ((3, 8, 3, 3), (8, 12, 20), {}, "direct"),
+        ((8, 3, 3, 3), (3, 600, 600), {}, "schwarz"),
+        ((8, 3, 3, 3), (3, 6, 6), {"padding": 1, "boundary": "periodic"}, "spectral"),
+        ((4, 1, 2, 2), (1, 6, 6), {"stride": 2}, "spectral"),
+        ((8, 3, 3, 3), (3, 7, 6), {"padding": 2, "boundary": "periodic"}, "cgls"),
+    ],
+)
+def test_choices(shape, input_shape, options, first):
+    op = layer(shape, input_shape, **options)
+    choices = choose(op, damp=0.1)
+    assert choices[0].name == first and choices[-1].name == "cgls"
+    assert all(choice.name in METHODS and choice.reason for choice in choices)
+    for choice in choices:
+        assert set(choice.options) <= set(METHODS[choice.name].options)
+        assert choice.preconditioner is None or METHODS[choice.name].preconditioner
+
+
+def test_operators_that_are_no_convolutions():
+    A = random((4, 4))
+    assert names(as_operator(A)) == ["cgls"]
+    forward = LinearOperator(A.shape, matvec=lambda v: A @ v, dtype=float)
+    assert names(as_operator(forward)) == ["gmres"]
+
+
+def test_the_axis_of_the_sweeps():
+    """Along the long axis, where lines are short."""
+    for size, axis in (((200, 12), 0), ((12, 200), 1)):
+        op = layer((8, 3, 3, 3), (3, *size))
+        assert _automatic.direct_seconds(op, 0, 1)[1] == axis
+
+
+def test_larger_batches_and_images_cost_more():
+    def seconds(size, batch):
+        op = layer((8, 3, 3, 3), (3, size, size))
+        return (
+            _automatic.direct_seconds(op, 0, batch)[0],
+            _automatic.schwarz_seconds(op, 0, batch),
+        )
+
+    for low, high in (((40, 1), (80, 1)), ((64, 1), (64, 100))):
+        assert all(a < b for a, b in zip(seconds(*low), seconds(*high)))
+
+
+def test_the_message_says_what_was_taken_and_why():
+    op = layer((8, 3, 3, 3), (3, 12, 12))
+    result = solve(op, random(op.output_shape))
+    assert result.method == "direct" and "direct: " in result.message
+    periodic = layer((8, 3, 3, 3), (3, 6, 6), padding=1, boundary="periodic")
+    result = solve(periodic, random(periodic.output_shape))
+    assert result.method == "spectral" and "periodic" in result.message
+    given = solve(op, random(op.output_shape), preconditioner="circulant")
+    assert given.success and given.method == "cgls" and "given" in given.message
+
+
+def patched(monkeypatch, *choices):
+    monkeypatch.setattr("convinv._solve.choose", lambda op, **_: list(choices))
+
+
+def test_the_next_choice_takes_over(monkeypatch):
+    """After one that can't, one that stalls, and one that needs too much memory."""
+    op = layer((8, 1, 3, 3), (1, 40, 30))
+    b = random(op.output_shape)
+    expected = solve(op, b, "direct", rtol=1e-10).x
+    last = Choice("cgls", "the last")
+    for first in (
+        Choice("schwarz", "too shallow", {"depth": 1}),
+        Choice("direct", "no memory", {"memory": 1000}),
+    ):
+        patched(monkeypatch, first, last)
+        result = solve(op, b, rtol=1e-13 if first.name == "schwarz" else 1e-10)
+        assert first.reason in result.message
+        np.testing.assert_allclose(result.x, expected, atol=1e-7)
+    singular = ConvLinearOperator(np.ones((2, 1, 3, 3)), (1, 12, 11))
+    patched(monkeypatch, Choice("direct", "the first"), last)
+    b = random(singular.output_shape)
+    result = solve(singular, b, rtol=1e-9)
+    assert result.success and result.method == "cgls"
+    assert "rank-deficient" in result.message and "the last" in result.message
+    least = np.linalg.pinv(matrix(singular), rcond=1e-10) @ b.ravel()
+    np.testing.assert_allclose(result.x.ravel(), least, atol=1e-6)
+
+
+def test_memory_is_still_an_error_where_the_user_sets_it():
+    op = layer((8, 1, 3, 3), (1, 40, 30))
+    with pytest.raises(ValueError, match="MiB"):
+        solve(op, random(op.output_shape), "direct", memory=1000)
+
+
+def test_all_fail(monkeypatch):
+    op = layer((3, 2, 3, 3), (2, 12, 11))
+    patched(monkeypatch, Choice("direct", "one"), Choice("schwarz", "two"))
+    with pytest.warns(convinv.ConvergenceWarning, match="one;.*then schwarz: two"):
+        result = solve(op, random(op.output_shape))
+    assert result.status is Status.BREAKDOWN and not result.x.any()
+
+
+def test_callbacks_stop_all(monkeypatch):
+    op = layer((8, 1, 3, 3), (1, 40, 30))
+    patched(
+        monkeypatch, Choice("schwarz", "one", {"depth": 1}), Choice("cgls", "two")
+    )
+    calls = []
+
+    def callback(state):
+        calls.append(state.nit)
+        return state.nit == 1
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        result = solve(op, random(op.output_shape), callback=callback, rtol=1e-13)
+    assert calls == [1] and result.status is Status.STOPPED
+
+
+def test_iterations_are_counted_over_all_choices(monkeypatch):
+    op = layer((8, 1, 3, 3), (1, 40, 30))
+    patched(
+        monkeypatch, Choice("schwarz", "one", {"depth": 1}), Choice("cgls", "two")
+    )
+    seen = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", convinv.ConvergenceWarning)
+        result = solve(
+            op, random(op.output_shape), rtol=0, maxiter=12,
+            callback=lambda state: seen.append(state.nit),
+        )
+    assert seen == list(range(1, result.nit + 1)) and result.nit <= 12
+    assert len(result.history) == result.nit
+
+
+def test_easy_data_need_no_set_up(monkeypatch):
+    """b = 0 and an exact start are known before anything is factored."""
+    op = layer((8, 1, 3, 3), (1, 40, 30))
+    x = random(op.input_shape)
+    solve(op, np.zeros(op.output_shape))
+    result = solve(op, op.forward(x), x0=x)
+    assert result.success and result.nit == 0
+    zero = ConvLinearOperator(np.zeros((2, 1, 3, 3)), (1, 12, 11))
+    result = solve(zero, np.ones(zero.output_shape), "cgls", preconditioner="schwarz")
+    assert result.success and result.status is Status.CONVERGED
