@@ -3,7 +3,6 @@
 import math
 from dataclasses import dataclass, field
 
-
 from ._banded import block_cells
 from ._exact import gram_of, side_of
 from ._polyphase import Polyphase

@@ -65,9 +65,9 @@ def remembered(op, kind, key, make):
     found = op._plans.get(full)
     if found is None:
         found = make()
-        old = [k for k in op._plans if isinstance(k, tuple) and k[0] == kind]
-        for k in old[: len(old) - KEPT + 1]:
-            del op._plans[k]
+        old = [k for k in list(op._plans) if isinstance(k, tuple) and k[0] == kind]
+        for k in old[: max(len(old) - KEPT + 1, 0)]:
+            op._plans.pop(k, None)
         op._plans[full] = found
     return found
 

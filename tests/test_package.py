@@ -58,6 +58,7 @@ LEVELS = {
     "_damping_spectra": 4,
     "_layout": 4,
     "_residual": 4,
+    "_run": 4,
     "_scaled": 4,
     "_solve": 4,
 }

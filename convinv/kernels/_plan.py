@@ -70,8 +70,8 @@ class Plan:
         """Where every depth and row of the input stands among the padded ones."""
         if self._folds is None:
             g = self.geometry
-            self._folds = folds(self.maps[0], g.input[0])
-            self._folds += folds(self.maps[1], g.input[1])
+            first = folds(self.maps[0], g.input[0])  # threads may race to this place
+            self._folds = first + folds(self.maps[1], g.input[1])
         return self._folds
 
 

@@ -1,0 +1,267 @@
+"""One solve: the methods to try, started until an answer holds."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ._array import to_numpy
+from ._banded import MemoryLimit
+from ._result import SolveResult, Status
+from .solvers import METHODS
+from .solvers._problem import Monitor, Unsuitable
+
+# A method may be started again from the residual of what it returned; it is, as long as
+# that makes progress.
+PROGRESS = 0.5
+
+
+class Run:
+    """One solve: starts the method until its answer holds or no progress is made."""
+
+    def __init__(self, scaled, layout, maxiter, rng, callback, tick):
+        self.scaled, self.layout, self.callback = scaled, layout, callback
+        self.maxiter, self.rng, self.tick = maxiter, rng, tick
+        self.nit, self.history, self.notes = 0, [], {}
+        batch = layout.batch
+        self.item_nit = np.zeros(batch, int)
+        self.item_status = [Status.MAXITER] * batch
+
+    def use(self, choice, preconditioner):
+        """Take a method, its options and its preconditioner."""
+        self.entry, self.options = METHODS[choice.name], choice.options
+        self.preconditioner, self.fresh = None, True
+        if preconditioner is not None:
+            self.preconditioner = self._precondition(preconditioner)
+
+    def _precondition(self, preconditioner):
+        if not self.entry.preconditioner:
+            taking = [m.name for m in METHODS.values() if m.preconditioner]
+            raise ValueError(
+                f"method {self.entry.name!r} takes no preconditioner; "
+                f"{', '.join(taking)} do"
+            )
+        equations = "normal"
+        if self.entry.square and not self.options.get("normal", False):
+            equations = "hermitian" if self.entry.hermitian else "plain"
+        return self.scaled.preconditioner(preconditioner, equations)
+
+    def solve(self, choices):
+        """Try the choices in order until one satisfies the tolerance."""
+        check = self.scaled.check(None)
+        tried, unsuitable = [], False
+        for choice, preconditioner in choices:
+            if unsuitable and choice.preconditioner:
+                continue  # it would lose the least norm
+            try:
+                self.use(choice, preconditioner)
+                check = self._converge(check)
+            except Unsuitable as reason:
+                unsuitable = True
+                self._unsuitable(check, str(reason))
+            except MemoryLimit as reason:
+                if not choice.reason:  # the user's own
+                    raise
+                self._unsuitable(check, str(reason))
+            tried.append(self._outcome(choice))
+            ended = check.good.all() or self.nit >= self.maxiter
+            if ended or Status.STOPPED in self.item_status:
+                break
+        self.tried = tried
+        self.x, self.check = self._delivered(check)
+
+    def _unsuitable(self, check, reason):
+        self.notes["message"] = reason
+        for i, good in enumerate(check.good):
+            self.item_status[i] = Status.CONVERGED if good else Status.BREAKDOWN
+
+    def _outcome(self, choice):
+        """One sentence on a choice and what came of it."""
+        note = self.notes.pop("message", None)
+        if not choice.reason:  # the user's own
+            return note
+        with_ = f" with {choice.preconditioner}" if choice.preconditioner else ""
+        words = f"{choice.name}{with_}: {choice.reason}"
+        return f"{words}; {note}" if note else words
+
+    def _converge(self, check):
+        """Run the method until its answer holds or it makes no more progress."""
+        scaled = self.scaled
+        while True:
+            for i in np.flatnonzero(check.good):
+                self.item_status[i] = Status.CONVERGED
+            if check.good.all() or self.nit >= self.maxiter:
+                break
+            before, x_before = check, scaled.x
+            running = self._start(check)
+            check = scaled.check(scaled.x)
+            if self.entry.verified and self._stopped(check):
+                break
+            worse = running & ~(check.measure <= before.measure)
+            if worse.any():  # keep the best
+                scaled.restore(x_before, worse)
+                check = scaled.check(scaled.x)
+            stuck = ~(check.measure <= PROGRESS * before.measure)
+            for i in np.flatnonzero(running & ~check.good):
+                if self.item_status[i] is Status.CONVERGED and stuck[i]:
+                    self.item_status[i] = Status.STALLED
+            again = [s is Status.CONVERGED for s in self.item_status]
+            if not (np.array(again) & ~check.good).any():
+                for i in np.flatnonzero(check.good):
+                    self.item_status[i] = Status.CONVERGED
+                break
+        for i in np.flatnonzero(~check.good):
+            if self.item_status[i] is Status.CONVERGED:
+                ended = self.nit >= self.maxiter
+                self.item_status[i] = Status.MAXITER if ended else Status.STALLED
+        return check
+
+    def _start(self, check):
+        """Run the method once from the present residual; returns the items it ran."""
+        scaled = self.scaled
+        running = ~check.good
+        if not self.fresh:  # only items that claim to have converged start again
+            claim = [s is Status.CONVERGED for s in self.item_status]
+            running &= np.array(claim)
+        problem = scaled.problem(
+            check, self.preconditioner, self.maxiter - self.nit, self.rng
+        )
+        active = problem.xp.asarray(running, **problem.place)
+        report = None if self.callback is None else self._report
+        residual_tol, normal_tol = scaled.targets(check)
+        monitor = Monitor(
+            problem, residual_tol, normal_tol, active, report, self.nit, self.tick
+        )
+        d, notes = self.entry.function(problem, monitor, **self.options)
+        self.fresh = False
+        self.notes.update(notes)
+        finite = scaled.advance(d, active)
+        if self.entry.verified:
+            self._count(running, finite)
+            return running
+        self.nit = monitor.nit
+        unit = self.scaled.data_scale
+        if monitor.watches_normal:
+            unit = unit * self.scaled.kernel_scale
+        self.history += [to_numpy(h) / unit for h in monitor.history]
+        codes, counts = to_numpy(monitor.code), to_numpy(monitor.item_nit)
+        statuses = list(Status)
+        for i in np.flatnonzero(running):
+            code = int(codes[i])
+            self.item_status[i] = statuses[code] if code >= 0 else Status.MAXITER
+            if not finite[i]:
+                self.item_status[i] = Status.NONFINITE
+            self.item_nit[i] += int(counts[i])
+        return running
+
+    def _count(self, running, finite):
+        """An application of a verified method: the check says what it is worth."""
+        self.nit += 1
+        self.tick(self.nit)
+        for i in np.flatnonzero(running):
+            self.item_status[i] = (
+                Status.CONVERGED if finite[i] else Status.NONFINITE
+            )
+            self.item_nit[i] += 1
+
+    def _stopped(self, check):
+        """Record an application's check; True if the callback asks to stop."""
+        unit = self.scaled.data_scale
+        watched = check.residual
+        if self.scaled.wide.has_adjoint:
+            watched, unit = check.normal, unit * self.scaled.kernel_scale
+        self.history.append(watched / unit)
+        if self.callback is None:
+            return False
+        monitor = _Checked(self.nit, self.scaled.wide.has_adjoint)
+        if not self._report(monitor, None, watched):
+            return False
+        for i in np.flatnonzero(~check.good):
+            self.item_status[i] = Status.STOPPED
+        return True
+
+    def _delivered(self, check):
+        """x in the user's units, checked once more where they can't hold it."""
+        scaled = self.scaled
+        x, lost = scaled.deliver()
+        if lost is not None:
+            check = scaled.check(lost)
+            for i in np.flatnonzero(~check.good):
+                if self.item_status[i] is Status.CONVERGED:
+                    whole = np.isfinite(check.residual[i])
+                    self.item_status[i] = Status.STALLED if whole else Status.NONFINITE
+        return x, check
+
+    def _report(self, monitor, d, watched):
+        answer = self.callback(_State(self, monitor, d, watched))
+        return isinstance(answer, (bool, np.bool_)) and bool(answer)
+
+    def result(self, seconds):
+        layout, check = self.layout, self.check
+        status = _worst(self.item_status)
+        success = bool(check.good.all())
+        message = status.value
+        words = ["; then ".join(filter(None, self.tried))]
+        words = [w for w in (*words, self.notes.pop("message", None)) if w]
+        if words:
+            message = f"{message} ({'; '.join(words)})"
+        extra = dict(self.notes)
+        if layout.batched:
+            extra["success"] = layout.items(check.good)
+            extra["nit"] = layout.items(self.item_nit)
+            extra["status"] = self.item_status
+        scale = self.scaled.data_scale
+        history = np.array(self.history)
+        return SolveResult(
+            x=layout.restore(self.x),
+            success=success,
+            status=status,
+            message=message,
+            nit=self.nit,
+            residual_norm=layout.items(check.residual / scale),
+            normal_residual_norm=layout.items(
+                check.normal / scale / self.scaled.kernel_scale
+            ),
+            history=history.reshape(-1, *layout.batch_shape),
+            method=self.entry.name,
+            seconds=seconds,
+            extra=extra,
+        )
+
+
+class _Checked(NamedTuple):
+    """What a callback's state is made of where there is no monitor."""
+
+    nit: int
+    watches_normal: bool
+
+
+class _State:
+    """What a callback sees; ``x`` and the norm are made when asked for."""
+
+    def __init__(self, run, monitor, d, watched):
+        self._run, self._d, self._watched = run, d, watched
+        self.nit, self._normal = monitor.nit, monitor.watches_normal
+
+    @property
+    def x(self):
+        d = self._d() if callable(self._d) else self._d
+        return self._run.layout.restore(self._run.scaled.solution(d))
+
+    @property
+    def residual_norm(self):
+        scaled = self._run.scaled
+        norm = to_numpy(self._watched) / scaled.data_scale
+        return self._run.layout.items(norm / scaled.kernel_scale**self._normal)
+
+
+def _worst(statuses):
+    order = [
+        Status.NONFINITE,
+        Status.BREAKDOWN,
+        Status.INDEFINITE,
+        Status.STOPPED,
+        Status.MAXITER,
+        Status.STALLED,
+        Status.CONVERGED,
+    ]
+    return min(statuses, key=order.index)
