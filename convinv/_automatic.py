@@ -11,11 +11,12 @@ from .solvers.direct import MEMORY
 
 # Seconds of this package's kernels on two cores; only their ratios matter.
 PRODUCT_RATE = {4: 60e9, 8: 30e9}  # multiply-adds of matrix products in a second
-FACTOR_RATE = 10e9  # the same in the recursion, in double precision
+FACTOR_RATE = 16e9  # the same in the recursion, in double precision
 BANDWIDTH = 12e9  # bytes in a second
 CALL = 6e-6  # a small matrix product and its bookkeeping
-TRANSFORM = {4: 1.5e-9, 8: 3e-9}  # a number's way through an FFT pair, per log2
+TRANSFORM = {4: 2e-9, 8: 4e-9}  # a number's way through an FFT pair, per log2
 CHANNEL = {4: 0.4e-9, 8: 0.8e-9}  # one multiplication by the symbol's inverse
+START = 0.05  # seconds to look at a layer and to set its bands up
 CHEAP = 0.05  # seconds below which no alternative is looked at
 
 
@@ -129,4 +130,4 @@ def schwarz_seconds(op, damp, batch):
         short = math.prod(gram.grid[a] for a in along if a != long)
         line = gram.channels * depth[axis] * short
         bands += 2 * _sweeps(op, line, gram.reach[long], gram.grid[long], 2 * batch)
-    return 2 * once + bands + 20e-9 * math.prod(gram.grid) * gram.channels**2
+    return START + 2 * once + bands + 20e-9 * math.prod(gram.grid) * gram.channels**2

@@ -6,7 +6,6 @@ from ._banded import Singular
 from ._gram import Gram
 
 REPEATS = 3  # refinements inside the damped correction of a wide layer
-KEPT = 2  # set-ups of one kind that an operator remembers
 
 
 class GramInverse:
@@ -59,22 +58,9 @@ def side_of(op, damp=0.0):
     return "input" if op.shape[0] >= op.shape[1] else "output"
 
 
-def remembered(op, kind, key, make):
-    """What `make` gives, kept with the operator for the next time."""
-    full = (kind, *key)
-    found = op._plans.get(full)
-    if found is None:
-        found = make()
-        old = [k for k in list(op._plans) if isinstance(k, tuple) and k[0] == kind]
-        for k in old[: max(len(old) - KEPT + 1, 0)]:
-            op._plans.pop(k, None)
-        op._plans[full] = found
-    return found
-
-
 def gram_of(op, side):
     """N's stencil, which serves every damp."""
-    return remembered(op, "gram", (side,), lambda: Gram(op, side))
+    return op._kept(("gram", side), lambda: Gram(op, side))
 
 
 def gram_inverse(op, kind, key, damp, make):
@@ -87,7 +73,7 @@ def gram_inverse(op, kind, key, damp, make):
         refuse_unsound(inner, op.dtype)
         return GramInverse(op, gram, inner, damp)
 
-    return remembered(op, kind, (damp, *key), build)
+    return op._kept((kind, damp, *key), build)
 
 
 def refuse_unsound(inner, dtype):

@@ -10,6 +10,8 @@ from ._array import namespace, to_numpy, working_dtype
 from ._geometry import Geometry, axis_index, make_geometry
 from ._linear import ShapedOperator
 
+KEPT = 2  # set-ups of one kind that an operator keeps
+
 
 class ConvLinearOperator(ShapedOperator):
     """A multi-channel convolution layer as a linear operator, never formed.
@@ -167,14 +169,26 @@ class ConvLinearOperator(ShapedOperator):
         dtype = _operator_dtype(self.kernel, dtype)
         if dtype == self.dtype:
             return self
-        key = ("astype", dtype.name)
-        if key not in self._plans:
-            self._plans[key] = self._with_kernel(self.kernel.astype(dtype))
-        return self._plans[key]
+        return self._kept(
+            ("astype", dtype.name),
+            lambda: self._with_kernel(self.kernel.astype(dtype)),
+        )
 
     def _scaled(self, factor):
         kernel = self.kernel * factor
         return self._with_kernel(kernel.astype(working_dtype(kernel.dtype, "factor")))
+
+    def _kept(self, key, make):
+        """What `make` gives, kept for the next time; the latest two of ``key[0]``."""
+        found = self._plans.get(key)
+        if found is None:
+            found = make()
+            plans = list(self._plans)  # other threads may change the dict meanwhile
+            old = [k for k in plans if isinstance(k, tuple) and k[0] == key[0]]
+            for k in old[: max(len(old) - KEPT + 1, 0)]:
+                self._plans.pop(k, None)
+            self._plans[key] = found
+        return found
 
     def _plan(self, dtype):
         """The prepared kernel for data of `dtype`."""

@@ -8,7 +8,6 @@ from scipy.sparse.linalg import LinearOperator
 from . import kernels
 from ._array import contiguous, copy, placement, to_numpy
 from ._linear import ShapedOperator
-from ._exact import remembered
 from ._operator import ConvLinearOperator
 from ._residual import Residuals
 from .precondition import PRECONDITIONERS, Preconditioner
@@ -247,10 +246,8 @@ class ScaledProblem:
             raise TypeError(f"preconditioner {name!r} needs a ConvLinearOperator")
         make = PRECONDITIONERS[name]
         try:
-            return remembered(
-                op,
-                f"preconditioner {name}",
-                (self.damp, equations),
+            return op._kept(
+                (f"preconditioner {name}", self.damp, equations),
                 lambda: make(op, self.damp, equations),
             ).apply
         except np.linalg.LinAlgError as error:

@@ -6,7 +6,6 @@ from . import kernels
 from ._spectrum import Blocks, matrices_last
 
 EPS = 2.0**-52
-KEPT = 2
 LOSS = 1e-10  # the loss of accuracy up to which matrices are inverted without an SVD
 SMALL = 4  # matrices up to this size are inverted for all frequencies together
 
@@ -37,17 +36,6 @@ class TorusMap:
         else:
             v = v.reshape((v.shape[0], *self._shape))
         return self._layer.unpack(self._kernel.apply(self._plan, v))
-
-
-def kept(op, key, make):
-    """The value of `key` kept with an operator, where the latest two of a kind are."""
-    plans = op._plans
-    if key not in plans:
-        alike = [k for k in plans if isinstance(k, tuple) and k[0] == key[0]]
-        for old in alike[: 1 - KEPT]:
-            del plans[old]
-        plans[key] = make()
-    return plans[key]
 
 
 def inverse(op, damp=0.0, rcond=None) -> TorusMap:

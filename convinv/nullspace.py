@@ -9,7 +9,7 @@ from ._operator import ConvLinearOperator
 from ._polyphase import Polyphase
 from ._result import ConvergenceWarning
 from ._solve import solve
-from ._spectral_inverse import kept, remainder
+from ._spectral_inverse import remainder
 from .solvers import METHODS
 
 __all__ = ["project_nullspace"]
@@ -74,7 +74,7 @@ def project_nullspace(op, x, *, rtol=1e-10, method="auto", **options):
     wide = wide.reshape(-1, op.shape[1])
     if Polyphase(op.geometry).is_torus:
         key = ("null space", dtype)
-        projection = kept(op, key, lambda: remainder(op.astype(dtype)))
+        projection = op._kept(key, lambda: remainder(op.astype(dtype)))
         return projection.apply(wide).reshape(x.shape)
     b = op._forward(wide.reshape(-1, *op.input_shape))
     with warnings.catch_warnings():

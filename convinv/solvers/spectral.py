@@ -1,7 +1,7 @@
 """The pseudoinverse of a periodic layer, frequency by frequency."""
 
 from .._polyphase import Polyphase
-from .._spectral_inverse import inverse, kept, remainder
+from .._spectral_inverse import inverse, remainder
 from .._spectrum import why_not_torus
 from ._registry import solver
 
@@ -36,13 +36,13 @@ def spectral(problem, monitor, *, rcond=None):
     _check(rcond, problem)
     op, damp = problem.op, problem.damp
     key = ("spectral", problem.b.dtype, damp, rcond)
-    inverted = kept(op, key, lambda: inverse(op, damp, rcond))
+    inverted = op._kept(key, lambda: inverse(op, damp, rcond))
     d = inverted.apply(problem.b)
     if damp and problem.origin is not None:
         # the damped pseudoinverse of the residual, less what damping takes from the
         # start; A^H r - damp^2 origin would lose more to rounding where damp is small
         key = ("spectral remainder", problem.b.dtype, damp)
-        d = d - kept(op, key, lambda: remainder(op, damp)).apply(problem.origin)
+        d = d - op._kept(key, lambda: remainder(op, damp)).apply(problem.origin)
     return d, {} if damp else _notes(inverted, rcond)
 
 
