@@ -13,7 +13,7 @@ import pytest
 from test_doctests import run
 
 import convinv
-from convinv import _arguments, _solve
+from convinv import _arguments, _run, _solve
 from convinv.solvers import _registry
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -65,7 +65,7 @@ def test_methods_page(pages):
 def test_the_example_of_a_method(monkeypatch):
     """The method in adding.rst can be registered and works."""
     monkeypatch.setattr(_registry, "METHODS", dict(_registry.METHODS))
-    for module in (_arguments, _solve):
+    for module in (_arguments, _run, _solve):
         monkeypatch.setattr(module, "METHODS", _registry.METHODS)
     block = read("adding.rst").split("steepest descent::\n", 1)[1]
     code = re.match(r"(?:\n|    .*\n)+", block)[0]
