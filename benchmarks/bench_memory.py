@@ -4,7 +4,7 @@ import warnings
 
 import convinv
 
-from .problems import DTYPES, Layer
+from .problems import DTYPES, Layer, skip
 
 LAYER = Layer(3, 8, 3, 64, 80)
 
@@ -37,6 +37,8 @@ class Solve:
         warnings.simplefilter("ignore", convinv.ConvergenceWarning)
         self.op, x, _ = LAYER.data(dtype)
         self.b = self.op.forward(x)
+        if method == "spectral":
+            skip("needs a periodic layer")
 
     def peakmem_solve(self, method, dtype):
         convinv.solve(self.op, self.b, method, maxiter=3)

@@ -7,6 +7,7 @@ import numpy as np
 from scipy.sparse import linalg
 
 import convinv
+from convinv._polyphase import Polyphase
 
 from .measure import cgls_iteration, interleaved
 from .problems import (
@@ -31,6 +32,8 @@ def refuse(method, name, op):
         skip("needs a Hermitian operator")
     if method.square and op.shape[0] != op.shape[1]:
         skip("needs a square operator")
+    if method.name == "spectral" and not Polyphase(op.geometry).is_torus:
+        skip("needs a periodic layer")
     if method.name == "strip":
         from convinv.strips import strip_plan
 
