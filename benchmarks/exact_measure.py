@@ -136,7 +136,7 @@ def decibels(x, exact):
 def _single(case, op):
     """The exact methods that fit, with their options."""
     methods = {"auto": {}, "schwarz": {}}
-    seconds, axis = direct_seconds(op, case.damp, case.batch)
+    seconds, axis = direct_seconds(op, case.batch)
     if seconds <= DIRECT_LIMIT:
         methods["direct"] = {"axis": axis}
     return methods

@@ -49,11 +49,11 @@ def choose(op, *, damp=0.0, batch=1) -> list[Choice]:
         ),
         Choice("cgls", "the exact inverse can't be had"),
     ]
-    direct, axis = direct_seconds(op, damp, batch)
     if _wraps(op.geometry):
         reason = "the layer wraps around the image and is no torus"
         # without damp a preconditioner might lose the least norm
         return [Choice("cgls", reason, preconditioner="schwarz" if damp else None)]
+    direct, axis = direct_seconds(op, batch)
     if direct < CHEAP:
         reason = "lines are so short that two sweeps of matrix products cost least"
         return [Choice("direct", reason, {"axis": axis}), *last]
@@ -73,11 +73,11 @@ def _wraps(g):
     return g.boundary == "periodic" and any(g.before + g.after)
 
 
-def direct_seconds(op, damp, batch):
+def direct_seconds(op, batch):
     """The cheapest axis for `direct`: ``(seconds, axis)``, set-up included."""
     g = op.geometry
     layer = Polyphase(g)
-    if side_of(op, damp) == "input":
+    if side_of(op) == "input":
         grid, channels = layer.cells, layer.channels
     else:
         grid, channels = g.output, layer.filters
@@ -111,14 +111,14 @@ def _sweeps(op, line, reach, length, batch):
 
 def schwarz_seconds(op, damp, batch):
     """Seconds of `schwarz`, set-up included."""
-    g, gram = op.geometry, gram_of(op, side_of(op, damp))
+    g, gram = op.geometry, gram_of(op, side_of(op))
     if None in decay(gram, damp):
         return math.inf
     frame = [max(r, b) for r, b in zip(gram.reach, gram.border)]
     depth = [d + f for d, f in zip(decay(gram, damp), frame)]
     long = [n > 2 * (d + f) + 1 for n, d, f in zip(gram.grid, depth, frame)]
     if sum(long) < 2:  # bands would meet: it is a factor of the whole
-        return direct_seconds(op, damp, batch)[0]
+        return direct_seconds(op, batch)[0]
     real = op.dtype.itemsize // (1 if op.dtype.kind == "f" else 2)
     numbers = gram.groups * gram.channels * math.prod(gram.grid)
     transform = TRANSFORM[real] * math.log2(max(math.prod(gram.grid), 2))

@@ -53,7 +53,7 @@ class GramInverse:
         return (s - problem.adjoint(u)) / problem.damp**2
 
 
-def side_of(op, damp=0.0):
+def side_of(op):
     """The smaller of the two Gram matrices, which has full rank as a rule."""
     return "input" if op.shape[0] >= op.shape[1] else "output"
 
@@ -65,7 +65,7 @@ def gram_of(op, side):
 
 def gram_inverse(op, kind, key, damp, make):
     """``GramInverse`` of kind `kind`, whose inner solver is ``make(gram)``."""
-    side = side_of(op, damp)
+    side = side_of(op)
 
     def build():
         gram = gram_of(op, side)

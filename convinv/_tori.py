@@ -184,8 +184,8 @@ class _Face:
             edge = tori.frame[earlier]
             mine[3 + earlier] = slice(edge, tori.size[earlier] - edge)
         self.mine = tuple(mine)
-        self.shift = 0 if end == "low" else tori.size[axis] - tori.depth[axis]
-        self.mine_in_band = self._shifted(axis, self.shift)
+        start = 0 if end == "low" else tori.size[axis] - tori.depth[axis]
+        self.mine_in_band = self._shifted(axis, start)
         # a product that is right on the frame needs what is in reach of it
         thick = frame + tori.gram.reach[axis]
         self.slab = self._part(axis, end, thick)

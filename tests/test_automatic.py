@@ -50,14 +50,14 @@ def test_the_axis_of_the_sweeps():
     """Along the long axis, where lines are short."""
     for size, axis in (((200, 12), 0), ((12, 200), 1)):
         op = layer((8, 3, 3, 3), (3, *size))
-        assert _automatic.direct_seconds(op, 0, 1)[1] == axis
+        assert _automatic.direct_seconds(op, 1)[1] == axis
 
 
 def test_larger_batches_and_images_cost_more():
     def seconds(size, batch):
         op = layer((8, 3, 3, 3), (3, size, size))
         return (
-            _automatic.direct_seconds(op, 0, batch)[0],
+            _automatic.direct_seconds(op, batch)[0],
             _automatic.schwarz_seconds(op, 0, batch),
         )
 

@@ -1,6 +1,7 @@
 """Layers that are invariant under shifts around a torus."""
 
 import numpy as np
+from strip_cases import random
 
 from convinv import ConvLinearOperator
 
@@ -26,14 +27,6 @@ LAYERS = {
         {"stride": (3, 2), "padding": 0, "boundary": "zero"},
     ),
 }
-
-
-def random(shape, dtype, seed=0):
-    rng = np.random.default_rng(seed)
-    values = rng.standard_normal(shape)
-    if np.dtype(dtype).kind == "c":
-        values = values + 1j * rng.standard_normal(shape)
-    return values.astype(dtype)
 
 
 def layer(name, dtype="float64"):

@@ -40,7 +40,7 @@ def direct(problem, monitor, *, axis=None, memory=MEMORY):
         inverse = gram_inverse(
             op,
             "direct",
-            (axis,),
+            (axis, memory),
             problem.damp,
             lambda gram: _factor(gram, axis, problem, memory),
         )

@@ -20,8 +20,8 @@ def schwarz(problem, monitor, *, depth=None):
     ``N = A^H A + damp^2 I`` (``A A^H + damp^2 I`` for wide operators) is inverted on a
     torus, at each frequency a matrix of the size of the channels. That leaves a
     residual within a kernel's reach of the borders only, which bands along the borders
-    take, `depth` cells deep; a multiplicative Schwarz method with subdomains that are
-    again invariant along their length. The error contracts by the decay of N's inverse
+    take, `depth` cells deep, which share the residual out and do not wait for each
+    other: a Schwarz method with subdomains invariant along their length. The error contracts by the decay of N's inverse
     over the depth, by default 1e-6, and each iteration is one such correction with a
     residual in double precision.
 

@@ -323,6 +323,9 @@ class TestDirect:
         with pytest.raises(ValueError, match="MiB, more than the 0 MiB allowed"):
             solve(op, b, "direct", memory=2**14)
         assert run(op, b, "direct", memory=2**26).success
+        # a factor that is kept does not lift the limit
+        with pytest.raises(ValueError, match="MiB, more than the 0 MiB allowed"):
+            solve(op, b, "direct", memory=2**14)
 
     @BOTH
     def test_layers_that_wrap_are_refused(self, method):
