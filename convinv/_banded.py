@@ -19,6 +19,7 @@ LEAST_ITEMS = 8  # of a batch that a thread takes at a time
 LARGE_BLOCK = 384  # from here on a BLAS may use its threads
 SETTLES = 40  # cells after which a recursion repeats itself, as a rule
 SMALL_BLOCK = 48  # below it a matrix product costs less than the call
+ROUNDING = 1e-12  # relative changes of pivots that rounding may keep up
 
 
 class Singular(np.linalg.LinAlgError):
@@ -81,6 +82,9 @@ class BlockCholesky:
         self.count = -(-self.length // self.step)
         self.band = min(-(-gram.reach[axis] // self.step), self.count - 1)
         self.width = line * self.step
+        stands = np.full(self.count * self.step, -1)
+        stands[: self.length] = gram.place(axis, np.arange(self.start, stop))
+        self.stands = stands.reshape(self.count, self.step)
         self.memory = memory
         self._refuse(min(self.count, 2))
         self.rows, self.which = self._factored()
@@ -118,11 +122,7 @@ class BlockCholesky:
 
     def _key(self, block):
         """What the entries of a block row depend on: where its cells stand."""
-        cells = self._cells(block)
-        cells = cells[cells < self.start + self.length]
-        stand = self.gram.place(self.axis, cells)
-        band = min(self.band, block)
-        return (*stand.tolist(), band)
+        return (*self.stands[block].tolist(), min(self.band, block))
 
     def _entries(self, block):
         """``N[i, i - band .. i]``, one array (groups, w, w) each, with damping."""
@@ -177,7 +177,7 @@ class BlockCholesky:
             if same:
                 before, change = change, state.change
                 settled = change <= tolerance or (
-                    change <= 1e3 * tolerance and change >= before / 2
+                    change <= ROUNDING and change >= before / 2
                 )
             rows.append(_Row(lower, inverse))
             which.append(len(rows) - 1)
@@ -345,11 +345,12 @@ def _inverse(pivots):
     potrf, potri = lapack.get_lapack_funcs(("potrf", "potri"), (pivots,))
     result = np.empty_like(pivots)
     for pivot, out in zip(pivots, result):
-        factor, info = potrf(pivot, lower=True)
+        factor, info = potrf(pivot, lower=True)  # zero above the diagonal
         if info == 0:
-            inverse, info = potri(factor, lower=True)
+            inverse, info = potri(factor, lower=True, overwrite_c=True)
         if info or not np.all(np.isfinite(inverse)):
             raise Singular("the layer is rank-deficient: a pivot block is not definite")
-        lower = np.tril(inverse)
-        out[:] = lower + np.tril(inverse, -1).conj().T
+        np.add(inverse, inverse.conj().T, out=out)
+        diagonal = np.arange(len(out))
+        out[diagonal, diagonal] /= 2
     return result

@@ -3,11 +3,11 @@
 import numpy as np
 
 from . import kernels
+from ._small_matrices import SMALL, invert
 from ._spectrum import Blocks, matrices_last
 
 EPS = 2.0**-52
 LOSS = 1e-10  # the loss of accuracy up to which matrices are inverted without an SVD
-SMALL = 4  # matrices up to this size are inverted for all frequencies together
 
 
 class TorusMap:
@@ -158,7 +158,7 @@ def _small(slab, damp):
             gram[j, i] = gram[i, j].conj()
         gram[i, i] += damp**2
     norm = _norm(gram)
-    inverted = _sweep(gram)
+    inverted = invert(gram)
     part = np.empty((*matrix.shape[1::-1], *matrix.shape[2:]), complex)
     for i in range(size):
         part[i] = inverted[i, 0] * matrix[:, 0].conj()
@@ -172,18 +172,6 @@ def _small(slab, damp):
 
 def _norm(matrix):
     return np.sqrt(np.sum(np.abs(matrix) ** 2, axis=(0, 1)))
-
-
-def _sweep(gram):
-    """The inverses of positive definite matrices, whose axes come first, in place."""
-    for i in range(len(gram)):  # Gauss-Jordan elimination, which needs no pivots here
-        pivot = 1 / gram[i, i].real
-        row, column = gram[i] * pivot, gram[:, i].copy()
-        gram -= column[:, None] * row
-        gram[i] = row
-        gram[:, i] = -column * pivot
-        gram[i, i] = pivot
-    return gram
 
 
 def _adjoint(matrices):

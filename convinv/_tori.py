@@ -13,7 +13,9 @@ import numpy as np
 
 from ._banded import BlockCholesky, factor_work, solve_all
 from ._gram import Patch
-from ._torus import SLOW, Torus, decay
+from ._torus import HALO, SLOW, Torus, decay
+
+WIDE = 160  # unknowns across a band from which factors gain by threads
 
 
 class NestedTori:
@@ -62,12 +64,20 @@ class NestedTori:
             gram, self.window, self.long, damp=damp, halo=halo, xp=xp, dtype=self.dtype
         )
         if bands:
-            ends = [(axis, end) for axis in self.long for end in ("low", "high")]
-            self.faces = [_Face(self, *end, depth) for end in ends]
+            self.faces = self._faces(depth)
+
+    def _faces(self, depth):
+        """The bands, wide ones on the CPU made by several threads."""
+        ends = [(axis, end) for axis in self.long for end in ("low", "high")]
+        if self.xp is not np or self.gram.channels * max(self.depth) < WIDE:
+            return [_Face(self, *end, depth) for end in ends]
+        from .kernels._numba import each
+
+        return each(lambda end: _Face(self, *end, depth), ends)
 
     def _depths(self, depth):
-        """Depths of the bands, and how far the inverse reaches or None."""
-        found = decay(self.gram, self.damp)
+        """Depths of the bands, and cells around a tile; None where it decays slowly."""
+        found, halo = decay(self.gram, self.damp), decay(self.gram, self.damp, HALO)
         reach = [SLOW if d is None else d for d in found]
         if depth is not None:
             reach = [max(depth - f, 0) for f in self.frame]
@@ -75,7 +85,7 @@ class NestedTori:
             1 if n == 1 else r + f
             for n, r, f in zip(self.gram.grid, reach, self.frame)
         ]
-        return tuple(bands), None if None in found else found
+        return tuple(bands), None if None in halo else halo
 
     def _nests(self, halo):
         """Whether a torus along the window costs less than a factor along it."""

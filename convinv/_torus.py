@@ -14,13 +14,15 @@ import scipy.fft
 from . import kernels
 from ._banded import Singular
 from ._gram import Gram
+from ._small_matrices import SMALL, invert
 
-TARGET = 1e-6  # of the inverse's decay where it is cut off
+BAND = 1e-5  # the inverse's decay that bands leave
+HALO = 1e-8  # the inverse's decay where it is cut off between tiles
 DEEP = 64  # cells that a band may be deep
 SLOW = 16  # cells beyond the frame that bands reach where the decay takes longer
 COARSE = (256, 128, 32)  # cells of the torus on which decay is measured, by long axes
 TILE = 256  # cells of a tile, about, and what is not cut
-SLAB = 2**24  # bytes of matrices that are inverted at once
+SLAB = 2**20  # bytes of matrices that are inverted at once: a share of a cache
 
 
 class Torus:
@@ -72,39 +74,13 @@ class Torus:
         moved = v.transpose(order)
         middle = moved.shape
         moved = xp.ascontiguousarray(moved).reshape((*shape[:2], -1, *self.grid))
-        x = self._tiled(moved) if self.tiles else self._circulant(moved)
+        kernel = kernels.load("circulant", xp)
+        if self.tiles:
+            x = kernel.apply_tiles(self.plan, moved, self.core, self.halo)
+        else:
+            x = kernel.apply(self.plan, moved)
         back = [order.index(a) for a in range(6)]
         return xp.ascontiguousarray(x.reshape(middle).transpose(back))
-
-    def _circulant(self, v):
-        return kernels.load("circulant", self.xp).apply(self.plan, v)
-
-    def _tiled(self, v):
-        """All tiles as one batch, each with its halo; the cores laid side by side."""
-        xp, batch = self.xp, v.shape[0]
-        count = math.prod(self.tiles)
-        need = [c + 2 * h for c, h in zip(self.core, self.halo)]
-        stack = xp.zeros((count * batch, *v.shape[1:3], *need), dtype=v.dtype)
-        x = xp.empty(v.shape, dtype=v.dtype)
-        places = list(np.ndindex(*self.tiles))
-        for tile, place in enumerate(places):
-            from_, to = [], []
-            for p, c, h, n in zip(place, self.core, self.halo, self.grid):
-                start, stop = max(p * c - h, 0), min((p + 1) * c + h, n)
-                from_.append(slice(start, stop))
-                to.append(slice(start - p * c + h, stop - p * c + h))
-            items = slice(tile * batch, (tile + 1) * batch)
-            stack[(items, slice(None), slice(None), *to)] = v[(..., *from_)]
-        solved = self._circulant(stack)
-        for tile, place in enumerate(places):
-            from_, to = [], []
-            for p, c, h, n in zip(place, self.core, self.halo, self.grid):
-                start, stop = p * c, min((p + 1) * c, n)
-                to.append(slice(start, stop))
-                from_.append(slice(h, h + stop - start))
-            items = slice(tile * batch, (tile + 1) * batch)
-            x[(..., *to)] = solved[(items, slice(None), slice(None), *from_)]
-        return x
 
 
 def _fast(n, last):
@@ -143,15 +119,24 @@ def torus_inverse(gram, torus, damp, short, dtype):
     flat = blocks.reshape(groups, size, size, -1)
     step = max(SLAB // (16 * groups * size**2), 1)
     for start in range(0, flat.shape[3], step):
-        slab = np.moveaxis(flat[..., start : start + step], 3, 1)
-        try:
-            inverse = np.linalg.inv(slab + damp**2 * np.eye(size))
-        except np.linalg.LinAlgError:
-            inverse = np.full(1, np.nan)
+        slab = flat[..., start : start + step]
+        slab[:, np.arange(size), np.arange(size)] += damp**2
+        inverse = _inverted(slab)
         if not np.all(np.isfinite(inverse)):
             raise Singular("the layer is rank-deficient: singular at a frequency")
-        flat[..., start : start + step] = np.moveaxis(inverse, 1, 3)
+        slab[:] = inverse
     return blocks
+
+
+def _inverted(slab):
+    """Inverses of ``(groups, c, c, frequencies)``; NaN or infinite if singular."""
+    if slab.shape[1] <= SMALL:
+        with np.errstate(all="ignore"):
+            return invert(slab.transpose(1, 2, 0, 3)).transpose(2, 0, 1, 3)
+    try:
+        return np.moveaxis(np.linalg.inv(np.moveaxis(slab, 3, 1)), 1, 3)
+    except np.linalg.LinAlgError:
+        return np.nan
 
 
 def _with_interior(gram, torus):
@@ -197,17 +182,23 @@ def _join(gram, torus, short):
     return entries.reshape(gram.groups, size, size, *entries.shape[9:])
 
 
-def decay(gram, damp):
-    """Cells per axis after which the inverse of N's interior has decayed to TARGET.
+def decay(gram, damp, target=BAND):
+    """Cells per axis after which the inverse of N's interior has decayed to `target`.
 
-    None on an axis where that takes more than DEEP cells. Kept with the stencil.
+    None on an axis where that takes more than DEEP cells. What it is found from is kept
+    with the stencil.
     """
     if damp not in gram.decays:
-        gram.decays[damp] = _decay(gram, damp)
-    return gram.decays[damp]
+        gram.decays[damp] = _profiles(gram, damp)
+    found = []
+    for profile in gram.decays[damp]:
+        far = int(np.flatnonzero(profile > target)[-1]) + 1 if profile.size > 1 else 0
+        found.append(far if far <= DEEP and far < max(profile.size, 2) else None)
+    return found
 
 
-def _decay(gram, damp):
+def _profiles(gram, damp):
+    """The size of the inverse's entries over the distance, on each axis."""
     long = sum(n > 1 for n in gram.grid)
     coarse = COARSE[max(long, 1) - 1]
     torus = tuple(1 if n == 1 else coarse for n in gram.grid)
@@ -219,12 +210,8 @@ def _decay(gram, damp):
         response = scipy.fft.irfftn(blocks, s=torus, axes=axes)
     size = np.max(np.abs(response), axis=(0, 1, 2))
     found = []
-    for axis, n in enumerate(gram.grid):
-        if n == 1:
-            found.append(0)
-            continue
+    for axis in range(3):
         others = tuple(a for a in range(3) if a != axis)
         profile = np.max(size, axis=others)[: torus[axis] // 2 + 1]
-        far = int(np.flatnonzero(profile > TARGET * profile[0])[-1]) + 1
-        found.append(far if far <= DEEP and far < len(profile) else None)
+        found.append(profile / profile[0])
     return found

@@ -170,3 +170,19 @@ def circulant_apply(blocks, torus, v, grid):
         moved = np.roll(v, shift, axes)
         out = out + np.einsum("gpq,bgqdhw->bgpdhw", taps[(..., *shift)], moved)
     return out[(..., *(slice(0, n) for n in grid))]
+
+
+def circulant_apply_tiles(blocks, torus, v, core, halo):
+    """Each tile with what is around it by `circulant_apply`."""
+    size = v.shape[3:]
+    shape = (*v.shape[:2], blocks.shape[1], *size)
+    out = np.full(shape, np.nan, np.result_type(wide(v)))
+    for first in itertools.product(*(range(0, n, c) for n, c in zip(size, core))):
+        last = [min(f + c, n) for f, c, n in zip(first, core, size)]
+        start = [max(f - h, 0) for f, h in zip(first, halo)]
+        stop = [min(e + h, n) for e, h, n in zip(last, halo, size)]
+        around = v[(..., *map(slice, start, stop))]
+        found = circulant_apply(blocks, torus, around, around.shape[3:])
+        cells = [slice(f - s, e - s) for f, e, s in zip(first, last, start)]
+        out[(..., *map(slice, first, last))] = found[(..., *cells)]
+    return out

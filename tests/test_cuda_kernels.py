@@ -544,6 +544,10 @@ def check_circulant(cupy, circulant, name, dtype):
         assert got.dtype == dtype and got.flags.c_contiguous
         want = oracles.circulant_apply(blocks, torus, v, wanted or size)
         assert_close(got, want, dtype)
+    core, halo = [(n + 1) // 2 for n in torus], [n // 4 for n in torus]
+    got = circulant.apply_tiles(plan, given, core, halo)
+    want = oracles.circulant_apply_tiles(blocks, torus, v, core, halo)
+    assert_close(got, want, dtype)
     np.testing.assert_array_equal(given.get(), v)
 
 

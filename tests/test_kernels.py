@@ -481,6 +481,41 @@ class TestCirculant:
         blocks = random_blocks(1, 1, 1, torus, dtype)
         assert circulant_numba.prepare(blocks, torus, dtype).padding > 0
 
+    @pytest.mark.parametrize("torus", ["2-D", "3-D", "2-D odd", "1-D"])
+    @pytest.mark.parametrize("piece", [2**8, 2**20])
+    @dtypes
+    def test_tiles(self, monkeypatch, dtype, piece, torus):
+        monkeypatch.setattr(circulant_numba, "PIECE", piece)
+        monkeypatch.setattr(_numba, "SERIAL_WORK", 1)
+        torus = TORI[torus]
+        halo = tuple((n - 1) // 3 for n in torus)
+        core = tuple(n - 2 * h for n, h in zip(torus, halo))
+        for p, q in ((2, 2), (1, 3)):
+            blocks = random_blocks(2, p, q, torus, dtype)
+            plan = circulant_numba.prepare(blocks, torus, dtype)
+            for size in (tuple(2 * n + 1 for n in torus), torus, (1, 1, 1)):
+                v = random((3, 2, q, *size), dtype)
+                got = circulant_numba.apply_tiles(plan, v, core, halo)
+                want = oracles.circulant_apply_tiles(blocks, torus, v, core, halo)
+                assert got.dtype == dtype and got.flags.c_contiguous
+                assert_close(got, want, dtype, 50)
+
+    def test_refused_tiles(self):
+        torus = (1, 6, 8)
+        blocks = random_blocks(1, 2, 3, torus, "float32")
+        plan = circulant_numba.prepare(blocks, torus, "float32")
+        v = np.zeros((2, 1, 3, 1, 20, 20), "float32")
+        tiles = circulant_numba.apply_tiles
+        assert tiles(plan, v[:0], (1, 4, 4), (0, 1, 2)).shape == (0, 1, 2, 1, 20, 20)
+        with pytest.raises(ValueError, match="v must have shape"):
+            tiles(plan, v, (1, 5, 4), (0, 1, 2))
+        with pytest.raises(ValueError, match="v must have shape"):
+            tiles(plan, v[0], (1, 4, 4), (0, 1, 2))
+        for core, halo in (((1, 4), (0, 1, 2)), ((1, 0, 4), (0, 1, 2)),
+                           ((1, 4, 4), (0, 1, -1))):
+            with pytest.raises(ValueError, match="core and halo must be three ints"):
+                tiles(plan, v, core, halo)
+
     def test_items_are_independent(self):
         torus = (1, 6, 8)
         blocks = random_blocks(1, 2, 2, torus, "float32")

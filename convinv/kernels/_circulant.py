@@ -1,5 +1,8 @@
 """What both forms of the circulant kernel ask of their arguments."""
 
+import itertools
+from typing import NamedTuple
+
 import numpy as np
 
 from .._array import INEXACT
@@ -48,6 +51,34 @@ def check_grid(plan, v, grid):
     if not _fits(grid, plan.torus):
         raise ValueError(f"grid must be three ints up to {plan.torus}, got {grid}")
     return grid
+
+
+class Tile(NamedTuple):
+    """Slices of three axes."""
+
+    around: tuple  # of the data: the tile with its halo
+    inside: tuple  # the tile's first cell in that
+    place: tuple  # of the data: the tile
+
+
+def cut(plan, v, core, halo):
+    """The tiles of the data, if they fit the plan."""
+    core, halo = tuple(map(int, core)), tuple(map(int, halo))
+    if len(core) != 3 or len(halo) != 3 or min(core) < 1 or min(halo) < 0:
+        raise ValueError(
+            f"core and halo must be three ints from 1 and 0 on, got {core} and {halo}"
+        )
+    axes = []
+    for c, h, n in zip(core, halo, v.shape[3:]):
+        axis = []
+        for first in range(0, n, c):
+            start, last = max(first - h, 0), min(first + c, n)
+            around = slice(start, min(last + h, n))
+            axis.append((around, first - start, slice(first, last)))
+        axes.append(axis)
+    largest = [max(a.stop - a.start for a, *_ in axis) for axis in axes]
+    check_grid(plan, v[(..., *map(slice, largest))], None)
+    return [Tile(*zip(*tile)) for tile in itertools.product(*axes)]
 
 
 def make_hermitian(blocks, torus):

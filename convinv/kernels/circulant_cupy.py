@@ -9,7 +9,7 @@ import cupy
 import numpy as np
 
 from . import _cuda
-from ._circulant import check_blocks, check_grid, make_hermitian
+from ._circulant import check_blocks, check_grid, cut, make_hermitian
 
 
 class Plan:
@@ -36,6 +36,27 @@ def apply(plan, v, grid=None):
     spectrum = _multiply(plan, cupy.ascontiguousarray(_forward(plan, v)))
     out = _backward(plan, spectrum)[:, :, :, : grid[0], : grid[1], : grid[2]]
     return cupy.ascontiguousarray(out)
+
+
+def apply_tiles(plan, v, core, halo):
+    """All tiles as one batch."""
+    tiles, batch = cut(plan, v, core, halo), v.shape[0]
+    _cuda.check("v", v, plan.dtype)
+    size = [min(c + 2 * h, n) for c, h, n in zip(core, halo, v.shape[3:])]
+    stack = cupy.zeros((len(tiles) * batch, *v.shape[1:3], *size), v.dtype)
+    out = cupy.empty((*v.shape[:2], plan.shape[0], *v.shape[3:]), v.dtype)
+    every = slice(None)
+    for i, (around, _, _) in enumerate(tiles):
+        part = stack[i * batch : (i + 1) * batch]
+        part[(every, every, every, *(slice(a.stop - a.start) for a in around))] = v[
+            (..., *around)
+        ]
+    solved = apply(plan, stack)
+    for i, (_, inside, place) in enumerate(tiles):
+        part = solved[i * batch : (i + 1) * batch]
+        cells = (slice(a, a + p.stop - p.start) for a, p in zip(inside, place))
+        out[(every, every, every, *place)] = part[(every, every, every, *cells)]
+    return out
 
 
 def _axes(plan):

@@ -15,6 +15,11 @@ by zeros to the torus, transformed, multiplied at each frequency, transformed ba
 (as `numpy.fft.irfftn` does it for real data) and cropped to ``grid``, by default
 ``size``. ``v`` is not modified.
 
+``apply_tiles(plan, v, core, halo)`` -> new array ``(B, groups, p, *size)``: `v`, cut
+into tiles of ``core`` cells per axis (the last may have less), each applied by itself
+with the up to ``halo`` cells of `v` around it, and the cells around it dropped after.
+A tile with its halo must fit the torus.
+
 Real data on a torus whose last axis has even length W are transformed as complex data
 of half that length, in place, as ``z[j] = x[2 j] + i x[2 j + 1]`` costs no copy. With
 ``Z`` the transform of ``z``, ``E(k) = (Z(k) + conj Z(-k)) / 2`` and ``O(k) = (Z(k) -
@@ -29,7 +34,7 @@ import numpy as np
 import scipy.fft
 
 from . import _circulant_tiles_numba as tiles
-from ._circulant import check_blocks, check_grid, make_hermitian
+from ._circulant import check_blocks, check_grid, cut, make_hermitian
 from ._numba import run, thread_count
 
 PIECE = 2**20  # bytes that a thread transforms at a time: a second-level cache
@@ -120,6 +125,28 @@ def apply(plan, v, grid=None):
     return out
 
 
+def apply_tiles(plan, v, core, halo):
+    tiles_ = cut(plan, v, core, halo)
+    batch, item = v.shape[0], math.prod(plan.torus) * plan.dtype.itemsize
+    item *= plan.groups * max(plan.shape)
+    out = np.empty((batch, plan.groups, plan.shape[0], *v.shape[3:]), plan.dtype)
+    scratch, size = _Scratch(), max(PIECE // item, 1)
+    pieces = [
+        (slice(first, first + size), tile)
+        for first in range(0, batch, size)
+        for tile in tiles_
+    ]
+
+    def some(start, stop):
+        for items, (around, inside, place) in pieces[start:stop]:
+            part = out[(items, slice(None), slice(None), *place)]
+            given = v[(items, slice(None), slice(None), *around)]
+            _piece(plan, given, part, scratch, 1, inside)
+
+    run(some, len(pieces), len(pieces) * size * item * (10 + plan.shape[1]))
+    return out
+
+
 class _Scratch(threading.local):
     """Arrays that a thread uses for one piece after the other."""
 
@@ -133,15 +160,16 @@ class _Scratch(threading.local):
         return array[: math.prod(shape)].reshape(shape)
 
 
-def _piece(plan, v, out, scratch, workers):
-    """``apply`` for some items, with `workers` threads."""
-    size, grid = v.shape[3:], out.shape[3:]
+def _piece(plan, v, out, scratch, workers, start=(0, 0, 0)):
+    """``apply`` for some items, with `workers` threads, to cells from `start` on."""
+    given = [slice(n) for n in v.shape[3:]]
+    wanted = [slice(a, a + n) for a, n in zip(start, out.shape[3:])]
     p, q = plan.shape
     halved = plan.dtype.kind == "f" and not plan.packed
     kind = plan.complex if halved else plan.dtype
     width = plan.columns if halved else plan.torus[2] + plan.padding
     torus = (*plan.torus[:2], width)
-    whole = grid == plan.torus and not halved and not plan.padding
+    whole = out.shape[3:] == plan.torus and not halved and not plan.padding
 
     shape = (len(v), plan.groups, q, *torus)
     z = out if whole and p == q else scratch.take("v", shape, kind)
@@ -150,19 +178,22 @@ def _piece(plan, v, out, scratch, workers):
     _extend(v, z)
     axes = (3, 4) if halved else (3, 4, 5)
     inside = (..., slice(torus[2] - plan.padding))
-    _transform(plan, scipy.fft.fft, z[inside], size, axes[::-1], "backward", workers)
+    _transform(plan, scipy.fft.fft, z[inside], given, axes[::-1], "backward", workers)
     if p != q:
         shape = (len(v), plan.groups, p, *torus)
         y = out if whole else scratch.take("out", shape, kind)
     else:
         y = z
     _multiply(plan, z, y, workers)
-    _transform(plan, scipy.fft.ifft, y[inside], grid, axes, "forward", workers)
+    _transform(plan, scipy.fft.ifft, y[inside], wanted, axes, "forward", workers)
+    d, h, w = wanted
     if halved:
-        y = y[:, :, :, : grid[0], : grid[1]]
-        y = scipy.fft.irfft(y, plan.torus[2], 5, norm="forward", workers=workers)
+        y = scipy.fft.irfft(
+            y[:, :, :, d, h], plan.torus[2], 5, norm="forward", workers=workers
+        )
+        d = h = slice(None)
     if y is not out:
-        out[...] = y[:, :, :, : grid[0], : grid[1], : grid[2]]
+        out[...] = y[:, :, :, d, h, w]
 
 
 def _extend(v, z):
@@ -174,14 +205,14 @@ def _extend(v, z):
     z[:, :, :, :d, :h, :w] = v
 
 
-def _transform(plan, function, z, size, axes, norm, workers):
-    """Transform `z` in place; rows outside of `size` are zero or not asked for."""
+def _transform(plan, function, z, cells, axes, norm, workers):
+    """Transform `z` in place; rows outside of `cells` are zero or not asked for."""
     z = z.view(plan.complex)
     for axis in axes:
         if z.shape[axis] == 1:
             continue
-        part = z if axis == 3 else z[:, :, :, : size[0]]
-        part = part if axis < 5 else part[:, :, :, :, : size[1]]
+        part = z if axis == 3 else z[:, :, :, cells[0]]
+        part = part if axis < 5 else part[:, :, :, :, cells[1]]
         done = function(part, None, axis, norm, True, workers)
         if not np.may_share_memory(done, part):  # SciPy need not work in place
             part[...] = done
