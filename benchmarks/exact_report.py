@@ -34,15 +34,16 @@ def tables(rows):
 
 TIMES = (
     "dB: peak over root mean square of the error against the float64 solution, the "
-    "worst of up to three items; cond: of the layer on a torus, damping included; "
-    "first: with set-up, second: the same operator again; STRIP: one sweep with its "
+    "worst of up to three items; rtol: the largest power of ten from 1e-6 down with "
+    f"which `auto` reaches {ACCURACY:g} dB; cond: of the layer on a torus, damping "
+    "included; first: with set-up, second: the same operator again; STRIP: one sweep with its "
     f"set-up, the fastest of several windows, and its dB; CGLS: until {ACCURACY:g} dB "
     "or what `auto` has, with its iterations, counted in float64; LSQR: SciPy's time "
     f"of an iteration times CGLS's iterations and the batch; {GUESS}: extrapolated; "
     "(dB): where CGLS stopped short of them; kept: by the set-up"
 )
 COLUMNS = (
-    "problem,dtype,cond,method,iterations,dB,first s,second s,STRIP s,STRIP,"
+    "problem,dtype,cond,rtol,method,iterations,dB,first s,second s,STRIP s,STRIP,"
     "CGLS s,CGLS,LSQR s,kept MB"
 )
 RATIOS = (
@@ -64,6 +65,7 @@ def times(row):
         row["label"],
         row["dtype"],
         number(row["condition"]),
+        f"{row['rtol']:g}",
         row["method"],
         row["nit"],
         f"{row['decibels']:.0f}",

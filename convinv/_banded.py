@@ -16,7 +16,7 @@ from scipy.linalg import lapack
 from ._array import namespace
 
 LEAST_ITEMS = 8  # of a batch that a thread takes at a time
-LARGE_BLOCK = 384  # from here on a BLAS may use its threads
+LARGE_BLOCK = 1024  # from here on a BLAS may use its threads
 SETTLES = 40  # cells after which a recursion repeats itself, as a rule
 SMALL_BLOCK = 48  # below it a matrix product costs less than the call
 ROUNDING = 1e-12  # relative changes of pivots that rounding may keep up

@@ -39,6 +39,7 @@ class NestedTori:
         depth=None,
         window=None,
         bands=True,
+        factors=None,
     ):
         self.gram, self.damp, self.xp = gram, damp, xp
         self.dtype = np.dtype(gram.dtype if dtype is None else dtype)
@@ -46,25 +47,33 @@ class NestedTori:
         self.size = [stop - start for start, stop in self.window]
         self.frame = [max(b, r) for b, r in zip(gram.border, gram.reach)]
         self.exact, self.faces, self.whole = None, [], None
+        # by window: bands of bands that cross have their corners in common
+        self.factors = {} if factors is None else factors
         self.depth, halo = (0, 0, 0), None
         self.long = [a for a in range(3) if self.size[a] > 1]
         if bands:
             self.depth, halo = self._depths(depth)
             self.long = [a for a in range(3) if self._is_long(a)]
             if not self._nests(halo):
-                self.exact = BlockCholesky(
-                    gram,
-                    int(np.argmax(self.size)),
-                    window=self.window,
-                    damp=damp,
-                    dtype=self.dtype,
-                )
+                self.exact = self._factor()
                 return
         self.torus = Torus(
             gram, self.window, self.long, damp=damp, halo=halo, xp=xp, dtype=self.dtype
         )
         if bands:
             self.faces = self._faces(depth)
+
+    def _factor(self):
+        window = tuple(self.window)
+        if window not in self.factors:
+            self.factors[window] = BlockCholesky(
+                self.gram,
+                int(np.argmax(self.size)),
+                window=self.window,
+                damp=self.damp,
+                dtype=self.dtype,
+            )
+        return self.factors[window]
 
     def _faces(self, depth):
         """The bands, wide ones on the CPU made by several threads."""
@@ -103,9 +112,16 @@ class NestedTori:
 
     @property
     def nbytes(self):
+        return sum(part.nbytes for part in self._parts().values())
+
+    def _parts(self):
+        """The tori and factors, those that bands have in common once."""
         if self.exact is not None:
-            return self.exact.nbytes
-        return self.torus.nbytes + sum(face.solver.nbytes for face in self.faces)
+            return {id(self.exact): self.exact}
+        parts = {id(self.torus): self.torus}
+        for face in self.faces:
+            parts |= face.solver._parts()
+        return parts
 
     @property
     def rcond(self):
@@ -186,6 +202,7 @@ class _Face:
             dtype=tori.dtype,
             depth=depth,
             window=self.window,
+            factors=tori.factors,
         )
         # the cells where N differs from the torus, without those of earlier axes
         frame = tori.frame[axis]

@@ -16,7 +16,7 @@ from ._banded import Singular
 from ._gram import Gram
 from ._small_matrices import SMALL, invert
 
-BAND = 1e-5  # the inverse's decay that bands leave
+BAND = 3e-6  # the inverse's decay that bands leave
 HALO = 1e-8  # the inverse's decay where it is cut off between tiles
 DEEP = 64  # cells that a band may be deep
 SLOW = 16  # cells beyond the frame that bands reach where the decay takes longer

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from layer_cases import layer, layers, normal_matrix, random, restricted, windows
 
-from convinv import _banded
+from convinv import ConvLinearOperator, _banded, gallery
 from convinv._banded import BlockCholesky, MemoryLimit, Singular
 from convinv._gram import Gram
 
@@ -102,6 +102,18 @@ def test_single_precision_needs_fewer_rows():
     np.testing.assert_allclose(
         single.solve(v), expected, atol=1e-4 * np.abs(expected).max()
     )
+
+
+def test_single_precision_where_the_recursion_settles_slowly():
+    """A recursion that is ended early leaves errors along all of the image."""
+    kernel = gallery.conv_layer(3, 8, rng=0)
+    gram = Gram(ConvLinearOperator(kernel, (3, 200, 20)), "input")
+    v = 3 + random((1, 1, 3, 1, 200, 20))
+    expected = BlockCholesky(gram, 1).solve(v)
+    factor = BlockCholesky(gram, 1, dtype="float32")
+    x = factor.solve(v.astype("float32"))
+    error = np.linalg.norm(x - expected) / np.linalg.norm(expected)
+    assert error <= 0.02 * np.finfo("float32").eps / factor.rcond
 
 
 @pytest.mark.parametrize("name", ["zero kernel", "one channel twice"])

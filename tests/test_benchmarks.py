@@ -31,6 +31,7 @@ def row(name="3to8", dtype="float32", *, first=1.0, **changes):
         "damp": 0.0,
         "tall": True,
         "condition": 5.0,
+        "rtol": 1e-6,
         "method": "schwarz",
         "nit": 2,
         "nbytes": 8_500_000,

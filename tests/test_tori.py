@@ -69,7 +69,9 @@ def test_bands_are_in_use(name):
         solvers = [face.solver for face in tori.faces]
         if name == "3-D":
             assert all(len(s.faces) == 4 for s in solvers)
-        assert tori.nbytes > sum(s.nbytes for s in solvers) > 0
+        # bands may have corners in common
+        assert sum(s.nbytes for s in solvers) + tori.torus.nbytes >= tori.nbytes
+        assert tori.nbytes > max(s.nbytes for s in solvers) > 0
 
 
 @layers

@@ -23,7 +23,7 @@ class Schwarz(GramPreconditioner):
         "normal" approximates ``(A^H A + damp^2 I)^-1``; "hermitian" and "plain"
         approximate ``A^-1`` of a square layer, Hermitian positive definite or not.
     depth : int, optional
-        Depth of the bands, by default what the inverse of N takes to decay to 1e-6.
+        Depth of the bands, by default what the inverse of N takes to decay to 3e-6.
 
     Raises
     ------

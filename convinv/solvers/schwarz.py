@@ -22,7 +22,7 @@ def schwarz(problem, monitor, *, depth=None):
     residual within a kernel's reach of the borders only, which bands along the borders
     take, `depth` cells deep, which share the residual out and do not wait for each
     other: a Schwarz method with subdomains invariant along their length. The error
-    contracts by the decay of N's inverse over the depth, by default 1e-6, and each
+    contracts by the decay of N's inverse over the depth, by default 3e-6, and each
     iteration is one such correction with a residual in double precision.
 
     Time is ``O(n log n)``. If the inverse decays so slowly that iterations stall, use
