@@ -34,10 +34,10 @@ def tables(rows):
 
 TIMES = (
     "dB: peak over root mean square of the error against the float64 solution, the "
-    "worst of up to three items; rtol: the largest power of ten from 1e-6 down with "
-    f"which `auto` reaches {ACCURACY:g} dB; cond: of the layer on a torus, damping "
-    "included; first: with set-up, second: the same operator again; STRIP: one sweep "
-    f"with its set-up, the fastest of several windows, and its dB; CGLS: until {ACCURACY:g} dB "
+    "worst of up to three items; rtol: the power of ten, from 1e-6 down, with which "
+    f"`auto` reaches {ACCURACY:g} dB; cond: of the layer on a torus, damping included; "
+    "first: with set-up, second: the same operator again; STRIP: one sweep with its "
+    f"set-up, the fastest of several windows, and its dB; CGLS: until {ACCURACY:g} dB "
     "or what `auto` has, with its iterations, counted in float64; LSQR: SciPy's time "
     f"of an iteration times CGLS's iterations and the batch; {GUESS}: extrapolated; "
     "(dB): where CGLS stopped short of them; kept: by the set-up"
@@ -49,8 +49,8 @@ COLUMNS = (
 RATIOS = (
     "first / STRIP and second / STRIP: faster than a sweep where below 1; CGLS and "
     "LSQR over first and second: how much slower they are; direct and schwarz: "
-    "seconds with set-up, and without; best: first over the fastest of direct, schwarz "
-    "and CGLS"
+    "seconds with set-up, and without, in brackets where the method misses the "
+    "tolerance; best: first over the fastest of the others and CGLS"
 )
 RATIO_COLUMNS = (
     "problem,dtype,first / STRIP,second / STRIP,CGLS / first,CGLS / second,"
@@ -83,26 +83,29 @@ def ratios(row):
     first, second = row["times"]["auto"]
     strip = row["strip"] and row["strip"]["seconds"]
     cgls, lsqr = row["cgls"]["seconds"], row["lsqr"]["seconds"]
-    several = (
-        " / ".join(number(t) for t in row["times"][name])
-        if name in row["times"]
-        else "-"
-        for name in ("direct", "schwarz")
-    )
     return (
         row["label"],
         row["dtype"],
         *(number(t / strip) if strip else "-" for t in (first, second)),
         *(guess(row["cgls"]) + number(cgls / t) for t in (first, second)),
         *(number(lsqr / t) for t in (first, second)),
-        *several,
+        *(several(row, name) for name in ("direct", "schwarz")),
         number(over_best(row)),
     )
 
 
+def several(row, name):
+    """Times of a method with set-up and without, or that there are none."""
+    if name not in row["times"]:
+        return "-"
+    text = " / ".join(number(t) for t in row["times"][name])
+    return f"({text})" if name in row["missed"] else text
+
+
 def over_best(row):
     """Time of "auto" over that of the fastest single method, set-up included."""
-    single = [row["times"][k][0] for k in ("direct", "schwarz") if k in row["times"]]
+    known = set(row["times"]) - {"auto", *row["missed"]}
+    single = [row["times"][k][0] for k in known]
     if not row["cgls"]["short"]:
         single.append(row["cgls"]["seconds"])
     return row["times"]["auto"][0] / min(single)

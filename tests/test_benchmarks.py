@@ -5,6 +5,7 @@ import json
 import pathlib
 import types
 
+import numpy as np
 import pytest
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -32,6 +33,7 @@ def row(name="3to8", dtype="float32", *, first=1.0, **changes):
         "tall": True,
         "condition": 5.0,
         "rtol": 1e-6,
+        "missed": [],
         "method": "schwarz",
         "nit": 2,
         "nbytes": 8_500_000,
@@ -95,6 +97,33 @@ def test_exact_bar_for_cgls_depends_on_the_condition(load):
         bar.missed for bar in bars([well, ill]) if bar.text.startswith("10 times")
     ]
     assert missed == [[(ill["key"], 7.5, 10)]]
+
+
+def test_exact_methods_that_miss_the_tolerance_are_no_rivals(load):
+    report = load("exact_report")
+    times = {"auto": [1.0, 0.5], "schwarz": [0.1, 0.1], "direct": [0.8, 0.4]}
+    failed = row(times=times, missed=["schwarz"])
+    assert report.over_best(failed) == pytest.approx(1.25)
+    assert report.over_best(row(times=times)) == pytest.approx(10)
+    assert "| (0.100 / 0.100) |" in report.tables([failed])
+
+
+def test_exact_tolerance(load, monkeypatch):
+    """The rtol whose solution is good enough, found in few solves."""
+    measure = load("exact_measure")
+    asked = []
+
+    def solve(op, b, method, *, damp, rtol):
+        asked.append(rtol)
+        x = np.ones((1, 4)) * (1 + 1e3 * rtol)
+        return types.SimpleNamespace(success=rtol > 5e-10, x=x)
+
+    monkeypatch.setattr(measure, "_quietly", solve)
+    case, exact = types.SimpleNamespace(damp=0.0), np.ones((1, 4))
+    assert measure.tolerance(case, None, None, exact, [0]) == 1e-9
+    assert asked == [1e-6, 1e-9]
+    monkeypatch.setattr(measure, "BAR", 200.0)  # out of reach
+    assert measure.tolerance(case, None, None, exact, [0]) == 1e-6
 
 
 def test_exact_accuracy_that_is_missed_is_written_out(load):
