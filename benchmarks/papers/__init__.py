@@ -1,0 +1,1 @@
+"""The experiments of documents on inversion, with their figures beside ours."""

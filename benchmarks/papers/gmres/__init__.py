@@ -1,0 +1,1 @@
+"""GMRES for deconvolution: a blog post's experiments, and what convinv does."""
