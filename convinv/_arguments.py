@@ -23,6 +23,13 @@ def method(name, op):
         raise TypeError(
             f"method {entry.name!r} needs a ConvLinearOperator, got {type(op).__name__}"
         )
+    known = hasattr(op, "geometry") or getattr(op, "matrix", None) is not None
+    if entry.needs_rows and not known:
+        raise TypeError(
+            f"method {entry.name!r} needs the operator's rows: a ConvLinearOperator or "
+            "a sparse or dense matrix, got an operator that only has products; use "
+            "'cgls' or 'rshk'"
+        )
     return entry
 
 

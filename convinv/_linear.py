@@ -320,11 +320,22 @@ def _fit(apply, array, taken, given):
     return apply(array.reshape((array.shape[0], *taken))).reshape(given)
 
 
+# what SciPy makes of a matrix
+MATRIX_OPERATOR = type(aslinearoperator(np.zeros((1, 1))))
+
+
 class GeneralOperator(ShapedOperator):
-    """Any linear operator or matrix, as one on flat vectors."""
+    """Any linear operator or matrix, as one on flat vectors.
+
+    Attributes
+    ----------
+    matrix : array, sparse array or None
+        The matrix, where it is one of NumPy's or SciPy's.
+    """
 
     def __init__(self, op):
         self.op = op
+        self.matrix = op.A if isinstance(op, MATRIX_OPERATOR) else None
         self._xp = None if not isinstance(op, LinearOperator) else np
         self.has_adjoint = _has_adjoint(op)
         dtype = np.dtype("float64") if op.dtype is None else op.dtype

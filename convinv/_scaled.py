@@ -347,6 +347,11 @@ class _PowerOfTwo(ShapedOperator):
         self.has_adjoint = op.has_adjoint
         super().__init__(op.dtype, op.input_shape, op.output_shape)
 
+    @property
+    def matrix(self):
+        matrix = getattr(self.op, "matrix", None)
+        return None if matrix is None else self._times(matrix)
+
     def _times(self, array):
         half = float(np.ldexp(1.0, self.power // 2))
         return array * half * float(np.ldexp(1.0, self.power - self.power // 2))

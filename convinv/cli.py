@@ -25,8 +25,8 @@ def main(argv=None) -> int:
     --------
     >>> from convinv.cli import main
     >>> main(["methods"])
-    cg            Conjugate gradients for Hermitian positive definite operators
-                    needs:   square, Hermitian
+    adbk          Averaging deterministic block Kaczmarz, with momentum mADBK
+                    options: momentum
     ...
     0
     """
@@ -164,6 +164,7 @@ def _methods(args):
             "square": method.square,
             "Hermitian": method.hermitian,
             "convolution": method.conv_only,
+            "convolution or matrix": method.needs_rows,
         }
         takes = {"damp": method.damp, "preconditioner": method.preconditioner}
         facts = {

@@ -5,10 +5,27 @@ its matrix is small, and strips that lie alike with respect to the border share 
 pseudoinverse per class of strips then inverts a layer of any size. This is STRIP of
 "Fast and scalable inversion of convolution layers", with rectangles of any size, one to
 three spatial axes, groups, padding and every boundary; `convinv.solve` has it as method
-"strip".
+"strip". What a sweep does, over strips or over other blocks of rows (method "rbk"),
+`sweep_analysis` tells.
 """
 
+from ._arrangement_table import ArrangementTable, arrangement_table, plot_arrangement
+from ._arrangements import arrangement
 from ._pseudoinverse import Pseudoinverse, pseudoinverse
 from ._strips import StripPlan, strip_plan
+from ._sweep_analysis import SweepAnalysis, sweep_analysis
+from ._sweep_measures import Measure
 
-__all__ = ["Pseudoinverse", "StripPlan", "pseudoinverse", "strip_plan"]
+__all__ = [
+    "ArrangementTable",
+    "Measure",
+    "Pseudoinverse",
+    "StripPlan",
+    "SweepAnalysis",
+    "arrangement",
+    "arrangement_table",
+    "plot_arrangement",
+    "pseudoinverse",
+    "strip_plan",
+    "sweep_analysis",
+]

@@ -186,3 +186,44 @@ def circulant_apply_tiles(blocks, torus, v, core, halo):
         cells = [slice(f - s, e - s) for f, e, s in zip(first, last, start)]
         out[(..., *map(slice, first, last))] = found[(..., *cells)]
     return out
+
+
+def rows_row_sweep(A, x, b, z, scale, damp, active, order, reverse=False):
+    """``(x, z)`` after the actions of rows of a dense matrix; z may be None."""
+    x, z = wide(x).copy(), None if z is None else wide(z).copy()
+    for item in np.flatnonzero(active):
+        for i in order[::-1] if reverse else order:
+            rest = b[item, i] - A[i] @ x[item] - (damp * z[item, i] if damp else 0)
+            x[item] += scale[i] * rest * A[i].conj()
+            if damp:
+                z[item, i] += damp * scale[i] * rest
+    return x, z
+
+
+def rows_pixel_sweep(A, x, b, z, scale, damp, active, pixels, count, reverse=False):
+    """All rows of each pixel, the filters in order; `count` pixels in all."""
+    filters = np.arange(A.shape[0] // count)
+    order = [o * count + p for p in pixels for o in filters]
+    return rows_row_sweep(A, x, b, z, scale, damp, active, order, reverse)
+
+
+def rows_column_sweep(A, x, r, origin, scale, damp, active, order, reverse=False):
+    """``(x, r)`` after the actions of columns of a dense matrix."""
+    x, r = wide(x).copy(), wide(r).copy()
+    origin = 0 * x if origin is None else origin
+    for item in np.flatnonzero(active):
+        for j in order[::-1] if reverse else order:
+            rest = A[:, j].conj() @ r[item]
+            step = scale[j] * (rest - damp**2 * (origin[item, j] + x[item, j]))
+            x[item, j] += step
+            r[item] -= step * A[:, j]
+    return x, r
+
+
+def rows_sample_sweep(
+    A, x, r, origin, scale, damp, active, samples, count, reverse=False
+):
+    """All channels of each input pixel; `count` of them in all."""
+    channels = np.arange(A.shape[1] // count)
+    order = [c * count + p for p in samples for c in channels]
+    return rows_column_sweep(A, x, r, origin, scale, damp, active, order, reverse)

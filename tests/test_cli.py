@@ -232,7 +232,7 @@ def test_unconverged_reference(demo, monkeypatch):
         ("--rtol -1", "--rtol must be 0 or more, got -1"),
         ("--maxiter -1", "--maxiter must not be negative, got -1"),
         ("--seed -1", "--seed must not be negative, got -1"),
-        ("--method stirp", "--method: 'stirp' is none of auto, cg, cgls"),
+        ("--method stirp", "--method: 'stirp' is none of auto, adbk, cg, cgls"),
         ("--method cgls, --size 24", "--method: '' is none of"),
         ("--size 24 --method cg", "--method: cg needs a square .* 3872 .* 1728"),
         ("--output a.docx", r"--output must end in one of .*\.png.*, got 'a.docx'"),

@@ -35,6 +35,7 @@ def test_methods():
             "square": method.square,
             "Hermitian": method.hermitian,
             "convolution": method.conv_only,
+            "convolution or matrix": method.needs_rows,
         }
         known[method.name] = ", ".join(word for word, asked in needs.items() if asked)
     assert listed == known

@@ -11,7 +11,7 @@ import numpy as np
 
 from .._array import cupy_module
 
-KERNELS = ("circulant", "correlate", "vectors", "windows")
+KERNELS = ("circulant", "correlate", "rows", "vectors", "windows")
 
 
 def load(name: str, xp):

@@ -1,4 +1,25 @@
 """One file per method; importing them fills the registry."""
 
-from . import cg, cgls, direct, gmres, gradient, lsmr, lsqr, schwarz, spectral, strip
+from . import (
+    adbk,
+    cg,
+    cgls,
+    direct,
+    fdbk,
+    gauss_seidel,
+    gbk,
+    gmres,
+    gradient,
+    kaczmarz,
+    lsmr,
+    lsqr,
+    rbk,
+    rek,
+    rk,
+    rshek,
+    rshk,
+    schwarz,
+    spectral,
+    strip,
+)
 from ._registry import METHODS, Method

@@ -15,8 +15,8 @@ class Method:
         The string that `solve` takes.
     summary : str
         One line on the method.
-    square, hermitian, conv_only, needs_adjoint : bool
-        What it asks of the operator.
+    square, hermitian, conv_only, needs_rows, needs_adjoint : bool
+        What it asks of the operator; `needs_rows`: a convolution or a matrix.
     damp, preconditioner : bool
         Whether it takes those arguments (`preconditioner` may depend on options).
     minimum_norm : bool
@@ -39,6 +39,7 @@ class Method:
     square: bool = False
     hermitian: bool = False
     conv_only: bool = False
+    needs_rows: bool = False
     needs_adjoint: bool = True
     damp: bool = True
     preconditioner: bool = False
@@ -59,6 +60,7 @@ class Method:
                 ("square", self.square),
                 ("Hermitian", self.hermitian),
                 ("convolution", self.conv_only),
+                ("convolution or matrix", self.needs_rows),
             )
             if asked
         ]

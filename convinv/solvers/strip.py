@@ -5,6 +5,7 @@ import numpy as np
 from .._array import copy
 from .._pseudoinverse import FACTORIZATIONS
 from .._strips import strip_plan
+from ._block_iteration import iterate, residuals
 from ._problem import BREAKDOWN, CONVERGED, STALLED, divide
 from ._registry import solver
 from ._strip_sweeps import Schwarz, Sweeps
@@ -106,7 +107,7 @@ def _correct(problem, monitor, sweeps):
         sweeps.load(r)
         correction = sweeps(problem.zeros(problem.shape[1]))
         x, _ = vectors.axpy(xp.where(monitor.active, 1.0, 0.0), correction, x)
-        r, residual, normal = _residual(problem, x)
+        r, residual, normal = residuals(problem, x)
         stop = monitor.update(x, residual, normal)
         monitor.end((residual > limit) | (residual > best / 2), STALLED)
         best = residual
@@ -118,50 +119,17 @@ def _iterate(problem, monitor, sweeps):
     """Sweep until the solution, or until nothing changes."""
     xp, vectors = problem.xp, problem.vectors
     eps = 10 * float(xp.finfo(problem.b.dtype).eps)
-    x, b = _start(problem)
-    sweeps.load(b)
-    best = problem.fill(np.inf)
-    since = problem.fill(0.0)
-    stop = not monitor.any_active()
-    while not stop:
-        new = sweeps(copy(x))
-        change, size = vectors.sumsq(new - x), vectors.sumsq(new)
-        x = xp.where(monitor.active[:, None], new, x)
-        d = _from_origin(problem, x)
-        _, residual, normal = _residual(problem, d)
-        stop = monitor.update(d, residual, normal)
+    best, since = problem.fill(np.inf), problem.fill(0.0)
+
+    def ended(x, change, residual, normal):
+        nonlocal best, since
         watched = normal if problem.damp else residual
         since = xp.where(watched < best, 0.0, since + 1)
         best = xp.minimum(watched, best)
-        monitor.end((change <= eps**2 * size) | (since >= PATIENCE), STALLED)
-    return _from_origin(problem, x)
+        still = vectors.sumsq(change) <= eps**2 * vectors.sumsq(x)
+        monitor.end(still | (since >= PATIENCE), STALLED)
 
-
-def _start(problem):
-    """x = 0, and the right-hand side that belongs to it.
-
-    Damped sweeps have to start there: the starting point would enter the result.
-    """
-    b = copy(problem.b)
-    if problem.damp and problem.origin is not None:
-        b, _ = problem.vectors.axpy(
-            problem.fill(1.0), problem.forward(problem.origin), b
-        )
-    return problem.zeros(problem.shape[1]), b
-
-
-def _from_origin(problem, x):
-    return x - problem.origin if problem.damp and problem.origin is not None else x
-
-
-def _residual(problem, d):
-    """The residual at d, its norm and that of the normal residual."""
-    xp = problem.xp
-    r, squared = problem.vectors.axpy(
-        problem.fill(-1.0), problem.forward(d), copy(problem.b)
-    )
-    _, normal = problem.normal_residual(r, d)
-    return r, xp.sqrt(squared), xp.sqrt(normal)
+    return iterate(problem, monitor, sweeps, ended)
 
 
 def _refine(problem, monitor, sweeps):
@@ -175,11 +143,11 @@ def _refine(problem, monitor, sweeps):
     if monitor.any_active() and (problem.origin is None or not problem.damp):
         sweeps.load(copy(problem.b))
         x = xp.where(monitor.active[:, None], sweeps(x), 0)
-        _, residual, normal = _residual(problem, x)
+        _, residual, normal = residuals(problem, x)
         if monitor.update(x, residual, normal):
             return x
     sweeps.unload()
-    r, _, _ = _residual(problem, x)
+    r, _, _ = residuals(problem, x)
     s, _ = problem.normal_residual(r, x)
     p = copy(schwarz(s))
     gamma = problem.real_dot(s, p)

@@ -140,6 +140,8 @@ def needs(method):
     ]
     if method.conv_only:
         words.append("a ConvLinearOperator")
+    if method.needs_rows:
+        words.append("a ConvLinearOperator or a matrix")
     if not method.needs_adjoint:
         words.append("no adjoint needed")
     return ", ".join(words) or "any"

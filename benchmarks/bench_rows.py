@@ -1,0 +1,105 @@
+"""Sweeps over rows and columns, and against a loop over the rows stored as CSR.
+
+On two threads a multicolour sweep is to take at most a third of the loop's time, and a
+cyclic one, which is serial, no more than the loop's.
+"""
+
+import numba
+import numpy as np
+
+from convinv._norms import column_norms, row_norms
+from convinv.kernels import rows_numba
+from convinv.solvers._colours import input_colours, output_colours
+
+from .measure import interleaved
+from .problems import DTYPES, SMALL, Layer
+
+BAR = Layer(3, 8, 3, 256, 1)
+
+
+@numba.njit(nogil=True)
+def loop(x, b, scale, begin, index, value):
+    """Kaczmarz on the rows of a matrix in CSR form, as one would write it."""
+    for i in range(begin.size - 1):
+        total = x[0] - x[0]
+        for k in range(begin[i], begin[i + 1]):
+            total += value[k] * x[index[k]]
+        step = scale[i] * (b[i] - total)
+        for k in range(begin[i], begin[i + 1]):
+            x[index[k]] += step * value[k]
+
+
+class Data:
+    """A layer's plan, data and orders."""
+
+    def __init__(self, layer, dtype):
+        op, x, b = layer.data(dtype)
+        g = op.geometry
+        self.op, batch = op, x.shape[0]
+        self.x, self.b = x.reshape(batch, -1), b.reshape(batch, -1)
+        kernel = op.kernel.reshape(g.c_out, g.c_in // g.groups, *g.kernel)
+        self.plan = rows_numba.prepare(kernel, g)
+        self.rows = (1 / row_norms(op)).astype(dtype), 0.0, np.ones(batch, bool)
+        self.columns = (1 / column_norms(op)).astype(dtype), *self.rows[1:]
+        m, n = op.shape
+        self.cyclic, self.columnwise = np.arange(m), np.arange(n)
+        self.random = np.random.default_rng(4).permutation(m)
+        self.pixels, self.samples = output_colours(g), input_colours(g)
+
+    def sweep(self, order):
+        state = self.plan, self.x, self.b, None, *self.rows
+        if order == "multicolour":
+            rows_numba.pixel_sweep(*state, *self.pixels)
+        else:
+            rows_numba.row_sweep(*state, getattr(self, order))
+
+    def column_sweep(self, order):
+        state = self.plan, self.x, self.b, None, *self.columns
+        if order == "multicolour":
+            rows_numba.sample_sweep(*state, *self.samples)
+        else:
+            rows_numba.column_sweep(*state, self.columnwise)
+
+
+class Sweeps:
+    params = (tuple(SMALL), DTYPES)
+    param_names = ("layer", "dtype")
+
+    def setup(self, layer, dtype):
+        self.data = Data(SMALL[layer], dtype)
+        for order in ("cyclic", "multicolour"):
+            self.data.sweep(order)
+            self.data.column_sweep(order)
+
+    def time_rows_cyclic(self, layer, dtype):
+        self.data.sweep("cyclic")
+
+    def time_rows_multicolour(self, layer, dtype):
+        self.data.sweep("multicolour")
+
+    def time_columns_cyclic(self, layer, dtype):
+        self.data.column_sweep("cyclic")
+
+    def time_columns_multicolour(self, layer, dtype):
+        self.data.column_sweep("multicolour")
+
+
+class AgainstLoop:
+    """Time of a sweep divided by that of the loop over a CSR matrix."""
+
+    params = (DTYPES, ("cyclic", "random", "multicolour"))
+    param_names = ("dtype", "order")
+    unit = "times the loop's time"
+
+    def setup(self, dtype, order):
+        data = Data(BAR, dtype)
+        A = data.op.tosparse().astype(dtype)
+        x, b, scale = data.x[0].copy(), data.b[0], data.rows[0]
+        self.calls = {
+            "sweep": lambda: data.sweep(order),
+            "loop": lambda: loop(x, b, scale, A.indptr, A.indices, A.data),
+        }
+
+    def track_ratio_loop(self, dtype, order):
+        times = interleaved(self.calls, seconds=0.5)
+        return times["sweep"].over(times["loop"])[0]

@@ -1,0 +1,71 @@
+"""GBK: least squares on the rows with the largest residuals."""
+
+import numbers
+
+from .._array import copy
+from ._greedy import GreedyRows
+from ._problem import divide
+from ._registry import solver
+from ._surrogate import Horizon
+
+INNER = 50  # iterations of the inner method, at most
+
+
+@solver(
+    "gbk",
+    needs_rows=True,
+    damp=False,
+    vectors="6 m + 5 n",
+    products="1 forward, 1 adjoint, and as many in every inner iteration",
+)
+def gbk(problem, monitor, *, eta=None, inner_rtol=1e-6):
+    """Greedy block Kaczmarz.
+
+    Niu and Zheng (2020): ``x += A_U^+ r_U`` with the rows U of ``|r_i|^2 / ||a_i||^2 >=
+    eta max_j |r_j|^2 / ||a_j||^2``, for each item of a batch its own; by default the
+    threshold is that of `fdbk`. The block is solved by CGLS until the normal residual
+    of its rows has fallen by `inner_rtol`, but in at most 50 iterations. On consistent
+    systems the error decreases in every iteration; on inconsistent ones the method ends
+    when the residual no longer falls.
+    """
+    for name, value in {"eta": eta, "inner_rtol": inner_rtol}.items():
+        number = isinstance(value, numbers.Real) and 0 < value <= 1
+        if not (number or name == "eta" and value is None):
+            raise ValueError(f"{name} must be a number in (0, 1], got {value!r}")
+    xp, vectors = problem.xp, problem.vectors
+    rows = GreedyRows(problem, eta)
+    x, r = problem.zeros(problem.shape[1]), copy(problem.b)
+    squares = vectors.sumsq(r)
+    horizon, one = Horizon(problem, monitor), problem.fill(1.0)
+    stop = not monitor.any_active()
+    while not stop:
+        mask = rows(r, squares) & monitor.active[:, None]
+        rest = xp.where(mask, r, xp.zeros_like(r))
+        d = _block(problem, rest, mask, inner_rtol, monitor.check_every)
+        x, _ = vectors.axpy(one, d, x)
+        r, squares = vectors.axpy(-one, problem.forward(d), r)
+        residual = xp.sqrt(squares)
+        horizon(residual)
+        stop = monitor.update(x, residual)
+    return x, horizon.notes()
+
+
+def _block(problem, r, mask, rtol, check_every):
+    """The least-norm d that minimises ``||A_U d - r_U||``, by CGLS; overwrites r."""
+    xp, vectors = problem.xp, problem.vectors
+    nothing = xp.zeros_like(r)
+    d = problem.zeros(problem.shape[1])
+    p, gamma = problem.adjoint(r, sumsq=True)
+    one, active, least = problem.fill(1.0), gamma > 0, rtol**2 * gamma
+    for step in range(1, INNER + 1):
+        q = xp.where(mask, problem.forward(p), nothing)
+        alpha = divide(xp, active, gamma, vectors.sumsq(q))
+        d, _ = vectors.axpy(alpha, p, d)
+        r, _ = vectors.axpy(-alpha, q, r)
+        s, normal = problem.adjoint(r, sumsq=True)
+        previous, gamma = gamma, normal
+        active = active & (gamma > least)
+        if step % check_every == 0 and not bool(xp.any(active)):
+            break
+        p, _ = vectors.axpby(one, s, divide(xp, active, gamma, previous), p)
+    return d

@@ -1,0 +1,147 @@
+"""RBK: block Kaczmarz with blocks drawn at random."""
+
+import contextlib
+
+import numpy as np
+
+from .._arrangements import row_lists
+from .._operator import ConvLinearOperator
+from .._pseudoinverse import FACTORIZATIONS
+from .._row_blocks import MEMORY, RowBlocks
+from ._block_iteration import iterate
+from ._registry import solver
+from ._surrogate import Horizon
+
+SMALL = 2**24  # multiplications of a step that one thread makes faster
+
+
+@solver(
+    "rbk",
+    needs_rows=True,
+    vectors="3 m + 4 n, and the inverses of the strips or other blocks",
+    products="1 forward, 1 adjoint, beside the blocks",
+)
+def rbk(
+    problem,
+    monitor,
+    *,
+    partition=None,
+    blocks=None,
+    order="random",
+    normalize=False,
+    factorization="qr",
+    rcond=None,
+    memory=MEMORY,
+):
+    """Randomized block Kaczmarz.
+
+    Needell and Tropp (2014): ``x += A_T^+ (b_T - A_T x)`` with a block of rows T that
+    is drawn from a partition, each with the same probability; with ``order="cyclic"``
+    the blocks take turns, as in Elfving's block Kaczmarz (1980). An iteration is as
+    many steps as there are blocks. On consistent systems it converges linearly to the
+    solution of least norm.
+
+    `partition` is an arrangement of `convinv.strips.arrangement` ("strip",
+    "interleaved", "standard" or "randomized") of as many blocks as `blocks` says, or a
+    list of arrays of row numbers that holds every row. The default is the default
+    strips of a convolution, and "randomized" for a matrix. Pseudoinverses are made of
+    every different block at the start by `factorization` ("qr", "svd" or "normal",
+    singular values below `rcond` times the largest count as zero), strips mostly share
+    one; those that need more than `memory` bytes together are refused with ValueError.
+    ``normalize=True`` scales rows to norm one first, as the theory has them: it changes
+    what blocks with more rows than unknowns make of data that contradict each other.
+
+    On an inconsistent system the blocks disagree and x keeps moving about the
+    solution: the method ends when the residual no longer falls. With `damp` the blocks
+    are those of ``[A, damp I]``, a consistent system, and x converges to the damped
+    solution, slowly where damp is small; a starting point is of no use then.
+    """
+    _check(order, normalize, factorization, rcond)
+    rows = _partition(problem, partition, blocks)
+    options = {
+        "factorization": factorization,
+        "rcond": rcond,
+        "normalize": normalize,
+        "memory": memory,
+    }
+    with _threads(problem, rows):
+        return _solve(problem, monitor, rows, order, options)
+
+
+def _solve(problem, monitor, rows, order, options):
+    blocks = RowBlocks(
+        problem.op,
+        rows,
+        damp=problem.damp,
+        dtype=problem.b.dtype,
+        xp=problem.xp,
+        **options,
+    )
+    # one number of the generator for each start, however many iterations it takes
+    rng = np.random.default_rng(problem.rng.integers(2**63))
+    turns = _Turns(blocks, rng if order == "random" else None)
+    horizon = Horizon(problem, monitor)
+
+    def ended(x, change, residual, normal):
+        if not problem.damp:  # a damped system is consistent
+            horizon(residual)
+
+    x = iterate(problem, monitor, turns, ended)
+    return x, {**horizon.notes(), "blocks": len(rows), "factorization": blocks.used}
+
+
+class _Turns:
+    """As many steps as there are blocks, in order or drawn from `rng`."""
+
+    def __init__(self, blocks, rng):
+        self.blocks, self.rng, self.rest = blocks, rng, None
+
+    def load(self, b):
+        self.rest = b
+
+    def __call__(self, x):
+        count = len(self.blocks)
+        order = self.rng.integers(count, size=count) if self.rng else range(count)
+        for block in order:
+            self.blocks.step(x, self.rest, block)
+        return x
+
+
+def _threads(problem, rows):
+    """One BLAS thread where products are small; see `convinv.kernels._blas`."""
+    from ..kernels._blas import one_blas_thread
+
+    height = max(map(len, rows))
+    small = height * problem.shape[1] * problem.batch <= SMALL
+    return one_blas_thread if small else contextlib.nullcontext()
+
+
+def _check(order, normalize, factorization, rcond):
+    if order not in ("random", "cyclic"):
+        raise ValueError(f"order must be 'random' or 'cyclic', got {order!r}")
+    if not isinstance(normalize, (bool, np.bool_)):
+        raise TypeError(f"normalize must be True or False, got {normalize!r}")
+    if factorization not in FACTORIZATIONS:
+        raise ValueError(
+            f"factorization must be one of {', '.join(map(repr, FACTORIZATIONS))}, "
+            f"got {factorization!r}"
+        )
+    if rcond is not None and not 0 <= rcond < 1:
+        raise ValueError(f"rcond must be in [0, 1), got {rcond!r}")
+
+
+def _partition(problem, partition, blocks):
+    """The row lists, in which every row has to be."""
+    op = problem.op
+    if partition is None:
+        strips = isinstance(op, ConvLinearOperator)
+        partition = "strip" if strips else "randomized"
+    names = {"kind": "partition", "strips": "blocks"}
+    rows = row_lists(op, partition, strips=blocks, rng=problem.rng, names=names)
+    missing = op.shape[0] - np.unique(np.concatenate(rows)).size
+    if missing:
+        raise ValueError(
+            f"partition must hold every row, but {missing} of {op.shape[0]} are in no "
+            "block"
+        )
+    return rows
