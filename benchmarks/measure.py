@@ -56,13 +56,14 @@ def fresh_rounds(calls, seconds, most):
     """The shortest times of calls that take their own, and their last results.
 
     Every function of the dict returns a tuple of seconds and a result. They are called
-    in turn, at least once and at most `most` times, until `seconds` have passed.
+    in turn, at least once and at most `most` times, until `seconds` have passed; every
+    second time backwards, as threads of the one before may still be busy.
     """
-    times, last = {}, {}
+    times, last, names = {}, {}, list(calls)
     end = time.perf_counter() + seconds
-    for _ in range(most):
-        for name, call in calls.items():
-            taken, last[name] = call()
+    for count in range(most):
+        for name in names[:: -1 if count % 2 else 1]:
+            taken, last[name] = calls[name]()
             old = times.get(name, taken)
             times[name] = [a if a is None else min(a, b) for a, b in zip(taken, old)]
             time.sleep(REST)
