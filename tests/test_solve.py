@@ -719,7 +719,7 @@ class TestInputs:
             ({"method": 3}, TypeError, "method must be a string"),
             ({"method": None}, TypeError, "method must be a string"),
             ({"method": "clgs"}, ValueError, "did you mean 'cgls'"),
-            ({"method": "quantum"}, ValueError, "method must be one of 'auto', 'cg'"),
+            ({"method": "quantum"}, ValueError, "method must be one of 'auto', 'adbk'"),
             ({"damp": -1}, ValueError, "damp must be"),
             ({"damp": np.nan}, ValueError, "damp must be"),
             ({"damp": "a"}, TypeError, "damp must be"),
