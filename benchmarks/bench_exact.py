@@ -4,7 +4,7 @@ import warnings
 
 import convinv
 
-from .exact_measure import RTOL
+from .exact_measure import RTOLS
 from .problems import Inversion, skip
 
 CASES = {
@@ -25,7 +25,7 @@ class Exact:
         self.case = CASES[name]
         if method == "spectral":
             self.case = self.case._replace(boundary="periodic")
-        self.options = {"damp": self.case.damp, "rtol": RTOL[self.case.dtype]}
+        self.options = {"damp": self.case.damp, "rtol": RTOLS[0]}
         if method == "direct":
             self.options["memory"] = DIRECT_BYTES
         self.op, self.b = self.case.data()
