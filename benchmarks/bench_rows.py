@@ -39,8 +39,10 @@ class Data:
         self.x, self.b = x.reshape(batch, -1), b.reshape(batch, -1)
         kernel = op.kernel.reshape(g.c_out, g.c_in // g.groups, *g.kernel)
         self.plan = rows_numba.prepare(kernel, g)
-        self.rows = (1 / row_norms(op)).astype(dtype), 0.0, np.ones(batch, bool)
-        self.columns = (1 / column_norms(op)).astype(dtype), *self.rows[1:]
+        sizes = [np.where(n > 0, n, np.inf) for n in (row_norms(op), column_norms(op))]
+        self.rows, self.columns = (
+            ((1 / size).astype(dtype), 0.0, np.ones(batch, bool)) for size in sizes
+        )
         m, n = op.shape
         self.cyclic, self.columnwise = np.arange(m), np.arange(n)
         self.random = np.random.default_rng(4).permutation(m)

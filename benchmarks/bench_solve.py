@@ -23,6 +23,7 @@ from .problems import (
 
 METHODS = {method.name: method for method in convinv.methods()}
 RTOL, MAXITER = 1e-5, 200
+FEW = 20  # iterations of methods that take rows: sweeps, which cost more
 STRIP_ENTRIES = 2**22  # of a strip's matrix; larger ones are left to longer runs
 
 
@@ -54,7 +55,9 @@ class Solve:
         refuse(METHODS[method], name, self.op)
         self.solve(method, maxiter=2)
 
-    def solve(self, method, maxiter=MAXITER):
+    def solve(self, method, maxiter=None):
+        if maxiter is None:
+            maxiter = FEW if METHODS[method].needs_rows else MAXITER
         result = convinv.solve(
             self.op, self.b, method, rtol=RTOL, maxiter=maxiter, rng=0
         )
