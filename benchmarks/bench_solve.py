@@ -35,7 +35,7 @@ def refuse(method, name, op):
         skip("needs a square operator")
     if method.name == "spectral" and not Polyphase(op.geometry).is_torus:
         skip("needs a periodic layer")
-    if method.name == "strip":
+    if method.name in ("strip", "rbk"):
         from convinv.strips import strip_plan
 
         if math.prod(strip_plan(op).shape) > STRIP_ENTRIES:
