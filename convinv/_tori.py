@@ -13,7 +13,7 @@ import numpy as np
 
 from ._banded import BlockCholesky, factor_work, solve_all
 from ._gram import Patch
-from ._torus import HALO, SLOW, Torus, decay
+from ._torus import SLOW, Torus, decay, halo_of
 
 WIDE = 160  # unknowns across a band from which factors gain by threads
 
@@ -86,7 +86,7 @@ class NestedTori:
 
     def _depths(self, depth):
         """Depths of the bands, and cells around a tile; None where it decays slowly."""
-        found, halo = decay(self.gram, self.damp), decay(self.gram, self.damp, HALO)
+        found = decay(self.gram, self.damp)
         reach = [SLOW if d is None else d for d in found]
         if depth is not None:
             reach = [max(depth - f, 0) for f in self.frame]
@@ -94,7 +94,7 @@ class NestedTori:
             1 if n == 1 else r + f
             for n, r, f in zip(self.gram.grid, reach, self.frame)
         ]
-        return tuple(bands), None if None in halo else halo
+        return tuple(bands), halo_of(self.gram, self.damp)
 
     def _nests(self, halo):
         """Whether a torus along the window costs less than a factor along it."""

@@ -197,6 +197,19 @@ def decay(gram, damp, target=BAND):
     return found
 
 
+def halo_of(gram, damp):
+    """Cells around a tile per axis, None where the inverse decays slowly.
+
+    Where it decays to HALO further off than is measured, they are found from the depth
+    of bands, as it decays geometrically.
+    """
+    bands, found = decay(gram, damp), decay(gram, damp, HALO)
+    if None in bands:
+        return None
+    rate = math.log(HALO) / math.log(BAND)
+    return [math.ceil(rate * b) if h is None else h for b, h in zip(bands, found)]
+
+
 def _profiles(gram, damp):
     """The size of the inverse's entries over the distance, on each axis."""
     long = sum(n > 1 for n in gram.grid)

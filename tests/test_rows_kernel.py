@@ -8,6 +8,7 @@ import numpy as np
 import oracles
 import pytest
 import scipy.sparse as sparse
+from layer_cases import random
 
 from convinv import _geometry
 from convinv.kernels import rows_numba
@@ -45,14 +46,6 @@ LAYERS = {
 }
 layers = pytest.mark.parametrize("name", LAYERS)
 dtypes = pytest.mark.parametrize("dtype", DTYPES)
-
-
-def random(shape, dtype, seed=0):
-    rng = np.random.default_rng(seed)
-    values = rng.standard_normal(shape)
-    if np.dtype(dtype).kind == "c":
-        values = values + 1j * rng.standard_normal(shape)
-    return values.astype(dtype)
 
 
 def layer(name, dtype):

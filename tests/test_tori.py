@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 from layer_cases import BOUNDARIES, layer, normal_matrix, random
 
+from convinv import ConvLinearOperator
 from convinv._banded import Singular
-from convinv._gram import Gram
+from convinv._gram import Gram, Patch
 from convinv._tori import NestedTori, check_depth
+from convinv._torus import DEEP, decay, halo_of
 
 # name: (kernel shape, input shape, side, depths, options); deep enough for the frames
 # of the borders, shallow enough for every axis to have an interior
@@ -162,3 +164,18 @@ def test_depths_are_checked(bad):
     with pytest.raises((TypeError, ValueError), match="depth must be"):
         check_depth(bad)
     assert check_depth(None) is None and check_depth(np.int64(3)) == 3
+
+
+def test_tiles_reach_further_than_bands_may():
+    """A halo beyond the deepest band is no reason to transform all of the image."""
+    kernel = np.zeros((1, 1, 3, 3))
+    kernel[0, 0, 1, 1] = 1
+    kernel[0, 0, [0, 1, 1, 2], [1, 0, 2, 1]] = -0.245
+    gram = Gram(ConvLinearOperator(kernel, (1, 700, 700), padding=1), "input")
+    assert decay(gram, 0.0)[1] <= DEEP < halo_of(gram, 0.0)[1]
+    tori = NestedTori(gram)
+    assert tori.torus.tiles and max(tori.torus.torus) < 700
+    x = random((1, 1, 1, 1, 700, 700))
+    N = Patch(gram, [(0, 1), (0, 700), (0, 700)], np, "float64")
+    got = tori.apply(N.apply(x))
+    assert np.linalg.norm(got - x) <= 1e-4 * np.linalg.norm(x)
