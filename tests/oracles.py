@@ -110,6 +110,17 @@ def vectors_three_term(h, a, hb, b, x, v, c):
     return wide(v) + c[:, None] * h, hb, wide(x) + b[:, None] * hb
 
 
+def vectors_project(basis, count, gram, w):
+    """By least squares, which ask nothing of the basis; `gram` is of no use."""
+    before, rest, h = vectors_sumsq(w), [], []
+    for item, vector in enumerate(wide(w)):
+        V = wide(basis[:count, item]).T
+        h.append(np.linalg.lstsq(V, vector, rcond=None)[0])
+        rest.append(vector - V @ h[-1])
+    rest = np.reshape(rest, w.shape)
+    return rest, np.reshape(h, (-1, count)), before, vectors_sumsq(rest)
+
+
 def windows_gather(grid, tables, which):
     """Window by window, element by element."""
     batch, channels = grid.shape[:2]

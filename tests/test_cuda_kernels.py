@@ -375,6 +375,33 @@ def check_vectors(module, upload, download, in_place, dtype, batch, n):
                 np.testing.assert_array_equal(download(b), a)
 
 
+def check_project(module, upload, download, in_place, dtype, batch, n, count=5):
+    rng = np.random.default_rng(0)
+    wide = _cuda.wide(dtype)
+    basis = np.zeros((count + 1, batch, n), dtype)
+    for item in range(batch):
+        columns = random((n, count), wide, item)
+        basis[:count, item] = np.linalg.qr(columns)[0].T
+    basis[count] = rng.standard_normal((batch, n))  # not to be used
+    w = random((batch, n), dtype, 7)
+    gram = upload(np.zeros((batch, count + 1, count + 1), wide))
+    given = upload(w)
+    got = module.project(upload(basis), count, gram, given)
+    assert (got[0] is given) == in_place
+    for a, b, of in zip(
+        got,
+        oracles.vectors_project(basis, count, None, w),
+        (dtype, wide, "float64", "float64"),
+        strict=True,
+    ):
+        a = download(a)
+        assert a.dtype == of and a.shape == b.shape
+        scale = np.max(np.abs(b), initial=1)
+        np.testing.assert_allclose(a, b, rtol=0, atol=tolerance(dtype) * scale)
+    products = np.einsum("kbn,bn->bk", basis[:count].conj(), download(got[0]))
+    assert np.max(np.abs(products), initial=0) < 100 * np.finfo(dtype).eps
+
+
 class TestVectors:
     @pytest.mark.parametrize("dtype", DTYPES)
     @pytest.mark.parametrize("batch, n", [(1, 1), (3, 255), (2, 4099), (1, 0), (0, 5)])
@@ -383,10 +410,18 @@ class TestVectors:
         download = type(cupy.zeros(1)).get
         check_vectors(module, cupy.asarray, download, True, dtype, batch, n)
 
+    @pytest.mark.parametrize("dtype", DTYPES)
+    @pytest.mark.parametrize("batch, n", [(1, 5), (3, 255), (2, 4099), (0, 5)])
+    def test_project(self, cupy, kernels, batch, n, dtype):
+        module = kernels("vectors")
+        download = type(cupy.zeros(1)).get
+        check_project(module, cupy.asarray, download, True, dtype, batch, n)
+
     def test_grid_smaller_than_the_work(self, cupy, kernels, small_grids):
         module = kernels("vectors")
         download = type(cupy.zeros(1)).get
         check_vectors(module, cupy.asarray, download, True, "complex64", 5, 3000)
+        check_project(module, cupy.asarray, download, True, "complex64", 5, 3000)
 
     @pytest.mark.parametrize("dtype", DTYPES)
     @pytest.mark.parametrize("batch, n", [(3, 41), (1, 0)])
@@ -399,6 +434,8 @@ class TestVectors:
             return np.asarray(a.to_device(xp.Device("CPU_DEVICE")))
 
         check_vectors(vectors_array_api, upload, download, False, dtype, batch, n)
+        if n:
+            check_project(vectors_array_api, upload, download, False, dtype, batch, n)
 
     def test_sums_of_float32_are_double(self, cupy, kernels):
         x = np.full((1, 100_000), 1 + 2**-12, "float32")
@@ -439,6 +476,8 @@ class TestVectors:
             vectors.axpby(cupy.zeros(3), x, cupy.zeros(3), x)
         with pytest.raises(ValueError, match=r"shape \(B, n\)"):
             vectors.sumsq(x[0])
+        with pytest.raises(ValueError, match="basis must have shape"):
+            vectors.project(cupy.zeros((3, 1, 4)), 1, None, x)
 
 
 def window_tables(n, size, step):
@@ -692,6 +731,7 @@ BOUNDS = """
         t.run_layer(cupy, correlate_cupy, name, "float32", 2)
     get = type(cupy.zeros(1)).get
     t.check_vectors(vectors_cupy, cupy.asarray, get, True, "float32", 3, 4099)
+    t.check_project(vectors_cupy, cupy.asarray, get, True, "float32", 3, 4099)
     for name in t.WINDOWS:
         t.check_windows(cupy, windows_cupy, name, "float32")
     for name in t.CIRCULANTS:

@@ -139,3 +139,32 @@ three_term(Scalar* h, const Wide* __restrict__ a, Scalar* hb,
     h[i] = v[i] + narrow(c[item]) * old;
   });
 }
+
+// Products of the first `count` vectors of a basis (length, batch, n) with w: partial
+// sums (batch, count, gridDim.x).
+KERNEL(4)
+project_products(const Scalar* basis, const Scalar* w, Wide* partial, long long count,
+                 long long n, long long batch) {
+  const long long step = (long long)gridDim.x * THREADS;
+  for (long long b = blockIdx.y; b < batch; b += gridDim.y)
+    for (long long k = 0; k < count; ++k) {
+      const Scalar* v = basis + (k * batch + b) * n;
+      Wide sum = {};
+      for (long long i = (long long)blockIdx.x * THREADS + threadIdx.x; i < n; i += step)
+        sum = sum + conjugate(widen(v[i])) * widen(w[b * n + i]);
+      sum = block_sum(sum);
+      if (threadIdx.x == 0) partial[(b * count + k) * gridDim.x + blockIdx.x] = sum;
+    }
+}
+
+KERNEL(4)
+project_subtract(const Scalar* basis, const Wide* __restrict__ h, Scalar* w,
+                 double* partial, long long count, long long n, long long batch) {
+  sum_items(partial, n, batch, [=](long long b, long long i) {
+    Wide value = widen(w[i]);
+    for (long long k = 0; k < count; ++k)
+      value = value + -1.0 * (h[b * count + k] * widen(basis[k * batch * n + i]));
+    w[i] = narrow(value);
+    return square(w[i]);
+  });
+}

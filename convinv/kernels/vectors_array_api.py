@@ -56,6 +56,28 @@ def three_term(h, a, hb, b, x, v, c):
     return v + _column(c, x) * h, hb, x + _column(b, x) * hb
 
 
+def project(basis, count, gram, w):
+    """Two passes, without `gram`."""
+    xp = w.__array_namespace__()
+    basis = xp.permute_dims(basis[:count, ...], (1, 0, 2))
+    before, h = sumsq(w), 0
+    for _ in range(2):
+        part = _products(xp, basis, w)
+        w = w - (part[:, None, :] @ basis)[:, 0, :]
+        h = h + part
+    is_complex = xp.isdtype(w.dtype, "complex floating")
+    h = xp.astype(h, xp.complex128 if is_complex else xp.float64)
+    return w, h, before, sumsq(w)
+
+
+def _products(xp, basis, w):
+    """``V^H w`` without a conjugated copy of the basis."""
+    turned = xp.permute_dims(basis, (0, 2, 1))
+    if not xp.isdtype(w.dtype, "complex floating"):
+        return (w[:, None, :] @ turned)[:, 0, :]
+    return xp.conj((xp.conj(w)[:, None, :] @ turned)[:, 0, :])
+
+
 def _sumsq(xp, x):
     x = xp.astype(x, xp.float64)
     return xp.sum(x * x, axis=1)

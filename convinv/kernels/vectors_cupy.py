@@ -62,6 +62,22 @@ def three_term(h, a, hb, b, x, v, c):
     return h, hb, x
 
 
+def project(basis, count, gram, w):
+    """Two passes, without `gram`: the host need not know whether one would do."""
+    _check(w, w=w)
+    _cuda.check("basis", basis, w.dtype, (basis.shape[0], *w.shape))
+    wide, before, h = _cuda.wide(w.dtype), sumsq(w), 0
+    for _ in range(2):
+        partial = cupy.empty((w.shape[0], count, _blocks(w)), dtype=wide)
+        _launch("project_products", w, basis, w, partial, count)
+        rows = partial.reshape(w.shape[0] * count, _blocks(w))
+        part = total(rows, w.dtype).reshape(w.shape[0], count)
+        partial = _partial(w, "float64")
+        _launch("project_subtract", w, basis, part, w, partial, count)
+        h = h + part
+    return w, h, before, total(partial, w.dtype)
+
+
 def total(partial, dtype):
     """Sums of the rows of `partial`, by the kernel compiled for data of `dtype`.
 
@@ -100,8 +116,12 @@ def _coefficient(name, value, like):
 
 
 def _partial(x, dtype, *shape):
+    return cupy.empty((x.shape[0], _blocks(x), *shape), dtype=dtype)
+
+
+def _blocks(x):
     batch, n = x.shape
-    return cupy.empty((batch, _cuda.vector_grid(n, batch)[0], *shape), dtype=dtype)
+    return _cuda.vector_grid(n, batch)[0]
 
 
 def _launch(name, like, *args):

@@ -17,13 +17,20 @@ returns ``(y, sumsq(y))``.
 ``step(a, p, x, s, b)``: ``x += a p; p = s + b p``; returns ``(x, p)``.
 ``three_term(h, a, hb, b, x, v, c)``: ``hb = h + a hb; x += b hb; h = v + c h``;
 returns ``(h, hb, x)``.
+``project(basis, count, gram, w)``: Gram-Schmidt, w without its part in the span of the
+first `count` vectors of a basis of shape ``(length, B, n)``, which are orthonormal or
+0; returns ``(w, h, before, after)``: the coefficients of that part,
+shape ``(B, count)``, and ``sumsq(w)`` of what w was and of what it is. `count` is 1, 2
+and so on in successive calls, `gram` of shape ``(B, length, length)``, in double
+precision, is memory between them. The result is orthogonal to a few roundings.
 
 Updates work in place where the library can and return what holds the result. Each is
-one pass over its arrays.
+one pass over its arrays, except `project`.
 """
 
 import numpy as np
 
+from . import _project_numba
 from ._numba import jit, run
 
 LENGTH = 16384  # elements of a task: small enough to stay in the first-level cache
@@ -89,6 +96,10 @@ def three_term(h, a, hb, b, x, v, c):
     (a, b, c), (h_, hb_, x_, v_) = _operands((a, b, c), (h, hb, x, v))
     run(_three_term, sums.size, 7 * x.size, h_, a, hb_, b, x_, v_, c, pieces)
     return h, hb, x
+
+
+def project(basis, count, gram, w):
+    return _project_numba.project(basis, count, gram, w)
 
 
 def _pieces(x):
