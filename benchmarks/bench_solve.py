@@ -9,7 +9,7 @@ from scipy.sparse import linalg
 import convinv
 from convinv._polyphase import Polyphase
 
-from .measure import cgls_iteration, interleaved
+from .measure import interleaved, iteration
 from .problems import (
     BACKENDS,
     DTYPES,
@@ -124,10 +124,12 @@ class AgainstSciPy:
 
 
 class Iteration:
-    """One CGLS iteration divided by its two products."""
+    """An iteration divided by its two products."""
 
+    params = ("cgls", "rshk")
+    param_names = ("method",)
     unit = "products of the iteration"
 
-    def track_iteration_cost(self):
-        times = cgls_iteration(Layer(3, 8, 3, 256, 20), "float32", rounds=2)
+    def track_iteration_cost(self, method):
+        times = iteration(method, Layer(3, 8, 3, 256, 20), "float32", rounds=2)
         return times["iteration"].over(times["products"])[0]

@@ -18,7 +18,7 @@ import sys
 
 import numpy as np
 
-from .measure import cgls_iteration, interleaved
+from .measure import interleaved, iteration
 from .problems import BARS, DTYPES, Layer
 
 BOUNDARIES = ("periodic", "reflect", "symmetric", "replicate")
@@ -37,7 +37,7 @@ def main():
         parts = (plan,)
     else:
         with_threads(args.threads)
-        tables = (channels,) if args.channels else (bars, floor, boundaries, cgls)
+        tables = (channels,) if args.channels else (bars, floor, boundaries, iterations)
         parts = (heading, *tables)
     sections = [part(args) for part in parts]
     text = "\n\n".join(sections) + "\n"
@@ -264,18 +264,19 @@ def boundaries(args):
     return section("Boundaries", text, names, rows)
 
 
-def cgls(args):
+def iterations(args):
     """What an iteration costs beside its two products."""
     rows = []
-    for dtype in DTYPES:
-        layer = BARS[0]
-        times = cgls_iteration(layer, dtype, rounds=1 if args.quick else 8)
-        shown = (milliseconds(times[k]) for k in ("iteration", "products"))
-        ratio = pair(*times["iteration"].over(times["products"]))
-        rows.append((layer, dtype, *shown, ratio))
+    for method in ("cgls", "rshk"):
+        for dtype in DTYPES:
+            layer, rounds = BARS[0], 1 if args.quick else 8
+            times = iteration(method, layer, dtype, rounds=rounds)
+            shown = (milliseconds(times[k]) for k in ("iteration", "products"))
+            ratio = pair(*times["iteration"].over(times["products"]))
+            rows.append((method, layer, dtype, *shown, ratio))
     text = "The two products of an iteration, timed in turn with whole iterations"
-    names = "layer,dtype,iteration ms,products ms,ratio"
-    return section("One CGLS iteration", text, names, rows)
+    names = "method,layer,dtype,iteration ms,products ms,ratio"
+    return section("One iteration", text, names, rows)
 
 
 def channels(args):

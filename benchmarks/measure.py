@@ -76,8 +76,8 @@ def summary(values):
     return Seconds(min(values), statistics.median(values))
 
 
-def cgls_iteration(layer, dtype, iterations=10, rounds=3):
-    """Times of one CGLS iteration and of its two products, measured in turn.
+def iteration(method, layer, dtype, iterations=10, rounds=3):
+    """Times of an iteration of two products, and of these, measured in turn.
 
     The products reuse their output and sum its squares, as in the iteration, so that
     what is left of the ratio is the vector updates and the loop.
@@ -98,7 +98,7 @@ def cgls_iteration(layer, dtype, iterations=10, rounds=3):
             solve(
                 op,
                 b,
-                "cgls",
+                method,
                 rtol=0,
                 maxiter=iterations + 1,
                 callback=lambda state: stamps.append(time.perf_counter()),

@@ -1,11 +1,16 @@
 """Pseudoinverses of small dense matrices, by three factorisations."""
 
+import contextlib
 from typing import NamedTuple
 
 import numpy as np
 from scipy import linalg
 
+from ._banded_qr import banded_qr
+from .kernels._blas import one_blas_thread
+
 FACTORIZATIONS = ("qr", "svd", "normal")
+THREADED_WORK = 1e9  # multiplications from which on a BLAS may use its threads
 
 
 class Pseudoinverse(NamedTuple):
@@ -25,7 +30,7 @@ def pseudoinverse(matrix, factorization="qr", damp=0.0, rcond=None) -> Pseudoinv
     factorization : {"qr", "svd", "normal"}, optional
         QR of the matrix (of its adjoint where it is wide), SVD, or Cholesky of the
         normal equations, which squares the condition number. The SVD takes over where
-        the matrix turns out to be rank-deficient.
+        the matrix turns out to be rank-deficient. QR makes use of a narrow band.
     damp : float, optional
     rcond : float, optional
         Singular values up to `rcond` times the largest count as zero. Default
@@ -60,21 +65,45 @@ def pseudoinverse(matrix, factorization="qr", damp=0.0, rcond=None) -> Pseudoinv
         )
     matrix = np.asarray(matrix)
     matrix = matrix.astype(np.result_type(matrix.dtype, np.float64))
-    if rcond is None:
-        rcond = max(matrix.shape, default=0) * np.finfo(float).eps
+    rcond = _cutoff(matrix, rcond)
     if matrix.size == 0:
         return Pseudoinverse(matrix.conj().T, 0, factorization)
     scale = 2.0 ** -np.frexp(np.abs(matrix).max())[1]
-    found = None
+    few = matrix.size * min(matrix.shape) < THREADED_WORK
+    with one_blas_thread if few else contextlib.nullcontext():
+        found = _found(matrix * scale, factorization, damp * scale, rcond)
+    return found._replace(P=found.P * scale)
+
+
+def _found(matrix, factorization, damp, rcond):
     if factorization != "svd":
         make = _by_qr if factorization == "qr" else _by_cholesky
-        P = make(matrix * scale, damp * scale, rcond)
+        P = make(matrix, damp, rcond)
         if P is not None:
-            found = Pseudoinverse(P, min(matrix.shape), factorization)
-    if found is None:
-        P, rank = _by_svd(matrix * scale, damp * scale, rcond)
-        found = Pseudoinverse(P, rank, "svd")
-    return found._replace(P=found.P * scale)
+            return Pseudoinverse(P, min(matrix.shape), factorization)
+    P, rank = _by_svd(matrix, damp, rcond)
+    return Pseudoinverse(P, rank, "svd")
+
+
+def banded_inverse(matrix, rcond=None):
+    """The `BandedQR` of a matrix of full column rank, None for all others.
+
+    Without a narrow band there is none either; see `pseudoinverse` for `rcond`.
+    """
+    return _banded(matrix, _cutoff(matrix, rcond))
+
+
+def _cutoff(matrix, rcond):
+    if rcond is None:
+        return max(matrix.shape, default=0) * np.finfo(float).eps
+    return rcond
+
+
+def _banded(matrix, rcond):
+    factor = banded_qr(matrix)
+    if factor is None or _reciprocal_condition(factor.R) <= rcond * len(factor.R):
+        return None
+    return factor
 
 
 def _by_qr(matrix, damp, rcond):
@@ -85,6 +114,9 @@ def _by_qr(matrix, damp, rcond):
         return None if P is None else P.conj().T
     if damp:
         matrix = np.concatenate([matrix, damp * np.eye(n)])
+    factor = _banded(matrix, rcond)
+    if factor is not None:
+        return factor.pseudoinverse()[:, :m]
     found = _cholesky_qr(matrix)
     if found is None:
         found = linalg.qr(matrix, mode="economic", check_finite=False)

@@ -1,6 +1,7 @@
 """Blocks of rows of an operator, and steps of block Kaczmarz with them."""
 
 import hashlib
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import sparse
@@ -9,6 +10,7 @@ from ._array import to_numpy
 from ._norms import samples
 from ._operator import ConvLinearOperator
 from ._pseudoinverse import pseudoinverse
+from ._wide_blocks import entries, pays, wide_inverse
 
 MEMORY = 2**30  # bytes of the blocks' matrices and inverses, at most
 
@@ -18,7 +20,8 @@ class RowBlocks:
 
     A block T changes ``x += A_T^+ (b_T - A_T x)`` on the columns in which A_T is not
     zero; blocks with equal trimmed matrices share them. The operator's matrix is never
-    formed, only the rows of one block at a time.
+    formed, only the rows of one block at a time. Large blocks that are sparse, far
+    wider than high and well-conditioned stay sparse: see `wide_inverse`.
 
     Parameters
     ----------
@@ -27,7 +30,7 @@ class RowBlocks:
     rows : list of int arrays
         See `row_lists`, which checks them.
     factorization, rcond
-        See `pseudoinverse`.
+        See `pseudoinverse`. With "svd" no block stays sparse.
     damp : float
         The blocks are those of ``[A, damp I]``: see `step`.
     normalize : bool
@@ -58,7 +61,8 @@ class RowBlocks:
     Raises
     ------
     ValueError
-        If they would need more than `memory`; before any of them is made.
+        If they would need more than `memory`: before any of them is made, or where it
+        turns out that a block can't stay sparse.
     """
 
     def __init__(
@@ -78,27 +82,26 @@ class RowBlocks:
         dtype = np.result_type(op.dtype, np.float64) if dtype is None else dtype
         self.shape, self.dtype, self.damp = op.shape, np.dtype(dtype), damp
         self.labels, firsts, columns, sizes = _classes(read, rows)
-        self.nbytes = sum(2 * m * n for m, n in sizes) * self.dtype.itemsize
-        if self.nbytes > memory:
-            raise ValueError(
-                f"the {len(sizes)} different matrices and inverses of {len(rows)} "
-                f"blocks need {self.nbytes / 2**20:.0f} MiB, more than the memory of "
-                f"{memory / 2**20:.0f} MiB that is allowed; take more blocks, or strips"
-            )
+        slim = [xp is np and factorization != "svd" and pays(*size) for size in sizes]
+        budget = _Budget(memory, self.dtype.itemsize, len(sizes), len(rows))
+        budget.keep(
+            sum(entries(*z) if is_slim else _all(*z) for z, is_slim in zip(sizes, slim))
+        )
         self.rows = list(map(xp.asarray, rows))
         self.columns = list(map(xp.asarray, columns))
-        self.matrices, self.inverses = [], []
-        ranks, used = [], set()
-        for first in firsts:
+        made, options = [], (factorization, damp, rcond, normalize)
+        for first, size, is_slim in zip(firsts, sizes, slim):
             A, _ = read(rows[first])
-            A = A.toarray() if sparse.issparse(A) else A
-            P, rank, name = _inverse(A, factorization, damp, rcond, normalize)
-            self.matrices.append(xp.asarray(A.astype(dtype)))
-            self.inverses.append(xp.asarray(P.astype(dtype)))
-            ranks.append(rank)
-            used.add(name)
+            found = _slim(A, damp, rcond, dtype) if is_slim else None
+            if found is None:
+                if is_slim:
+                    budget.keep(_all(*size) - entries(*size))
+                found = _dense(A, options, dtype, xp)
+            made.append(found)
+        self.nbytes = budget.nbytes
+        self.matrices, self.inverses, ranks, used = zip(*made)
         self.ranks = [ranks[label] for label in self.labels]
-        self.used = tuple(sorted(used))
+        self.used = tuple(sorted(set(used)))
 
     def __len__(self):
         return len(self.rows)
@@ -114,7 +117,7 @@ class RowBlocks:
         A = self.matrices[self.labels[block]]
         old = x[:, columns]
         part = -(old @ A.T) if rest is None else rest[:, rows] - old @ A.T
-        new = old + part @ self.inverses[self.labels[block]].T
+        new = old + self.inverses[self.labels[block]](part)
         x[:, columns] = new
         if self.damp:  # the block's equations hold now
             rest[:, rows] = new @ A.T
@@ -130,15 +133,16 @@ class RowBlocks:
         total = np.zeros_like(x)
         for label, columns in zip(self.labels, self.columns):
             part = x[:, columns] @ self.matrices[label].T
-            total[:, columns] += part @ self.inverses[label].T
+            total[:, columns] += self.inverses[label](part)
         return total
 
     def bases(self):
         """Orthonormal bases of the row spaces of the different matrices, as rows."""
         ranks = dict(zip(self.labels, self.ranks))
+        matrices = (A.toarray() if sparse.issparse(A) else A for A in self.matrices)
         return [
             np.linalg.svd(A, full_matrices=False)[2][: ranks[label]]
-            for label, A in enumerate(self.matrices)
+            for label, A in enumerate(matrices)
         ]
 
 
@@ -201,7 +205,10 @@ class RowReader:
 
 
 def _classes(read, rows):
-    """(label of each block, a block of each class, columns of each, shapes)."""
+    """(label of each block, a block of each class, columns of each, sizes).
+
+    A size is the shape of a class's matrix and how many entries it stores.
+    """
     numbers: dict = {}
     labels, firsts, columns, sizes = [], [], [], []
     for block, chosen in enumerate(rows):
@@ -215,10 +222,59 @@ def _classes(read, rows):
         label = numbers.setdefault(digest.digest(), len(numbers))
         if label == len(firsts):
             firsts.append(block)
-            sizes.append(matrix.shape)
+            sizes.append((matrix.shape, matrix.nnz if len(parts) > 1 else matrix.size))
         labels.append(label)
         columns.append(reached)
     return labels, firsts, columns, sizes
+
+
+class _Budget:
+    """Counts the bytes that are kept, up to a limit."""
+
+    def __init__(self, memory, itemsize, matrices, blocks):
+        self.memory, self.itemsize, self.nbytes = memory, itemsize, 0
+        self.what = f"the {matrices} different matrices and inverses of {blocks} blocks"
+
+    def keep(self, numbers):
+        self.nbytes += numbers * self.itemsize
+        if self.nbytes > self.memory:
+            raise ValueError(
+                f"{self.what} need {self.nbytes / 2**20:.0f} MiB, more than the memory "
+                f"of {self.memory / 2**20:.0f} MiB that is allowed; take more blocks, "
+                "or strips"
+            )
+
+
+def _all(shape, stored):
+    """The entries of a dense matrix and its inverse."""
+    return 2 * shape[0] * shape[1]
+
+
+def _slim(A, damp, rcond, dtype):
+    """``(matrix, inverse, rank, factorisation)`` of a block that stays sparse.
+
+    None where that is not safe.
+    """
+    inverse = wide_inverse(A, damp, rcond, dtype)
+    if inverse is None:
+        return None
+    return A.astype(dtype), inverse, A.shape[0], "normal"
+
+
+def _dense(A, options, dtype, xp):
+    """The same of any block, as a dense matrix."""
+    A = A.toarray() if sparse.issparse(A) else A
+    P, rank, name = _inverse(A, *options)
+    inverse = _DenseInverse(xp.asarray(P.astype(dtype)))
+    return xp.asarray(A.astype(dtype)), inverse, rank, name
+
+
+class _DenseInverse(NamedTuple):
+    P: Any
+
+    def __call__(self, part):
+        """The product with every row of `part`."""
+        return part @ self.P.T
 
 
 def _inverse(A, factorization, damp, rcond, normalize):

@@ -1,13 +1,16 @@
 """Options, markers and profiles of the test suite."""
 
+import importlib
 import pathlib
 import sys
 
 import pytest
 from hypothesis import settings
 
+ROOT = pathlib.Path(__file__).parents[1]
+
 # `oracles` and `cuda_host` are imported by test files in any folder.
-sys.path.insert(0, str(pathlib.Path(__file__).parent))
+sys.path.insert(0, str(ROOT / "tests"))
 
 # The same examples in every run; `--hypothesis-profile=more` draws many new ones.
 settings.register_profile(
@@ -50,3 +53,14 @@ def pytest_runtest_setup(item):
         reason = gpu_missing()
         if reason is not None:
             pytest.fail(f"--require-gpu was given, but: {reason}", pytrace=False)
+
+
+@pytest.fixture
+def load(monkeypatch):
+    """Imports a module of the experiments by its name."""
+    if not (ROOT / "benchmarks" / "papers").is_dir():
+        pytest.skip("no benchmarks beside the tests")
+    pytest.importorskip("matplotlib")
+    pytest.importorskip("skimage")
+    monkeypatch.syspath_prepend(str(ROOT))
+    return lambda name: importlib.import_module(f"benchmarks.papers.{name}")

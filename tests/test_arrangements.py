@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strip_cases import LAYERS, layer, random, strip_rows
 
-from convinv import ConvLinearOperator
+from convinv import ConvLinearOperator, _wide_blocks, gallery
 from convinv._arrangements import row_lists
 from convinv._linear import as_operator
 from convinv._row_blocks import RowBlocks, RowReader
@@ -247,3 +247,80 @@ class TestBlocks:
         twice = new.copy()
         blocks.step(twice, b, 0)
         np.testing.assert_allclose(twice, new, atol=1e-7)
+
+
+class TestWideBlocks:
+    """Blocks that stay sparse."""
+
+    @pytest.mark.parametrize("dtype", [float, complex])
+    @pytest.mark.parametrize("damp", [0.0, 0.7])
+    def test_steps(self, dtype, damp, monkeypatch):
+        monkeypatch.setattr(_wide_blocks, "LARGE", 0)
+        monkeypatch.setattr(_wide_blocks, "SAVED", 1)
+        op, h_b = layer("valid wide", dtype)
+        A, m, n = dense(op), *op.shape
+        rows = arrangement(op, "randomized", h_b=h_b, rng=0)
+        b, x = random((2, m), dtype, 1), random((2, n), dtype, 2) * (damp == 0)
+        want, rest = np.hstack([x, np.zeros((2, m))]), b.copy()
+        whole = np.hstack([A, damp * np.eye(m)])
+        blocks = RowBlocks(op, rows, damp=damp)
+        assert blocks.used == ("normal",) and sparse.issparse(blocks.matrices[0])
+        for block in [0, len(rows) - 1, 1, 0]:
+            T = whole[rows[block]]
+            want = want + (b[:, rows[block]] - want @ T.T) @ np.linalg.pinv(T).T
+            blocks.step(x, rest, block)
+            np.testing.assert_allclose(x, want[:, :n], atol=1e-10)
+            if damp:
+                np.testing.assert_allclose(rest, b - damp * want[:, n:], atol=1e-10)
+
+    def test_large_blocks(self):
+        """They need a fraction of the memory, and do the same."""
+        op = ConvLinearOperator(gallery.conv_layer(1, 8, rng=0), (1, 40, 40))
+        rows = arrangement(op, "randomized", strips=26, rng=0)[:3]
+        slim, full = (RowBlocks(op, rows, factorization=f) for f in ("qr", "svd"))
+        assert (slim.used, full.used) == (("normal",), ("svd",))
+        assert slim.nbytes < full.nbytes / 4 and slim.ranks == full.ranks
+        kept = [A.nnz for A in slim.matrices]
+        arrays = sum(8 * len(r) ** 2 + 2 * 8 * k for r, k in zip(rows, kept))
+        assert arrays < slim.nbytes < 1.1 * arrays  # and the indices
+        x, b = random((2, op.shape[1]), float), random((2, op.shape[0]), float)
+        close = {"rtol": 0, "atol": 1e-11}
+        np.testing.assert_allclose(slim.projections(x), full.projections(x), **close)
+        np.testing.assert_allclose(
+            slim.sweep(x.copy(), b), full.sweep(x.copy(), b), **close
+        )
+        for one, other in zip(slim.bases(), full.bases()):
+            np.testing.assert_allclose(one.T @ one, other.T @ other, **close)
+        single = RowBlocks(op, rows, dtype="float32")
+        assert single.nbytes == slim.nbytes / 2
+        got = single.sweep(x.astype("f"), b.astype("f"))
+        assert got.dtype == np.float32
+        np.testing.assert_allclose(got, slim.sweep(x.copy(), b), atol=1e-4)
+        with pytest.raises(ValueError, match="3 different .* more than the memory"):
+            RowBlocks(op, rows, memory=slim.nbytes - 1)
+
+    @pytest.mark.parametrize("size", [0.0, 1e-5])
+    def test_dependent_rows(self, size):
+        """A block whose rows are dependent, or nearly so, is made dense."""
+        A = sparse.random_array((301, 4000), density=0.005, format="csr", rng=0)
+        nearly = A[:1] + size * A[300:]
+        op = as_operator(sparse.vstack([A[:300], nearly], format="csr"))
+        rows = [np.arange(301)]
+        blocks = RowBlocks(op, rows)
+        assert RowBlocks(op, [rows[0][:-1]]).used == ("normal",)
+        assert blocks.used == (("qr",) if size else ("svd",))
+        assert blocks.ranks == [301 if size else 300]
+        assert isinstance(blocks.matrices[0], np.ndarray)
+        solution = random((1, 4000), float)
+        b, x = solution @ op.matrix.toarray().T, np.zeros((1, 4000))
+        blocks.step(x, b, 0)
+        np.testing.assert_allclose(x @ op.matrix.toarray().T, b, atol=1e-9)
+        with pytest.raises(ValueError, match="the 1 different .* more than the memory"):
+            RowBlocks(op, rows, memory=blocks.nbytes - 1)
+
+    def test_rcond(self):
+        """Blocks whose condition number the user will not have are made dense."""
+        A = sparse.random_array((300, 4000), density=0.005, format="csr", rng=0)
+        op, rows = as_operator(A), [np.arange(300)]
+        assert RowBlocks(op, rows).used == ("normal",)
+        assert RowBlocks(op, rows, rcond=0.9).ranks[0] < 300

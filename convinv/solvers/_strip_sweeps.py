@@ -6,9 +6,14 @@ import numpy as np
 from scipy import linalg
 
 from .. import kernels
-from .._array import copy
-from .._pseudoinverse import pseudoinverse
+from .._array import copy, namespace
+from .._banded_qr import ITEMS, BandedQR
+from .._pseudoinverse import banded_inverse, pseudoinverse
 from .._strips import cover, group_weights, touching_patterns, window_matrix
+
+# Multiplications from which on threads share out a product, and rows of a piece.
+SHARED_WORK = 1e7
+LEAST_ROWS = 512
 
 
 class Sweeps:
@@ -56,9 +61,15 @@ class Sweeps:
         """P, ``K = I - P A`` (None for zero), and A for damped sweeps, per group.
 
         They are as large as a full window: what a strip lacks has zero rows in P, K.
+        For P there may be a `BandedQR`.
         """
         plan, damp, dtype = self.plan, self.problem.damp, self.problem.b.dtype
         active = np.tile(plan.active(label), plan.geometry.c_in // plan.groups)
+        if factorization == "qr" and active.all():
+            factor = self._banded(label, rcond)
+            if factor is not None:
+                used.add("qr")
+                return factor, None, None
         inverses, projectors, matrices = [], [], []
         full = not damp
         for group in range(plan.groups):
@@ -82,6 +93,13 @@ class Sweeps:
             None if full else self.device(np.stack(projectors)),
             self.device(np.stack(matrices)) if damp else None,
         )
+
+    def _banded(self, label, rcond):
+        """On the CPU, of a class of full column rank whose matrix has a narrow band."""
+        plan, damp = self.plan, self.problem.damp
+        if self.xp is not np or damp or plan.groups > 1:
+            return None
+        return banded_inverse(plan.matrix(self.problem.op, label), rcond)
 
     def load(self, b):
         """Take a right-hand side of shape (B, m), which a damped sweep overwrites."""
@@ -239,14 +257,45 @@ def members(sweeps, labels, classes):
 
 
 def apply(matrix, values):
-    """``matrix`` (groups, a, e) on values (..., groups * e) -> (..., groups * a)."""
+    """``matrix`` (groups, a, e) on values (..., groups * e) -> (..., groups * a).
+
+    Of a `BandedQR` the pseudoinverse.
+    """
+    if isinstance(matrix, BandedQR):
+        rows, solve = values.reshape((-1, matrix.shape[0])), matrix.solver(values.dtype)
+        found = _shared(solve, rows, matrix.shape[1], ITEMS)
+        return found.reshape((*values.shape[:-1], matrix.shape[1]))
     groups, outputs, elements = matrix.shape
     flat = values.reshape((-1, groups, elements))
     if groups == 1:
-        flat = flat[:, 0] @ matrix[0].T
+        flat = _product(flat[:, 0], matrix[0].T)
     else:
         flat = (flat.transpose(1, 0, 2) @ matrix.transpose(0, 2, 1)).transpose(1, 0, 2)
     return flat.reshape((*values.shape[:-1], groups * outputs))
+
+
+def _product(rows, matrix):
+    """``rows @ matrix``; on the CPU, threads share out large numbers of rows."""
+    if namespace(rows) is not np or rows.shape[0] * matrix.size < SHARED_WORK:
+        return rows @ matrix
+    return _shared(lambda part: part @ matrix, rows, matrix.shape[1], LEAST_ROWS)
+
+
+def _shared(function, rows, columns, least):
+    """`function` of pieces of an array's rows, put together; for the CPU."""
+    from ..kernels._blas import one_blas_thread
+    from ..kernels._numba import each
+
+    result = np.empty((rows.shape[0], columns), rows.dtype)
+    starts = range(0, rows.shape[0], least)
+
+    def call(start):
+        piece = slice(start, start + least)
+        result[piece] = function(rows[piece])
+
+    with one_blas_thread:
+        each(call, starts)
+    return result
 
 
 def inverse_gram(matrix, damp):

@@ -48,6 +48,8 @@ def rbk(
     every different block at the start by `factorization` ("qr", "svd" or "normal",
     singular values below `rcond` times the largest count as zero), strips mostly share
     one; those that need more than `memory` bytes together are refused with ValueError.
+    Unless it is "svd", large blocks that are sparse, far wider than high and
+    well-conditioned stay sparse, with the inverse of their Gram matrix ("normal").
     ``normalize=True`` scales rows to norm one first, as the theory has them: it changes
     what blocks with more rows than unknowns make of data that contradict each other.
 

@@ -96,19 +96,30 @@ def _check(factorization, overlap, symmetric, rcond):
 
 
 def _correct(problem, monitor, sweeps):
-    """One sweep, and more on the residual where that is rounding errors only."""
+    """One sweep, and more on the residual where that is rounding errors only.
+
+    There is no damp.
+    """
     xp, vectors = problem.xp, problem.vectors
     x = problem.zeros(problem.shape[1])
     rounding = float(xp.finfo(problem.b.dtype).eps) ** 0.5
     limit = rounding * xp.sqrt(vectors.sumsq(problem.b))
-    best, r = problem.fill(np.inf), copy(problem.b)
+    best, minus, excess = problem.fill(np.inf), problem.fill(-1.0), None
     stop = not monitor.any_active()
     while not stop:
-        sweeps.load(r)
+        first = excess is None
+        sweeps.load(problem.b if first else excess)
         correction = sweeps(problem.zeros(problem.shape[1]))
-        x, _ = vectors.axpy(xp.where(monitor.active, 1.0, 0.0), correction, x)
-        r, residual, normal = residuals(problem, x)
-        stop = monitor.update(x, residual, normal)
+        if first and bool(xp.all(monitor.active)):
+            x = correction
+        else:
+            sign = 1.0 if first else -1.0
+            x, _ = vectors.axpy(xp.where(monitor.active, sign, 0.0), correction, x)
+        # A x - b, in the memory of the product: to copy b would cost more
+        excess, squared = vectors.axpy(minus, problem.b, problem.forward(x))
+        residual = xp.sqrt(squared)
+        _, normal = problem.normal_residual(excess, x)
+        stop = monitor.update(x, residual, xp.sqrt(normal))
         monitor.end((residual > limit) | (residual > best / 2), STALLED)
         best = residual
         stop = stop or not monitor.any_active()

@@ -68,6 +68,6 @@ def add(rows, claims, title, problem, gmres, methods):
             f"{title}: {method} takes less time",
             f"{times:.3g} times faster",
             times > 1,
-            timed=True,
+            soft=True,
         ),
     ]

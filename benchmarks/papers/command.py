@@ -1,0 +1,109 @@
+"""The command of a document's experiments: its options and the files it writes."""
+
+import argparse
+import pathlib
+import sys
+
+from threadpoolctl import threadpool_limits
+
+from . import report
+
+RESULTS = pathlib.Path(__file__).parents[1] / "results" / "papers"
+
+
+class Command:
+    """Runs the experiments of a document, by default all but the `long` ones.
+
+    `experiments` has a title and a function of every name, which takes whether to be
+    quick, and returns a `report.Outcome`. With `folders` it takes a dict of them too:
+    names of options with the path of a folder, or None, and what is in it.
+    """
+
+    def __init__(self, name, title, about, experiments, *, long=(), folders=()):
+        self.name, self.title, self.about = name, title, about
+        self.module = f"python -m benchmarks.papers.{name}"
+        self.experiments, self.long, self.folders = experiments, long, dict(folders)
+
+    def main(self, argv=None):
+        args = self.parse(argv)
+        failed = []
+        for name in args.only:
+            outcome, text = self.outcome(name, args)
+            print(text, flush=True)
+            if args.output:
+                write(args.output, name, text, outcome.figures)
+            failed += [f"{name}: {claim.text}" for claim in outcome.failed]
+        if args.output:
+            (args.output / "results.md").write_text(self.contents(args.output), "utf-8")
+        for claim in failed:
+            print(f"failed: {claim}")
+        return 1 if failed else 0
+
+    def parse(self, argv=None):
+        about = self.about.split("\n")[0]
+        parser = argparse.ArgumentParser(prog=self.module, description=about)
+        parser.add_argument("--quick", action="store_true", help="small sizes")
+        parser.add_argument(
+            "--only", nargs="+", choices=self.experiments, help="these experiments"
+        )
+        parser.add_argument(
+            "--threads",
+            type=int,
+            default=1,
+            help="of BLAS, default 1: more of them wait for each other in a spin and "
+            "lose much where anything else runs; products of convinv use all cores",
+        )
+        for name, content in self.folders.items():
+            parser.add_argument(f"--{name}", type=folder, metavar="DIR", help=content)
+        parser.add_argument("--output", type=pathlib.Path, help="folder of the results")
+        args = parser.parse_args(argv)
+        if not args.only:
+            every = list(self.experiments)
+            args.only = [n for n in every if args.quick or n not in self.long]
+        if args.output is None and not args.quick:
+            args.output = RESULTS / self.name
+        return args
+
+    def outcome(self, name, args):
+        """What an experiment found, and its Markdown."""
+        title, run = self.experiments[name]
+        command = [self.module, *["--quick"] * args.quick, "--only", name]
+        folders = {option: getattr(args, option) for option in self.folders}
+        command += [f"--{option} DIR" for option, path in folders.items() if path]
+        head = report.heading(title, " ".join(command), args.threads)  # load before
+        with threadpool_limits(args.threads, user_api="blas"):
+            outcome = run(args.quick, folders) if folders else run(args.quick)
+        return outcome, f"{head}\n\n{report.text_of(outcome)}\n"
+
+    def contents(self, results):
+        """What the folder holds: experiments, their commands, claims and figures."""
+        lines = [f"# {self.title}", ""]
+        for name, (title, _) in self.experiments.items():
+            file = results / f"{name}.md"
+            if not file.exists():
+                continue
+            text = file.read_text(encoding="utf-8").splitlines()
+            lines += [f"## [{title}]({file.name})", ""]
+            lines += [line for line in text if line.startswith("- command: ")]
+            lines += [s for s in text if ": met, " in s or "**missed**" in s]
+            drawn = sorted(results.glob(f"{name}-*.png"))
+            lines += ["", *(f"![{path.stem}]({path.name})" for path in drawn), ""]
+        return "\n".join(lines).rstrip() + "\n"
+
+    def exit(self):
+        sys.exit(self.main())
+
+
+def folder(text):
+    path = pathlib.Path(text)
+    if not path.is_dir():
+        raise argparse.ArgumentTypeError(f"{text!r} is no folder")
+    return path
+
+
+def write(results, name, text, figures):
+    """The Markdown of an experiment with links to its figures, and these."""
+    results.mkdir(parents=True, exist_ok=True)
+    (results / f"{name}.md").write_text(text, encoding="utf-8")
+    for title, figure in figures.items():
+        report.save(figure, results / f"{title}.png")

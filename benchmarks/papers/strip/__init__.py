@@ -1,0 +1,1 @@
+"""Experiments of "Fast and scalable inversion of convolution layers" (STRIP)."""
