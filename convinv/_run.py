@@ -13,6 +13,8 @@ from .solvers._problem import Monitor, Unsuitable
 # A method may be started again from the residual of what it returned; it is, as long as
 # that makes progress.
 PROGRESS = 0.5
+# An answer with so much smaller a residual is better, whatever its normal residual is.
+NEARER = 0.999
 
 
 class Run:
@@ -96,7 +98,7 @@ class Run:
             check = scaled.check(scaled.x)
             if self.entry.verified and self._stopped(check):
                 break
-            worse = running & ~(check.measure <= before.measure)
+            worse = running & self._worse(check, before)
             if worse.any():  # keep the best
                 scaled.restore(x_before, worse)
                 check = scaled.check(scaled.x)
@@ -114,6 +116,13 @@ class Run:
                 ended = self.nit >= self.maxiter
                 self.item_status[i] = Status.MAXITER if ended else Status.STALLED
         return check
+
+    def _worse(self, check, before):
+        """Items that are farther from the tolerance, and from the data too."""
+        farther = ~(check.measure <= before.measure)
+        if self.scaled.damp:  # the residual is not all that is to be small
+            return farther
+        return farther & ~(check.residual < NEARER * before.residual)
 
     def _start(self, check):
         """Run the method once from the present residual; returns the items it ran."""

@@ -297,17 +297,19 @@ def test_pages_are_in_the_contents():
     assert "   papers/index\n" in contents
 
 
-def test_what_the_gmres_page_shows_exists(load):
+@pytest.mark.parametrize("name", ["gmres", "strip"])
+def test_what_a_page_shows_exists(load, name):
     """Its tables and figures are those that the commands write."""
-    gmres = load("gmres.__main__").COMMAND
-    text = (ROOT / "docs" / "papers" / "gmres.rst").read_text(encoding="utf-8")
+    pytest.importorskip("sklearn")
+    command = load(f"{name}.__main__").COMMAND
+    text = (ROOT / "docs" / "papers" / f"{name}.rst").read_text(encoding="utf-8")
     drawn = re.findall(r"figure:: \.\./\.\./(benchmarks/\S+\.png)", text)
     tables = re.findall(r"convinv-measured:: (\S+)\n\n +python -m (.+)", text)
-    shown = {pathlib.Path(file).stem: command for file, command in tables}
-    assert set(shown) == set(gmres.experiments)
-    for name, command in shown.items():
-        assert gmres.parse(command.split()[1:]).only == [name]
+    shown = {pathlib.Path(file).stem: line for file, line in tables}
+    assert set(shown) == set(command.experiments)
+    for experiment, line in shown.items():
+        assert command.parse(line.split()[1:]).only == [experiment]
     files = [ROOT / file for file in drawn + [file for file, _ in tables]]
     for file in files:
-        assert file.parent == FOLDER and file.is_file(), file
+        assert file.parent == FOLDER.parent / name and file.is_file(), file
     assert max(file.stat().st_size for file in files) <= 100_000

@@ -233,6 +233,8 @@ def test_figure_1(load):
     rows = {row[0]: row for row in found.tables[0].rows}
     assert set(rows) == {*single.SHOWN, "auto"}
     assert rows["CG"][2] > 1 and float(rows["CG"][3]) >= float(rows["STRIP"][1])
+    drawn = [ax for ax in found.figures["figure1"].axes if ax.images]
+    assert len(drawn) == 2 * len(rows)
 
 
 def test_numbers_of_the_paper(load):

@@ -122,14 +122,18 @@ def _turn(u, v):
 
 @jit(inner=True, fastmath=_FAST)
 def _two_products(basis, place, u, v, with_u, with_v):
-    """The products of a chunk of all vectors with u and with v, four at a time."""
+    """The products of a chunk of all vectors with u and with v, four at a time.
+
+    A chunk is short enough for sums in the precision of the data.
+    """
     count, item, start, stop = place
+    zero = u.dtype.type(0)
     for k in range(0, count - 3, 4):
         p, q = basis[k, item, start:stop], basis[k + 1, item, start:stop]
         r, s = basis[k + 2, item, start:stop], basis[k + 3, item, start:stop]
-        a = b = c = d = e = f = g = h = 0.0
+        a = b = c = d = e = f = g = h = zero
         for i in range(u.size):
-            y, z = np.float64(u[i]), np.float64(v[i])
+            y, z = u[i], v[i]
             a += p[i] * y
             b += q[i] * y
             c += r[i] * y
@@ -141,10 +145,10 @@ def _two_products(basis, place, u, v, with_u, with_v):
         with_u[k], with_u[k + 1], with_u[k + 2], with_u[k + 3] = a, b, c, d
         with_v[k], with_v[k + 1], with_v[k + 2], with_v[k + 3] = e, f, g, h
     for k in range(count // 4 * 4, count):
-        p, a, e = basis[k, item, start:stop], 0.0, 0.0
+        p, a, e = basis[k, item, start:stop], zero, zero
         for i in range(u.size):
-            a += p[i] * np.float64(u[i])
-            e += p[i] * np.float64(v[i])
+            a += p[i] * u[i]
+            e += p[i] * v[i]
         with_u[k], with_v[k] = a, e
 
 

@@ -5,7 +5,7 @@ import numpy as np
 from convinv import gallery
 
 from ..report import Claim, Outcome, Table
-from . import figures
+from . import data, figures
 from .matching import LEVEL, Race
 from .measures import psnr, timed
 from .methods import METHODS, options
@@ -20,7 +20,7 @@ COLUMNS = "method,PSNR after one,iterations,PSNR at the end,seconds"
 def run(quick, folders):
     name = "astronaut"
     if folders.get("celeba"):
-        name = min(p for p in folders["celeba"].rglob("*.jpg"))
+        name = data.Faces(folders["celeba"], CASE.size).files[0]
     return outcome(QUICK if quick else CASE, name)
 
 
@@ -44,7 +44,8 @@ def outcome(case, name):
              f"{levels[1]:.2f}", end[1])
         )  # fmt: skip
         first[f"{method}\n{levels[0]:.1f} dB"] = start[0].x[0]
-        last[f"{nit} it., {end[1]:.2g} s\n{levels[1]:.1f} dB"] = end[0].x[0]
+        title = f"{method}, {nit} it.\n{end[1]:.2g} s, {levels[1]:.1f} dB"
+        last[title] = end[0].x[0]
     return Outcome(
         [table(case, rows)], [claim(rows)], [], {"figure1": figures.rows(first, last)}
     )

@@ -147,7 +147,8 @@ def table(case, found, level):
     return Table(
         str(case),
         f"{case.filters} filters, {level.noise:.0%} noise, one iteration, batch "
-        f"{case.batch}. PSNR is -10 log10 MSE",
+        f"{case.batch}. PSNR is -10 log10 MSE; three of the products are those of "
+        "`solve` itself",
         COLUMNS,
         rows,
     )
