@@ -3,6 +3,7 @@
 from ._operator import ConvLinearOperator
 from ._result import ConvergenceWarning, SolveResult, Status
 from ._solve import methods, solve
+from .interop import from_dlpack
 from .nullspace import project_nullspace
 from .report import layer_report
 
@@ -13,6 +14,7 @@ __all__ = [
     "ConvergenceWarning",
     "SolveResult",
     "Status",
+    "from_dlpack",
     "layer_report",
     "methods",
     "project_nullspace",

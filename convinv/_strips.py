@@ -52,8 +52,8 @@ class StripPlan:
     class_sizes : tuple of int
         Number of strips in every class.
     memory : dict
-        Bytes: "factors" for all local inverses, and per right-hand side "windows" for
-        the local solutions and "x" for the solution.
+        Bytes: "factors" for all local inverses as dense matrices, and per right-hand
+        side "windows" for the local solutions and "x" for the solution.
     admissible : tuple of int
         The values `h_b` can take.
     axes : tuple of AxisWindows

@@ -1,0 +1,66 @@
+"""Arrays of other libraries, in the memory where they are."""
+
+import numpy as np
+
+HOST = (1, 3)  # DLPack's numbers of device kinds: the CPU, and its pinned memory
+CUDA = (2, 13)  # CUDA, and its managed memory
+
+
+def from_dlpack(array):
+    """The array of another library as one of NumPy or CuPy, in the same memory.
+
+    Parameters
+    ----------
+    array : object with ``__dlpack__``
+        A tensor of PyTorch, an array of JAX, or of any library that speaks DLPack, on
+        the CPU or on a CUDA device.
+
+    Returns
+    -------
+    numpy.ndarray or cupy.ndarray
+        With the shape and dtype of `array`, without a copy: a change of one is a change
+        of the other. It may be read-only.
+
+    Raises
+    ------
+    TypeError
+        If `array` does not speak DLPack, or is on a device of another kind.
+    ImportError
+        If it is on a CUDA device and CuPy is not installed.
+
+    Notes
+    -----
+    On a CUDA device the array is safe to use on CuPy's current stream: the libraries
+    make it wait for what the other has queued. Results go back by the other library's
+    own ``from_dlpack``. A tensor that requires gradients has to be detached first.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from convinv import from_dlpack
+    >>> theirs = np.ones((8, 30, 30))
+    >>> np.shares_memory(from_dlpack(theirs), theirs)
+    True
+    """
+    try:
+        kind = int(array.__dlpack_device__()[0])
+    except AttributeError:
+        raise TypeError(
+            "array must have __dlpack__ and __dlpack_device__, as those of PyTorch and "
+            f"JAX have, got {type(array).__name__}"
+        ) from None
+    if kind in HOST:
+        return np.from_dlpack(array)
+    if kind not in CUDA:
+        raise TypeError(
+            "array must be on the CPU or a CUDA device, got DLPack's device kind "
+            f"{kind}"
+        )
+    try:
+        import cupy
+    except ImportError:
+        raise ImportError(
+            "an array on a CUDA device needs CuPy: pip install 'convinv[cuda12]' or "
+            "'convinv[cuda13]'"
+        ) from None
+    return cupy.from_dlpack(array)
