@@ -1156,7 +1156,8 @@ class TestBreakdown:
     def test_a_smaller_residual_is_kept(self):
         """A step of GMRES may make the normal residual larger."""
         A, b = np.diag([1.0, 100.0]), np.array([1.0, 0.05])
-        result = self.check(A, b, "gmres", rtol=0, maxiter=1)
+        with pytest.warns(ConvergenceWarning):
+            result = solve(A, b, "gmres", rtol=0, maxiter=1)
         assert result.residual_norm < 0.98 * np.linalg.norm(b)
         assert result.normal_residual_norm > 3 * np.linalg.norm(A.T @ b)
 

@@ -162,6 +162,7 @@ project_subtract(const Scalar* basis, const Wide* __restrict__ h, Scalar* w,
                  double* partial, long long count, long long n, long long batch) {
   sum_items(partial, n, batch, [=](long long b, long long i) {
     Wide value = widen(w[i]);
+#pragma unroll 1  // or registers are spilled
     for (long long k = 0; k < count; ++k)
       value = value + -1.0 * (h[b * count + k] * widen(basis[k * batch * n + i]));
     w[i] = narrow(value);

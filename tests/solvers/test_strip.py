@@ -108,7 +108,7 @@ class TestSweeps:
         once = quietly(op, b, rtol=1e-9, maxiter=1)
         more = quietly(op, b, rtol=1e-9)
         assert 1 < more.nit < 6 and more.status is Status.STALLED
-        assert (more.residual_norm < once.residual_norm / 2).all()
+        assert (more.residual_norm < 0.7 * once.residual_norm).all()
 
     def test_one_strip_is_the_pseudoinverse(self):
         for name in LAYERS:
