@@ -141,7 +141,7 @@ def test_the_paper_s_order(load):
     claim = arrangements.order_claim("", rows[:1], arrangements.is_falling, str)
     assert claim.holds
     for size in (28, 64):
-        printed = list(arrangements.PRINTED[size].values())
+        printed = list(load("strip.paper").ARRANGEMENTS[size].values())
         assert rising(*[p[0] for p in printed]) == (size == 64)  # the first tie
         assert arrangements.is_falling([p[1] for p in printed])
 

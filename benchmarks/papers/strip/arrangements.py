@@ -15,7 +15,7 @@ from convinv import ConvLinearOperator
 from convinv.strips import SweepAnalysis, arrangement_table, plot_arrangement
 
 from ..report import ABSENT, Claim, Outcome, Table
-from . import data, figures
+from . import data, figures, paper
 from .layers import Trained
 from .measures import psnr
 from .problems import Case, problem
@@ -30,21 +30,6 @@ BITS = 11  # of the numbers that a GPU's TF32 multiplies
 SURE = 3.0  # standard errors by which an order is one
 SMALL = ConvLinearOperator(np.ones((2, 1, 3, 3)), (1, 8, 8))  # of Figure 4
 
-# Figures 11 and 5: ||K - K^2||_F, PSNR
-PRINTED = {
-    28: {
-        "strip": (0.001, 43.78),
-        "interleaved": (0.001, 40.29),
-        "standard": (0.495, 35.35),
-        "randomized": (0.653, 15.49),
-    },
-    64: {
-        "strip": (0.326, 36.45),
-        "interleaved": (24.258, 10.05),
-        "standard": (30.416, 7.63),
-        "randomized": (31.689, 7.12),
-    },
-}
 COLUMNS = (
     "arrangement,blocks,largest block,K - K^2,paper's,(K - K_perp)^2,radius,"
     "PSNR 1%,paper's,PSNR without noise"
@@ -135,8 +120,8 @@ def swept(analysis, b):
 def table(case, found):
     rows = []
     for kind, one in found.items():
-        analysis, printed = one.analysis, PRINTED.get(case.size, {}).get(kind)
-        idempotency, level = printed or (ABSENT, ABSENT)
+        analysis, printed = one.analysis, paper.ARRANGEMENTS.get(case.size, {})
+        idempotency, level = printed.get(kind, (ABSENT, ABSENT))
         rows.append(
             (
                 kind,
@@ -183,7 +168,7 @@ def order_table(rows):
 
 
 def rounding_row(case, name, found):
-    analysis, printed = found["strip"].analysis, PRINTED.get(case.size)
+    analysis, printed = found["strip"].analysis, paper.ARRANGEMENTS.get(case.size)
     return (
         str(case),
         name,

@@ -5,9 +5,10 @@ import time
 
 import numpy as np
 
+from ...measure import clock
 from ..report import Claim, Outcome, Table
 from . import data, paper
-from .measures import measured, psnr, seconds, spread, timed
+from .measures import measured, psnr, seconds, spread
 from .methods import MATRIX, METHODS, options
 from .problems import Case, problem, quiet
 from .tables import LEVELS, NAMES, iteration, warm_up
@@ -117,13 +118,13 @@ def with_matrix(case, made, found):
 
     They are reckoned from a few steps, as all of them take minutes.
     """
-    matrix, build = timed(lambda: case.operator().tosparse())
+    build, matrix = clock(lambda: case.operator().tosparse())
     columns = np.ascontiguousarray(made.b.reshape(len(made.b), -1).T)
     for name in MATRIX:
         taken = []
         for steps in (1, 1 + FURTHER):
             taken.append(
-                timed(
+                clock(
                     lambda: quiet(
                         matrix,
                         columns,
@@ -132,7 +133,7 @@ def with_matrix(case, made, found):
                         maxiter=steps,
                         **options(name, LEVEL.rate),
                     )
-                )[1]
+                )[0]
             )
         step = max(0.0, taken[1] - taken[0]) / FURTHER
         values = found[name]

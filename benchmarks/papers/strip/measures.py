@@ -4,10 +4,11 @@ import ctypes
 import gc
 import math
 import pathlib
-import time
 from typing import NamedTuple
 
 import numpy as np
+
+from ...measure import clock
 
 SSIM_ITEMS = 20
 RANGE = 2.0  # of images between -1 and 1, for SSIM; the paper's PSNR has peak 1
@@ -69,15 +70,9 @@ def measured(call, op, batch):
     gc.collect()
     before = _reset_peak()
     with Counted(op, batch) as counted:
-        result, seconds = timed(call)
+        seconds, result = clock(call)
     peak = None if before is None else (_memory("VmHWM") - before) / 1e6
     return result, Cost(seconds, counted.count, peak)
-
-
-def timed(call):
-    start = time.perf_counter()
-    result = call()
-    return result, time.perf_counter() - start
 
 
 def _reset_peak():

@@ -4,10 +4,11 @@ import numpy as np
 
 from convinv import gallery
 
+from ...measure import clock
 from ..report import Claim, Outcome, Table
 from . import data, figures
 from .matching import LEVEL, Race
-from .measures import psnr, timed
+from .measures import psnr
 from .methods import METHODS, options
 from .problems import Case, problem, quiet
 
@@ -30,42 +31,37 @@ def outcome(case, name):
     made = problem(case.operator(), x, LEVEL.noise, 0)
     rows, first, last, target = [], {}, {}, None
     for method in (*SHOWN, "auto"):
-        if method == "auto":
-            start = end = solved(case, made, "auto", {})
-        else:
-            start = solved(case, made, method, {"maxiter": 1})
-            target = target or psnr(start[0].x, x)
-            end = start if method == "STRIP" else matched(case, made, method, target)
-        levels = [psnr(result.x, x) for result, _ in (start, end)]
-        nit = end[0].nit
-        reached = levels[1] >= target
-        rows.append(
-            (method, f"{levels[0]:.2f}", nit if reached else f"not in {nit}",
-             f"{levels[1]:.2f}", end[1])
-        )  # fmt: skip
-        first[f"{method}\n{levels[0]:.1f} dB"] = start[0].x[0]
-        title = f"{method}, {nit} it.\n{end[1]:.2g} s, {levels[1]:.1f} dB"
-        last[title] = end[0].x[0]
+        one = end = solved(case, made, method, {"maxiter": 1})
+        target = target or psnr(one[1].x, x)
+        if method not in ("STRIP", "auto"):
+            end = matched(case, made, method, target)
+        (_, first_result), (seconds, result) = one, end
+        levels = [psnr(found.x, x) for found in (first_result, result)]
+        nit = result.nit if levels[1] >= target else f"not in {result.nit}"
+        rows.append((method, f"{levels[0]:.2f}", nit, f"{levels[1]:.2f}", seconds))
+        first[f"{method}\n{levels[0]:.1f} dB"] = first_result.x[0]
+        title = f"{method}, {nit} it.\n{seconds:.2g} s, {levels[1]:.1f} dB"
+        last[title] = result.x[0]
     return Outcome(
         [table(case, rows)], [claim(rows)], [], {"figure1": figures.rows(first, last)}
     )
 
 
 def solved(case, made, method, more):
-    """``(result, seconds)`` of a method on a new operator."""
+    """``(seconds, result)`` of a method on a new operator."""
     op = case.operator()
     if method == "auto":
-        return timed(lambda: quiet(op, made.b, "auto"))
+        return clock(lambda: quiet(op, made.b, "auto"))
     chosen = options(method, LEVEL.rate) | {"rtol": 0} | more
-    return timed(lambda: quiet(op, made.b, METHODS[method], **chosen))
+    return clock(lambda: quiet(op, made.b, METHODS[method], **chosen))
 
 
 def matched(case, made, method, target):
     """The same at the first iterate that is as close to the photograph as STRIP's."""
     race = Race(target, made.x, PATIENCE)
     more = {"maxiter": 10**6, "callback": race}
-    result, seconds = solved(case, made, method, more)
-    return result, seconds - race.own
+    seconds, result = solved(case, made, method, more)
+    return seconds - race.own, result
 
 
 def table(case, rows):

@@ -5,9 +5,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ...measure import clock
 from ..report import Claim, Outcome, Table
 from . import data, figures, paper
-from .measures import measured, psnr, seconds, spread, ssim, timed
+from .measures import measured, psnr, seconds, spread, ssim
 from .methods import MATRIX, METHODS, options
 from .problems import Case, problem, quiet
 
@@ -92,7 +93,7 @@ def one(case, made, name, level, values, first):
         values["peak"].append(cost.peak)
         values["first"].append(cost.seconds)
     else:
-        result, taken = timed(call)
+        taken, result = clock(call)
         values["seconds"].append(taken)
     values["pinv"].append(psnr(result.x, made.pinv))
     values["image"].append(psnr(result.x, made.x))
@@ -118,10 +119,10 @@ def warm_up(case, source, level):
 
 def with_matrix(case, made, level, found):
     """The same steps on a sparse matrix, the making of it included."""
-    matrix, build = timed(lambda: case.operator().tosparse())
+    build, matrix = clock(lambda: case.operator().tosparse())
     columns = np.ascontiguousarray(made.b.reshape(len(made.b), -1).T)
     for name in MATRIX:
-        taken = timed(lambda name=name: iteration(matrix, columns, name, level))[1]
+        taken = clock(lambda name=name: iteration(matrix, columns, name, level))[0]
         found[name]["matrix"].append(build + taken)
 
 

@@ -13,7 +13,7 @@ from convinv import gallery
 
 from ... import measure
 from ..report import ABSENT, Claim, Outcome, Table
-from . import data, measures, problems, transposed
+from . import data, figures, measures, paper, problems, transposed
 
 SIZE = 256
 LEVEL = 0.01
@@ -22,10 +22,6 @@ BORDER = 8  # pixels left out where it is told how good the middle is
 STEPS = {"UPCONV": 1500, "UPCONV, deeper": 2500}
 FILTERS = {"UPCONV": 0, "UPCONV, deeper": transposed.HIDDEN}
 RATES = {"UPCONV": 1e-2, "UPCONV, deeper": 4e-3}
-PAPER = {  # PSNR, SSIM, s: Table 3
-    "STRIP": ("40.5512 ± 0.0296", 0.9916, "1.8275"),
-    "UPCONV": ("25.2383 ± 0.0001", 0.9533, "0.0033"),
-}
 ZOOM = 40  # pixels
 RANGE = 0.1  # of the differences that are drawn, black to white
 
@@ -64,7 +60,7 @@ def outcome(folders, steps, runs, batch, size=SIZE):
         "The paper's times are a GPU's, of a batch that it does not tell"
     )
     rows = [row(name, values) for name, values in found.items()]
-    drawn = figures(op, nets, test, size)
+    drawn = drawings(op, nets, test, size)
     notes = [split, *(f"{name}: {net}" for name, net in nets.items())]
     table = Table("STRIP and transposed convolutions", text, columns, rows)
     return Outcome([table], claims(found, nets), notes, drawn)
@@ -132,7 +128,7 @@ def answers(op, b, nets):
 
 def row(name, values):
     psnr, inner, ssim, seconds = zip(*values)
-    theirs = PAPER.get(name, (ABSENT,) * 3)
+    theirs = paper.TRANSPOSED.get(name, (ABSENT,) * 3)
     mse = np.mean([10 ** (-value / 10) for value in psnr])
     return (
         name,
@@ -166,7 +162,7 @@ def claims(found, nets):
     return made
 
 
-def figures(op, nets, test, size):
+def drawings(op, nets, test, size):
     """A smiley with sharp edges, which no photograph has, and a test photograph."""
     rng = np.random.default_rng(2)
     images = {"smiley": smiley(size), "photograph": test.batch(1, rng)[0]}
@@ -203,7 +199,7 @@ def drawing(op, nets, x, rng):
         ax.set_axis_off()
     shown = {"image": x} | found
     for column, (name, answer) in zip(axes.T, shown.items()):
-        picture = np.clip((answer[0].transpose(1, 2, 0) + 1) / 2, 0, 1)
+        picture = figures.shown(answer[0])
         words = "" if answer is x else f"\n{measures.psnr(answer, x):.2f} dB"
         column[0].set_title(f"{name}{words}", fontsize="medium")
         column[0].imshow(picture)
