@@ -101,7 +101,7 @@ def _cutoff(matrix, rcond):
 
 def _banded(matrix, rcond):
     factor = banded_qr(matrix)
-    if factor is None or _reciprocal_condition(factor.R) <= rcond * len(factor.R):
+    if factor is None or reciprocal_condition(factor.R) <= rcond * len(factor.R):
         return None
     return factor
 
@@ -121,7 +121,7 @@ def _by_qr(matrix, damp, rcond):
     if found is None:
         found = linalg.qr(matrix, mode="economic", check_finite=False)
     Q, R = found
-    if _reciprocal_condition(R) <= rcond * n:  # in the 1-norm, n times smaller at most
+    if reciprocal_condition(R) <= rcond * n:  # in the 1-norm, n times smaller at most
         return None
     return linalg.solve_triangular(R, Q[:m].conj().T, check_finite=False)
 
@@ -139,7 +139,7 @@ def _cholesky_qr(matrix):
             R = linalg.cholesky(matrix.conj().T @ matrix, check_finite=False)
         except np.linalg.LinAlgError:
             return None
-        if total is None and _reciprocal_condition(R) <= 1e-6:
+        if total is None and reciprocal_condition(R) <= 1e-6:
             return None
         # X R = A, solved as R^T X^T = A^T
         matrix = linalg.solve_triangular(R, matrix.T, trans="T", check_finite=False).T
@@ -160,7 +160,7 @@ def _by_cholesky(matrix, damp, rcond):
     except np.linalg.LinAlgError:
         return None
     limit = max(rcond, np.sqrt(n * np.finfo(float).eps))
-    if _reciprocal_condition(factor) <= limit:
+    if reciprocal_condition(factor) <= limit:
         return None
     return linalg.cho_solve((factor, False), adjoint, check_finite=False)
 
@@ -175,7 +175,8 @@ def _by_svd(matrix, damp, rcond):
     return (Vh.conj().T * filtered) @ U.conj().T, rank
 
 
-def _reciprocal_condition(R):
+def reciprocal_condition(R):
+    """Of a triangular matrix, estimated in the 1-norm; 0 if it is not finite."""
     if not np.all(np.isfinite(R)):
         return 0.0
     (trcon,) = linalg.get_lapack_funcs(("trcon",), (R,))

@@ -9,6 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy import linalg, sparse
 
+from ._pseudoinverse import reciprocal_condition
+
 LARGE = 2**20  # entries of a matrix and its inverse that are worth another form
 SAVED = 4  # times as few are to be kept then
 SAFE = 1e-3  # a reciprocal condition number whose square leaves ten digits
@@ -47,8 +49,7 @@ def wide_inverse(A, damp, rcond, dtype):
         factor = linalg.cholesky(gram + damp**2 * identity, check_finite=False)
     except np.linalg.LinAlgError:
         return None
-    (trcon,) = linalg.get_lapack_funcs(("trcon",), (factor,))
-    if not trcon(factor)[0] > max(SAFE, rcond or 0.0):
+    if not reciprocal_condition(factor) > max(SAFE, rcond or 0.0):
         return None
     inverse = linalg.cho_solve((factor, False), identity, check_finite=False)
     return WideInverse(A.conj().T.tocsr().astype(dtype), inverse.astype(dtype))
