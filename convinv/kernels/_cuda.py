@@ -39,23 +39,26 @@ def options(dtype) -> tuple[str, ...]:
     return ("-std=c++17", f"-DREAL={real}", *scalar)
 
 
-def function(file: str, name: str, dtype):
-    """Kernel `name` of ``file.cu`` for `dtype` on the current device."""
+def function(file: str, name: str, dtype, defines: tuple[str, ...] = ()):
+    """Kernel `name` of ``file.cu`` for `dtype` on the current device.
+
+    `defines` go to the compiler too, for a file that leaves sizes to its loader.
+    """
     import cupy
 
-    return _function(file, name, np.dtype(dtype), cupy.cuda.Device().id)
+    return _function(file, name, np.dtype(dtype), defines, cupy.cuda.Device().id)
 
 
 @functools.cache
-def _module(file, dtype, device):
+def _module(file, dtype, defines, device):
     import cupy
 
-    return cupy.RawModule(code=source(file), options=options(dtype))
+    return cupy.RawModule(code=source(file), options=(*options(dtype), *defines))
 
 
 @functools.cache
-def _function(file, name, dtype, device):
-    return _module(file, dtype, device).get_function(name)
+def _function(file, name, dtype, defines, device):
+    return _module(file, dtype, defines, device).get_function(name)
 
 
 def forget() -> None:
@@ -99,8 +102,8 @@ def image_grid(columns: int, rows: int, planes: int):
     A block is a warp wide and 8 rows high where there are rows enough: neighbours
     along a column then read mostly the same samples.
     """
-    width = min(_power_of_two(columns), THREADS)
-    width = min(width, max(32, THREADS // _power_of_two(rows)))
+    width = min(power_of_two(columns), THREADS)
+    width = min(width, max(32, THREADS // power_of_two(rows)))
     height = THREADS // width
     grid = (
         min(-(-columns // width), MAX_X),
@@ -110,16 +113,20 @@ def image_grid(columns: int, rows: int, planes: int):
     return grid, (width, height)
 
 
-def launch(kernel, grid, block, *args) -> None:
-    """Launch on the current stream; every Python integer becomes 64 bits wide."""
+def launch(kernel, grid, block, *args, shared: int = 0) -> None:
+    """Launch on the current stream; every Python integer becomes 64 bits wide.
+
+    `shared` is how many bytes of shared memory the kernel leaves to its loader.
+    """
     if min(grid) > 0:
         kernel(
             grid,
             block,
             tuple(np.int64(a) if isinstance(a, int) else a for a in args),
+            shared_mem=shared,
         )
 
 
-def _power_of_two(n):
+def power_of_two(n: int) -> int:
     """The smallest power of two that is at least `n`."""
     return 1 << max(n - 1, 0).bit_length()

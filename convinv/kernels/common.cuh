@@ -85,7 +85,7 @@ __device__ __forceinline__ Complex<double> shuffle_down(Complex<double> a,
 }
 
 __device__ __forceinline__ int thread_number() {
-  return int(threadIdx.y * blockDim.x + threadIdx.x);
+  return int((threadIdx.z * blockDim.y + threadIdx.y) * blockDim.x + threadIdx.x);
 }
 
 // The sum over the block, in thread 0. All threads must call it. The order of the

@@ -1,4 +1,5 @@
-// Products with a convolution and with its adjoint, one gather for both.
+// Products with a convolution and with its adjoint, one gather for both: of layers, and
+// of places, that correlate_tiles.cu leaves.
 //
 // A target sample (channel k of a group, place t) is a sum over the taps that join it
 // to source places, and over the channels j of its group:
@@ -58,6 +59,13 @@ struct Channels {
   long long batch, groups, source, target;  // source and target: in one group
 };
 
+// The places of each axis that another kernel fills; where it is so on all three axes,
+// this one does not. Not looked at unless `some`.
+struct Owned {
+  const signed char *d, *h, *w;
+  int some;
+};
+
 // target[0 ... TILE) at one place. `weights` steps by `width` from (u, j) to the next.
 template <int TILE, class Axis>
 __device__ __forceinline__ void sum_taps(Scalar (&sum)[TILE], const Axis (&axes)[3],
@@ -88,8 +96,8 @@ template <int TILE, class Axis>
 __device__ __forceinline__ void product(const Scalar* __restrict__ source, Size from,
                                         Scalar* __restrict__ target, Size to,
                                         const Scalar* __restrict__ table,
-                                        const Axis (&axes)[3], Channels n, int want,
-                                        double* __restrict__ partial) {
+                                        const Axis (&axes)[3], Channels n, Owned owned,
+                                        int want, double* __restrict__ partial) {
   const long long tiles = (n.target + TILE - 1) / TILE, width = tiles * TILE;
   const long long taps = (long long)axes[0].taps * axes[1].taps * axes[2].taps;
   const long long rows = to.d * to.h, volume = to.volume();
@@ -108,6 +116,8 @@ __device__ __forceinline__ void product(const Scalar* __restrict__ source, Size 
       const long long d = row / to.h, h = row % to.h;
       for (long long w = (long long)blockIdx.x * blockDim.x + threadIdx.x; w < to.w;
            w += column_step) {
+        if (owned.some && fetch(owned.d + d) && fetch(owned.h + h) && fetch(owned.w + w))
+          continue;
         Scalar sum[TILE] = {};
         sum_taps<TILE>(sum, axes, d, h, w, in, from, weights, n.source, width);
         for (int k = 0; k < TILE; ++k)
@@ -131,11 +141,11 @@ __device__ __forceinline__ void product(const Scalar* __restrict__ source, Size 
       long long batch, long long groups, long long source_channels,              \
       long long target_channels, TRIPLE(long long, from), TRIPLE(long long, to), \
       TRIPLE(long long, taps), long long want
-#define PRODUCT(TILE)                                                                 \
+#define PRODUCT(TILE, OWNED)                                                          \
   product<TILE>(source, Size{from_d, from_h, from_w}, target, Size{to_d, to_h, to_w}, \
                 table, axes,                                                          \
-                Channels{batch, groups, source_channels, target_channels}, int(want), \
-                partial)
+                Channels{batch, groups, source_channels, target_channels}, OWNED,     \
+                int(want), partial)
 
 #define FORWARD_AXIS(a) {map_##a, stride_##a, dilation_##a, int(taps_##a)}
 #define FORWARD(NAME, TILE)                                                          \
@@ -143,7 +153,7 @@ __device__ __forceinline__ void product(const Scalar* __restrict__ source, Size 
   NAME(COMMON, TRIPLE(const long long*, map), TRIPLE(long long, stride),             \
        TRIPLE(long long, dilation)) {                                                \
     const ForwardAxis axes[3] = {FORWARD_AXIS(d), FORWARD_AXIS(h), FORWARD_AXIS(w)}; \
-    PRODUCT(TILE);                                                                   \
+    PRODUCT(TILE, Owned{});                                                          \
   }
 
 #define ADJOINT_AXIS(a) \
@@ -152,9 +162,11 @@ __device__ __forceinline__ void product(const Scalar* __restrict__ source, Size 
   KERNEL(1)                                                                          \
   NAME(COMMON, TRIPLE(const long long*, start), TRIPLE(const long long*, tap),       \
        TRIPLE(const long long*, index), TRIPLE(long long, tap_step),                 \
-       TRIPLE(long long, index_step)) {                                              \
+       TRIPLE(long long, index_step), TRIPLE(const signed char*, owned),             \
+       long long some) {                                                             \
     const AdjointAxis axes[3] = {ADJOINT_AXIS(d), ADJOINT_AXIS(h), ADJOINT_AXIS(w)}; \
-    PRODUCT(TILE);                                                                   \
+    const Owned owned = {owned_d, owned_h, owned_w, int(some)};                      \
+    PRODUCT(TILE, owned);                                                            \
   }
 
 FORWARD(forward_1, 1)
