@@ -5,7 +5,7 @@ import warnings
 import convinv
 
 from .exact_measure import RTOLS
-from .problems import Inversion, skip
+from .problems import BACKENDS, Inversion, library, placed, skip, synchronise
 
 CASES = {
     "layer 64": Inversion("3to8", 64, 20, "float32"),
@@ -17,42 +17,51 @@ DIRECT_BYTES = 2**26  # of the factor; larger ones are left to exact_grid.py
 
 
 class Exact:
-    params = (METHODS, tuple(CASES))
-    param_names = ("method", "problem")
+    params = (METHODS, tuple(CASES), BACKENDS)
+    param_names = ("method", "problem", "backend")
 
-    def setup(self, method, name):
+    def setup(self, method, name, backend):
         warnings.simplefilter("ignore", convinv.ConvergenceWarning)
+        self.xp = library(backend)
         self.case = CASES[name]
         if method == "spectral":
             self.case = self.case._replace(boundary="periodic")
         self.options = {"damp": self.case.damp, "rtol": RTOLS[0]}
         if method == "direct":
             self.options["memory"] = DIRECT_BYTES
-        self.op, self.b = self.case.data()
+        op, b = self.case.data()
+        self.op, self.b = placed(op, self.xp), self.xp.asarray(b)
         try:
             self.result = self.solve(method, self.op, self.b)
         except ValueError as error:
             skip(str(error))
 
     def solve(self, method, op, b):
-        return convinv.solve(op, b, method, **self.options)
+        result = convinv.solve(op, b, method, **self.options)
+        synchronise(self.xp)
+        return result
+
+    def fresh(self):
+        return placed(self.case.operator(), self.xp)
 
 
 class Time(Exact):
-    def time_solve(self, method, name):
+    def time_solve(self, method, name, backend):
         """With the set-up that the operator keeps."""
         self.solve(method, self.op, self.b)
 
-    def time_setup(self, method, name):
+    def time_setup(self, method, name, backend):
         """A new operator and one image."""
-        self.solve(method, self.case.operator(), self.b[:1])
+        self.solve(method, self.fresh(), self.b[:1])
 
 
 class Memory(Exact):
-    def peakmem_solve(self, method, name):
-        self.solve(method, self.case.operator(), self.b)
+    params = (METHODS, tuple(CASES), ("numpy",))  # the peak is that of the host
 
-    def track_nbytes(self, method, name):
+    def peakmem_solve(self, method, name, backend):
+        self.solve(method, self.fresh(), self.b)
+
+    def track_nbytes(self, method, name, backend):
         """What the set-up keeps."""
         return self.result.extra.get("nbytes", float("nan"))
 

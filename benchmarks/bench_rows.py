@@ -7,12 +7,13 @@ cyclic one, which is serial, no more than the loop's.
 import numba
 import numpy as np
 
+from convinv import kernels
+from convinv._array import to_numpy
 from convinv._norms import column_norms, row_norms
-from convinv.kernels import rows_numba
 from convinv.solvers._colours import input_colours, output_colours
 
 from .measure import interleaved
-from .problems import DTYPES, SMALL, Layer
+from .problems import BACKENDS, DTYPES, SMALL, Layer, library, synchronise
 
 BAR = Layer(3, 8, 3, 256, 1)
 
@@ -32,57 +33,63 @@ def loop(x, b, scale, begin, index, value):
 class Data:
     """A layer's plan, data and orders."""
 
-    def __init__(self, layer, dtype):
-        op, x, b = layer.data(dtype)
+    def __init__(self, layer, dtype, xp=np):
+        op, x, b = layer.data(dtype, xp)
         g = op.geometry
-        self.op, batch = op, x.shape[0]
+        self.op, self.xp, batch = op, xp, x.shape[0]
         self.x, self.b = x.reshape(batch, -1), b.reshape(batch, -1)
         kernel = op.kernel.reshape(g.c_out, g.c_in // g.groups, *g.kernel)
-        self.plan = rows_numba.prepare(kernel, g)
-        sizes = [np.where(n > 0, n, np.inf) for n in (row_norms(op), column_norms(op))]
-        self.rows, self.columns = (
-            ((1 / size).astype(dtype), 0.0, np.ones(batch, bool)) for size in sizes
-        )
+        self.kernels = kernels.load("rows", xp)
+        self.plan = self.kernels.prepare(kernel, g)
+        norms = [to_numpy(found) for found in (row_norms(op), column_norms(op))]
+        scales = [(1 / np.where(n > 0, n, np.inf)).astype(dtype) for n in norms]
+        active = xp.asarray(np.ones(batch, bool))
+        self.rows, self.columns = ((xp.asarray(s), 0.0, active) for s in scales)
         m, n = op.shape
-        self.cyclic, self.columnwise = np.arange(m), np.arange(n)
-        self.random = np.random.default_rng(4).permutation(m)
-        self.pixels, self.samples = output_colours(g), input_colours(g)
+        self.cyclic, self.columnwise = (xp.asarray(np.arange(k)) for k in (m, n))
+        self.random = xp.asarray(np.random.default_rng(4).permutation(m))
+        self.pixels, self.samples = (
+            (xp.asarray(order), starts)
+            for order, starts in (output_colours(g), input_colours(g))
+        )
 
     def sweep(self, order):
         state = self.plan, self.x, self.b, None, *self.rows
         if order == "multicolour":
-            rows_numba.pixel_sweep(*state, *self.pixels)
+            self.kernels.pixel_sweep(*state, *self.pixels)
         else:
-            rows_numba.row_sweep(*state, getattr(self, order))
+            self.kernels.row_sweep(*state, getattr(self, order))
+        synchronise(self.xp)
 
     def column_sweep(self, order):
         state = self.plan, self.x, self.b, None, *self.columns
         if order == "multicolour":
-            rows_numba.sample_sweep(*state, *self.samples)
+            self.kernels.sample_sweep(*state, *self.samples)
         else:
-            rows_numba.column_sweep(*state, self.columnwise)
+            self.kernels.column_sweep(*state, self.columnwise)
+        synchronise(self.xp)
 
 
 class Sweeps:
-    params = (tuple(SMALL), DTYPES)
-    param_names = ("layer", "dtype")
+    params = (tuple(SMALL), DTYPES, BACKENDS)
+    param_names = ("layer", "dtype", "backend")
 
-    def setup(self, layer, dtype):
-        self.data = Data(SMALL[layer], dtype)
+    def setup(self, layer, dtype, backend):
+        self.data = Data(SMALL[layer], dtype, library(backend))
         for order in ("cyclic", "multicolour"):
             self.data.sweep(order)
             self.data.column_sweep(order)
 
-    def time_rows_cyclic(self, layer, dtype):
+    def time_rows_cyclic(self, layer, dtype, backend):
         self.data.sweep("cyclic")
 
-    def time_rows_multicolour(self, layer, dtype):
+    def time_rows_multicolour(self, layer, dtype, backend):
         self.data.sweep("multicolour")
 
-    def time_columns_cyclic(self, layer, dtype):
+    def time_columns_cyclic(self, layer, dtype, backend):
         self.data.column_sweep("cyclic")
 
-    def time_columns_multicolour(self, layer, dtype):
+    def time_columns_multicolour(self, layer, dtype, backend):
         self.data.column_sweep("multicolour")
 
 

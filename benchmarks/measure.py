@@ -26,20 +26,20 @@ class Seconds(NamedTuple):
         return self.least / other.least, self.median / other.median
 
 
-def interleaved(calls, seconds=1.0, rounds=5):
+def interleaved(calls, seconds=1.0, rounds=5, taken=None):
     """Time every function of a dict in turn, after one call of each to warm up.
 
-    Goes round until `seconds` per function and `rounds` rounds have passed.
+    Goes round until `seconds` per function and `rounds` rounds have passed. `taken`
+    calls a function and returns the seconds, by default those of the wall clock.
     """
+    taken = taken or (lambda call: clock(call)[0])
     for call in calls.values():
         call()
     times = {name: [] for name in calls}
     end, done = time.perf_counter() + seconds * len(calls), 0
     while done < rounds or time.perf_counter() < end:
         for name, call in calls.items():
-            start = time.perf_counter()
-            call()
-            times[name].append(time.perf_counter() - start)
+            times[name].append(taken(call))
             time.sleep(REST)
         done += 1
     return {name: summary(values) for name, values in times.items()}

@@ -27,8 +27,9 @@ class Layer(NamedTuple):
 
     def __str__(self):
         stride = f", stride {self.stride}" if self.stride > 1 else ""
+        boundary = f", {self.boundary}" if self.boundary != "zero" else ""
         return (
-            f"{self.c_in}->{self.c_out}, {self.taps}x{self.taps}{stride}, "
+            f"{self.c_in}->{self.c_out}, {self.taps}x{self.taps}{stride}{boundary}, "
             f"{self.size}x{self.size}, batch {self.batch}"
         )
 
@@ -57,7 +58,7 @@ class Layer(NamedTuple):
         """The same two products by torch, as functions without arguments."""
         import torch
 
-        kernel, x, y = (torch.from_numpy(np.array(a)) for a in (op.kernel, x, y))
+        kernel, x, y = map(tensor, (op.kernel, x, y))
         covered = (y.shape[-1] - 1) * self.stride + self.taps
         options = {"stride": self.stride, "padding": self.padding}
         rest = self.size + 2 * self.padding - covered
@@ -69,6 +70,15 @@ class Layer(NamedTuple):
             return torch.conv_transpose2d(y, kernel, output_padding=rest, **options)
 
         return forward, adjoint
+
+
+def tensor(array):
+    """An array as one of torch: a copy on the host, on a device in the same memory."""
+    import torch
+
+    if isinstance(array, np.ndarray):
+        return torch.from_numpy(np.array(array))
+    return torch.from_dlpack(array)
 
 
 # What the kernels are held to; kernel_table.py measures them.
@@ -194,32 +204,47 @@ def problem(name, size, dtype, xp=np):
     and positive definite.
     """
     rng = np.random.default_rng(2)
+    op = problem_operator(name, size, dtype, xp, rng)
+    cells = rng.random((op.input_shape[0], size // 8, size // 8))
+    x = xp.asarray(np.kron(cells, np.ones((8, 8))).astype(dtype))
+    return op, x, op.forward(x)
+
+
+def problem_operator(name, size, dtype, xp=np, rng=2):
+    """The operator of a named problem, which draws its weights from `rng`."""
     if name == "blur":
         kernel = gallery.gaussian_kernel(11, 1.0)[None, None]
         channels, padding = 1, "same"
     else:
         channels, filters, padding = {"layer": (3, 8, 0), "wide": (3, 2, 1)}[name]
         kernel = gallery.conv_layer(channels, filters, rng=rng)
-    op = ConvLinearOperator(
+    return ConvLinearOperator(
         xp.asarray(kernel.astype(dtype)), (channels, size, size), padding=padding
     )
-    cells = rng.random((channels, size // 8, size // 8))
-    x = xp.asarray(np.kron(cells, np.ones((8, 8))).astype(dtype))
-    return op, x, op.forward(x)
+
+
+def placed(op, xp):
+    """A new operator on a library's device, without what an earlier solve kept."""
+    return ConvLinearOperator(xp.asarray(op.kernel), op.input_shape, **op._options)
 
 
 def library(backend):
     """The array library of a backend; skips a benchmark that has no device."""
     if backend == "numpy":
         return np
+    reason = missing(backend)
+    if reason:
+        skip(reason)
+    return importlib.import_module(backend)
+
+
+def missing(backend):
+    """Why no device can be used with a library, or None."""
     try:
-        xp = importlib.import_module(backend)
-        found = xp.cuda.runtime.getDeviceCount()
+        found = importlib.import_module(backend).cuda.runtime.getDeviceCount()
     except Exception as error:  # a broken installation raises all sorts of errors
-        skip(f"{backend}: {error}")
-    if not found:
-        skip("no device")
-    return xp
+        return f"{backend}: {error}"
+    return None if found else f"{backend} finds no device"
 
 
 def skip(reason):

@@ -6,8 +6,6 @@ import os
 import platform
 from typing import NamedTuple
 
-from PIL import Image
-
 from ..exact_report import number
 from ..kernel_table import processor, section, version
 
@@ -93,6 +91,8 @@ def heading(title, command, threads):
 
 def save(figure, path, limit=LIMIT):
     """Write a figure as PNG of few colours, and fewer dots where `limit` asks it."""
+    from PIL import Image  # comes with what draws the figures
+
     dpi = 100
     while True:
         drawn = io.BytesIO()

@@ -1,0 +1,1 @@
+"""What convinv does on a GPU: correctness, ceilings, and times beside them."""
