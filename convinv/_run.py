@@ -6,7 +6,8 @@ import numpy as np
 
 from ._array import to_numpy
 from ._banded import MemoryLimit
-from ._result import SolveResult, Status
+from ._outcome import Outcome
+from ._result import Status
 from .solvers import METHODS
 from .solvers._problem import Monitor, Unsuitable
 
@@ -24,6 +25,7 @@ class Run:
         self.scaled, self.layout, self.callback = scaled, layout, callback
         self.maxiter, self.rng, self.tick = maxiter, rng, tick
         self.nit, self.history, self.notes = 0, [], {}
+        self.watches_normal = self.stopped = False
         batch = layout.batch
         self.item_nit = np.zeros(batch, int)
         self.item_status = [Status.MAXITER] * batch
@@ -69,6 +71,14 @@ class Run:
             if ended or Status.STOPPED in self.item_status:
                 break
         self.tried = tried
+        self.x, self.check = self._delivered(check)
+
+    def stand(self):
+        """Leave all items where they start, as if a method had been stopped there."""
+        check = self.scaled.check(None)
+        self.tried = []
+        for i, good in enumerate(check.good):
+            self.item_status[i] = Status.CONVERGED if good else Status.STOPPED
         self.x, self.check = self._delivered(check)
 
     def _unsuitable(self, check, reason):
@@ -149,6 +159,7 @@ class Run:
             return running
         self.nit = monitor.nit
         unit = self.scaled.data_scale
+        self.watches_normal = monitor.watches_normal
         if monitor.watches_normal:
             unit = unit * self.scaled.kernel_scale
         self.history += [to_numpy(h) / unit for h in monitor.history]
@@ -176,6 +187,7 @@ class Run:
         """Record an application's check; True if the callback asks to stop."""
         unit = self.scaled.data_scale
         watched = check.residual
+        self.watches_normal = self.scaled.wide.has_adjoint
         if self.scaled.wide.has_adjoint:
             watched, unit = check.normal, unit * self.scaled.kernel_scale
         self.history.append(watched / unit)
@@ -202,38 +214,25 @@ class Run:
 
     def _report(self, monitor, d, watched):
         answer = self.callback(_State(self, monitor, d, watched))
-        return isinstance(answer, (bool, np.bool_)) and bool(answer)
+        stop = isinstance(answer, (bool, np.bool_)) and bool(answer)
+        self.stopped = self.stopped or stop
+        return stop
 
-    def result(self, seconds):
-        layout, check = self.layout, self.check
-        status = _worst(self.item_status)
-        success = bool(check.good.all())
-        message = status.value
-        words = ["; then ".join(filter(None, self.tried))]
-        words = [w for w in (*words, self.notes.pop("message", None)) if w]
-        if words:
-            message = f"{message} ({'; '.join(words)})"
-        extra = dict(self.notes)
-        if layout.batched:
-            extra["success"] = layout.items(check.good)
-            extra["nit"] = layout.items(self.item_nit)
-            extra["status"] = self.item_status
-        scale = self.scaled.data_scale
-        history = np.array(self.history)
-        return SolveResult(
-            x=layout.restore(self.x),
-            success=success,
-            status=status,
-            message=message,
-            nit=self.nit,
-            residual_norm=layout.items(check.residual / scale),
-            normal_residual_norm=layout.items(
-                check.normal / scale / self.scaled.kernel_scale
-            ),
-            history=history.reshape(-1, *layout.batch_shape),
-            method=self.entry.name,
-            seconds=seconds,
-            extra=extra,
+    def outcome(self) -> Outcome:
+        """All that there is to tell, in the user's units."""
+        check, scale = self.check, self.scaled.data_scale
+        return Outcome(
+            x=self.x,
+            good=check.good,
+            residual=check.residual / scale,
+            normal=check.normal / scale / self.scaled.kernel_scale,
+            item_nit=self.item_nit,
+            item_status=self.item_status,
+            history=np.array(self.history).reshape(-1, self.layout.batch),
+            watches_normal=self.watches_normal,
+            method=self.entry.name if self.tried else "",
+            tried=self.tried,
+            notes=self.notes,
         )
 
 
@@ -261,16 +260,3 @@ class _State:
         scaled = self._run.scaled
         norm = to_numpy(self._watched) / scaled.data_scale
         return self._run.layout.items(norm / scaled.kernel_scale**self._normal)
-
-
-def _worst(statuses):
-    order = [
-        Status.NONFINITE,
-        Status.BREAKDOWN,
-        Status.INDEFINITE,
-        Status.STOPPED,
-        Status.MAXITER,
-        Status.STALLED,
-        Status.CONVERGED,
-    ]
-    return min(statuses, key=order.index)

@@ -3,6 +3,8 @@
 import contextlib
 import time
 import warnings
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -10,9 +12,12 @@ from . import _arguments, _damping
 from ._automatic import Choice, choose
 from ._layout import Layout
 from ._linear import as_operator
+from ._memory import Estimate, copied, declares, parse_bytes
+from ._out_of_memory import explained
 from ._result import ConvergenceWarning, Status
 from ._run import Run
 from ._scaled import ScaledProblem
+from ._slices import slices_of, solve_slices
 from .solvers import METHODS, Method
 
 
@@ -43,6 +48,7 @@ def solve(
     rng=None,
     progress=False,
     noise_level=None,
+    max_memory=None,
     **method_options,
 ):
     """Invert a convolution: minimise ``||A x - b||^2 + damp^2 ||x||^2``.
@@ -84,6 +90,10 @@ def solve(
         Show a progress bar (needs tqdm).
     noise_level : float, optional
         Standard deviation of the noise in an entry of b, for ``damp="discrepancy"``.
+    max_memory : float or str, optional
+        Bytes that the solve may take at a time beside op, b and x, or a text like "2GB"
+        or "512MiB"; device memory for CuPy arrays. A batch that would take more is
+        solved in slices, see Notes; ``extra["slices"]`` says in how many.
     **method_options
         Options of the method; `convinv.methods` lists their names.
 
@@ -96,6 +106,10 @@ def solve(
     ------
     ValueError, TypeError
         For input that makes no sense, before any work.
+    MemoryError
+        If `max_memory` is too little for one right-hand side, before any work; or where
+        memory runs out, in a subclass of the error that did it, with an estimate of
+        what is needed and a `max_memory` that would do.
 
     Warns
     -----
@@ -115,6 +129,15 @@ def solve(
     check x, one of length m and two of length n in double precision (on the host, of
     those of a few items at a time), and makes three products: ``A^H b``, ``A x`` and
     ``A^H r``. An item that is started again adds a residual of length m.
+
+    `max_memory` bounds an estimate of that, of the method's vectors, and of copies of b
+    and x0. What is set up for an operator and kept with it, or with a preconditioner,
+    comes on top, as do the history, the blocks of `rbk` (which has an option for them)
+    and what a rule for `damp` holds, which looks at all items at once. Slices are
+    solved in order, with one generator `rng`; `strip` and `rbk` make their inverses
+    anew for each. To a callback ``state.nit`` counts on from slice to slice; in
+    ``state.x`` the items to come are where they start, with a ``state.residual_norm``
+    of NaN, and where the callback ends the solve they stay there.
 
     Examples
     --------
@@ -143,19 +166,14 @@ def solve(
     maxiter = _arguments.maxiter(maxiter, op.shape[1])
     if callback is not None and not callable(callback):
         raise TypeError(f"callback must be callable, got {callback!r}")
+    limit = None if max_memory is None else parse_bytes(max_memory)
     layout = Layout(op, b, x0)
-    rng = _arguments.generator(rng)
-    with np.errstate(all="ignore"), _bar(progress, entry.name, maxiter) as tick:
-        choice = rule.choose(op, layout) if rule else None
-        damp = choice.damp if choice else damp
-        scaled = ScaledProblem(op, layout, damp, rtol, atol)
-        if entry.hermitian:
-            scaled.refuse_unless_hermitian(entry.name)
-        run = Run(scaled, layout, maxiter, rng, callback, tick)
-        run.solve(_choices(entry, scaled, preconditioner, method_options))
-    if choice:
-        choice.annotate(run.notes)
-    result = run.result(time.perf_counter() - start)
+    task = _Task(op, layout, entry, rtol, atol, maxiter, _arguments.generator(rng))
+    task.preconditioner, task.options = preconditioner, method_options
+    task.rule, task.damp, task.copied = rule, damp, copied(layout, b, x0)
+    slices = None if limit is None else slices_of(task.estimate(), limit)
+    outcome = task.outcome(slices, callback, progress)
+    result = outcome.result(layout, time.perf_counter() - start)
     if not result.success and result.status is not Status.STOPPED:
         warnings.warn(
             f"{result.method}: {result.message}", ConvergenceWarning, stacklevel=2
@@ -163,18 +181,84 @@ def solve(
     return result
 
 
-def _choices(entry, scaled, preconditioner, options):
-    """The methods to try, each with its preconditioner."""
-    if entry.name != "auto":
-        yield Choice(entry.name, "", options), preconditioner
-        return
-    op = scaled.working
-    if preconditioner is not None:
-        name = "cgls" if op.has_adjoint else "gmres"
-        yield Choice(name, "a preconditioner was given"), preconditioner
-        return
-    for choice in choose(op, damp=scaled.damp, batch=scaled.layout.batch):
-        yield choice, choice.preconditioner
+@dataclass
+class _Task:
+    """What `solve` was asked for, with its arguments checked."""
+
+    op: Any
+    layout: Layout
+    entry: Method
+    rtol: float
+    atol: float
+    maxiter: int
+    rng: np.random.Generator
+    preconditioner: Any = None
+    options: dict = field(default_factory=dict)
+    rule: Any = None
+    damp: float = 0.0
+    copied: int = 0
+
+    def estimate(self):
+        """What it takes."""
+        damped = bool(self.damp or self.rule)
+        return Estimate(
+            self.op,
+            self.layout,
+            self.entry,
+            self.options,
+            self.preconditioner,
+            damped,
+            self.copied,
+        )
+
+    def outcome(self, slices, callback, progress):
+        """Solve, all items at once or the slices one after the other."""
+        try:
+            with np.errstate(all="ignore"):
+                return self._outcome(slices, callback, progress)
+        except MemoryError as error:
+            if not declares(self.entry):
+                raise
+            raise explained(error, self.estimate()) from error
+
+    def _outcome(self, slices, callback, progress):
+        choice = self.rule.choose(self.op, self.layout) if self.rule else None
+        self.damp = choice.damp if choice else self.damp
+        parts = slices or [slice(None)]
+        total = self.maxiter * len(parts)
+        with _bar(progress, self.entry.name, total) as tick:
+            outcome = solve_slices(self._run, self.layout, parts, callback, tick)
+        if choice:
+            choice.annotate(outcome.notes)
+        if slices:
+            outcome.notes["slices"] = len(slices)
+        return outcome
+
+    def _run(self, layout, callback, tick, stopped):
+        """The outcome of some items, and whether the callback has asked to stop."""
+        scaled = ScaledProblem(self.op, layout, self.damp, self.rtol, self.atol)
+        if self.entry.hermitian:
+            scaled.refuse_unless_hermitian(self.entry.name)
+        run = Run(scaled, layout, self.maxiter, self.rng, callback, tick)
+        if stopped:
+            run.stand()
+        else:
+            run.solve(self._choices(scaled))
+        return run.outcome(), run.stopped
+
+    def _choices(self, scaled):
+        """The methods to try, each with its preconditioner."""
+        given = self.preconditioner
+        if self.entry.name != "auto":
+            yield Choice(self.entry.name, "", self.options), given
+            return
+        op = scaled.working
+        if given is not None:
+            name = "cgls" if op.has_adjoint else "gmres"
+            yield Choice(name, "a preconditioner was given"), given
+            return
+        for choice in choose(op, damp=scaled.damp, batch=self.layout.batch):
+            yield choice, choice.preconditioner
 
 
 @contextlib.contextmanager
