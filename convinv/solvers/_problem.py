@@ -92,6 +92,11 @@ class Problem:
         self._fused = isinstance(op, ConvLinearOperator)
 
     @property
+    def is_plain(self) -> bool:
+        """Whether products are all that is done, and they are convolutions."""
+        return self._fused and self.preconditioner is None
+
+    @property
     def batch(self) -> int:
         return self.b.shape[0]
 
@@ -208,6 +213,10 @@ class Monitor:
         Iterations over all restarts of the solve.
     watches_normal : bool
         Whether the history holds norms of the normal residual.
+    stopped : bool
+        What the last `update` said.
+    recording : bool
+        Whether iterations are captured, not made: nothing is looked at then.
     """
 
     def __init__(self, problem, residual_tol, normal_tol, active, report, nit, tick):
@@ -222,8 +231,8 @@ class Monitor:
         )
         self.item_nit = self.xp.zeros_like(self.code)
         self.start = self.nit = nit
-        self.history = []
-        self.watches_normal = False
+        self.history, self.last = [], None
+        self.watches_normal = self.stopped = self.recording = False
         self.report, self.tick = report, tick
         device = self.xp is not np
         self.check_every = DEVICE_CHECK if device and report is None else 1
@@ -244,24 +253,37 @@ class Monitor:
         """
         xp = self.xp
         self.nit += 1
-        self.item_nit = xp.where(self.active, self.nit - self.start, self.item_nit)
+        self.item_nit = xp.where(self.active, self.item_nit + 1, self.item_nit)
         self.watches_normal = watched is None and residual is None
         watched = residual if watched is None else watched
         watched = normal if watched is None else watched
-        if self.history:  # items that are done keep their last norm
-            watched = xp.where(self.active, watched, self.history[-1])
+        if self.last is not None:  # items that are done keep their last norm
+            watched = xp.where(self.active, watched, self.last)
+        self.last = watched
         self.history.append(watched)
         self.end(~xp.isfinite(watched), NONFINITE)
         if residual is not None:
             self.end(residual <= self.residual_tol, CONVERGED)
         if normal is not None:
             self.end(normal <= self.normal_tol, CONVERGED)
+        if self.recording:
+            return False
         stop = False
         if self.report is not None and self.report(self, d, watched):
             self.end(self.active, STOPPED)
             stop = True
         self.tick(self.nit)
-        if stop or self.nit - self.start >= self.maxiter:
+        self.stopped = stop or self._over()
+        return self.stopped
+
+    def replayed(self, norms):
+        """Take in iterations made without `update`: their rows of the history."""
+        self.history += list(norms)
+        self.tick(self.nit)
+        self.stopped = self._over()
+
+    def _over(self):
+        if self.nit - self.start >= self.maxiter:
             return True
         return self.nit % self.check_every == 0 and not self.any_active()
 

@@ -76,8 +76,8 @@ def solver(name: str, **traits):
 
     The function starts at zero with the right-hand side ``problem.b`` and returns
     ``(x, notes)``: its last iterate and a dict for the result's ``extra``. It calls
-    ``monitor.update`` once in every iteration and stops when that says so; a `verified`
-    one makes a single application and never calls it.
+    ``monitor.update`` once in every iteration, which `iterate` runs until that says to
+    stop; a `verified` one makes a single application and never calls it.
     """
 
     def enrol(function):

@@ -1,6 +1,7 @@
 """Steps along a combination of the rows, each item of a batch with its own."""
 
 from .._array import copy
+from ._iterate import iterate
 from ._problem import STALLED, divide
 
 PATIENCE = 100  # iterations in which the residual must fall by PROGRESS
@@ -30,6 +31,10 @@ class Horizon:
             self.monitor.end(~(self.least < PROGRESS * self.mark), STALLED)
             self.mark = self.least
 
+    def due(self, count):
+        """Whether it looks at the residual in one of the next `count` iterations."""
+        return PATIENCE - self.count % PATIENCE <= count
+
     def notes(self):
         stalled = bool(self.xp.any(self.monitor.code == STALLED))
         return {"message": HORIZON} if stalled else {}
@@ -47,8 +52,9 @@ def surrogate(problem, monitor, select, *, momentum=0.0):
     squares = vectors.sumsq(r)
     horizon = Horizon(problem, monitor)
     change = image = y = q = None
-    stop = not monitor.any_active()
-    while not stop:
+
+    def iteration():
+        nonlocal x, r, y, q, squares, change, image
         eta, size = select(r, squares)
         y, norm = problem.adjoint(eta, sumsq=True, out=y)
         alpha = divide(xp, monitor.active, size, norm)
@@ -67,5 +73,7 @@ def surrogate(problem, monitor, select, *, momentum=0.0):
             r, squares = vectors.axpy(-alpha, q, r)
         residual = xp.sqrt(squares)
         horizon(residual)
-        stop = monitor.update(x, residual)
+        monitor.update(x, residual)
+
+    iterate(problem, monitor, iteration, horizon, eager=horizon.due)
     return x, horizon.notes()

@@ -1,6 +1,7 @@
 """CG for Hermitian positive definite operators."""
 
 from .._array import copy
+from ._iterate import iterate
 from ._problem import BREAKDOWN, CONVERGED, INDEFINITE, divide
 from ._registry import solver
 
@@ -29,9 +30,11 @@ def cg(problem, monitor):
     z = problem.precondition(r)
     gamma = residual if z is r else problem.real_dot(r, z)
     p, q = copy(z), None
+    del z  # frees its memory
     monitor.end(residual == 0, CONVERGED)
-    stop = not monitor.any_active()
-    while not stop:
+
+    def iteration():
+        nonlocal x, r, p, q, gamma
         q = problem.forward(p, out=q)
         curvature = problem.real_dot(p, q)
         monitor.end(curvature < 0, INDEFINITE)
@@ -43,5 +46,7 @@ def cg(problem, monitor):
         monitor.end(~(gamma >= 0), INDEFINITE)
         beta = divide(xp, monitor.active, gamma, previous)
         x, p = vectors.step(alpha, p, x, z, beta)
-        stop = monitor.update(x, xp.sqrt(residual))
+        monitor.update(x, xp.sqrt(residual))
+
+    iterate(problem, monitor, iteration)
     return x, {}

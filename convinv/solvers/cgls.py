@@ -1,6 +1,7 @@
 """CGLS: conjugate gradients on the normal equations, which are never formed."""
 
 from .._array import copy
+from ._iterate import iterate
 from ._problem import BREAKDOWN, CONVERGED, divide
 from ._registry import solver
 
@@ -27,10 +28,12 @@ def cgls(problem, monitor):
     z = problem.precondition(s)
     gamma = normal if z is s else problem.real_dot(s, z)
     p = copy(z)
+    del z  # frees its memory
     q, one = None, problem.fill(1.0)
     monitor.end(gamma == 0, CONVERGED)
-    stop = not monitor.any_active()
-    while not stop:
+
+    def iteration():
+        nonlocal x, r, s, p, q, gamma
         q, delta = problem.forward(p, sumsq=True, out=q)
         if problem.damp:
             delta = delta + problem.damp**2 * vectors.sumsq(p)
@@ -48,5 +51,7 @@ def cgls(problem, monitor):
             p, _ = vectors.axpby(one, z, beta, p)
         else:
             x, p = vectors.step(alpha, p, x, z, beta)
-        stop = monitor.update(x, xp.sqrt(residual), xp.sqrt(normal))
+        monitor.update(x, xp.sqrt(residual), xp.sqrt(normal))
+
+    iterate(problem, monitor, iteration)
     return x, {}

@@ -4,6 +4,7 @@ import math
 import numbers
 
 from .._array import copy, to_numpy
+from ._iterate import iterate
 from ._problem import CONVERGED, divide
 from ._registry import solver
 
@@ -33,15 +34,22 @@ def gradient(
         problem, step_size, betas, eps
     )
     monitor.end(normal == 0, CONVERGED)
-    stop, q = not monitor.any_active(), None
-    while not stop:
+    q = None
+
+    def iteration():
+        nonlocal x, r, s, normal, q
         p = direction(s)
         q, qq = problem.forward(p, sumsq=True, out=q)
         alpha = direction.length(p, normal, qq, monitor.active)
         x, _ = vectors.axpy(alpha, p, x)
         r, residual = vectors.axpy(-alpha, q, r)
         s, normal = problem.normal_residual(r, x, out=s)
-        stop = monitor.update(x, xp.sqrt(residual), xp.sqrt(normal))
+        monitor.update(x, xp.sqrt(residual), xp.sqrt(normal))
+
+    # Adam's bias correction is a number of the host
+    iterate(
+        problem, monitor, iteration, direction, eager=lambda count: step == "adam"
+    )
     return x, direction.notes
 
 

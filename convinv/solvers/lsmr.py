@@ -2,6 +2,7 @@
 
 from .._array import copy
 from ._bidiagonal import Bidiagonalisation, rotation
+from ._iterate import iterate
 from ._problem import CONVERGED, divide
 from ._registry import solver
 
@@ -36,8 +37,10 @@ def lsmr(problem, monitor):
     norm = _ResidualNorm(xp, basis.beta)
     gradient = _Gradient(problem, basis)
     monitor.end(zeta_bar == 0, CONVERGED)
-    stop = not monitor.any_active()
-    while not stop:
+
+    def iteration():
+        nonlocal x, h, h_scale, h_bar, bar_scale, alpha_bar, zeta_bar
+        nonlocal rho, rho_bar, c_bar, s_bar, zeta
         active = monitor.active  # items whose preconditioner fails move x a last time
         basis.advance()
         previous, previous_bar, zeta_old = rho, rho_bar, zeta
@@ -55,7 +58,9 @@ def lsmr(problem, monitor):
         bar_scale, h_scale = h_scale, basis.v_scale
         residual = norm.update(c, s, theta_bar, rho_bar, zeta_old, zeta)
         normal = xp.abs(zeta_bar) * gradient.update(c_bar, s_bar)
-        stop = monitor.update(x, residual, normal)
+        monitor.update(x, residual, normal)
+
+    iterate(problem, monitor, iteration, basis, norm, gradient)
     return x, {}
 
 

@@ -2,6 +2,7 @@
 
 from .._array import copy
 from ._bidiagonal import Bidiagonalisation, rotation
+from ._iterate import iterate
 from ._problem import CONVERGED, divide
 from ._registry import solver
 
@@ -29,8 +30,9 @@ def lsqr(problem, monitor):
     w, w_scale = copy(basis.V), basis.v_scale
     phi_bar, rho_bar = basis.beta, basis.alpha
     monitor.end(rho_bar == 0, CONVERGED)
-    stop = not monitor.any_active()
-    while not stop:
+
+    def iteration():
+        nonlocal x, w, w_scale, phi_bar, rho_bar
         active = monitor.active  # items whose preconditioner fails move x a last time
         basis.advance()
         c, s, rho = rotation(xp, rho_bar, basis.beta)
@@ -42,5 +44,7 @@ def lsqr(problem, monitor):
         x, w = vectors.step(length * w_scale, w, x, basis.V, back)
         w_scale = basis.v_scale
         # A^H r = -c phi_bar (alpha p), whatever inner product alpha is from
-        stop = monitor.update(x, xp.abs(phi_bar), xp.abs(phi_bar * basis.normal * c))
+        monitor.update(x, xp.abs(phi_bar), xp.abs(phi_bar * basis.normal * c))
+
+    iterate(problem, monitor, iteration, basis)
     return x, {}

@@ -1,6 +1,7 @@
 """RSHEK: RSHK for the consistent part of b, which it finds on the way."""
 
 from .._array import copy
+from ._iterate import iterate
 from ._problem import CONVERGED, divide
 from ._registry import solver
 
@@ -26,8 +27,9 @@ def rshek(problem, monitor):
     y = xp.zeros_like(w)  # A^H r
     one, v, u = problem.fill(1.0), None, None
     monitor.end(size == 0, CONVERGED)
-    stop = not monitor.any_active()
-    while not stop:
+
+    def iteration():
+        nonlocal x, e, r, w, y, v, u, size
         v, vv = problem.forward(w, sumsq=True, out=v)
         u = problem.adjoint(v, out=u)
         alpha = divide(xp, monitor.active, size, vv)
@@ -42,5 +44,7 @@ def rshek(problem, monitor):
         e, residual = vectors.axpy(-alpha, v, e)
         y, _ = vectors.axpy(-alpha, u, y)
         _, normal = vectors.axpby(one, w, one, copy(y))  # A^H e
-        stop = monitor.update(x, xp.sqrt(residual), xp.sqrt(normal))
+        monitor.update(x, xp.sqrt(residual), xp.sqrt(normal))
+
+    iterate(problem, monitor, iteration)
     return x, {}

@@ -1,6 +1,7 @@
 """RSHK: steps along the normal residual, of the length that is right for x."""
 
 from .._array import copy
+from ._iterate import iterate
 from ._problem import CONVERGED, divide
 from ._registry import solver
 from ._surrogate import Horizon
@@ -32,8 +33,9 @@ def rshk(problem, monitor, *, step="error"):
     y, normal = problem.first_normal_residual()
     horizon, q = Horizon(problem, monitor), None
     monitor.end(normal == 0, CONVERGED)
-    stop = not monitor.any_active()
-    while not stop:
+
+    def iteration():
+        nonlocal x, r, y, q, squares, normal
         q, qq = problem.forward(y, sumsq=True, out=q)
         over, under = (squares, normal) if step == "error" else (normal, qq)
         alpha = divide(xp, monitor.active, over, under)
@@ -43,5 +45,7 @@ def rshk(problem, monitor, *, step="error"):
         residual = xp.sqrt(squares)
         if step == "error":
             horizon(residual)
-        stop = monitor.update(x, residual, xp.sqrt(normal))
+        monitor.update(x, residual, xp.sqrt(normal))
+
+    iterate(problem, monitor, iteration, horizon, eager=horizon.due)
     return x, horizon.notes()

@@ -5,23 +5,30 @@
 * reductions return 0-d arrays; ``float()``, ``bool()``, ``.item()`` and ``.get()`` wait
   for the device, so they are counted in ``SYNCS``;
 * ``empty`` is full of NaN;
-* ``RawModule`` runs the kernel source on the CPU, with guard cells around each array.
+* ``RawModule`` runs the kernel source on the CPU, with guard cells around each array;
+* what a stream captures is not run, but by the graph's launches (`fake_streams`).
 """
 
+import os
 import sys
 import types
 
 import numpy as np
 import scipy.fft
 
+from . import fake_streams
+from .fake_streams import act, compute
 from .host_module import FILL, HostRawModule
 
+# threads of the kernels that spin while they wait starve each other on few cores
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 SYNCS = 0
 __version__ = "14.0.0+fake"
 
 
 def _sync():
     global SYNCS
+    fake_streams.refuse("a wait for the device")
     SYNCS += 1
 
 
@@ -44,7 +51,18 @@ class Device:
         _sync()
 
 
-cuda = types.SimpleNamespace(Device=Device, is_available=lambda: True)
+fake_streams.wait = _sync
+cuda = types.SimpleNamespace(
+    Device=Device,
+    Event=fake_streams.Event,
+    Graph=fake_streams.Graph,
+    MemoryPool=fake_streams.MemoryPool,
+    Stream=fake_streams.Stream,
+    get_current_stream=fake_streams.current,
+    get_elapsed_time=fake_streams.get_elapsed_time,
+    is_available=lambda: True,
+    using_allocator=fake_streams.using_allocator,
+)
 
 
 def is_available():
@@ -61,10 +79,9 @@ class ndarray(np.lib.mixins.NDArrayOperatorsMixin):
 
     def __array_ufunc__(self, ufunc, method, *inputs, **kw):
         out = kw.get("out")
-        if out is not None:
-            kw["out"] = tuple(map(_un, out))
-        result = getattr(ufunc, method)(*map(_un, inputs), **kw)
-        return out[0] if out is not None else _wrap(result)
+        if out is not None and len(out) == 1:
+            kw["out"] = out[0]
+        return _call(getattr(ufunc, method), inputs, kw)
 
     def __array_function__(self, func, types_, args, kw):
         return _call(func, args, kw)
@@ -74,29 +91,35 @@ class ndarray(np.lib.mixins.NDArrayOperatorsMixin):
             raise AttributeError(name)
         v = getattr(self._a, name)
         if callable(v):
-            return lambda *a, **k: _call(v, a, k)
+            return lambda *a, **k: _call(v, a, k, self._a)
         return _wrap(v) if isinstance(v, np.ndarray) else v
 
+    @property
+    def data(self):
+        return types.SimpleNamespace(ptr=self._a.ctypes.data)
+
     def __getitem__(self, i):
-        return _wrap(self._a[_un(i)])
+        i = _un(i)
+        return _wrap(compute(lambda: self._a[i], [self._a]))
 
     def __setitem__(self, i, v):
-        self._a[_un(i)] = _un(v)
+        i, v = _un(i), _un(v)
+        act(lambda: self._a.__setitem__(i, v))
 
     def __len__(self):
         return len(self._a)
 
     def __iter__(self):
-        return (_wrap(v) for v in self._a)
+        return (self[i] for i in range(len(self)))
 
     def __repr__(self):
         return f"fake_cupy.{self._a!r}"
 
     def __matmul__(self, other):
-        return _wrap(self._a @ _un(other))
+        return _call(np.matmul, (self, other), {})
 
     def __rmatmul__(self, other):
-        return _wrap(_un(other) @ self._a)
+        return _call(np.matmul, (other, self), {})
 
     def get(self):
         _sync()
@@ -141,8 +164,23 @@ def _wrap(r):
     return tuple(map(_wrap, r)) if isinstance(r, tuple) else r
 
 
-def _call(func, args, kw):
-    return _wrap(func(*map(_un, args), **{k: _un(v) for k, v in kw.items()}))
+MUTATING = {"copyto", "fill", "fill_diagonal", "place", "put", "putmask", "sort"}
+
+
+def _call(func, args, kw, owner=None):
+    given = [_un(a) for a in args]
+    named = {k: _un(v) for k, v in kw.items()}
+
+    def do():
+        return func(*given, **named)
+
+    if kw.get("out") is not None:
+        act(do)
+        return kw["out"]
+    name = getattr(func, "__name__", "")
+    if name in MUTATING and (owner is not None or name != "sort"):
+        return act(do)
+    return _wrap(compute(do, [owner, *given, *named.values()]))
 
 
 def _lift(v):
@@ -168,7 +206,10 @@ def __getattr__(name):
 
 
 def array(a, dtype=None, copy=True):
-    return ndarray(np.array(a._a if isinstance(a, ndarray) else a, dtype=dtype))
+    if isinstance(a, ndarray):
+        return _call(np.array, (a,), {"dtype": dtype})
+    fake_streams.refuse("memory of the host")
+    return ndarray(np.array(a, dtype=dtype))
 
 
 def asarray(a, dtype=None):
@@ -179,13 +220,13 @@ def asarray(a, dtype=None):
 
 def ascontiguousarray(a, dtype=None):
     a = asarray(a, dtype)
-    return a if a.flags.c_contiguous else ndarray(np.ascontiguousarray(a._a))
+    return a if a.flags.c_contiguous else _call(np.ascontiguousarray, (a,), {})
 
 
 def empty(shape, dtype=float):
     a = np.empty(shape, dtype)
     a.reshape(-1).view(np.uint8)[:] = FILL
-    return ndarray(a)
+    return ndarray(fake_streams.made(a))
 
 
 def empty_like(a, dtype=None):
@@ -222,6 +263,6 @@ class RawModule:
                         raise ValueError("a kernel got an array with gaps")
                     a = a._a
                 host.append(a)
-            kernel(grid, block, tuple(host), shared_mem=shared_mem)
+            act(lambda: kernel(grid, block, tuple(host), shared_mem=shared_mem))
 
         return launch
