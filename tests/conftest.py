@@ -55,6 +55,20 @@ def pytest_runtest_setup(item):
             pytest.fail(f"--require-gpu was given, but: {reason}", pytrace=False)
 
 
+@pytest.fixture(
+    scope="module", params=["host", pytest.param("gpu", marks=pytest.mark.gpu)]
+)
+def cupy(request):
+    """The stand-in, where the package looks for ``cupy``; and ``cupy`` itself."""
+    if request.param == "gpu":
+        yield importlib.import_module("cupy")
+        return
+    from cuda_host import installed
+
+    with installed() as module:
+        yield module
+
+
 @pytest.fixture
 def load(monkeypatch):
     """Imports a module of the experiments by its name."""

@@ -5,9 +5,10 @@ import math
 
 import numpy as np
 import pytest
+from cuda_host import on_host
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_cuda_kernels import LAYERS, cupy, layer, on_host, run_layer  # noqa: F401
+from test_cuda_kernels import LAYERS, layer, run_layer
 
 from convinv import _geometry
 from convinv.kernels import _cuda
@@ -38,12 +39,12 @@ DTYPES = ("float32", "float64", "complex64", "complex128")
 
 
 @pytest.fixture
-def tiles(cupy):  # noqa: F811
+def tiles(cupy):
     return importlib.import_module("convinv.kernels._correlate_tiles_cupy")
 
 
 @pytest.fixture
-def correlate(cupy):  # noqa: F811
+def correlate(cupy):
     return importlib.import_module("convinv.kernels.correlate_cupy")
 
 
@@ -53,7 +54,7 @@ def known_layers(monkeypatch):
         monkeypatch.setitem(LAYERS, name, given_)
 
 
-def parts(cupy, correlate, name):  # noqa: F811
+def parts(cupy, correlate, name):
     """The names of the classes that compute the products of a layer."""
     shape, _, geometry, _ = layer(name)
     kernel = cupy.zeros((*shape[:2], *geometry.kernel), "float32")
@@ -62,7 +63,7 @@ def parts(cupy, correlate, name):  # noqa: F811
 
 
 @pytest.mark.parametrize("name", TILED)
-def test_equals_oracle(cupy, correlate, name):  # noqa: F811
+def test_equals_oracle(cupy, correlate, name):
     # every dtype for some layers, every layer for some dtypes: each is compiled anew
     dtypes = DTYPES if name in ("seven taps", "stride two") else DTYPES[::3]
     for dtype in dtypes:
@@ -70,7 +71,7 @@ def test_equals_oracle(cupy, correlate, name):  # noqa: F811
 
 
 @pytest.mark.parametrize("name", ["many channels", "3-D", "dilated rows", "four taps"])
-def test_many_stages(cupy, correlate, tiles, monkeypatch, name):  # noqa: F811
+def test_many_stages(cupy, correlate, tiles, monkeypatch, name):
     """One channel and one row of taps at a time."""
     monkeypatch.setattr(tiles, "ENOUGH", 1)
     run_layer(cupy, correlate, name, "float32", batch=2)
@@ -80,14 +81,14 @@ def test_many_stages(cupy, correlate, tiles, monkeypatch, name):  # noqa: F811
     "name", ["plain", "nine channels", "groups", "reflect asymmetric", "3-D", "1-D"]
 )
 def test_layers_that_do_not_fit_are_gathered(
-    cupy, correlate, tiles, monkeypatch, name  # noqa: F811
+    cupy, correlate, tiles, monkeypatch, name
 ):
     monkeypatch.setattr(tiles, "SHARED", 0)
     assert parts(cupy, correlate, name) == [["Gather"], ["Gather"]]
     run_layer(cupy, correlate, name, "complex64", batch=2)
 
 
-def test_who_computes_what(cupy, correlate):  # noqa: F811
+def test_who_computes_what(cupy, correlate):
     for name, forward, adjoint in [
         ("plain", ["Tiles"], ["Tiles"]),
         ("stride two", ["Tiles"], ["Gather"]),
@@ -102,7 +103,7 @@ def test_who_computes_what(cupy, correlate):  # noqa: F811
         assert parts(cupy, correlate, name) == [forward, adjoint], name
 
 
-def test_results_at_odd_addresses(cupy, correlate):  # noqa: F811
+def test_results_at_odd_addresses(cupy, correlate):
     """Rows that do not start at whole packs are stored otherwise."""
     shape, size, geometry, _ = layer("whole packs")
     kernel = cupy.asarray(np.random.default_rng(0).standard_normal((1, 1, 1, 3, 3)))
@@ -124,8 +125,8 @@ def test_results_at_odd_addresses(cupy, correlate):  # noqa: F811
     stride=st.tuples(*[st.integers(1, 4)] * 3),
     dilation=st.tuples(*[st.integers(1, 3)] * 2, st.just(1)),
 )
-def test_every_shape_can_be_launched(  # noqa: F811
-    cupy, dtype, kernel, channels, size, stride, dilation  # noqa: F811
+def test_every_shape_can_be_launched(
+    cupy, dtype, kernel, channels, size, stride, dilation
 ):
     tiles = importlib.import_module("convinv.kernels._correlate_tiles_cupy")
     maps = [

@@ -12,7 +12,7 @@ import array_api_strict
 import numpy as np
 import oracles
 import pytest
-from cuda_host import host_module, installed
+from cuda_host import host_module, on_host
 from test_rows_kernel import check_columns, check_rows
 
 from convinv import _geometry
@@ -71,29 +71,6 @@ LAYERS = {
         ]
     },
 }
-
-
-@pytest.fixture(
-    scope="module", params=["host", pytest.param("gpu", marks=pytest.mark.gpu)]
-)
-def cupy(request):
-    """The stand-in, where the package looks for ``cupy``; and ``cupy`` itself."""
-    if request.param == "host":
-        with installed() as module:
-            yield module
-        return
-    try:
-        import cupy as module
-
-        found = module.is_available()
-    except Exception:  # a broken installation raises what it likes
-        found = False
-    if not found:
-        pytest.skip("no CUDA device, or no CuPy")
-    yield module
-
-
-on_host = pytest.mark.parametrize("cupy", ["host"], indirect=True)
 
 
 @pytest.fixture

@@ -6,6 +6,11 @@
 import contextlib
 import sys
 
+import pytest
+
+# For tests of the stand-in, or of what only it can count.
+on_host = pytest.mark.parametrize("cupy", ["host"], indirect=True)
+
 
 @contextlib.contextmanager
 def installed():
