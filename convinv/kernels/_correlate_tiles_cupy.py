@@ -88,8 +88,11 @@ def _fit(shape, dtype, kernel, axes):
     if size(heights, 1) > SHARED:
         return None
     channels = min(max(ENOUGH // size(heights, 1), 1), shape.channels)
+    exchange = _cuda.THREADS * COLUMNS * dtype.itemsize
     return shape._replace(
-        heights=heights, channels=channels, shared=size(heights, channels)
+        heights=heights,
+        channels=channels,
+        shared=max(size(heights, channels), exchange),
     )
 
 

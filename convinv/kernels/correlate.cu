@@ -123,7 +123,7 @@ __device__ __forceinline__ void product(const Scalar* __restrict__ source, Size 
         for (int k = 0; k < TILE; ++k)
           if (k < left) {
             out[k * volume + row * to.w + w] = sum[k];
-            squares += square(sum[k]);
+            if (want) squares += square(sum[k]);
           }
       }
     }

@@ -81,23 +81,32 @@ __device__ __forceinline__ void finish_copies() {
   __syncthreads();
 }
 
-// Copy `channels` planes of `rows` rows, from padded position (row, column) on.
+// Copy `channels` planes of `rows` rows, from padded position (row, column) on. A warp
+// takes a row at a time; its threads know their columns' samples beforehand.
 __device__ __forceinline__ void load_source(Scalar* tile, const Scalar* __restrict__ from,
                                             const Size& size, const Axis& h,
                                             const Axis& w, int row, int column,
                                             int channels, int rows, int pitch) {
+  constexpr int SEVERAL = 5;
   const int warp = thread_number() / 32;
-  for (int c = thread_number() % 32; c < pitch; c += 32) {
-    const int at = w.sample(column + c);
-    const Scalar* plane = from + at;
+  for (int c = thread_number() % 32; c < pitch; c += 32 * SEVERAL) {
+    int at[SEVERAL];
+#pragma unroll
+    for (int i = 0; i < SEVERAL; ++i) at[i] = w.sample(column + c + 32 * i);
+    const Scalar* plane = from;
     int r = warp;
 #pragma unroll 1
     for (int e = warp; e < channels * rows; e += THREADS / 32, r += THREADS / 32) {
       for (; r >= rows; r -= rows) plane += size.volume();
       const int line = h.sample(row + r);
-      const bool shown = at >= 0 && line >= 0;
-      const Scalar* sample = shown ? plane + (long long)line * size.w : from;
-      copy_async(tile + e * pitch + c, sample, shown);
+      const Scalar* samples = plane + (long long)line * size.w;
+      Scalar* to = tile + e * pitch + c;
+#pragma unroll
+      for (int i = 0; i < SEVERAL; ++i)
+        if (c + 32 * i < pitch) {
+          const bool shown = (line | at[i]) >= 0;
+          copy_async(to + 32 * i, shown ? samples + at[i] : from, shown);
+        }
     }
   }
 }
@@ -106,8 +115,11 @@ __device__ __forceinline__ void load_source(Scalar* tile, const Scalar* __restri
 __device__ __forceinline__ void load_weights(Scalar* tile,
                                              const Scalar* __restrict__ table,
                                              int channels, int run, int whole) {
-  for (int e = thread_number(); e < channels * run; e += THREADS)
-    copy_async(tile + e, table + e / run * (long long)whole + e % run, true);
+#pragma unroll 1
+  for (int j = 0; j < channels; ++j, tile += run, table += whole)
+#pragma unroll 1
+    for (int e = thread_number(); e < run; e += THREADS)
+      copy_async(tile + e, table + e, true);
 }
 
 // TILE weights that stand together.
@@ -149,33 +161,6 @@ __device__ __forceinline__ void multiply(Scalar (&sum)[ROWS][COLUMNS][TILE],
         for (int k = 0; k < TILE; ++k) sum[q][c][k] = sum[q][c][k] + weight[k] * value;
       }
   }
-}
-
-// Store COLUMNS neighbours of channel k, from column w on, and return their squares.
-__device__ __forceinline__ double store(const Scalar (&sum)[COLUMNS][TILE], int k,
-                                        Scalar* __restrict__ row, int w, int width,
-                                        const Owned& owned) {
-  double squares = 0;
-  if (!owned.some && w + COLUMNS <= width && (unsigned long long)(row + w) % 16 == 0) {
-#pragma unroll
-    for (int i = 0; i < COLUMNS / Pack::SIZE; ++i) {
-      Pack pack;
-#pragma unroll
-      for (int c = 0; c < Pack::SIZE; ++c) {
-        pack.value[c] = sum[i * Pack::SIZE + c][k];
-        squares += square(pack.value[c]);
-      }
-      reinterpret_cast<Pack*>(row + w)[i] = pack;
-    }
-    return squares;
-  }
-#pragma unroll
-  for (int c = 0; c < COLUMNS; ++c)
-    if (w + c < width && (!owned.some || fetch(owned.w + w + c))) {
-      row[w + c] = sum[c][k];
-      squares += square(sum[c][k]);
-    }
-  return squares;
 }
 
 // All sums of a thread: of rows top + threadIdx.y + q * blockDim.y, and columns from
@@ -228,6 +213,57 @@ __device__ __forceinline__ void add_up(Scalar (&sum)[ROWS][COLUMNS][TILE],
   }
 }
 
+// Write the sums of rows from `top` and columns from `left` on to planes that begin at
+// `out`; returns the squares of what the thread wrote if `want`. The threads of a warp
+// exchange their sums through shared memory, so that neighbours in a row are written by
+// neighbours, wherever the row begins.
+__device__ __forceinline__ double store(const Scalar (&sum)[ROWS][COLUMNS][TILE],
+                                        Scalar* __restrict__ out, const Size& to,
+                                        int channels, int top, int left,
+                                        const Owned& owned, int want) {
+  extern __shared__ Pack shared[];
+  const int lane = thread_number() % 32, first = thread_number() - lane;
+  Scalar* const mine = reinterpret_cast<Scalar*>(shared) + first * COLUMNS;
+  double squares = 0;
+  __syncthreads();  // what was there has been used
+#pragma unroll
+  for (int q = 0; q < ROWS; ++q) {
+    long long where[COLUMNS];  // the places that this thread writes; -1 for none
+#pragma unroll
+    for (int i = 0; i < COLUMNS; ++i) {
+      const int owner = first + lane / COLUMNS + 32 / COLUMNS * i;
+      const int row = top + owner / int(blockDim.x) % int(blockDim.y) + q * int(blockDim.y);
+      const int column = left + owner % int(blockDim.x) * COLUMNS + lane % COLUMNS;
+      bool here = row < to.h && column < to.w;
+      if (here && owned.some) here = fetch(owned.h + row) && fetch(owned.w + column);
+      where[i] = here ? (long long)row * to.w + column : -1;
+    }
+    Scalar* plane = out;
+#pragma unroll
+    for (int k = 0; k < TILE; ++k, plane += to.volume())
+      if (k < channels) {  // the same for the whole warp
+#pragma unroll
+        for (int i = 0; i < COLUMNS / Pack::SIZE; ++i) {
+          Pack pack;
+#pragma unroll
+          for (int c = 0; c < Pack::SIZE; ++c)
+            pack.value[c] = sum[q][i * Pack::SIZE + c][k];
+          reinterpret_cast<Pack*>(mine + lane * COLUMNS)[i] = pack;
+        }
+        __syncwarp();
+#pragma unroll
+        for (int i = 0; i < COLUMNS; ++i)
+          if (where[i] >= 0) {
+            const Scalar value = mine[lane + 32 * i];
+            plane[where[i]] = value;
+            if (want) squares += square(value);
+          }
+        __syncwarp();
+      }
+  }
+  return squares;
+}
+
 // blockIdx.x: item, group, rectangle and channels. With `want`, partial[blockIdx.x]
 // receives the sum of squares of what the block stored.
 __device__ __forceinline__ void product(const Scalar* __restrict__ source,
@@ -244,23 +280,17 @@ __device__ __forceinline__ void product(const Scalar* __restrict__ source,
   const int left = place % across * wide, top = place / across % down * high;
   const int depth = place / across / down % to.d;
   const long long item = place / across / down / to.d;
-  Scalar sum[ROWS][COLUMNS][TILE] = {};
-  add_up(sum, source + item * n.source * from.volume(),
-         table + (item % n.groups * parts + part) * filters, from, d, h, w, n, depth, top,
-         left);
   double squares = 0;
-  const int first = part * width + int(threadIdx.z) * TILE;
-#pragma unroll
-  for (int q = 0; q < ROWS; ++q) {
-    const int row = top + int(threadIdx.y + q * blockDim.y);
-    if (row >= to.h) continue;
-    if (owned.some && !(fetch(owned.d + depth) && fetch(owned.h + row))) continue;
-    Scalar* out = target + (item * n.target + first) * to.volume() +
-                  ((long long)depth * to.h + row) * to.w;
-#pragma unroll
-    for (int k = 0; k < TILE; ++k, out += to.volume())
-      if (first + k < n.target)
-        squares += store(sum[q], k, out, left + int(threadIdx.x) * COLUMNS, to.w, owned);
+  if (!owned.some || fetch(owned.d + depth)) {  // the same for the whole block
+    Scalar sum[ROWS][COLUMNS][TILE] = {};
+    add_up(sum, source + item * n.source * from.volume(),
+           table + (item % n.groups * parts + part) * filters, from, d, h, w, n, depth,
+           top, left);
+    const int first = part * width + int(threadIdx.z) * TILE;
+    squares = store(sum,
+                    target + (item * n.target + first) * to.volume() +
+                        (long long)depth * to.h * to.w,
+                    to, n.target - first, top, left, owned, want);
   }
   if (want) {
     squares = block_sum(squares);
