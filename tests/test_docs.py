@@ -80,7 +80,8 @@ def test_the_example_of_a_method(monkeypatch):
 
 def test_every_public_name_is_in_the_reference():
     text = read("api.rst")
-    for module in (convinv, importlib.import_module("convinv.strips")):
+    modules = map(importlib.import_module, ("convinv.strips", "convinv.learning"))
+    for module in (convinv, *modules):
         for name in module.__all__:
             assert re.search(rf":: ([\w.]+\.)?{name}$", text, re.MULTILINE), name
 

@@ -1,0 +1,1 @@
+"""Experiments of "Spectral function space learning ..." by Aspri and others."""
