@@ -1,0 +1,187 @@
+"""Differentiable low-rank functions for PyTorch, with gradients that stay finite.
+
+Tensors are handed to `convinv.lowrank` in the memory where they are: on the CPU as
+NumPy arrays, on a CUDA device as CuPy arrays (which needs CuPy).
+"""
+
+import torch
+
+from ..lowrank import svd_vjp, svt_vjp
+from ..lowrank import svt as _svt
+from ..lowrank._factors import svd as _factors
+from ..lowrank._factors import matrices
+from ..lowrank._gradient import svt_and_factors
+from ..lowrank._svd_gradient import VARIANTS, check_variant
+from .dlpack import from_dlpack
+
+__all__ = ["svd", "svt"]
+
+
+def svt(a, threshold, *, form="general", variant="exact"):
+    """Soft-threshold the singular values of a tensor: `convinv.lowrank.svt`.
+
+    Parameters
+    ----------
+    a : torch.Tensor, shape (..., m, n)
+        One matrix or a stack, of dtype float32, float64, complex64 or complex128.
+    threshold : float or torch.Tensor
+        Not negative; broadcasts to ``a.shape[:-2]``. It may require a gradient, too.
+    form : {"general", "hermitian", "psd"}
+        See `convinv.lowrank.svt`.
+    variant : {"exact", "standard", "inv", "tf", "clip", "taylor"}
+        How the gradient is computed. "exact" is, whatever the singular values, and
+        never larger than the gradient that comes in; see `convinv.lowrank.svt_vjp`.
+
+    Returns
+    -------
+    torch.Tensor, shape (..., m, n)
+        Like `a`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `convinv.lowrank.svt`, or if `a` is no tensor of such a dtype.
+    ImportError
+        For tensors on a CUDA device without CuPy.
+
+    Notes
+    -----
+    One singular value decomposition forward, none backward. The gradient itself cannot
+    be differentiated.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from convinv.interop.torch import svt
+    >>> a = torch.tensor([[2.0, 4.0], [-4.0, 2.0]], requires_grad=True)
+    >>> svt(a, 1.0).sum().backward()  # twice the same singular value
+    >>> bool(a.grad.isfinite().all())
+    True
+    """
+    _check(a, "a")
+    if not isinstance(threshold, torch.Tensor):
+        threshold = torch.as_tensor(threshold, dtype=a.real.dtype)
+    check_variant(variant, ("exact", *VARIANTS))
+    return _SVT.apply(a, threshold.to(a.device), form, variant)
+
+
+def svd(a, *, variant="standard", limit=1e30):
+    """The thin singular value decomposition, with a choice of gradients.
+
+    Parameters
+    ----------
+    a : torch.Tensor, shape (..., m, n)
+        One matrix or a stack, of dtype float32, float64, complex64 or complex128.
+    variant : {"standard", "inv", "tf", "clip", "taylor"}
+        What the gradient makes of equal singular values; see
+        `convinv.lowrank.svd_vjp`.
+    limit : float
+        See `convinv.lowrank.svd_vjp`.
+
+    Returns
+    -------
+    u, s, vh : torch.Tensor, shapes (..., m, k), (..., k) and (..., k, n)
+        With ``k = min(m, n)`` and ``a = u diag(s) vh``.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For an unknown `variant`, NaN or infinity in `a` (on the CPU), or if `a` is no
+        tensor of such a dtype.
+    ImportError
+        For tensors on a CUDA device without CuPy.
+
+    Notes
+    -----
+    The loss must not depend on the signs (phases) of the singular vectors. For
+    functions of the matrix like `svt`, the gradient through the factors is a detour
+    that fails where singular values meet. The gradient cannot be differentiated.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from convinv.interop.torch import svd
+    >>> a = torch.eye(3, 2, dtype=torch.float64, requires_grad=True)
+    >>> u, s, vh = svd(a, variant="inv")
+    >>> ((u * s) @ vh).sum().backward()
+    >>> a.grad
+    tensor([[1., 1.],
+            [1., 1.],
+            [1., 1.]], dtype=torch.float64)
+    """
+    _check(a, "a")
+    check_variant(variant)
+    return _SVD.apply(a, variant, float(limit))
+
+
+DTYPES = (torch.float32, torch.float64, torch.complex64, torch.complex128)
+
+
+def _check(tensor, name):
+    is_tensor = isinstance(tensor, torch.Tensor)
+    if not is_tensor or tensor.dtype not in DTYPES:
+        kind = tensor.dtype if is_tensor else type(tensor).__name__
+        names = ", ".join(str(d).removeprefix("torch.") for d in DTYPES)
+        raise TypeError(f"{name} must be a tensor of dtype {names}, got {kind}")
+
+
+def _array(tensor):
+    """The tensor's values as an array in the same memory."""
+    return from_dlpack(tensor.detach().resolve_conj().resolve_neg())
+
+
+def _tensor(array, like):
+    return torch.from_dlpack(array.copy() if _frozen(array) else array).to(like.device)
+
+
+def _frozen(array):
+    flags = array.flags
+    return not getattr(flags, "writeable", True) or not flags.c_contiguous
+
+
+class _SVT(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, a, threshold, form, variant):
+        array, tau = _array(a), _array(threshold)
+        ctx.form, ctx.variant = form, variant
+        if not any(ctx.needs_input_grad[:2]):
+            return _tensor(_svt(array, tau, form=form), a)
+        value, factors = svt_and_factors(array, tau, form)
+        ctx.save_for_backward(a, threshold, *(_tensor(f, a) for f in factors))
+        return _tensor(value, a)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, g):
+        a, threshold, *factors = ctx.saved_tensors
+        ga, gt = svt_vjp(
+            _array(a),
+            _array(threshold),
+            _array(g),
+            form=ctx.form,
+            variant=ctx.variant,
+            factors=tuple(map(_array, factors)),
+        )
+        gt = torch.as_tensor(gt, device=a.device)
+        return _tensor(ga, a), gt.to(threshold.dtype), None, None
+
+
+class _SVD(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, a, variant, limit):
+        factors = [_tensor(f, a) for f in _factors(matrices(_array(a)))]
+        ctx.save_for_backward(*factors)
+        ctx.variant, ctx.limit = variant, limit
+        return tuple(factors)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, *gradients):
+        u, s, vh = ctx.saved_tensors
+        ga = svd_vjp(
+            *map(_array, (u, s, vh)),
+            *(None if g is None else _array(g) for g in gradients),
+            variant=ctx.variant,
+            limit=ctx.limit,
+        )
+        return _tensor(ga, u), None, None
