@@ -74,7 +74,7 @@ PLACES = {
     "numba": r"kernels/\w*_numba\.py",
     "llvmlite": r"kernels/\w*_numba\.py",
     "cupy": r"(kernels|interop)/.*",
-    "torch": r"interop/torch\.py",
+    "torch": r"interop/torch(_inverse)?\.py",
     "threadpoolctl": r"kernels/_blas\.py",
 }
 

@@ -161,6 +161,7 @@ def test_prepared_objects_in_solve(cls):
         np.testing.assert_allclose(result.x, expected, atol=1e-4)
     same = M.at(5.0)
     assert same is M and M.at(1.0).damp == 1.0
+    assert M.at(1.0) is M.at(1.0)  # its set-up is kept
     assert M.at(0.0, "plain" if op.shape[0] == op.shape[1] else "normal") is not M
 
 

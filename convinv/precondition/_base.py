@@ -44,7 +44,7 @@ class Preconditioner(ShapedOperator):
         if not 0 <= damp < float("inf"):
             raise ValueError(f"damp must be finite and not negative, got {damp!r}")
         self.op, self.damp, self.equations = op, float(damp), equations
-        self._xp = op._xp
+        self._xp, self._other = op._xp, None
         super().__init__(op.dtype, op.input_shape, op.input_shape)
 
     def __reduce__(self):
@@ -52,10 +52,13 @@ class Preconditioner(ShapedOperator):
         return type(self), (self.op, self.damp, self.equations)
 
     def at(self, damp, equations="normal"):
-        """The preconditioner for another damp; what does not depend on it is shared."""
-        if (damp, equations) == (self.damp, self.equations):
+        """The preconditioner for another damp; the last one asked for is kept."""
+        wanted = float(damp), equations
+        if wanted == (self.damp, self.equations):
             return self
-        return type(self)(self.op, damp, equations)
+        if self._other is None or wanted != (self._other.damp, self._other.equations):
+            self._other = type(self)(self.op, *wanted)
+        return self._other
 
     def apply(self, v):
         """The approximate inverse times `v`, of shape ``(B, n)``, in v's dtype."""

@@ -1,0 +1,1 @@
+"""Neural matrix inversion: a paper's experiments, and what convinv does."""

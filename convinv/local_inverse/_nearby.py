@@ -1,0 +1,377 @@
+"""A preconditioner that was set up for a nearby kernel: for how long it will do."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from .._array import to_numpy
+from .._linear import ShapedOperator
+from .._operator import ConvLinearOperator
+from ..precondition import Preconditioner
+from ._kernel_norm import kernel_norm
+from ._ritz import inverse_norm, ritz_ends, slack, steps_for
+from ._neumann import whole
+
+LIMIT = 0.5
+PART = 0.4  # of the spectrum's width that estimates in the bound may miss
+CERTAINTY = 1e-3  # the probability that an estimate in the bound is too low
+
+
+@dataclass(frozen=True)
+class Contraction:
+    """How good a preconditioner M of a nearby layer is for the layer at hand.
+
+    The contraction is ``rho = max |1 - lambda|`` over the eigenvalues of ``M N``, ``N =
+    A^H A + damp^2 I`` (A itself with ``equations="hermitian"``). It is the norm of
+    ``I - M N`` in the inner product of N, by which one step ``x <- x + M (b - N x)``
+    reduces the error.
+
+    Attributes
+    ----------
+    distance : float
+        Upper bound of the norm of the difference between the two layers.
+    bound : float
+        Upper bound of rho, infinite where none is known.
+    measured : float or None
+        Lower bound of rho, by Lanczos steps; None if none were made.
+    """
+
+    distance: float
+    bound: float
+    measured: float | None = None
+
+    @property
+    def value(self) -> float:
+        """What is known best: the measured one, else the bound."""
+        return self.bound if self.measured is None else self.measured
+
+    @property
+    def certain(self) -> bool:
+        """Whether the bound alone is below 1."""
+        return self.bound < 1
+
+    def iterations(self, rtol=1e-6) -> float:
+        """Iterations in which conjugate gradients reduce the error by `rtol`.
+
+        ``2 c^k <= rtol`` with ``c = rho / (1 + sqrt(1 - rho^2))``, infinite for a rho
+        of 1 or more. With a measured rho, which is a lower bound, an estimate.
+        """
+        rho = self.value
+        if rho >= 1:
+            return math.inf
+        rate = rho / (1 + math.sqrt(1 - rho * rho))
+        if rate == 0:
+            return 1.0
+        return float(max(1, math.ceil(math.log(rtol / 2) / math.log(rate))))
+
+    def renew(self, limit=LIMIT) -> bool:
+        """Whether the set-up should be made anew: the contraction is above `limit`."""
+        return not self.value <= limit
+
+    def __str__(self):
+        measured = "not measured"
+        if self.measured is not None:
+            measured = f"measured {self.measured:.3g}"
+        verdict = "renew the set-up" if self.renew() else "the set-up still serves"
+        return (
+            f"contraction at most {self.bound:.3g}, {measured}, at a distance of at "
+            f"most {self.distance:.3g}: {verdict}"
+        )
+
+
+class NearbyPreconditioner(ShapedOperator):
+    """A preconditioner that serves layers near the one that it was set up for.
+
+    A kernel that changes slowly, in training or as a point spread function varies,
+    needs no new set-up at every solve: give this to `convinv.solve` as
+    ``preconditioner``, and ask `renewed` for the one to use next. The answer of `solve`
+    does not depend on it, only the number of iterations does.
+
+    Parameters
+    ----------
+    prepared : convinv.precondition.Preconditioner
+        Set up for the reference layer, with ``equations`` "normal" or "hermitian".
+    steps : int, optional
+        Applications that each of the two constants in the bound takes, by default as
+        many as its certainty needs, some 10 to 20. They are measured when a bound is
+        asked for first; with too few there is none.
+    rng : None, int or numpy.random.Generator
+        Source of their random starts.
+
+    Raises
+    ------
+    TypeError
+        If `prepared` is no preconditioner object.
+    ValueError
+        If it is for "plain" equations, or for a wide layer without damp, whose normal
+        equations are singular.
+
+    Notes
+    -----
+    With B the layer at hand and A the reference, ``||B - A|| <= e`` gives
+
+        ``rho(B) <= rho(A) + 2 t sqrt(1 + rho(A)) + t^2``,  ``t = e sqrt(||M||)``,
+
+    and ``rho(A) + e ||M||`` for Hermitian equations: the eigenvalues of ``M^(1/2) N
+    M^(1/2)`` move by no more than its change does. `kernel_distance` finds e. ``||M||``
+    and ``rho(A)`` come from Lanczos steps with a random start, increased by as much as
+    the true value can exceed what they saw with a probability of 0.001 (after
+    Kuczynski and Wozniakowski, SIAM J. Matrix Anal. Appl. 13, 1992). That takes some
+    30 applications, once. `contraction` with ``steps=3`` takes three, and is what to do
+    where the bound says too little.
+
+    Given as it is, a `Preconditioner` of another damp makes a new set-up in every
+    solve; this one keeps to its own.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from convinv import ConvLinearOperator, gallery, solve
+    >>> from convinv.precondition import Schwarz
+    >>> from convinv.local_inverse import NearbyPreconditioner
+    >>> kernel = gallery.conv_layer(3, 8, rng=0)
+    >>> near = NearbyPreconditioner(Schwarz(ConvLinearOperator(kernel, (3, 24, 24))))
+    >>> change = np.random.default_rng(0).standard_normal(kernel.shape)
+    >>> op = ConvLinearOperator(kernel + 1e-4 * change, (3, 24, 24))
+    >>> found = near.contraction(op, steps=3)
+    >>> 0 < found.measured <= found.bound < 0.5, found.renew()
+    (True, False)
+    >>> result = solve(op, np.ones(op.output_shape), "cgls", preconditioner=near)
+    >>> result.success, bool(result.nit <= found.iterations(1e-6) + 3)
+    (True, True)
+    """
+
+    def __init__(self, prepared, *, steps=None, rng=None):
+        if not isinstance(prepared, Preconditioner):
+            raise TypeError(
+                "prepared must be an object of convinv.precondition, got "
+                f"{type(prepared).__name__}"
+            )
+        if prepared.equations == "plain":
+            raise ValueError(
+                "prepared must be for equations 'normal' or 'hermitian', got 'plain': "
+                "its error is not symmetric in any inner product"
+            )
+        op = prepared.op
+        if prepared.equations == "normal" and not prepared.damp:
+            if op.shape[0] < op.shape[1]:
+                raise ValueError(
+                    f"prepared must have a damp where op is wide, got shape {op.shape}:"
+                    " its normal equations are singular, and no nearby layer has the "
+                    "same null space"
+                )
+        self.prepared = prepared
+        self.steps = None if steps is None else max(whole(steps, "steps"), 1)
+        self.rng = np.random.default_rng(rng)
+        self._xp, self._constants = prepared._xp, None
+        super().__init__(prepared.dtype, prepared.input_shape, prepared.output_shape)
+
+    def _forward(self, x):
+        return self.prepared._forward(x)
+
+    _backward = _forward
+
+    @property
+    def constants(self) -> tuple[float, float]:
+        """``(||M||, rho(A))`` of the bound, measured when they are first asked for."""
+        if self._constants is None:
+            prepared = self.prepared
+            steps, missed = self._plan(1.0)
+            norm = inverse_norm(prepared, steps, self.rng)
+            norm = norm / (1 - missed) if missed < 1 else math.inf
+            rho = math.inf
+            if missed < 1:
+                steps, missed = self._plan(math.sqrt(2 * norm) * self._size())
+            if missed < 0.5:  # of a width of at most 2 rho
+                rho = _rho(*ritz_ends(prepared, prepared.op, steps, self.rng))
+                rho += 1e3 * float(np.finfo(prepared.dtype).eps)
+                rho /= 1 - 2 * missed
+            self._constants = norm, rho
+        return self._constants
+
+    def _plan(self, condition):
+        """Steps to make, and the part of the spectrum's width that they may miss."""
+        chances = self.prepared.shape[0], condition, CERTAINTY
+        steps = self.steps or steps_for(PART, *chances)
+        return steps, slack(steps, *chances)
+
+    def _size(self):
+        """Upper bound of the norm of the square root of the reference's equations."""
+        prepared = self.prepared
+        norm = kernel_norm(prepared.op, to_numpy(prepared.op._weights))
+        if prepared.equations == "hermitian":
+            return math.sqrt(norm)
+        return math.hypot(norm, prepared.damp)
+
+    def contraction(self, op, *, steps=0, bound=True):
+        """How good it is for a nearby layer.
+
+        Parameters
+        ----------
+        op : ConvLinearOperator
+            With the reference's geometry, of another kernel.
+        steps : int
+            Lanczos steps of the measurement, each of them an application and a product
+            with the layer and its adjoint; 0 for none.
+        bound : bool
+            Whether to find the upper bound, whose constants take some 30 applications
+            if they are not known yet. If not, it is infinite then.
+
+        Returns
+        -------
+        Contraction
+
+        Raises
+        ------
+        ValueError
+            If the layers differ in more than their kernels.
+        """
+        prepared = self.prepared
+        distance = kernel_distance(op, prepared.op)
+        constants = self.constants if bound else self._constants
+        upper = self._bound(distance, *constants) if constants else math.inf
+        if not whole(steps, "steps"):
+            return Contraction(distance, upper)
+        least, most = ritz_ends(prepared, op, steps, self.rng)
+        return Contraction(distance, upper, _rho(least, most))
+
+    def _bound(self, distance, norm, rho):
+        if not math.isfinite(norm) or not math.isfinite(rho):
+            return math.inf
+        if self.prepared.equations == "hermitian":
+            return rho + distance * norm
+        t = distance * math.sqrt(norm)
+        return rho + 2 * t * math.sqrt(1 + rho) + t * t
+
+    def renewed(self, op, *, limit=LIMIT, steps=3):
+        """The preconditioner to use for `op`: this one, or one that is set up anew.
+
+        Parameters
+        ----------
+        op : ConvLinearOperator
+        limit : float
+            The contraction that is put up with.
+        steps : int
+            Steps of the measurement where the bound, if it is known, is above `limit`.
+
+        Returns
+        -------
+        NearbyPreconditioner
+            `self` if it still serves.
+        """
+        distance = kernel_distance(op, self.prepared.op)
+        if self._constants is not None:
+            if self._bound(distance, *self._constants) <= limit:
+                return self
+        if distance == 0:
+            return self
+        found = self.contraction(op, steps=max(steps, 1), bound=False)
+        if not found.renew(limit):
+            return self
+        make, (_, *arguments) = self.prepared.__reduce__()[:2]
+        return type(self)(make(op, *arguments), steps=self.steps, rng=self.rng)
+
+
+def contraction(prepared, op, *, steps=3, bound=True, rng=None):
+    """How good a preconditioner of a nearby layer is for this one, at one call.
+
+    Parameters
+    ----------
+    prepared : convinv.precondition.Preconditioner
+        Set up for a layer of the same geometry.
+    op : ConvLinearOperator
+        The layer at hand.
+    steps : int
+        Lanczos steps of the measurement, 0 for none.
+    bound : bool
+        Whether to find the upper bound too, which takes some 30 applications; a
+        `NearbyPreconditioner` makes them once for many layers.
+    rng : None, int or numpy.random.Generator
+        Source of random starts.
+
+    Returns
+    -------
+    Contraction
+
+    Raises
+    ------
+    TypeError, ValueError
+        As for `NearbyPreconditioner`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from convinv import ConvLinearOperator, gallery
+    >>> from convinv.precondition import Circulant
+    >>> from convinv.local_inverse import contraction
+    >>> kernel = gallery.conv_layer(3, 8, rng=0)
+    >>> op = ConvLinearOperator(kernel, (3, 16, 16), padding=1, boundary="periodic")
+    >>> found = contraction(Circulant(op), op._scaled(1.01))
+    >>> round(found.measured, 4), bool(found.measured <= found.bound)
+    (0.0201, True)
+    """
+    near = NearbyPreconditioner(prepared, rng=rng)
+    return near.contraction(op, steps=steps, bound=bound)
+
+
+def kernel_distance(op, other):
+    """An upper bound of the norm of the difference of two layers, from their kernels.
+
+    Parameters
+    ----------
+    op, other : ConvLinearOperator
+        Of one geometry.
+
+    Returns
+    -------
+    float
+        At least ``||A - B||`` in the 2-norm, whatever the image's size.
+
+    Raises
+    ------
+    TypeError
+        For operators of another kind.
+    ValueError
+        If the layers differ in more than their kernels.
+
+    Notes
+    -----
+    A layer with zeros around it is a part of one on a torus, whose norm is the largest
+    singular value of the kernel's symbol. The symbol is a trigonometric polynomial,
+    whose maximum exceeds the largest of samples at N points per axis by at most ``1 /
+    cos(pi d / N)``, d half the kernel's extent (Ehlich and Zeller, Math. Z. 86, 1964).
+    Other boundaries add the square root of how often they show a sample. It costs some
+    hundred to some ten thousand small singular value decompositions, nothing that grows
+    with the image.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from convinv import ConvLinearOperator
+    >>> from convinv.local_inverse import kernel_distance
+    >>> op = ConvLinearOperator(np.ones((1, 1, 3)), (1, 100))
+    >>> other = ConvLinearOperator(np.full((1, 1, 3), 1.1), (1, 100))
+    >>> 0.3 <= kernel_distance(op, other) < 0.31
+    True
+    """
+    for layer in (op, other):
+        if not isinstance(layer, ConvLinearOperator):
+            raise TypeError(
+                f"op must be a ConvLinearOperator, got {type(layer).__name__}"
+            )
+    if op.geometry != other.geometry:
+        raise ValueError(
+            "op must have the geometry of the layer that the preconditioner was set up "
+            f"for, {other!r}, got {op!r}"
+        )
+    weights = to_numpy(op._weights), to_numpy(other._weights)
+    return kernel_norm(op, np.subtract(*weights, dtype=_wide(weights)))
+
+
+def _wide(weights):
+    return np.result_type(*(w.dtype for w in weights), np.float64)
+
+
+def _rho(least, most):
+    return max(abs(1 - least), abs(most - 1))
