@@ -57,8 +57,11 @@ class Preconditioner(ShapedOperator):
         if wanted == (self.damp, self.equations):
             return self
         if self._other is None or wanted != (self._other.damp, self._other.equations):
-            self._other = type(self)(self.op, *wanted)
+            self._other = self._anew(*wanted)
         return self._other
+
+    def _anew(self, damp, equations):
+        return type(self)(self.op, damp, equations)
 
     def apply(self, v):
         """The approximate inverse times `v`, of shape ``(B, n)``, in v's dtype."""

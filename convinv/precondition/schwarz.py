@@ -58,9 +58,7 @@ class Schwarz(GramPreconditioner):
     def __reduce__(self):
         return type(self), (self.op, self.damp, self.equations, self.depth)
 
-    def at(self, damp, equations="normal"):
-        if (damp, equations) == (self.damp, self.equations):
-            return self
+    def _anew(self, damp, equations):
         return type(self)(self.op, damp, equations, self.depth)
 
     def _make(self, gram):
