@@ -60,7 +60,7 @@ def test_links():
 
 
 @pytest.mark.parametrize(
-    ("which", "last"), [("main", "convinv demo"), ("tests", "python -m pytest")]
+    ("which", "last"), [("main", "convinv demo"), ("tests", "python -m pytest -n 2")]
 )
 def test_commands(which, last):
     script = ROOT / ".ci" / "readme_command.py"
