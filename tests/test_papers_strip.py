@@ -196,7 +196,7 @@ def test_ten_times_the_noise(load):
 
 def test_matching(load):
     matching, problems = load("strip.matching"), load("strip.problems")
-    found = matching.outcome({problems.Case(28, 3): 1}, 1.0, {})
+    found = matching.outcome({problems.Case(28, 3): 1}, 3.0, {})
     assert not found.failed
     table = found.tables[0]
     rows = {row[0]: row for row in table.rows}
