@@ -263,11 +263,11 @@ class SpectralOperator:
 
         Parameters
         ----------
-        X : array_like, shape input_shape or (..., *input_shape)
+        X : array_like, shape ``input_shape`` or ``(..., *input_shape)``
 
         Returns
         -------
-        array, shape output_shape or (..., *output_shape)
+        array, shape ``output_shape`` or ``(..., *output_shape)``
         """
         return self.as_linear_operator().forward(X)
 
@@ -300,7 +300,7 @@ class SpectralOperator:
 
         Parameters
         ----------
-        Y : array_like, shape output_shape or (..., *output_shape)
+        Y : array_like, shape ``output_shape`` or ``(..., *output_shape)``
         rank : int, optional
             Use so many singular values, the largest. By default all that are not zero
             to rounding: those above ``max(r, m) eps s_1``.
@@ -309,7 +309,7 @@ class SpectralOperator:
 
         Returns
         -------
-        array, shape input_shape or (..., *input_shape)
+        array, shape ``input_shape`` or ``(..., *input_shape)``
             In the span of the training images: of those, the one of least norm among
             the minimisers of ``||y - F x||^2 + damp^2 ||x||^2``. Exact without a damp
             for data of images in the span, where F is injective on it.
