@@ -297,7 +297,7 @@ def test_pages_are_in_the_contents():
     assert "   papers/index\n" in contents
 
 
-@pytest.mark.parametrize("name", ["gmres", "strip", "spectral", "matinv"])
+@pytest.mark.parametrize("name", ["gmres", "strip", "spectral", "matinv", "svd_inv"])
 def test_what_a_page_shows_exists(load, name):
     """Its tables and figures are those that the commands write."""
     pytest.importorskip("sklearn")

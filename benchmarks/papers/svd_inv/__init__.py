@@ -1,0 +1,1 @@
+"""Experiments of "Differentiable SVD ..." by Zhang and Hu."""
