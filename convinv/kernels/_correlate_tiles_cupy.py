@@ -12,7 +12,8 @@ TILES = {"f": (1, 4, 8), "c": (1, 4)}  # channels that it computes, by kind of d
 TAPS = (1, 3, 5)  # columns of taps for which there is a kernel without a loop
 STRIDES = (1, 2)  # along the last axis
 LANES = 4  # groups of so many channels that share what a block reads
-SHARED = 48 * 1024  # bytes that every device has for a block
+# Bytes that every device has for a block, less what kernels take without being asked.
+SHARED = 47 * 1024
 ENOUGH = 24 * 1024  # more would keep other blocks off a multiprocessor
 LONGEST = 2**30  # positions are 32 bits wide
 

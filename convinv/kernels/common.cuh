@@ -66,6 +66,12 @@ __device__ __forceinline__ Scalar narrow(Wide a) {
 #endif
 }
 
+// The places that correlate_tiles.cu fills, by their axes; not looked at unless `some`.
+struct Owned {
+  const signed char *d, *h, *w;
+  int some;
+};
+
 // A load through the read-only cache.
 template <typename T>
 __device__ __forceinline__ T fetch(const T* p) {

@@ -59,13 +59,6 @@ struct Channels {
   long long batch, groups, source, target;  // source and target: in one group
 };
 
-// The places of each axis that another kernel fills; where it is so on all three axes,
-// this one does not. Not looked at unless `some`.
-struct Owned {
-  const signed char *d, *h, *w;
-  int some;
-};
-
 // target[0 ... TILE) at one place. `weights` steps by `width` from (u, j) to the next.
 template <int TILE, class Axis>
 __device__ __forceinline__ void sum_taps(Scalar (&sum)[TILE], const Axis (&axes)[3],
@@ -116,6 +109,7 @@ __device__ __forceinline__ void product(const Scalar* __restrict__ source, Size 
       const long long d = row / to.h, h = row % to.h;
       for (long long w = (long long)blockIdx.x * blockDim.x + threadIdx.x; w < to.w;
            w += column_step) {
+        // correlate_tiles.cu has filled these
         if (owned.some && fetch(owned.d + d) && fetch(owned.h + h) && fetch(owned.w + w))
           continue;
         Scalar sum[TILE] = {};

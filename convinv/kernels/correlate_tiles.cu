@@ -38,12 +38,6 @@ struct Axis {
   }
 };
 
-// The places of an axis that this kernel is to fill; all of them unless `some`.
-struct Owned {
-  const signed char *d, *h, *w;
-  int some;
-};
-
 struct Layer {
   int groups, source, target;  // channels in one group
   int channels, heights;  // of the source, and taps along h, copied at once
