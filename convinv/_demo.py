@@ -226,7 +226,7 @@ def _window(op):
 def _compile(op, args):
     """Seconds of small solves that make all code the demo runs compiled."""
     start = time.perf_counter()
-    xp, kernel = op._xp, op.kernel
+    xp, kernel = op.xp, op.kernel
     size = [5 * k + 8 for k in kernel.shape[2:]]  # for tori with bands beside them
     small = ConvLinearOperator(kernel, (kernel.shape[1], *size))
     b = xp.ones(small.output_shape, dtype=op.dtype)
@@ -258,7 +258,7 @@ def _row(method, op, b, args, x, reference):
 
     options = {"rtol": args.rtol, "maxiter": args.maxiter, "rng": args.seed}
     op = _fresh(op)
-    result, peak = _traced(op._xp, lambda: _solve(op, b, method, **options))
+    result, peak = _traced(op.xp, lambda: _solve(op, b, method, **options))
     if result.seconds < LONG:  # or tracing takes little of it
         op = _fresh(op)
         result = _solve(op, b, method, **options)

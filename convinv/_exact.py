@@ -27,13 +27,13 @@ class GramInverse:
 
     def solve(self, v):
         """``M v`` for flat `v`, (B, n) or (B, m) as the side has it."""
-        xp = self.op._xp
+        xp = self.op.xp
         x = self.inner.solve(xp.ascontiguousarray(self.gram.pack(v)))
         return self.gram.unpack(xp.ascontiguousarray(x))
 
     def symmetric(self, v):
         """The same by a Hermitian positive definite M."""
-        xp, gram = self.op._xp, self.gram
+        xp, gram = self.op.xp, self.gram
         x = self.inner.symmetric(xp.ascontiguousarray(gram.pack(v)))
         return gram.unpack(xp.ascontiguousarray(x))
 

@@ -30,9 +30,9 @@ class Layout:
         self.xp = namespace(b)
         if self.xp is None or isinstance(b, np.matrix):
             b, self.xp = np.asarray(b), np
-        if op._xp is not None and op._xp is not self.xp:
+        if op.xp is not None and op.xp is not self.xp:
             raise TypeError(
-                f"b must be a {op._xp.__name__} array, as the operator's kernel is, "
+                f"b must be a {op.xp.__name__} array, as the operator's kernel is, "
                 f"got {type(b).__module__}.{type(b).__name__}"
             )
         self.input_shape, self.columns = op.input_shape, False

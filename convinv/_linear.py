@@ -14,6 +14,17 @@ from scipy.sparse.linalg import LinearOperator, aslinearoperator
 from ._array import namespace, working_dtype
 
 
+class _Bare(LinearOperator):
+    """What SciPy itself puts into an operator."""
+
+    def _matvec(self, x):
+        return x
+
+
+# Attributes that SciPy sets and that differ between its versions: no part of a pickle.
+SCIPYS = frozenset(vars(_Bare(np.dtype(float), (1, 1)))) - {"dtype", "shape"}
+
+
 class ShapedOperator(LinearOperator):
     """A LinearOperator with `forward` and `adjoint` on shaped batches.
 
@@ -28,18 +39,19 @@ class ShapedOperator(LinearOperator):
         super().__init__(dtype, shape)
 
     def __getstate__(self):
-        state = dict(self.__dict__)
-        if state.get("_xp") is not None:
-            state["_xp"] = state["_xp"].__name__
+        state = {k: v for k, v in self.__dict__.items() if k not in SCIPYS}
+        if state.get("xp") is not None:
+            state["xp"] = state["xp"].__name__
         return state
 
     def __setstate__(self, state):
+        LinearOperator.__init__(self, state["dtype"], state["shape"])
         self.__dict__.update(state)
-        if isinstance(state.get("_xp"), str):
-            self._xp = importlib.import_module(state["_xp"])
+        if isinstance(state.get("xp"), str):
+            self.xp = importlib.import_module(state["xp"])
 
     # The library that products take arrays of; None: whatever the parts take.
-    _xp = np
+    xp = np
     has_adjoint = True
 
     def forward(self, X):
@@ -69,7 +81,7 @@ class ShapedOperator(LinearOperator):
     def _own(self, array, name):
         """`array` as an array of the operator's library."""
         xp = namespace(array)
-        if self._xp is np:
+        if self.xp is np:
             if xp is None or isinstance(array, np.matrix):
                 array = np.asarray(array)
             elif xp is not np:
@@ -77,9 +89,9 @@ class ShapedOperator(LinearOperator):
                     f"{name} must be a NumPy array, as the operator's kernel is, "
                     f"got {type(array).__module__}.{type(array).__name__}"
                 )
-        elif xp is not self._xp:
+        elif xp is not self.xp:
             raise TypeError(
-                f"{name} must be a {self._xp.__name__} array, as the operator's kernel "
+                f"{name} must be a {self.xp.__name__} array, as the operator's kernel "
                 f"is, got {type(array).__module__}.{type(array).__name__}"
             )
         return array
@@ -209,7 +221,7 @@ class AdjointOperator(ShapedOperator):
     """The adjoint of an operator."""
 
     def __init__(self, op):
-        self.op, self._xp = op, op._xp
+        self.op, self.xp = op, op.xp
         super().__init__(op.dtype, op.output_shape, op.input_shape)
 
     def _forward(self, x):
@@ -226,7 +238,7 @@ class TransposedOperator(ShapedOperator):
     """The transpose of an operator, the conjugate of its adjoint."""
 
     def __init__(self, op):
-        self.op, self._xp = op, op._xp
+        self.op, self.xp = op, op.xp
         super().__init__(op.dtype, op.output_shape, op.input_shape)
 
     def _forward(self, x):
@@ -243,7 +255,7 @@ class ScaledOperator(ShapedOperator):
     """A multiple of an operator."""
 
     def __init__(self, op, factor):
-        self.op, self.factor, self._xp = op, factor, op._xp
+        self.op, self.factor, self.xp = op, factor, op.xp
         dtype = np.result_type(op.dtype, factor)
         super().__init__(dtype, op.input_shape, op.output_shape)
 
@@ -260,7 +272,7 @@ class SumOperator(ShapedOperator):
     def __init__(self, a, b):
         if a.shape != b.shape:
             raise ValueError(f"cannot add operators of shapes {a.shape} and {b.shape}")
-        self.a, self.b, self._xp = a, b, _common(a, b)
+        self.a, self.b, self.xp = a, b, _common(a, b)
         dtype = np.result_type(a.dtype, b.dtype)
         super().__init__(dtype, a.input_shape, a.output_shape)
 
@@ -281,7 +293,7 @@ class ProductOperator(ShapedOperator):
             raise ValueError(
                 f"cannot multiply operators of shapes {a.shape} and {b.shape}"
             )
-        self.a, self.b, self._xp = a, b, _common(a, b)
+        self.a, self.b, self.xp = a, b, _common(a, b)
         dtype = np.result_type(a.dtype, b.dtype)
         super().__init__(dtype, b.input_shape, a.output_shape)
 
@@ -298,7 +310,7 @@ class IdentityOperator(ShapedOperator):
     """The identity with the shapes of a square operator."""
 
     def __init__(self, op):
-        self._xp = op._xp
+        self.xp = op.xp
         super().__init__(op.dtype, op.input_shape, op.output_shape)
 
     def _forward(self, x):
@@ -309,11 +321,11 @@ class IdentityOperator(ShapedOperator):
 
 
 def _common(a, b):
-    if a._xp is not b._xp:
+    if a.xp is not b.xp:
         raise TypeError(
-            f"cannot combine operators on {a._xp.__name__} and {b._xp.__name__} arrays"
+            f"cannot combine operators on {a.xp.__name__} and {b.xp.__name__} arrays"
         )
-    return a._xp
+    return a.xp
 
 
 def _fit(apply, array, taken, given):
@@ -336,7 +348,7 @@ class GeneralOperator(ShapedOperator):
     def __init__(self, op):
         self.op = op
         self.matrix = op.A if isinstance(op, MATRIX_OPERATOR) else None
-        self._xp = None if not isinstance(op, LinearOperator) else np
+        self.xp = None if not isinstance(op, LinearOperator) else np
         self.has_adjoint = _has_adjoint(op)
         dtype = np.dtype("float64") if op.dtype is None else op.dtype
         name = str(dtype).rsplit(".", 1)[-1]

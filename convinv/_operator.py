@@ -125,7 +125,7 @@ class ConvLinearOperator(ShapedOperator):
         self._set(kernel.astype(dtype, order="C", copy=True), geometry, xp)
 
     def _set(self, kernel, geometry: Geometry, xp):
-        self.geometry, self._xp = geometry, xp
+        self.geometry, self.xp = geometry, xp
         if xp is np:
             kernel.flags.writeable = False
         self.kernel = kernel
@@ -136,17 +136,16 @@ class ConvLinearOperator(ShapedOperator):
         """The same layer with another kernel array, taken as it is."""
         op = object.__new__(type(self))
         op._options = self._options
-        op._set(kernel, self.geometry, self._xp)
+        op._set(kernel, self.geometry, self.xp)
         return op
 
     def __getstate__(self):
-        return {**self.__dict__, "_plans": {}, "_xp": self._xp.__name__}
+        return {**super().__getstate__(), "_plans": {}}
 
     def __setstate__(self, state):
-        kernel = state["kernel"]
-        self.__dict__.update(state, _xp=namespace(kernel))
-        if self._xp is np:
-            kernel.flags.writeable = False
+        super().__setstate__(state)
+        if self.xp is np:
+            self.kernel.flags.writeable = False
 
     def __repr__(self):
         options = {k: v for k, v in self._options.items() if v != _DEFAULTS[k]}
@@ -195,8 +194,8 @@ class ConvLinearOperator(ShapedOperator):
         plan = self._plans.get(dtype)
         if plan is None:
             weights = self._weights.astype(dtype, copy=False)
-            weights = self._xp.ascontiguousarray(weights)
-            correlate = kernels.load("correlate", self._xp)
+            weights = self.xp.ascontiguousarray(weights)
+            correlate = kernels.load("correlate", self.xp)
             plan = self._plans[dtype] = correlate.prepare(weights, self.geometry)
         return plan
 
@@ -214,7 +213,7 @@ class ConvLinearOperator(ShapedOperator):
 
     def _product(self, name, array, taken, given, sumsq, out):
         """One product with a batch; with `sumsq` also the squared norm of each item."""
-        xp = self._xp
+        xp = self.xp
         dtype = np.result_type(self.dtype, working_dtype(array.dtype, "the operand"))
         batch = array.shape[0]
         array = xp.ascontiguousarray(array.astype(dtype, copy=False))
@@ -263,7 +262,7 @@ class ConvLinearOperator(ShapedOperator):
 
     def todense(self):
         """The matrix of the operator as a dense array of its library."""
-        return self._xp.asarray(self.tosparse().toarray())
+        return self.xp.asarray(self.tosparse().toarray())
 
 
 _DEFAULTS = {

@@ -313,7 +313,7 @@ def _ldexp(xp, array, power):
 def _kernel_power(op, b, xp):
     """The binary exponent of the operator's size, 0 if that is ordinary."""
     if isinstance(op, ConvLinearOperator):
-        extent = kernels.load("vectors", op._xp).extent
+        extent = kernels.load("vectors", op.xp).extent
         largest = to_numpy(extent(op.kernel.reshape(1, -1))[0])
         if not np.isfinite(largest[0]):
             raise ValueError("the operator's kernel holds NaN or infinity")
@@ -343,7 +343,7 @@ class _PowerOfTwo(ShapedOperator):
     """A general operator times a power of two."""
 
     def __init__(self, op, power):
-        self.op, self.power, self._xp = op, power, op._xp
+        self.op, self.power, self.xp = op, power, op.xp
         self.has_adjoint = op.has_adjoint
         super().__init__(op.dtype, op.input_shape, op.output_shape)
 

@@ -21,7 +21,7 @@ class TorusMap:
     """
 
     def __init__(self, op, blocks, matrices, zeros, from_data):
-        kernel = kernels.load("circulant", op._xp)
+        kernel = kernels.load("circulant", op.xp)
         matrices = matrices.reshape(*matrices.shape[:3], *blocks.bins)
         self._kernel, self._layer = kernel, blocks.layer
         self._plan = kernel.prepare(matrices, blocks.torus, op.dtype)

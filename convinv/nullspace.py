@@ -70,7 +70,7 @@ def project_nullspace(op, x, *, rtol=1e-10, method="auto", **options):
     """
     x = _checked(op, x, method, options)
     dtype = np.result_type(op.dtype, working_dtype(x.dtype, "x"))
-    wide = op._xp.ascontiguousarray(x.astype(dtype, copy=False))
+    wide = op.xp.ascontiguousarray(x.astype(dtype, copy=False))
     wide = wide.reshape(-1, op.shape[1])
     if Polyphase(op.geometry).is_torus:
         key = ("null space", dtype)

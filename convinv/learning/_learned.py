@@ -18,7 +18,7 @@ class LearnedOperator(ShapedOperator):
     """
 
     def __init__(self, u, s, v, input_shape, output_shape):
-        self.u, self.s, self.v, self._xp = u, s, v, namespace(u)
+        self.u, self.s, self.v, self.xp = u, s, v, namespace(u)
         super().__init__(np.result_type(u.dtype, v.dtype), input_shape, output_shape)
 
     def _forward(self, X):

@@ -209,7 +209,7 @@ class WeightedOperator(ShapedOperator):
     """An operator between spaces with weights, in terms of plain inner products."""
 
     def __init__(self, op, input_weights, output_weights):
-        self.op, self._xp = op, op._xp
+        self.op, self.xp = op, op.xp
         self.input_roots = np.sqrt(input_weights).astype(op.dtype)
         self.output_roots = np.sqrt(output_weights).astype(op.dtype)
         super().__init__(op.dtype, op.input_shape, op.output_shape)

@@ -164,7 +164,7 @@ class NearbyPreconditioner(ShapedOperator):
         self.prepared = prepared
         self.steps = None if steps is None else max(whole(steps, "steps"), 1)
         self.rng = np.random.default_rng(rng)
-        self._xp, self._constants = prepared._xp, None
+        self.xp, self._constants = prepared.xp, None
         super().__init__(prepared.dtype, prepared.input_shape, prepared.output_shape)
 
     def _forward(self, x):

@@ -197,7 +197,7 @@ class NeumannOperator(ShapedOperator):
                     f"{name} must have shape {(n, n)}, as both must be square and of "
                     f"one size, got {op.shape}"
                 )
-        self._xp = self.op._xp
+        self.xp = self.op.xp
         dtype = np.result_type(self.start.dtype, self.op.dtype)
         super().__init__(dtype, self.op.output_shape, self.op.input_shape)
 

@@ -95,7 +95,7 @@ def steps_for(part, n, condition, probability):
 
 
 def _start(op, rng):
-    xp, n = op._xp, op.shape[1]
+    xp, n = op.xp, op.shape[1]
     v = rng.standard_normal(n)
     if np.dtype(op.dtype).kind == "c":
         v = v + 1j * rng.standard_normal(n)

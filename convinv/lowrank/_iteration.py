@@ -128,9 +128,9 @@ class Problem:
         self.xp = namespace(b)
         if self.xp is None or isinstance(b, np.matrix):
             b, self.xp = np.asarray(b), np
-        if self.op._xp is not None and self.op._xp is not self.xp:
+        if self.op.xp is not None and self.op.xp is not self.xp:
             raise TypeError(
-                f"b must be a {self.op._xp.__name__} array, as the operator's are, got "
+                f"b must be a {self.op.xp.__name__} array, as the operator's are, got "
                 f"{type(b).__module__}.{type(b).__name__}"
             )
         wanted = self.op.output_shape

@@ -13,7 +13,7 @@ class _Sampling(ShapedOperator):
 
     def _choose(self, mask, dtype):
         xp = namespace(mask)
-        self._xp = np if xp is None else xp
+        self.xp = np if xp is None else xp
         mask = to_numpy(mask) if xp is not None else np.asarray(mask)
         if mask.dtype != np.dtype(bool) or mask.ndim == 0:
             raise TypeError(
@@ -23,13 +23,13 @@ class _Sampling(ShapedOperator):
         if not mask.any():
             raise ValueError("mask must keep at least one entry, got none")
         places = np.flatnonzero(mask)
-        self._places = self._xp.asarray(places)
+        self._places = self.xp.asarray(places)
         super().__init__(working_dtype(dtype, "dtype"), mask.shape, places.shape)
 
     @property
     def mask(self):
         """The entries that are kept, a boolean array of shape ``input_shape``."""
-        xp = self._xp
+        xp = self.xp
         flat = xp.zeros(self.shape[1], dtype=bool)
         flat[self._places] = True
         return flat.reshape(self.input_shape)
@@ -40,7 +40,7 @@ class _Sampling(ShapedOperator):
 
     def _put(self, y):
         y = self._promoted(y)
-        flat = self._xp.zeros((y.shape[0], self.shape[1]), dtype=y.dtype)
+        flat = self.xp.zeros((y.shape[0], self.shape[1]), dtype=y.dtype)
         flat[:, self._places] = y
         return flat.reshape((y.shape[0], *self.input_shape))
 
@@ -159,14 +159,14 @@ class FourierSampling(_Sampling):
         self._batched = tuple(axis + 1 for axis in found)
 
     def _forward(self, x):
-        fft, axes = self._xp.fft, self._batched
+        fft, axes = self.xp.fft, self._batched
         x = self._promoted(x)
         x = fft.ifftshift(x, axes=axes) if self.centred else x
         y = fft.fftn(x, axes=axes, norm="ortho")
         return self._take(fft.fftshift(y, axes=axes) if self.centred else y)
 
     def _backward(self, y):
-        fft, axes = self._xp.fft, self._batched
+        fft, axes = self.xp.fft, self._batched
         x = self._put(y)
         x = fft.ifftshift(x, axes=axes) if self.centred else x
         x = fft.ifftn(x, axes=axes, norm="ortho")

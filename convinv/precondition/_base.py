@@ -44,7 +44,7 @@ class Preconditioner(ShapedOperator):
         if not 0 <= damp < float("inf"):
             raise ValueError(f"damp must be finite and not negative, got {damp!r}")
         self.op, self.damp, self.equations = op, float(damp), equations
-        self._xp, self._other = op._xp, None
+        self.xp, self._other = op.xp, None
         super().__init__(op.dtype, op.input_shape, op.input_shape)
 
     def __reduce__(self):
@@ -72,7 +72,7 @@ class Preconditioner(ShapedOperator):
         if self.dtype.kind == "c":
             dtype = np.result_type(dtype, np.complex64)
         x = x.astype(dtype, copy=False)
-        flat = self._xp.ascontiguousarray(x.reshape((x.shape[0], -1)))
+        flat = self.xp.ascontiguousarray(x.reshape((x.shape[0], -1)))
         return self.apply(flat).reshape((x.shape[0], *self.output_shape))
 
     def _backward(self, y):

@@ -27,7 +27,7 @@ class GramPreconditioner(Preconditioner):
         return self.inverse.nbytes
 
     def apply(self, v):
-        op, xp = self._operator(v), self._xp
+        op, xp = self._operator(v), self.xp
         if self.equations == "plain":
             v = op._backward(v).reshape(v.shape)
         if self.side != "output":

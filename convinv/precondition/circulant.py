@@ -48,5 +48,5 @@ class Circulant(GramPreconditioner):
 
     def _make(self, gram):
         return NestedTori(
-            gram, damp=self.damp, xp=self._xp, dtype=self.dtype, bands=False
+            gram, damp=self.damp, xp=self.xp, dtype=self.dtype, bands=False
         )

@@ -40,7 +40,7 @@ class Jacobi(Preconditioner):
                 "preconditioner 'jacobi' needs a diagonal without zeros; this "
                 f"operator's has {int(np.sum(diagonal == 0))} of them"
             )
-        self.inverse = op._xp.asarray((1 / diagonal).astype(op.dtype).reshape(1, -1))
+        self.inverse = op.xp.asarray((1 / diagonal).astype(op.dtype).reshape(1, -1))
 
     def apply(self, v):
         return (v * self.inverse).astype(v.dtype, copy=False)

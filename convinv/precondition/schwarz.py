@@ -63,5 +63,5 @@ class Schwarz(GramPreconditioner):
 
     def _make(self, gram):
         return NestedTori(
-            gram, damp=self.damp, xp=self._xp, dtype=self.dtype, depth=self.depth
+            gram, damp=self.damp, xp=self.xp, dtype=self.dtype, depth=self.depth
         )

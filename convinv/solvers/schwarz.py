@@ -56,5 +56,5 @@ def _tori(gram, problem, depth):
         )
     op = problem.op
     return NestedTori(
-        gram, damp=problem.damp, xp=op._xp, dtype=op.dtype, depth=depth
+        gram, damp=problem.damp, xp=op.xp, dtype=op.dtype, depth=depth
     )
