@@ -1,5 +1,6 @@
 """Inverting multi-channel convolutions on NumPy and CuPy arrays."""
 
+from ._dot_test import dot_test
 from ._operator import ConvLinearOperator
 from ._result import ConvergenceWarning, SolveResult, Status
 from ._solve import methods, solve
@@ -14,6 +15,7 @@ __all__ = [
     "ConvergenceWarning",
     "SolveResult",
     "Status",
+    "dot_test",
     "from_dlpack",
     "layer_report",
     "methods",

@@ -88,6 +88,22 @@ def number(value, name):
     return number
 
 
+def conlim(value, entry):
+    """A condition number, or None; refused where the method estimates none."""
+    if value is None:
+        return None
+    value = number(value, "conlim")
+    if value < 1:
+        raise ValueError(f"conlim must be at least 1, got {value!r}")
+    if not (entry.condition or entry.name == "auto"):
+        able = ", ".join(sorted(name for name, m in METHODS.items() if m.condition))
+        raise ValueError(
+            f"method {entry.name!r} estimates no condition number, so it takes no "
+            f"conlim; {able} do"
+        )
+    return value
+
+
 def maxiter(maxiter, unknowns):
     """The iteration limit, by default one that grows with the problem."""
     if maxiter is None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ._arrangements import ARRANGEMENTS, row_lists
-from ._linear import as_operator
+from ._general import as_operator
 from ._row_blocks import MEMORY
 from ._sweep_analysis import sweep_analysis
 from ._sweep_measures import span

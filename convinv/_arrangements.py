@@ -4,7 +4,7 @@ import operator
 
 import numpy as np
 
-from ._linear import as_operator
+from ._general import as_operator
 from ._operator import ConvLinearOperator
 from ._strips import strip_plan
 

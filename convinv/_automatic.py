@@ -1,7 +1,10 @@
 """What method="auto" does: the order in which methods are tried, and why."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+
+import numpy as np
 
 from ._banded import block_cells
 from ._exact import gram_of, side_of
@@ -17,56 +20,103 @@ CALL = 6e-6  # a small matrix product and its bookkeeping
 TRANSFORM = {4: 2e-9, 8: 4e-9}  # a number's way through an FFT pair, per log2
 CHANNEL = {4: 0.4e-9, 8: 0.8e-9}  # one multiplication by the symbol's inverse
 START = 0.05  # seconds to look at a layer and to set its bands up
+# Iterations of a preconditioned method that gets there at all, and of one that may.
+BUDGET, LONG = 300, 3000
+SAME = 30  # rounding errors that two products may differ by
 CHEAP = 0.05  # seconds below which no alternative is looked at
 
 
 @dataclass(frozen=True)
 class Choice:
-    """A method with its options, and the reason why it was taken."""
+    """A method with its options, and the reason why it was taken.
+
+    `budget` is the number of iterations after which the next choice has its turn.
+    """
 
     name: str
     reason: str
     options: dict = field(default_factory=dict)
     preconditioner: str | None = None
+    budget: int | None = None
 
 
-def choose(op, *, damp=0.0, batch=1) -> list[Choice]:
-    """The methods that "auto" tries, in order; the next one where one fails."""
+def choose(op, *, damp=0.0, batch=1) -> Iterator[Choice]:
+    """The methods that "auto" tries, in order; the next one where one fails.
+
+    A choice is made when it is asked for: what the later ones cost to find is not spent
+    where an earlier one succeeds.
+    """
     if not hasattr(op, "geometry"):
-        if op.shape[0] == op.shape[1] and not op.has_adjoint:
-            return [Choice("gmres", "the operator is square and has no adjoint")]
-        return [Choice("cgls", "the operator is no convolution")]
-    if Polyphase(op.geometry).is_torus:
-        return [
-            Choice("spectral", "the layer is periodic: one small matrix per frequency"),
-            Choice("cgls", "the spectral solution does not satisfy the tolerance"),
-        ]
-    last = [
-        Choice(
-            "cgls",
-            "the exact inverse alone makes no progress",
-            preconditioner="schwarz",
-        ),
-        Choice("cgls", "the exact inverse can't be had"),
-    ]
-    if _wraps(op.geometry):
+        yield from _general(op)
+    elif Polyphase(op.geometry).is_torus:
+        reason = "the layer is periodic: one small matrix per frequency"
+        yield Choice("spectral", reason)
+        yield Choice("cgls", "the spectral solution does not satisfy the tolerance")
+    elif _wraps(op.geometry):
         reason = "the layer wraps around the image and is no torus"
-        # without damp a preconditioner might lose the least norm
-        return [Choice("cgls", reason, preconditioner="schwarz" if damp else None)]
+        if damp:  # without it a preconditioner might lose the least norm
+            yield Choice("cgls", reason, preconditioner="schwarz", budget=BUDGET)
+        yield Choice("cgls", reason)
+    else:
+        exact = _exact(op, damp, batch)
+        yield exact
+        if exact.name != "cgls":
+            yield from _after_exact(op, damp)
+
+
+def _general(op):
+    square = op.shape[0] == op.shape[1]
+    if square and not op.has_adjoint:
+        yield Choice("gmres", "the operator is square and has no adjoint")
+        return
+    yield Choice("cgls", "the operator is no convolution")
+    yield Choice("lsmr", "cgls does not get there")
+
+
+def _exact(op, damp, batch):
+    """The exact inverse that costs least, or cgls where there is none."""
     direct, axis = direct_seconds(op, batch)
     if direct < CHEAP:
         reason = "lines are so short that two sweeps of matrix products cost least"
-        return [Choice("direct", reason, {"axis": axis}), *last]
+        return Choice("direct", reason, {"axis": axis})
     tori = schwarz_seconds(op, damp, batch)
     if direct == tori == math.inf:
         reason = "the inverse decays too slowly for corrections along the borders"
-        return [Choice("cgls", reason)]
+        return Choice("cgls", reason)
     words = f"(estimates: direct {direct:.2g} s, schwarz {tori:.2g} s)"
     if direct <= tori:
         reason = f"two sweeps of matrix products cost least {words}"
-        return [Choice("direct", reason, {"axis": axis}), *last]
-    reason = f"FFTs and corrections along the borders cost least {words}"
-    return [Choice("schwarz", reason), *last]
+        return Choice("direct", reason, {"axis": axis})
+    return Choice(
+        "schwarz", f"FFTs and corrections along the borders cost least {words}"
+    )
+
+
+def _after_exact(op, damp):
+    """What is left where an exact inverse is not to be had or does not suffice."""
+    reason = "the exact inverse alone makes no progress"
+    if not damp and _is_hermitian(op):
+        words = f"{reason}, and the layer is Hermitian"
+        yield Choice("cg", words, preconditioner="schwarz", budget=BUDGET)
+        yield Choice("cg", words, budget=LONG)
+    yield Choice("cgls", reason, preconditioner="schwarz", budget=BUDGET)
+    yield Choice("cgls", "the exact inverse can't be had")
+
+
+def _is_hermitian(op):
+    """Whether ``<u, A v> = <A u, v>`` for random u and v."""
+    if op.input_shape != op.output_shape:
+        return False
+    rng, xp = np.random.default_rng(0), op.xp
+    u, v = (
+        xp.asarray(rng.standard_normal((1, *op.input_shape)), dtype=op.dtype)
+        for _ in range(2)
+    )
+    a_u, a_v = op._forward(u), op._forward(v)
+    difference = xp.vdot(u, a_v) - xp.vdot(a_u, v)
+    size = xp.linalg.norm(a_u.ravel()) * xp.linalg.norm(v.ravel())
+    eps = float(np.finfo(op.dtype).eps)
+    return bool(abs(difference) <= SAME * eps * size)
 
 
 def _wraps(g):

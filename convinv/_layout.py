@@ -1,8 +1,10 @@
 """How the user's b and x are shaped, and the flat batches that methods work on."""
 
 import math
+import warnings
 
 import numpy as np
+from scipy import sparse
 
 from . import kernels
 from ._array import contiguous, namespace, working_dtype
@@ -26,10 +28,9 @@ class Layout:
         Whether the user gave a batch.
     """
 
-    def __init__(self, op, b, x0):
+    def __init__(self, op, b, x0, columns=None):
+        b = _plain(b, "b")
         self.xp = namespace(b)
-        if self.xp is None or isinstance(b, np.matrix):
-            b, self.xp = np.asarray(b), np
         if op.xp is not None and op.xp is not self.xp:
             raise TypeError(
                 f"b must be a {op.xp.__name__} array, as the operator's kernel is, "
@@ -38,19 +39,26 @@ class Layout:
         self.input_shape, self.columns = op.input_shape, False
         (m, n), shape, wanted = op.shape, tuple(b.shape), tuple(op.output_shape)
         dims = len(wanted)
-        if shape[max(len(shape) - dims, 0) :] == wanted:
+        shaped = shape[max(len(shape) - dims, 0) :] == wanted
+        in_columns = len(shape) == 2 and shape[0] == m
+        if columns is None and dims == 1 and m > 1 and shaped and in_columns:
+            warnings.warn(
+                f"b of shape {shape} is read as {m} right-hand sides in its rows; say "
+                "columns=False, or columns=True if they are its columns",
+                stacklevel=3,
+            )
+        shaped = shaped and columns is not True
+        in_columns = in_columns and columns is not False
+        if shaped:
             self.batch_shape = shape[: len(shape) - dims]
             self.x_shape = (*self.batch_shape, *op.input_shape)
         elif shape == (m,):
             self.batch_shape, self.x_shape = (), (n,)
-        elif len(shape) == 2 and shape[0] == m:
+        elif in_columns:
             self.columns = True
             self.batch_shape, self.x_shape = (shape[1],), (n, shape[1])
         else:
-            raise ValueError(
-                f"b must have shape ({m},), {wanted}, (..., {str(wanted)[1:-1]}) or "
-                f"({m}, k), got {shape}"
-            )
+            raise ValueError(_shapes_taken(m, wanted, columns) + f", got {shape}")
         self.batched = self.batch_shape != ()
         self.batch = math.prod(self.batch_shape)
         if self.batch == 0:
@@ -70,8 +78,7 @@ class Layout:
             self._extent(self.x0, "x0")
 
     def _starting_point(self, x0):
-        if namespace(x0) is None and self.xp is np:
-            x0 = np.asarray(x0)
+        x0 = _plain(x0, "x0") if self.xp is np else x0
         if namespace(x0) is not self.xp:
             raise TypeError(
                 f"x0 must be an array of the same library as b, got {type(x0).__name__}"
@@ -99,7 +106,11 @@ class Layout:
         """The largest magnitudes and squared norms; refuses what is not finite."""
         extent = kernels.load("vectors", self.xp).extent(array)
         if not bool(self.xp.all(self.xp.isfinite(extent[0]))):
-            raise ValueError(f"{name} holds NaN or infinity")
+            raise ValueError(
+                f"{name} holds NaN or infinity; to leave out what is unknown, solve "
+                "for the entries that are known: with keep = isfinite(b) in the shape "
+                "of op's output, solve(convinv.lowrank.MaskOperator(keep) @ op, b[keep])"
+            )
         return extent
 
     def restore(self, x):
@@ -114,3 +125,31 @@ class Layout:
 def _dtype(xp, array, name):
     name_of = str(array.dtype).rsplit(".", 1)[-1]
     return working_dtype(array.dtype if xp is np else name_of, name)
+
+
+def _plain(array, name):
+    """What the user gave as an array of its library, without a mask."""
+    if sparse.issparse(array):
+        return array.toarray()
+    if isinstance(array, np.ma.MaskedArray):
+        if np.ma.is_masked(array):
+            raise ValueError(
+                f"{name} is a masked array with {np.ma.count_masked(array)} masked "
+                "entries, which solve would take for data; solve for the others: with "
+                "keep = ~numpy.ma.getmaskarray(b) in the shape of op's output, "
+                "solve(convinv.lowrank.MaskOperator(keep) @ op, b.data[keep])"
+            )
+        return array.data
+    if namespace(array) is not None and not isinstance(array, np.matrix):
+        return array
+    try:
+        return np.asarray(array)
+    except ValueError as error:  # lists of lists of several lengths
+        raise ValueError(f"{name} is no array of numbers: {error}") from None
+
+
+def _shapes_taken(m, wanted, columns):
+    if columns:
+        return f"b must have shape ({m}, k), as columns=True says"
+    last = "" if columns is False else f" or ({m}, k)"
+    return f"b must have shape ({m},), {wanted}, (..., {str(wanted)[1:-1]}){last}"

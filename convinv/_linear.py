@@ -9,9 +9,10 @@ import importlib
 import math
 
 import numpy as np
-from scipy.sparse.linalg import LinearOperator, aslinearoperator
+from scipy import sparse
+from scipy.sparse.linalg import LinearOperator
 
-from ._array import namespace, working_dtype
+from ._array import namespace
 
 
 class _Bare(LinearOperator):
@@ -152,7 +153,12 @@ class ShapedOperator(LinearOperator):
         return self._transpose()
 
     def dot(self, x):
-        """Product with a scalar, an operator, a vector or a matrix."""
+        """Product with a scalar, an operator, a vector or a matrix.
+
+        A product with an operator or a sparse matrix is an operator.
+        """
+        if sparse.issparse(x):
+            x = _matrix_operator(x)
         if isinstance(x, ShapedOperator):
             return ProductOperator(self, x)
         if isinstance(x, LinearOperator):
@@ -182,6 +188,8 @@ class ShapedOperator(LinearOperator):
         return self._rdot(x)
 
     def _rdot(self, x):
+        if sparse.issparse(x):
+            return ProductOperator(_matrix_operator(x), self)
         if isinstance(x, LinearOperator):
             return LinearOperator.dot(x, self)
         x = self._own(x, "x")
@@ -320,6 +328,12 @@ class IdentityOperator(ShapedOperator):
         return y.reshape((y.shape[0], *self.input_shape))
 
 
+def _matrix_operator(matrix):
+    from ._general import MatrixOperator  # which is made of this module's
+
+    return MatrixOperator(matrix)
+
+
 def _common(a, b):
     if a.xp is not b.xp:
         raise TypeError(
@@ -330,63 +344,3 @@ def _common(a, b):
 
 def _fit(apply, array, taken, given):
     return apply(array.reshape((array.shape[0], *taken))).reshape(given)
-
-
-# what SciPy makes of a matrix
-MATRIX_OPERATOR = type(aslinearoperator(np.zeros((1, 1))))
-
-
-class GeneralOperator(ShapedOperator):
-    """Any linear operator or matrix, as one on flat vectors.
-
-    Attributes
-    ----------
-    matrix : array, sparse array or None
-        The matrix, where it is one of NumPy's or SciPy's.
-    """
-
-    def __init__(self, op):
-        self.op = op
-        self.matrix = op.A if isinstance(op, MATRIX_OPERATOR) else None
-        self.xp = None if not isinstance(op, LinearOperator) else np
-        self.has_adjoint = _has_adjoint(op)
-        dtype = np.dtype("float64") if op.dtype is None else op.dtype
-        name = str(dtype).rsplit(".", 1)[-1]
-        super().__init__(working_dtype(name, "op"), (op.shape[1],), (op.shape[0],))
-
-    def _forward(self, x):
-        return self._apply("matvec", "matmat", x)
-
-    def _backward(self, y):
-        return self._apply("rmatvec", "rmatmat", y)
-
-    def _apply(self, one, many, x):
-        if x.shape[0] == 1:
-            y = getattr(self.op, one)(x[0, :])
-            return y.__array_namespace__().reshape(y, (1, -1))
-        return getattr(self.op, many)(x.T).T
-
-
-def as_operator(op):
-    """A ShapedOperator from what `solve` takes."""
-    if isinstance(op, ShapedOperator):
-        return op
-    if all(hasattr(op, name) for name in ("shape", "dtype", "matvec", "matmat")):
-        return GeneralOperator(op)
-    if getattr(op, "ndim", 0) != 2:
-        raise TypeError(
-            "op must be a ConvLinearOperator, a LinearOperator or a two-dimensional "
-            f"matrix, got {type(op).__name__}"
-        )
-    return GeneralOperator(aslinearoperator(op))
-
-
-def _has_adjoint(op):
-    """Whether SciPy's operator can apply its adjoint: it says so only when asked to."""
-    if not isinstance(op, LinearOperator):
-        return hasattr(op, "rmatvec")
-    try:
-        op.rmatvec(np.zeros(op.shape[0], dtype=op.dtype))
-    except (NotImplementedError, TypeError, AttributeError):
-        return False
-    return True

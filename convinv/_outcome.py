@@ -12,11 +12,14 @@ ORDER = [
     Status.NONFINITE,
     Status.BREAKDOWN,
     Status.INDEFINITE,
+    Status.ILL_CONDITIONED,
     Status.STOPPED,
     Status.MAXITER,
     Status.STALLED,
     Status.CONVERGED,
 ]
+
+FEW_DIGITS = 1e-3  # an estimate of the error of x from which on the message tells it
 
 
 @dataclass
@@ -27,7 +30,7 @@ class Outcome:
     ----------
     x : array, shape (B, n)
     good : ndarray of bool, shape (B,)
-    residual, normal : ndarray, shape (B,)
+    residual, normal, error : ndarray, shape (B,)
     item_nit : ndarray of int, shape (B,)
     item_status : list of Status
     history : ndarray, shape (nit, B)
@@ -43,6 +46,7 @@ class Outcome:
     good: np.ndarray
     residual: np.ndarray
     normal: np.ndarray
+    error: np.ndarray
     item_nit: np.ndarray
     item_status: list
     history: np.ndarray
@@ -56,7 +60,7 @@ class Outcome:
         status = min(self.item_status, key=ORDER.index)
         extra = dict(self.notes)
         words = ["; then ".join(filter(None, self.tried)), extra.pop("message", None)]
-        message = "; ".join(filter(None, words))
+        message = "; ".join(filter(None, [*words, self._doubt()]))
         if layout.batched:
             extra["success"] = layout.items(self.good)
             extra["nit"] = layout.items(self.item_nit)
@@ -71,8 +75,26 @@ class Outcome:
             normal_residual_norm=layout.items(self.normal),
             history=self.history.reshape(-1, *layout.batch_shape),
             method=self.method,
+            error_bound=self._error_bound(layout),
             seconds=seconds,
             extra=extra,
+        )
+
+
+    def _error_bound(self, layout):
+        if np.isnan(self.error).all():
+            return None
+        return layout.items(self.error)
+
+    def _doubt(self):
+        """A sentence where a success leaves few digits of x."""
+        bounds = self.error[self.good & ~np.isnan(self.error)]
+        worst = np.max(bounds, initial=0.0)
+        if not worst > FEW_DIGITS:
+            return None
+        return (
+            f"x may be off by {min(worst, 1):.1g} of its norm: A is ill-conditioned; "
+            "a smaller rtol or a damp helps"
         )
 
 
@@ -89,6 +111,7 @@ def merged(parts, x) -> Outcome:
         good=join("good"),
         residual=join("residual"),
         normal=join("normal"),
+        error=join("error"),
         item_nit=join("item_nit"),
         item_status=[status for part in parts for status in part.item_status],
         history=_padded(parts, len(longest.history), longest.watches_normal),

@@ -20,6 +20,9 @@ class Status(enum.Enum):
     )
     BREAKDOWN = "the method broke down; use another method (lsmr is the most robust)"
     INDEFINITE = "the operator is not positive definite; use cgls or lsmr"
+    ILL_CONDITIONED = (
+        "the condition number is beyond conlim; use damp or raise conlim"
+    )
     NONFINITE = "a non-finite number came up; check the operator and the preconditioner"
     STOPPED = "the callback asked to stop"
 
@@ -50,6 +53,12 @@ class SolveResult:
         of the normal residual where its docstring says so.
     method : str
         The method that ran (what "auto" chose).
+    error_bound : float, ndarray or None
+        An estimate of ``||x - x*|| / ||x||`` for the exact solution x*: the residual
+        over the smallest singular value, or the normal residual over its square, plus
+        the rounding of x. That singular value is what the factor of an exact method or
+        the process of a Krylov method has seen; None where nothing is known of it (NaN
+        for an item of a batch).
     seconds : float
         Wall-clock time.
     extra : dict
@@ -67,6 +76,7 @@ class SolveResult:
     history: Any
     method: str
     seconds: float
+    error_bound: Any = None
     extra: dict = field(default_factory=dict)
 
     def __repr__(self):
@@ -79,10 +89,17 @@ class SolveResult:
             f"        nit: {self.nit}",
             f"   residual: {_norms(self.residual_norm)}",
             f"     normal: {_norms(self.normal_residual_norm)}",
+            f"      error: {_bound(self.error_bound)}",
             f"    seconds: {self.seconds:.3g}",
             f"          x: {self.x.dtype} array of shape {shape}",
         ]
         return "\n".join(lines)
+
+
+def _bound(value):
+    if value is None:
+        return "no estimate"
+    return f"about {_norms(value)} of x at most"
 
 
 def _norms(value):

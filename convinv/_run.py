@@ -7,6 +7,7 @@ import numpy as np
 from ._array import to_numpy
 from ._banded import MemoryLimit
 from ._outcome import Outcome
+from ._preconditioning import preconditioner as make_preconditioner
 from ._result import Status
 from .solvers import METHODS
 from .solvers._problem import Monitor, Unsuitable
@@ -16,24 +17,31 @@ from .solvers._problem import Monitor, Unsuitable
 PROGRESS = 0.5
 # An answer with so much smaller a residual is better, whatever its normal residual is.
 NEARER = 0.999
+LONG = 1000  # a limit of iterations of which half is kept for double precision
+
+OUTSIDE_RANGE = "b is not in the range of A: x is a least-squares solution"
 
 
 class Run:
     """One solve: starts the method until its answer holds or no progress is made."""
 
-    def __init__(self, scaled, layout, maxiter, rng, callback, tick):
+    def __init__(self, scaled, layout, maxiter, rng, callback, tick, conlim=None):
         self.scaled, self.layout, self.callback = scaled, layout, callback
-        self.maxiter, self.rng, self.tick = maxiter, rng, tick
+        self.maxiter, self.rng, self.tick, self.conlim = maxiter, rng, tick, conlim
         self.nit, self.history, self.notes = 0, [], {}
         self.watches_normal = self.stopped = False
         batch = layout.batch
         self.item_nit = np.zeros(batch, int)
         self.item_status = [Status.MAXITER] * batch
+        self.tried: list = []
 
     def use(self, choice, preconditioner):
         """Take a method, its options and its preconditioner."""
         self.entry, self.options = METHODS[choice.name], choice.options
         self.preconditioner, self.fresh = None, True
+        self.limit = self.maxiter
+        if choice.budget is not None:
+            self.limit = min(self.maxiter, self.nit + choice.budget)
         if preconditioner is not None:
             self.preconditioner = self._precondition(preconditioner)
 
@@ -47,36 +55,53 @@ class Run:
         equations = "normal"
         if self.entry.square and not self.options.get("normal", False):
             equations = "hermitian" if self.entry.hermitian else "plain"
-        return self.scaled.preconditioner(preconditioner, equations)
+        return make_preconditioner(self.scaled, preconditioner, equations)
 
-    def solve(self, choices):
-        """Try the choices in order until one satisfies the tolerance."""
-        check = self.scaled.check(None)
-        tried, unsuitable = [], False
+    def solve(self, choices, may_widen=True):
+        """Try the choices in order until one satisfies the tolerance.
+
+        Where none does in single precision, they are tried again in double.
+        """
+        total, check = self.maxiter, self.scaled.check()
+        if may_widen and total >= LONG and self.scaled.is_single:
+            self.maxiter = total // 2
+        check = self._try(choices(), check)
+        self.maxiter = total
+        if may_widen and not self._is_over(check) and self.scaled.widen():
+            check = self._try(choices(), self.scaled.check())
+        self.x, self.check = self._delivered(check)
+
+    def _is_over(self, check):
+        """Whether nothing is left to be tried."""
+        ended = check.good.all() or self.nit >= self.maxiter
+        given_up = {Status.STOPPED, Status.ILL_CONDITIONED}
+        return ended or not given_up.isdisjoint(self.item_status)
+
+    def _try(self, choices, check):
+        unsuitable = False
         for choice, preconditioner in choices:
             if unsuitable and choice.preconditioner:
                 continue  # it would lose the least norm
             try:
                 self.use(choice, preconditioner)
                 check = self._converge(check)
-            except Unsuitable as reason:
+            except (Unsuitable, np.linalg.LinAlgError) as reason:
+                if not (choice.reason or isinstance(reason, Unsuitable)):
+                    raise  # of what the user gave
                 unsuitable = True
                 self._unsuitable(check, str(reason))
             except MemoryLimit as reason:
                 if not choice.reason:  # the user's own
-                    raise
+                    raise ValueError(str(reason)) from None
                 self._unsuitable(check, str(reason))
-            tried.append(self._outcome(choice))
-            ended = check.good.all() or self.nit >= self.maxiter
-            if ended or Status.STOPPED in self.item_status:
+            self.tried.append(self._outcome(choice))
+            if self._is_over(check):
                 break
-        self.tried = tried
-        self.x, self.check = self._delivered(check)
+        return check
 
     def stand(self):
         """Leave all items where they start, as if a method had been stopped there."""
-        check = self.scaled.check(None)
-        self.tried = []
+        check = self.scaled.check()
         for i, good in enumerate(check.good):
             self.item_status[i] = Status.CONVERGED if good else Status.STOPPED
         self.x, self.check = self._delivered(check)
@@ -101,17 +126,19 @@ class Run:
         while True:
             for i in np.flatnonzero(check.good):
                 self.item_status[i] = Status.CONVERGED
-            if check.good.all() or self.nit >= self.maxiter:
+            if check.good.all() or self.nit >= self.limit:
                 break
+            if not self.fresh:
+                scaled.hold_wide()
             before, x_before = check, scaled.x
             running = self._start(check)
-            check = scaled.check(scaled.x)
+            check = scaled.check()
             if self.entry.verified and self._stopped(check):
                 break
             worse = running & self._worse(check, before)
             if worse.any():  # keep the best
                 scaled.restore(x_before, worse)
-                check = scaled.check(scaled.x)
+                check = scaled.check()
             stuck = ~(check.measure <= PROGRESS * before.measure)
             for i in np.flatnonzero(running & ~check.good):
                 if self.item_status[i] is Status.CONVERGED and stuck[i]:
@@ -123,7 +150,7 @@ class Run:
                 break
         for i in np.flatnonzero(~check.good):
             if self.item_status[i] is Status.CONVERGED:
-                ended = self.nit >= self.maxiter
+                ended = self.nit >= self.limit
                 self.item_status[i] = Status.MAXITER if ended else Status.STALLED
         return check
 
@@ -142,21 +169,20 @@ class Run:
             claim = [s is Status.CONVERGED for s in self.item_status]
             running &= np.array(claim)
         problem = scaled.problem(
-            check, self.preconditioner, self.maxiter - self.nit, self.rng
+            check, self.preconditioner, self.limit - self.nit, self.rng
         )
         active = problem.xp.asarray(running, **problem.place)
         report = None if self.callback is None else self._report
-        residual_tol, normal_tol = scaled.targets(check)
-        monitor = Monitor(
-            problem, residual_tol, normal_tol, active, report, self.nit, self.tick
-        )
+        goals = scaled.goals(check, self.conlim)
+        monitor = Monitor(problem, goals, active, report, self.nit, self.tick)
         d, notes = self.entry.function(problem, monitor, **self.options)
         self.fresh = False
         self.notes.update(notes)
         finite = scaled.advance(d, active)
         if self.entry.verified:
-            self._count(running, finite)
+            self._count(running, finite, notes)
             return running
+        scaled.verdict.learn(to_numpy(monitor.smallest), running)
         self.nit = monitor.nit
         unit = self.scaled.data_scale
         self.watches_normal = monitor.watches_normal
@@ -173,8 +199,8 @@ class Run:
             self.item_nit[i] += int(counts[i])
         return running
 
-    def _count(self, running, finite):
-        """An application of a verified method: the check says what it is worth."""
+    def _count(self, running, finite, notes):
+        """An application of a verified method: the check says how good it was."""
         self.nit += 1
         self.tick(self.nit)
         for i in np.flatnonzero(running):
@@ -182,6 +208,19 @@ class Run:
                 Status.CONVERGED if finite[i] else Status.NONFINITE
             )
             self.item_nit[i] += 1
+        self._learn(notes.get("rcond"), running)
+
+    def _learn(self, rcond, running):
+        """Take in the reciprocal condition number of ``A^H A + damp^2``."""
+        if rcond is None:
+            return
+        verdict = self.scaled.verdict
+        square = rcond * (verdict.norm**2 + verdict.damp**2) - verdict.damp**2
+        sigma = np.sqrt(max(square, 0.0))
+        verdict.learn(np.full(self.layout.batch, sigma), running)
+        if self.conlim is not None and not rcond * self.conlim**2 >= 1:
+            for i in np.flatnonzero(running):
+                self.item_status[i] = Status.ILL_CONDITIONED
 
     def _stopped(self, check):
         """Record an application's check; True if the callback asks to stop."""
@@ -204,8 +243,11 @@ class Run:
         """x in the user's units, checked once more where they can't hold it."""
         scaled = self.scaled
         x, lost = scaled.deliver()
+        self.x_norm = scaled.x_norm(scaled.x)
         if lost is not None:
-            check = scaled.check(lost)
+            passed = check.good
+            check = scaled.check(lost, eps=np.finfo(self.layout.dtype).eps)
+            check.good &= passed
             for i in np.flatnonzero(~check.good):
                 if self.item_status[i] is Status.CONVERGED:
                     whole = np.isfinite(check.residual[i])
@@ -220,12 +262,17 @@ class Run:
 
     def outcome(self) -> Outcome:
         """All that there is to tell, in the user's units."""
+        if self.check.outside.any() and not self.scaled.verdict.loose:
+            words = [self.notes.get("message"), OUTSIDE_RANGE]
+            self.notes["message"] = "; ".join(filter(None, words))
         check, scale = self.check, self.scaled.data_scale
+        eps = float(np.finfo(self.layout.dtype).eps)
         return Outcome(
             x=self.x,
             good=check.good,
             residual=check.residual / scale,
             normal=check.normal / scale / self.scaled.kernel_scale,
+            error=self.scaled.verdict.error_bound(check, self.x_norm, eps),
             item_nit=self.item_nit,
             item_status=self.item_status,
             history=np.array(self.history).reshape(-1, self.layout.batch),

@@ -1,41 +1,19 @@
 """The problem in units where nothing over- or underflows, and the verdict on x."""
 
-from dataclasses import dataclass
-
 import numpy as np
-from scipy.sparse.linalg import LinearOperator
 
 from . import kernels
 from ._array import contiguous, copy, placement, to_numpy
 from ._linear import ShapedOperator
 from ._operator import ConvLinearOperator
 from ._residual import Residuals
-from .precondition import PRECONDITIONERS, Preconditioner
-from .solvers._problem import Problem, Unsuitable
+from ._size import powers, size_of
+from ._verdict import Verdict
+from .solvers._problem import Problem
 
-# Methods aim a little below the tolerance, since their own norms drift from the truth.
-AIM = 0.8
-FLOOR = 4  # rounding errors of ||A|| ||b|| that no normal residual can go below
-SURE = 100  # floors above which a norm computed in the working dtype is right
-# Binary exponents that are left as they are: all numbers of a solve are then far from
-# the ends of single precision.
-DATA_POWER, KERNEL_POWER = 32, 16
-
-
-@dataclass
-class Check:
-    """Norms of the residual of one x in scaled units, on the host, shape (B,).
-
-    The residual r and the normal residual s themselves, in the working dtype, are there
-    if an item is not good.
-    """
-
-    r: object
-    s: object
-    residual: np.ndarray
-    normal: np.ndarray
-    good: np.ndarray
-    measure: np.ndarray  # how far from the tolerance, 1 or less is good
+DATA_POWER = 32  # a binary exponent within which items of b are left as they are
+DAMP_POWER = 30  # an exponent up to which a damp is left as it is
+SURE = 100  # rounding errors above which a norm computed in the working dtype is right
 
 
 class ScaledProblem:
@@ -49,34 +27,61 @@ class ScaledProblem:
         The current iterate, scaled; None is zero.
     """
 
-    def __init__(self, op, layout, damp, rtol, atol):
+    def __init__(self, op, layout, damp, rtol, atol, rtol_normal=None):
         self.layout, self.xp = layout, layout.xp
         self.vectors = kernels.load("vectors", self.xp)
         largest, squares = (to_numpy(a) for a in layout.extent)
         self.zero = largest == 0
-        self.data_power = _powers(largest, DATA_POWER)
+        self.data_power = powers(largest, DATA_POWER)
         self.data_scale = np.ldexp(1.0, -self.data_power)
         self.b = layout.b
         if self.data_power.any():
-            self.b = _ldexp(self.xp, layout.b, -self.data_power)
+            self.b = ldexp(self.xp, layout.b, -self.data_power)
             squares = to_numpy(self.vectors.sumsq(self.b))
         self.norm_b = np.sqrt(squares)
-        self.kernel_power = _kernel_power(op, self.b, self.xp)
+        self.kernel_power, self.norm = size_of(op, self.b)
+        if damp:  # where that dwarfs the operator, it is what has to be of ordinary size
+            more = max(int(np.frexp(damp)[1]) - DAMP_POWER - self.kernel_power, 0)
+            self.kernel_power += more
+            self.norm = float(np.ldexp(self.norm, -more))
         self.kernel_scale = float(np.ldexp(1.0, -self.kernel_power))
         self.op = self.wide = _scale_operator(op, self.kernel_power)
-        self.working, self.dtype = self.op, layout.dtype
-        if isinstance(self.op, ConvLinearOperator):
-            self.working = self.op.astype(self.dtype)
+        self.dtype, self.kind = layout.dtype, layout.kind
+        self.working = _in_dtype(self.op, self.dtype)
         self.user_damp = damp
         self.damp = float(np.ldexp(damp, -self.kernel_power))
         self.residuals = Residuals(self.op, self.b, self.damp)
         self.x = None if layout.x0 is None else self._start(layout.x0)
-        self._tolerances(rtol, atol)
+        self._judge(rtol, atol, rtol if rtol_normal is None else rtol_normal)
+
+    @property
+    def is_single(self):
+        """Whether methods work in single precision."""
+        return self.dtype != np.result_type(self.dtype, np.float64)
+
+    def widen(self):
+        """Go on in double precision; False where that is what it works in."""
+        if not self.is_single:
+            return False
+        wide = np.result_type(self.dtype, np.float64)
+        self.dtype, self.kind = wide, self.residuals.dtype
+        self.b, self.gradient = (
+            self.residuals.wide(a) for a in (self.b, self.gradient)
+        )
+        self.working = _in_dtype(self.op, self.dtype)
+        self.residuals = Residuals(self.op, self.b, self.damp)
+        self.hold_wide()
+        return True
+
+    def hold_wide(self):
+        """Keep x in double precision from now on: its corrections may be finer."""
+        if self.x is not None:
+            self.x = self.residuals.wide(self.x)
 
     def _start(self, x0):
         """x0 in our units, zero where b is."""
         xp, power = self.xp, self.kernel_power - self.data_power
-        x = _ldexp(xp, x0, np.where(self.zero, 0, power))
+        x = ldexp(xp, x0, np.where(self.zero, 0, power))
         if not bool(xp.all(xp.isfinite(x))):
             raise ValueError("x0 is too large for the scale of b and the kernel")
         return xp.where(self._keep(), x, xp.zeros_like(x))
@@ -89,22 +94,25 @@ class ScaledProblem:
     def _place(self):
         return placement(self.b)
 
-    def _tolerances(self, rtol, atol):
-        eps = np.finfo(self.dtype).eps
-        floor = FLOOR * eps * _norm_estimate(self.op) * self.norm_b
-        self.gradient, self.normal_b = self._gradient(floor)
-        with np.errstate(over="ignore"):
-            absolute = atol * self.data_scale
-        self.residual_tol = np.maximum(rtol * self.norm_b, absolute)
-        if self.damp:
-            self.residual_tol = np.full_like(self.norm_b, -1.0)
-        self.normal_tol = np.maximum(rtol * self.normal_b, floor)
-        if not self.op.has_adjoint:
-            self.normal_tol = np.full_like(self.norm_b, -1.0)
-        elif not np.all(np.isfinite(self.normal_b)):
+    def _judge(self, rtol, atol, rtol_normal):
+        self.gradient, normal_b = self._gradient()
+        if not np.all(np.isfinite(normal_b)) and self.op.has_adjoint:
             raise ValueError("op gives a product with b that is not finite")
+        with np.errstate(over="ignore"):
+            absolute = np.ldexp(atol, -self.data_power)  # 0 times infinity is 0
+        self.verdict = Verdict(
+            self.norm,
+            self.norm_b,
+            normal_b,
+            damp=self.damp,
+            rtol=rtol,
+            rtol_normal=rtol_normal,
+            atol=absolute,
+            tall=self.op.shape[0] > self.op.shape[1],
+            eps=float(np.finfo(self.dtype).eps),
+        )
 
-    def _gradient(self, floor):
+    def _gradient(self):
         """``A^H b`` in the working dtype, and its norm as in double precision."""
         xp, op = self.xp, self.working
         if isinstance(op, ConvLinearOperator):
@@ -112,39 +120,41 @@ class ScaledProblem:
             s, squares = op._backward(xp.reshape(self.b, shape), sumsq=True)
             norm = np.sqrt(to_numpy(squares))
             double = self.dtype == np.result_type(self.dtype, np.float64)
-            if double or np.all((norm > SURE * floor) | self.zero):
+            rounding = np.finfo(self.dtype).eps * self.norm * self.norm_b
+            if double or np.all((norm > SURE * rounding) | self.zero):
                 return xp.reshape(s, (shape[0], -1)), norm
         s = self.residuals.adjoint(self.residuals.wide(self.b))
         norm = np.sqrt(to_numpy(self.vectors.sumsq(s)))
-        return xp.astype(s, self.layout.kind, copy=False), norm
+        return xp.astype(s, self.kind, copy=False), norm
 
-    def check(self, x):
-        """The verdict on x (None: the present iterate), in double precision."""
+    def check(self, x=None, eps=0.0):
+        """The verdict on x (None: the present iterate), in double precision.
+
+        With `eps` x is one that was good, rounded to a dtype of that precision.
+        """
         x = self.x if x is None else x
-        r, s, norms = self.b, self.gradient, np.stack([self.norm_b, self.normal_b])
+        r, s = self.b, self.gradient
+        norms = np.stack([self.norm_b, self.verdict.normal_b])
+        x_norm = self.x_norm(x)
         if x is not None:
-            norms, r, s = self.residuals(x, self._enough)
-        residual, normal = norms
-        good = self._good(norms, slice(None))
-        tiny = np.finfo(float).tiny
-        far = residual / np.maximum(self.residual_tol, tiny)
-        far = np.where(self.residual_tol < 0, np.inf, far)
-        near = np.where(np.isnan(normal), np.inf, normal)
-        measure = np.fmin(far, near / np.maximum(self.normal_tol, tiny))
-        measure = np.where(np.isfinite(residual), measure, np.inf)
-        return Check(r, s, residual, normal, good, measure)
+            norms, r, s = self.residuals(
+                x, lambda norms, items: self._enough(norms, x_norm, items)
+            )
+        return self.verdict.check(norms, x_norm, r, s, eps)
 
-    def _good(self, norms, items):
-        small = norms[0, items] <= self.residual_tol[items]
-        return small | (norms[1, items] <= self.normal_tol[items]) | self.zero[items]
+    def x_norm(self, x):
+        """The norms of the items of x on the host."""
+        if x is None:
+            return np.zeros(self.layout.batch)
+        return np.sqrt(to_numpy(self.vectors.sumsq(x)))
 
-    def _enough(self, norms, items):
-        return bool(self._good(norms, items).all())
+    def _enough(self, norms, x_norm, items):
+        return bool(self.verdict.good(norms[:, items], x_norm[items], items).all())
 
-    def targets(self, check):
-        """What methods aim at: a bit below the tolerances."""
-        put = lambda a: self.xp.asarray(AIM * a, **self._place)  # noqa: E731
-        return put(self.residual_tol), put(self.normal_tol)
+    def goals(self, check, conlim=None):
+        """What methods aim at from there, on the device."""
+        put = lambda a: self.xp.asarray(a, **self._place)  # noqa: E731
+        return self.verdict.goals(check, put, conlim)
 
     def problem(self, check, preconditioner, maxiter, rng):
         """The problem of the correction to the present x."""
@@ -153,7 +163,7 @@ class ScaledProblem:
             self.working,
             check.r,
             gradient=check.s if self.op.has_adjoint else None,
-            origin=self.x,
+            origin=self._narrow(self.x),
             damp=self.damp,
             kernel_scale=self.kernel_scale,
             x_scale=self.xp.asarray(np.ldexp(1.0, -power), **self._place),
@@ -162,10 +172,14 @@ class ScaledProblem:
             rng=rng,
         )
 
+    def _narrow(self, x):
+        """x in the working dtype."""
+        return x if x is None else self.xp.astype(x, self.kind, copy=False)
+
     def advance(self, d, active):
         """Add the finite corrections of active items; returns which are finite."""
         xp = self.xp
-        d = contiguous(xp.astype(d, self.layout.kind, copy=False))
+        d = contiguous(xp.astype(d, self.kind, copy=False))
         if self._is_given(d):
             d = copy(d)
         finite = xp.isfinite(self.vectors.extent(d)[0])
@@ -174,7 +188,7 @@ class ScaledProblem:
             finite = changed
         else:
             d = xp.where((active & finite)[:, None], d, xp.zeros_like(d))
-        self.x = d if self.x is None else self.x + d
+        self.x = d if self.x is None else self.x + xp.astype(d, self.x.dtype)
         return to_numpy(finite)
 
     def _is_given(self, d):
@@ -197,18 +211,19 @@ class ScaledProblem:
         else:
             shape = (self.layout.batch, self.op.shape[1])
             x = xp.zeros(shape, dtype=self.layout.kind, **self._place)
-        x = _ldexp(xp, x, self.data_power - self.kernel_power)
+        x = ldexp(xp, x, self.data_power - self.kernel_power)
+        x = xp.astype(x, self.layout.kind, copy=False)
         return xp.where(self._keep(), x, xp.zeros_like(x))
 
     def deliver(self):
-        """x in the user's units, and what it is worth in ours if that is not x."""
+        """x in the user's units and dtype, and in ours if that is not the present x."""
         power = self.kernel_power - self.data_power
-        if self.x is not None and not power.any():
+        if self.x is not None and not power.any() and self.x.dtype == self.layout.b.dtype:
             return self.x, None
         x, xp = self.solution(), self.xp
         if self.x is None:
             return x, None
-        back = _ldexp(xp, x, power)
+        back = ldexp(xp, xp.astype(x, self.x.dtype), power)
         same = bool(to_numpy(xp.all((back == self.x) | ~self._keep())))
         return x, None if same else back
 
@@ -233,74 +248,8 @@ class ScaledProblem:
             f"{self.op.shape}) is not; use 'cgls', which takes any operator"
         )
 
-    def _named(self, name, equations):
-        """A preconditioner by name, kept with the operator."""
-        if name not in PRECONDITIONERS:
-            raise ValueError(
-                "preconditioner must be one of "
-                f"{', '.join(map(repr, PRECONDITIONERS))}, a callable or an operator, "
-                f"got {name!r}"
-            )
-        op = self.working
-        if not isinstance(op, ConvLinearOperator):
-            raise TypeError(f"preconditioner {name!r} needs a ConvLinearOperator")
-        make = PRECONDITIONERS[name]
-        try:
-            return op._kept(
-                (f"preconditioner {name}", self.damp, equations),
-                lambda: make(op, self.damp, equations),
-            ).apply
-        except np.linalg.LinAlgError as error:
-            raise Unsuitable(f"preconditioner {name!r}: {error}") from None
 
-    def preconditioner(self, given, equations):
-        """A function on (B, n) arrays from what the user gave.
-
-        `equations` is what it should approximate the inverse of, see `Preconditioner`.
-        """
-        xp, shape = self.xp, self.op.input_shape
-        if isinstance(given, str):
-            return self._named(given, equations)
-        n = self.op.shape[1]
-        if isinstance(given, LinearOperator):
-            if given.shape != (n, n):
-                raise ValueError(
-                    f"preconditioner must have shape {(n, n)}, got {given.shape}"
-                )
-            if isinstance(given, Preconditioner):
-                given = given.at(self.user_damp, equations)
-            operator = given
-
-            def given(v):
-                return operator.matmat(xp.reshape(v, (v.shape[0], n)).T).T
-
-        elif not callable(given):
-            raise TypeError(f"preconditioner must be callable, got {given!r}")
-        squared = equations == "normal"
-        kind, power = self.layout.kind, self.kernel_power * (1 + squared)
-
-        def apply(v):
-            w = given(xp.reshape(v, (v.shape[0], *shape)))
-            found = tuple(getattr(w, "shape", ()))
-            if found not in ((v.shape[0], *shape), tuple(v.shape)):
-                raise ValueError(
-                    f"preconditioner must return an array of shape "
-                    f"{(v.shape[0], *shape)}, got {found or w!r}"
-                )
-            # it approximates the inverse of a matrix in the user's units
-            w = _ldexp(xp, xp.reshape(w, v.shape), np.asarray(power))
-            return contiguous(xp.astype(w, kind, copy=True))
-
-        return apply
-
-
-def _powers(largest, limit):
-    """The binary exponents of sizes beyond 2 to the plus or minus `limit`, else 0."""
-    powers = np.frexp(largest)[1].astype(np.int64)
-    return np.where(np.abs(powers) > limit, powers, 0)
-
-
-def _ldexp(xp, array, power):
+def ldexp(xp, array, power):
     """``array * 2**power`` per item, in two steps that neither over- nor underflow."""
     half = np.asarray(power) // 2
     for part in (half, power - half):
@@ -310,22 +259,9 @@ def _ldexp(xp, array, power):
     return array
 
 
-def _kernel_power(op, b, xp):
-    """The binary exponent of the operator's size, 0 if that is ordinary."""
-    if isinstance(op, ConvLinearOperator):
-        extent = kernels.load("vectors", op.xp).extent
-        largest = to_numpy(extent(op.kernel.reshape(1, -1))[0])
-        if not np.isfinite(largest[0]):
-            raise ValueError("the operator's kernel holds NaN or infinity")
-        return int(_powers(largest, KERNEL_POWER)[0])
-    apply = op._backward if op.has_adjoint else op._forward
-    shape = op.output_shape if op.has_adjoint else op.input_shape
-    if op.has_adjoint:
-        vector = xp.ones_like(b[:1, :]) + b[:1, :]
-    else:
-        vector = xp.ones((1, op.shape[1]), dtype=b.dtype, **placement(b))
-    product = xp.max(xp.abs(apply(xp.reshape(vector, (1, *shape)))))
-    return int(_powers(to_numpy(product).astype(np.float64), 64))
+def _in_dtype(op, dtype):
+    """An operator whose products are made in a dtype, where it can choose."""
+    return op.astype(dtype) if isinstance(op, ConvLinearOperator) else op
 
 
 def _scale_operator(op, power):
@@ -333,8 +269,11 @@ def _scale_operator(op, power):
         return op
     if isinstance(op, ConvLinearOperator):
         half = -power // 2
-        return op._scaled(float(np.ldexp(1.0, half)))._scaled(
-            float(np.ldexp(1.0, -power - half))
+        return op._kept(
+            ("scaled", power),
+            lambda: op._scaled(float(np.ldexp(1.0, half)))._scaled(
+                float(np.ldexp(1.0, -power - half))
+            ),
         )
     return _PowerOfTwo(op, -power)
 
@@ -361,11 +300,3 @@ class _PowerOfTwo(ShapedOperator):
 
     def _backward(self, y):
         return self._times(self.op._backward(y))
-
-
-def _norm_estimate(op):
-    """A lower bound of the norm of a scaled operator that costs nothing."""
-    if not isinstance(op, ConvLinearOperator):
-        return 1.0
-    rows = to_numpy(op.kernel).reshape(op.kernel.shape[0], -1)
-    return float(np.sqrt(np.max(np.sum(np.abs(rows.astype(complex)) ** 2, axis=1))))

@@ -10,8 +10,9 @@ import numpy as np
 
 from . import _arguments, _damping
 from ._automatic import Choice, choose
+from ._dot_test import dot_test
+from ._general import GeneralOperator, MatrixOperator, as_operator
 from ._layout import Layout
-from ._linear import as_operator
 from ._memory import Estimate, copied, declares, parse_bytes
 from ._out_of_memory import explained
 from ._result import ConvergenceWarning, Status
@@ -19,6 +20,8 @@ from ._run import Run
 from ._scaled import ScaledProblem
 from ._slices import slices_of, solve_slices
 from .solvers import METHODS, Method
+
+NO_ADJOINT = "the adjoint of op is not its adjoint (see convinv.dot_test)"
 
 
 def methods() -> list[Method]:
@@ -49,6 +52,9 @@ def solve(
     progress=False,
     noise_level=None,
     max_memory=None,
+    rtol_normal=None,
+    conlim=None,
+    columns=None,
     **method_options,
 ):
     """Invert a convolution: minimise ``||A x - b||^2 + damp^2 ||x||^2``.
@@ -56,11 +62,13 @@ def solve(
     Parameters
     ----------
     op : ConvLinearOperator, LinearOperator, sparse or dense matrix
-        The operator ``A`` of shape ``(m, n)``.
+        The operator ``A`` of shape ``(m, n)``, or any object with ``shape`` and
+        ``matvec`` (``rmatvec`` for its adjoint). Integers are computed in float64.
     b : array_like
         One right-hand side, of shape ``(m,)`` or ``op.output_shape``, or a batch of
         them, ``(..., *op.output_shape)`` or as columns ``(m, k)``. Where a shape can be
-        read in two ways, the shaped reading wins. `b` is not modified.
+        read in two ways, the shaped reading wins (a square b of a matrix holds rows;
+        see `columns`). `b` is not modified.
     method : str
         One of `convinv.methods`; "auto" takes the best for the operator.
     x0 : array_like, optional
@@ -71,15 +79,16 @@ def solve(
         Tikhonov damping, or the rule that chooses it from the data; one for a batch.
         ``extra["damp"]`` and ``extra["damp_path"]`` tell what was chosen and tried.
     rtol, atol : float
-        Tolerances; see Notes. Both refer to the units of `b`.
+        Tolerances of the residual; see Notes. `atol` is in the units of `b`.
     maxiter : int, optional
         Iterations at most (sweeps, for row-action methods), by default ten times the
         number of unknowns, but between 1000 and 10000.
     preconditioner : str, callable or LinearOperator, optional
         "jacobi", "circulant" or "schwarz", an object of `convinv.precondition` (which
         keeps its set-up), or an approximate inverse of ``A^H A + damp^2 I`` (of A, for
-        `cg` and plain `gmres`): a function of arrays ``(B, *op.input_shape)``, or an
-        operator of shape ``(n, n)``.
+        `cg` and plain `gmres`): an operator or matrix of shape ``(n, n)``, or a
+        function, for a layer of arrays ``(B, *op.input_shape)``, for other operators of
+        one vector ``(n,)`` at a time, as SciPy has it (``spilu(A).solve``).
     callback : callable, optional
         Called as ``callback(state)`` after each iteration; ``state.nit``, ``state.x``
         (shaped like the result, not to be kept) and ``state.residual_norm`` (what the
@@ -94,6 +103,14 @@ def solve(
         Bytes that the solve may take at a time beside op, b and x, or a text like "2GB"
         or "512MiB"; device memory for CuPy arrays. A batch that would take more is
         solved in slices, see Notes; ``extra["slices"]`` says in how many.
+    rtol_normal : float, optional
+        Tolerance of the normal residual, by default `rtol`; see Notes.
+    conlim : float, optional
+        Give up with the status ILL_CONDITIONED once an exact or Krylov method finds
+        that the condition number of A (of ``[A; damp I]`` with `damp`) is larger, as
+        SciPy's `lsqr` does. Methods that estimate none refuse it.
+    columns : bool, optional
+        Whether a two-dimensional b holds its right-hand sides in columns.
     **method_options
         Options of the method; `convinv.methods` lists their names.
 
@@ -119,10 +136,20 @@ def solve(
     Notes
     -----
     ``success`` means that the returned x was checked with the operator, the residual
-    ``r = b - A x`` computed in double precision: either ``||r|| <= max(rtol ||b||,
-    atol)`` (with ``damp = 0``), or ``||A^H r - damp^2 x|| <= rtol ||A^H b||``, the
-    latter with a floor of four rounding errors of ``||A|| ||b||``. Data and kernel are
-    scaled by powers of two first, so their scale changes nothing but that of x.
+    ``r = b - A x`` computed in double precision. One of two tests has to hold:
+
+    - ``||r|| <= max(rtol ||b||, atol)`` (with `damp`, ``||r||^2 + damp^2 ||x||^2 <=
+      rtol^2 ||b||^2``);
+    - ``||s|| <= rtol_normal ||A^H b||`` for ``s = A^H r - damp^2 x``, with a floor of
+      four rounding errors of ``||A|| ||b||``, provided that r is shown to be what no x
+      takes away: ``||s||`` is no more than `rtol_normal` times ``||A|| ||r||``, or 1e-2
+      of the smallest singular value times ``||r||`` where that is known. Square and
+      wide operators, which as a rule reach every b, need ``||s|| <= 1e-10 ||A|| ||r||``.
+
+    Where single precision does not get there, the solve goes on in double precision,
+    and x is rounded at the end. Data and kernel are scaled by powers of two first, so
+    their scale changes nothing but that of x. ``error_bound`` of the result estimates
+    how far x may be off.
 
     b is read where it is if its dtype, memory order and scale allow that, else copied.
     Beside that and what the method stores, `solve` holds a vector of length n and, to
@@ -157,9 +184,17 @@ def solve(
     op = as_operator(op)
     entry = _arguments.method(method, op)
     _arguments.check_options(entry, method_options)
+    needs_adjoint = entry.needs_adjoint or method_options.get("normal", False)
+    if isinstance(op, GeneralOperator) and not needs_adjoint:
+        op.has_adjoint = False  # it may be a stub: it is never called
     rule = _damping.rule(damp, noise_level, entry, method_options, op)
     damp = _arguments.number(0.0 if rule else damp, "damp")
     rtol, atol = _arguments.number(rtol, "rtol"), _arguments.number(atol, "atol")
+    rtol_normal = rtol if rtol_normal is None else rtol_normal
+    rtol_normal = _arguments.number(rtol_normal, "rtol_normal")
+    conlim = _arguments.conlim(conlim, entry)
+    if columns not in (None, True, False):
+        raise TypeError(f"columns must be True, False or None, got {columns!r}")
     _arguments.check_operator(entry, op, method_options)
     if damp and not entry.damp:
         raise ValueError(f"method {entry.name!r} takes no damp; use 'cgls' or 'lsmr'")
@@ -167,12 +202,16 @@ def solve(
     if callback is not None and not callable(callback):
         raise TypeError(f"callback must be callable, got {callback!r}")
     limit = None if max_memory is None else parse_bytes(max_memory)
-    layout = Layout(op, b, x0)
+    layout = Layout(op, b, x0, columns)
     task = _Task(op, layout, entry, rtol, atol, maxiter, _arguments.generator(rng))
+    task.rtol_normal, task.conlim = rtol_normal, conlim
+    task.bounded = limit is not None
     task.preconditioner, task.options = preconditioner, method_options
     task.rule, task.damp, task.copied = rule, damp, copied(layout, b, x0)
     slices = None if limit is None else slices_of(task.estimate(), limit)
     outcome = task.outcome(slices, callback, progress)
+    if not outcome.good.all() and needs_adjoint:
+        task.suspect_adjoint(outcome)
     result = outcome.result(layout, time.perf_counter() - start)
     if not result.success and result.status is not Status.STOPPED:
         warnings.warn(
@@ -194,6 +233,9 @@ class _Task:
     rng: np.random.Generator
     preconditioner: Any = None
     options: dict = field(default_factory=dict)
+    rtol_normal: float = 0.0
+    conlim: float | None = None
+    bounded: bool = False  # by max_memory, which counts single precision
     rule: Any = None
     damp: float = 0.0
     copied: int = 0
@@ -210,6 +252,13 @@ class _Task:
             damped,
             self.copied,
         )
+
+    def suspect_adjoint(self, outcome):
+        """Say it in the message where an adjoint of the user's is none."""
+        known = hasattr(self.op, "geometry") or isinstance(self.op, MatrixOperator)
+        if not known and not dot_test(self.op, raiseerror=False):
+            words = [outcome.notes.get("message"), NO_ADJOINT]
+            outcome.notes["message"] = "; ".join(filter(None, words))
 
     def outcome(self, slices, callback, progress):
         """Solve, all items at once or the slices one after the other."""
@@ -236,14 +285,16 @@ class _Task:
 
     def _run(self, layout, callback, tick, stopped):
         """The outcome of some items, and whether the callback has asked to stop."""
-        scaled = ScaledProblem(self.op, layout, self.damp, self.rtol, self.atol)
+        scaled = ScaledProblem(
+            self.op, layout, self.damp, self.rtol, self.atol, self.rtol_normal
+        )
         if self.entry.hermitian:
             scaled.refuse_unless_hermitian(self.entry.name)
-        run = Run(scaled, layout, self.maxiter, self.rng, callback, tick)
+        run = Run(scaled, layout, self.maxiter, self.rng, callback, tick, self.conlim)
         if stopped:
             run.stand()
         else:
-            run.solve(self._choices(scaled))
+            run.solve(lambda: self._choices(scaled), may_widen=not self.bounded)
         return run.outcome(), run.stopped
 
     def _choices(self, scaled):

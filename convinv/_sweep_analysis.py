@@ -9,7 +9,7 @@ import numpy as np
 from scipy.sparse.linalg import LinearOperator, gmres
 
 from ._arrangements import row_lists
-from ._linear import as_operator
+from ._general import as_operator
 from ._operator import ConvLinearOperator
 from ._result import ConvergenceWarning
 from ._row_blocks import MEMORY, RowBlocks

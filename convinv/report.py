@@ -137,7 +137,7 @@ def layer_report(op, *, rng=None) -> LayerReport:
         verdict=_verdict(found),
         worst=_worst(found, np.isrealobj(op.kernel)),
         damping={level: level * per_sample for level in NOISE},
-        methods=choose(op),
+        methods=list(choose(op)),
     )
 
 

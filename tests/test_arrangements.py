@@ -9,7 +9,7 @@ from strip_cases import LAYERS, layer, random, strip_rows
 
 from convinv import ConvLinearOperator, _wide_blocks, gallery
 from convinv._arrangements import row_lists
-from convinv._linear import as_operator
+from convinv._general import as_operator
 from convinv._row_blocks import RowBlocks, RowReader
 from convinv.strips import arrangement, plot_arrangement, strip_plan
 

@@ -9,7 +9,7 @@ import pytest
 from scipy.sparse.linalg import aslinearoperator
 
 from convinv import ConvLinearOperator, ConvergenceWarning, _residual, solve
-from convinv._linear import as_operator
+from convinv._general import as_operator
 from convinv._residual import Residuals
 from convinv.solvers import METHODS
 
@@ -166,7 +166,7 @@ class TestGradient:
             np.testing.assert_allclose(
                 problem.gradient, s, rtol=0, atol=close * size
             )
-            assert problem.gradient.dtype == dtype
+            assert problem.gradient.dtype == problem.b.dtype
             # a start that makes progress is followed by another one
             exact = (x * (scale / problem.x_scale[:, None])).astype(problem.b.dtype)
             return exact * 0.9 if problem.origin is None else exact - problem.origin

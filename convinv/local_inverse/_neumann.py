@@ -7,7 +7,8 @@ import numpy as np
 from scipy.sparse.linalg import LinearOperator
 
 from .._array import namespace, to_numpy
-from .._linear import ShapedOperator, as_operator
+from .._general import as_operator
+from .._linear import ShapedOperator
 from .._result import ConvergenceWarning
 from ._certify import InverseResult, certify
 from ._matrices import rounding, same_library, stack

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from .._array import copy, namespace, placement, working_dtype
-from .._linear import as_operator
+from .._general import as_operator
 from .._result import ConvergenceWarning, Status
 from ._factors import real_dtype
 

@@ -1,5 +1,8 @@
 """What a method is given: a scaled problem and the monitor of its iterations."""
 
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 
 from .. import kernels
@@ -13,13 +16,14 @@ DEVICE_CHECK = 8
 
 _CODES = list(Status)
 RUNNING = -1
-CONVERGED, STALLED, BREAKDOWN, INDEFINITE, NONFINITE, STOPPED = (
+CONVERGED, STALLED, BREAKDOWN, INDEFINITE, ILL_CONDITIONED, NONFINITE, STOPPED = (
     _CODES.index(s)
     for s in (
         Status.CONVERGED,
         Status.STALLED,
         Status.BREAKDOWN,
         Status.INDEFINITE,
+        Status.ILL_CONDITIONED,
         Status.NONFINITE,
         Status.STOPPED,
     )
@@ -202,8 +206,59 @@ class _Augmented(Problem):
         return (x, self.vectors.sumsq(x)) if sumsq else x
 
 
+@dataclass
+class Goals:
+    """What a method aims at.
+
+    Attributes
+    ----------
+    residual : array, shape (B,)
+        A norm of the residual, negative for none.
+    normal : array, shape (B,)
+        A norm of the normal residual, for methods that do not know the residual.
+    least : array, shape (B,)
+        A norm of the normal residual that is small enough if it is no more than
+        `share` of that of the residual too, or than `resolved` of that times the
+        smallest singular value.
+    share, resolved : float or None
+        Without a `share` the residual does not count.
+    conlim : float or None
+        A condition number at which to give up.
+    """
+
+    residual: Any
+    normal: Any
+    least: Any
+    share: float | None = None
+    resolved: float = 0.0
+    conlim: float | None = None
+
+    def normal_tol(self, xp, residual, smallest):
+        """The norm of the normal residual at which an item is done."""
+        if self.share is None or residual is None:
+            return self.normal
+        ratio = xp.full_like(residual, self.share)
+        if self.resolved:
+            known = xp.where(xp.isfinite(smallest), smallest, xp.zeros_like(smallest))
+            ratio = xp.maximum(ratio, self.resolved * known)
+        return xp.minimum(self.least, ratio * residual)
+
+
 class Monitor:
     """Decides when items are done; told once per iteration.
+
+    Parameters
+    ----------
+    problem : Problem
+    goals : Goals
+        What norms are small enough.
+    active : array of bool, shape (B,)
+    report : callable or None
+        The callback's.
+    nit : int
+        Iterations that the solve has made.
+    tick : callable
+        Told the number of iterations.
 
     Attributes
     ----------
@@ -217,12 +272,14 @@ class Monitor:
         What the last `update` said.
     recording : bool
         Whether iterations are captured, not made: nothing is looked at then.
+    smallest : array, shape (B,)
+        The smallest singular value of A (of ``[A; damp I]``) that the method has seen:
+        infinite where it says nothing.
     """
 
-    def __init__(self, problem, residual_tol, normal_tol, active, report, nit, tick):
+    def __init__(self, problem, goals, active, report, nit, tick):
         self.xp, self.vectors = problem.xp, problem.vectors
-        self.maxiter = problem.maxiter
-        self.residual_tol, self.normal_tol = residual_tol, normal_tol
+        self.maxiter, self.goals = problem.maxiter, goals
         self.active = active
         self.code = self.xp.where(
             self.active,
@@ -234,8 +291,41 @@ class Monitor:
         self.history, self.last = [], None
         self.watches_normal = self.stopped = self.recording = False
         self.report, self.tick = report, tick
+        self.known = problem.preconditioner is None
+        self.smallest, self.zero = problem.fill(float("inf")), problem.fill(0.0)
+        self.column = self.inverse = self.beside = self.size = self.zero
         device = self.xp is not np
         self.check_every = DEVICE_CHECK if device and report is None else 1
+
+    def factor(self, diagonal, beside, hermitian=False):
+        """A column of the bidiagonal factor R that the method builds.
+
+        `diagonal` and `beside` are the squares of ``R[k, k]`` and ``R[k, k + 1]``. The
+        singular values of R lie between those of A (their squares, if `hermitian`), and
+        the columns of its inverse have norms that are found from one to the next.
+        """
+        if not self.known:  # it would be that of the preconditioned operator
+            return
+        xp, last = self.xp, self.beside
+        column = (1 + last * self.column) / diagonal
+        self.column = xp.where(self.active, column, self.column)
+        self.inverse = self.inverse + xp.where(self.active, column, self.zero)
+        size = xp.where(self.active, diagonal + last, self.zero)
+        self.beside = beside
+        small, large = 1 / self.inverse, xp.maximum(self.size, size)
+        self.size = large
+        if not hermitian:
+            small, large = xp.sqrt(small), xp.sqrt(large)
+        self.ends(small, large)
+
+    def ends(self, smallest, largest):
+        """Take in both ends of the singular values of a factor that the method builds.
+
+        The smaller one errs towards zero by up to the root of its size.
+        """
+        self.smallest = smallest
+        if self.goals.conlim is not None:
+            self.end(largest > self.goals.conlim * smallest, ILL_CONDITIONED)
 
     def end(self, items, code):
         """End `items` (bool array) that still run with a status code."""
@@ -263,9 +353,10 @@ class Monitor:
         self.history.append(watched)
         self.end(~xp.isfinite(watched), NONFINITE)
         if residual is not None:
-            self.end(residual <= self.residual_tol, CONVERGED)
+            self.end(residual <= self.goals.residual, CONVERGED)
         if normal is not None:
-            self.end(normal <= self.normal_tol, CONVERGED)
+            tol = self.goals.normal_tol(self.xp, residual, self.smallest)
+            self.end(normal <= tol, CONVERGED)
         if self.recording:
             return False
         stop = False

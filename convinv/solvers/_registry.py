@@ -29,6 +29,8 @@ class Method:
     verified : bool
         Whether it makes one application of an (approximate) inverse per call: `solve`
         checks each, and calls it again on the residual as long as that helps.
+    condition : bool
+        Whether it estimates the condition number (without a preconditioner).
     options : tuple of str
         Names of its own keyword arguments.
     """
@@ -47,6 +49,7 @@ class Method:
     vectors: str = ""
     products: str = ""
     verified: bool = False
+    condition: bool = False
 
     @property
     def options(self) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from ._registry import solver
 
 @solver(
     "cg",
+    condition=True,
     square=True,
     hermitian=True,
     needs_adjoint=False,
@@ -45,6 +46,7 @@ def cg(problem, monitor):
         previous, gamma = gamma, residual if z is r else problem.real_dot(r, z)
         monitor.end(~(gamma >= 0), INDEFINITE)
         beta = divide(xp, monitor.active, gamma, previous)
+        monitor.factor(1 / alpha, beta / alpha, hermitian=True)
         x, p = vectors.step(alpha, p, x, z, beta)
         monitor.update(x, xp.sqrt(residual))
 

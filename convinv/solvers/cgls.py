@@ -8,6 +8,7 @@ from ._registry import solver
 
 @solver(
     "cgls",
+    condition=True,
     preconditioner=True,
     vectors="2 m + 2 n",
     products="1 forward, 1 adjoint",
@@ -47,6 +48,7 @@ def cgls(problem, monitor):
         previous, gamma = gamma, normal if z is s else problem.real_dot(s, z)
         monitor.end(~(gamma >= 0), BREAKDOWN)
         beta = divide(xp, monitor.active, gamma, previous)
+        monitor.factor(1 / alpha, beta / alpha)
         if problem.damp:
             p, _ = vectors.axpby(one, z, beta, p)
         else:

@@ -12,6 +12,7 @@ MEMORY = 2**30
 
 @solver(
     "direct",
+    condition=True,
     conv_only=True,
     verified=True,
     vectors="2 n, and the factor",

@@ -4,7 +4,9 @@ import contextlib
 import operator
 
 import numpy as np
+from scipy import linalg
 
+from .._array import to_numpy
 from ..kernels._blas import one_blas_thread
 from ._problem import BREAKDOWN, CONVERGED, STALLED
 from ._registry import solver
@@ -13,6 +15,7 @@ from ._rotations import rotations
 
 @solver(
     "gmres",
+    condition=True,
     square=True,
     needs_adjoint=False,
     preconditioner=True,
@@ -80,6 +83,9 @@ class _Plain:
     def norms(self, residual):
         return {"residual": residual}
 
+    def singular(self, sizes):
+        return sizes
+
 
 class _Normal:
     """``(A^H A + damp^2 I) x = A^H b``."""
@@ -100,6 +106,9 @@ class _Normal:
 
     def norms(self, residual):
         return {"normal": residual}
+
+    def singular(self, sizes):
+        return np.sqrt(sizes)
 
 
 class _Cycle:
@@ -122,6 +131,7 @@ class _Cycle:
         self.matrix.start(norm)
         good = monitor.active & (norm > 0)
         factor = xp.where(good, 1 / xp.where(good, norm, xp.ones_like(norm)), 0 * norm)
+        before = monitor.item_nit
         self.basis[0, ...] = r * xp.astype(factor, r.dtype)[:, None]
         stop, j = False, 0
         while j < self.length and not stop:
@@ -131,7 +141,22 @@ class _Cycle:
                 lambda j=j: x + self._correction(j),
                 **self.equations.norms(self.matrix.residual(j)),
             )
+        if monitor.known:
+            self._condition(good, monitor.item_nit - before)
         return self._correction(j), stop
+
+    def _condition(self, items, steps):
+        """Tell the monitor the ends of the triangles, as far as items ran."""
+        problem, monitor = self.problem, self.monitor
+        triangles, steps = to_numpy(self.matrix.triangle), to_numpy(steps)
+        ends = np.stack([to_numpy(monitor.smallest), np.zeros(problem.batch)])
+        for i in np.flatnonzero(to_numpy(items) & (steps > 0)):
+            triangle = triangles[i, : steps[i], : steps[i]]
+            inverse, info = linalg.lapack.get_lapack_funcs("trtri", (triangle,))(triangle)
+            if info == 0:
+                sizes = 1 / np.linalg.norm(inverse), np.max(abs(triangle))
+                ends[:, i] = self.equations.singular(np.array(sizes))
+        monitor.ends(*(problem.xp.asarray(end, **problem.place) for end in ends))
 
     def _step(self, j):
         """Extend the basis by one vector."""

@@ -9,6 +9,7 @@ from ._registry import solver
 
 @solver(
     "lsmr",
+    condition=True,
     preconditioner=True,
     vectors="2 m + 4 n (6 n with a preconditioner)",
     products="1 forward, 1 adjoint",
@@ -46,6 +47,7 @@ def lsmr(problem, monitor):
         previous, previous_bar, zeta_old = rho, rho_bar, zeta
         c, s, rho = rotation(xp, alpha_bar, basis.beta)
         theta, alpha_bar = s * basis.alpha, c * basis.alpha
+        monitor.factor(rho * rho, theta * theta)
         theta_bar = s_bar * rho
         c_bar, s_bar, rho_bar = rotation(xp, c_bar * rho, theta)
         zeta, zeta_bar = c_bar * zeta_bar, -s_bar * zeta_bar

@@ -9,6 +9,7 @@ from ._registry import solver
 
 @solver(
     "lsqr",
+    condition=True,
     preconditioner=True,
     vectors="2 m + 3 n (4 n with a preconditioner)",
     products="1 forward, 1 adjoint",
@@ -37,6 +38,7 @@ def lsqr(problem, monitor):
         basis.advance()
         c, s, rho = rotation(xp, rho_bar, basis.beta)
         theta, rho_bar = s * basis.alpha, -c * basis.alpha
+        monitor.factor(rho * rho, theta * theta)
         length = divide(xp, active, c * phi_bar, rho)
         phi_bar = s * phi_bar
         # w = v - (theta / rho) w, in units of v

@@ -9,6 +9,7 @@ from ._registry import solver
 
 @solver(
     "schwarz",
+    condition=True,
     conv_only=True,
     verified=True,
     vectors="4 n, and the inverses",

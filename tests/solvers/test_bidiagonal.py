@@ -9,7 +9,7 @@ from convinv import ConvergenceWarning, ConvLinearOperator, Status, methods, sol
 from convinv._layout import Layout
 from convinv._scaled import ScaledProblem
 from convinv.solvers._bidiagonal import Bidiagonalisation
-from convinv.solvers._problem import Monitor
+from convinv.solvers._problem import Goals, Monitor
 
 STEPS = 10
 METHODS = ["lsqr", "lsmr"]
@@ -105,7 +105,8 @@ def test_reported_norms_are_those_of_the_iterate(method, dtype, damp, preconditi
     apply = times(root @ root.conj().T) if preconditioned else None
     inner = scaled.problem(check, apply, STEPS, np.random.default_rng(0))
     none = np.full(2, -1.0)
-    monitor = Recorder(inner, none, none, np.ones(2, bool), None, 0, lambda nit: None)
+    goals = Goals(none, none, none)
+    monitor = Recorder(inner, goals, np.ones(2, bool), None, 0, lambda nit: None)
     monitor.seen = []
     {m.name: m for m in methods()}[method].function(inner, monitor)
     assert len(monitor.seen) == STEPS
@@ -205,7 +206,8 @@ def test_without_one_nothing_is_kept_twice():
     scaled = ScaledProblem(op, Layout(op, b, None), 0.0, 1e-6, 0.0)
     inner = scaled.problem(scaled.check(None), None, 5, np.random.default_rng(0))
     one = np.ones(1)
-    monitor = Monitor(inner, -one, -one, one > 0, None, 0, lambda nit: None)
+    goals = Goals(-one, -one, -one)
+    monitor = Monitor(inner, goals, one > 0, None, 0, lambda nit: None)
     basis = Bidiagonalisation(inner, monitor)
     basis.advance()
     assert basis.P is basis.V and basis.normal is basis.alpha

@@ -1,0 +1,155 @@
+"""When an x is a solution: the tolerances of a solve and the tests on its residuals."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .solvers._problem import Goals
+
+AIM = 0.8  # methods aim a little below, since their own norms drift from the truth
+FLOOR = 4  # rounding errors of ||A|| ||b|| that no normal residual can go below
+ROUNDING = 4  # rounding errors of x that its own dtype may add to the residuals
+# Of ``||A|| ||r||``: a normal residual as small shows that r is outside the range of A,
+# unless the condition number is beyond the inverse of it.
+OUTSIDE = 1e-10
+# The same in units of the smallest singular value, where an estimate of that is known.
+RESOLVED = 0.01
+
+
+@dataclass
+class Check:
+    """Norms of the residual of one x in scaled units, on the host, shape (B,).
+
+    The residual r and the normal residual s themselves, in the working dtype, are there
+    if an item is not good.
+    """
+
+    r: object
+    s: object
+    residual: np.ndarray
+    normal: np.ndarray
+    whole: np.ndarray  # the residual of [A; damp I]
+    good: np.ndarray
+    measure: np.ndarray  # how far from the tolerance, 1 or less is good
+    outside: np.ndarray  # good by the normal residual alone
+
+
+class Verdict:
+    """The two tests, in scaled units.
+
+    The residual test is ``||r|| <= max(rtol ||b||, atol)``. The normal test asks for
+    ``||s|| <= max(rtol_normal ||A^H b||, floor)`` of the normal residual s, and that s
+    is small beside ``||A|| ||r||`` too: only then is r what no x takes away. With
+    damping, r stands for that of ``[A; damp I]``.
+
+    Parameters
+    ----------
+    norm : float
+        A lower bound of ``||A||``.
+    norm_b, normal_b : ndarray, shape (B,)
+        ``||b||`` and ``||A^H b||``, NaN where there is no adjoint.
+    damp : float
+    rtol, rtol_normal : float
+    atol : ndarray, shape (B,)
+    tall : bool
+        Whether there are more equations than unknowns.
+    eps : float
+        The precision of b.
+
+    Attributes
+    ----------
+    sigma : float or ndarray
+        The smallest singular value as far as is known, NaN if it is not. The methods
+        tell it.
+    """
+
+    def __init__(
+        self, norm, norm_b, normal_b, *, damp, rtol, rtol_normal, atol, tall, eps
+    ):
+        self.norm, self.norm_b, self.damp = norm, norm_b, damp
+        self.has_normal = ~np.isnan(normal_b)
+        self.normal_b = normal_b
+        self.residual_tol = rtol * norm_b if damp else np.maximum(rtol * norm_b, atol)
+        floor = FLOOR * np.finfo(np.float64).eps * norm * norm_b
+        self.normal_tol = np.maximum(rtol_normal * normal_b, floor)
+        # x = 0 is right for a b that is orthogonal to the range but for its rounding
+        rounding = FLOOR * eps * norm * norm_b
+        self.orthogonal = tall & (normal_b <= rounding)
+        self.normal_tol = np.where(self.orthogonal, rounding, self.normal_tol)
+        self.zero = norm_b == 0
+        self.loose = tall or damp > 0
+        self.share = max(OUTSIDE, rtol_normal if self.loose else 0.0)
+        self.sigma = np.full_like(norm_b, np.nan)
+
+    def ratio(self, items=slice(None)):
+        """How large s may be in units of r."""
+        ratio = np.full_like(self.norm_b[items], self.share * self.norm)
+        if not self.loose:
+            return ratio
+        known = np.nan_to_num(self.sigma[items])  # damping raises what is not known
+        ratio = np.maximum(ratio, RESOLVED * np.hypot(known, self.damp))
+        return np.where(self.orthogonal[items], np.inf, ratio)
+
+    def whole(self, residual, x_norm):
+        """The norm of the residual of ``[A; damp I]``."""
+        return np.hypot(residual, self.damp * x_norm) if self.damp else residual
+
+    def measure(self, norms, x_norm, items=slice(None), eps=0.0):
+        """How far both tests are from passing, ``(2, items)``; 1 or less passes.
+
+        `norms` are those of r and s, ``(2, items)``. With `eps` x is one that passed,
+        rounded to a dtype of that precision.
+        """
+        whole, tiny = self.whole(norms[0], x_norm), np.finfo(float).tiny
+        more = ROUNDING * eps * self.norm_b[items]
+        more = np.minimum(more, ROUNDING * eps * self.norm * x_norm)
+        least = np.minimum(self.normal_tol[items], self.ratio(items) * whole)
+        least = least + more * np.hypot(self.norm, self.damp)
+        far = whole / np.maximum(self.residual_tol[items] + more, tiny)
+        near = norms[1] / np.maximum(least, tiny)
+        measures = np.where(np.isfinite(norms[0]), np.stack([far, near]), np.inf)
+        measures[np.isnan(measures)] = np.inf
+        measures[:, self.zero[items]] = 0.0
+        return measures
+
+    def good(self, norms, x_norm, items):
+        """Whether either test passes."""
+        return self.measure(norms, x_norm, items).min(axis=0) <= 1
+
+    def check(self, norms, x_norm, r, s, eps=0.0) -> Check:
+        """The verdict on an x from the norms ``(2, B)`` of its r and s."""
+        far, near = self.measure(norms, x_norm, eps=eps)
+        best = np.fmin(far, near)
+        whole = self.whole(norms[0], x_norm)
+        return Check(r, s, *norms, whole, best <= 1, best, (near <= 1) & (far > 1))
+
+    def goals(self, check, put, conlim=None) -> Goals:
+        """What methods aim at from the x of `check`; `put` moves arrays to a device."""
+        residual = np.full_like(self.norm_b, -1.0) if self.damp else self.residual_tol
+        least = np.where(self.has_normal, self.normal_tol, -1.0)
+        normal = np.minimum(least, self.ratio() * check.whole)
+        return Goals(
+            *(put(AIM * norm) for norm in (residual, normal, least)),
+            share=None if self.damp else AIM * self.share * self.norm,
+            resolved=AIM * RESOLVED if self.loose else 0.0,
+            conlim=conlim,
+        )
+
+    def learn(self, sigma, items):
+        """Take in what a method has seen of the smallest singular value, (B,)."""
+        known = items & np.isfinite(sigma) & (sigma > 0)
+        self.sigma = np.where(known, np.fmin(self.sigma, sigma), self.sigma)
+
+    def error_bound(self, check, x_norm, eps):
+        """An estimate of ``||x - x*|| / ||x||``, NaN where sigma is not known.
+
+        x* is the solution without rounding; a relative error of `eps` is that of x
+        itself.
+        """
+        sigma = np.hypot(self.sigma, self.damp)
+        with np.errstate(all="ignore"):
+            error = np.fmin(check.residual / sigma, check.normal / sigma**2)
+            if self.damp:
+                error = check.normal / sigma**2
+            bound = error / x_norm + eps
+        return np.where(self.zero, 0.0, np.where(np.isnan(sigma), np.nan, bound))
