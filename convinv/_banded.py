@@ -98,13 +98,10 @@ class BlockCholesky:
             kept += sum(different.values())
         return kept
 
-    def _refuse_early(self, rows, change, before, tolerance):
+    def _refuse_early(self, rows, settling):
         """Raise MemoryLimit as soon as the rate of convergence tells it is coming."""
         if len(rows) % 8 == 0:
-            more = 0.0
-            if tolerance < change < before < math.inf:
-                more = math.log(tolerance / change) / math.log(change / before)
-            self._refuse(min(len(rows) + more, self.count))
+            self._refuse(min(len(rows) + settling.rows_to_come(), self.count))
 
     def _refuse(self, rows):
         size = rows * self.gram.groups * (2 * self.band + 1) * self.width**2
@@ -162,27 +159,23 @@ class BlockCholesky:
         """The recursion, until its blocks stop changing or the far end is near."""
         rows, which, pivots = [], [], []
         state = _Recursion(self.band, rows, which)
-        key, tolerance = None, _tolerance(self.dtype)
-        settled, change, before = False, math.inf, math.inf
+        settling, key = _Settling(self.band, _tolerance(self.dtype)), None
         for block in range(self.count):
             previous, key = key, self._key(block)
             same = key == previous
-            if same and settled:
+            if same and settling.done:
                 which.append(which[-1])
                 continue
             if not same:
                 entries = self._entries(block)
-                settled, change, before = False, math.inf, math.inf
+                settling = _Settling(self.band, settling.tolerance)
             lower, pivot, inverse = state.advance(block, entries)
             if same:
-                before, change = change, state.change
-                settled = change <= tolerance or (
-                    change <= ROUNDING and change >= before / 2
-                )
+                settling.take(state.change)
             rows.append(_Row(lower, inverse))
             which.append(len(rows) - 1)
             pivots.append((_norm(pivot), _norm(inverse)))
-            self._refuse_early(rows, change, before, tolerance)
+            self._refuse_early(rows, settling)
         largest, smallest = np.max(pivots, axis=0)
         self.rcond = float(1 / (largest * smallest))
         kept = np.result_type(rows[0].inverse.dtype, self.dtype)
@@ -276,6 +269,43 @@ def solve_all(pairs):
     return [part[0] if len(part) == 1 else np.concatenate(part) for part in found]
 
 
+class _Settling:
+    """Whether the recursion has become stationary.
+
+    A block row is made from as many rows before it as the band is wide. Only where all
+    of these have stopped changing is the next one like them: where a dilation, or zeros
+    of the kernel, leave lines that do not meet, neighbouring rows may be equal long
+    before.
+    """
+
+    def __init__(self, band, tolerance):
+        self.window, self.tolerance = max(band, 1), tolerance
+        self.changes: list = []
+
+    def take(self, change):
+        self.changes.append(change)
+
+    def _largest(self, back):
+        """The largest change in the latest window but `back`."""
+        stop = len(self.changes) - back * self.window
+        part = self.changes[max(stop - self.window, 0) : max(stop, 0)]
+        return max(part) if len(part) == self.window else math.inf
+
+    @property
+    def done(self):
+        change = self._largest(0)
+        kept_up = change <= ROUNDING and change >= self._largest(1) / 2
+        return change <= self.tolerance or kept_up
+
+    def rows_to_come(self):
+        """How many more the rate of convergence lets expect."""
+        change, before = self._largest(0), self._largest(1)
+        if not self.tolerance < change < before < math.inf:
+            return 0.0
+        rate = math.log(change / before) / self.window
+        return math.log(self.tolerance / change) / rate
+
+
 class _Recursion:
     """Block rows of L and D from those before."""
 
@@ -297,9 +327,10 @@ class _Recursion:
         for target, part in zip(lower, scaled):
             pivot -= target @ part.conj().transpose(0, 2, 1)
         pivot = (pivot + pivot.conj().transpose(0, 2, 1)) / 2
-        if self.last is not None and self.last.shape == pivot.shape:
-            self.change = np.max(np.abs(pivot - self.last)) / _peak(pivot)
-        self.last = pivot
+        made = np.concatenate([*lower, pivot], axis=2)  # L D and D, of one size
+        if self.last is not None and self.last.shape == made.shape:
+            self.change = np.max(np.abs(made - self.last)) / _peak(pivot)
+        self.last = made
         empty = np.zeros((*pivot.shape[:2], 0), pivot.dtype)
         return np.concatenate([empty, *scaled], axis=2), pivot, _inverse(pivot)
 
