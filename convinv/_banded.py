@@ -380,7 +380,10 @@ def _inverse(pivots):
         if info == 0:
             inverse, info = potri(factor, lower=True, overwrite_c=True)
         if info or not np.all(np.isfinite(inverse)):
-            raise Singular("the layer is rank-deficient: a pivot block is not definite")
+            raise Singular(
+                "the layer is rank-deficient to working precision: a pivot block is "
+                "not definite"
+            )
         np.add(inverse, inverse.conj().T, out=out)
         diagonal = np.arange(len(out))
         out[diagonal, diagonal] /= 2

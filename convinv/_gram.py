@@ -108,6 +108,11 @@ class Gram:
         return np.where(cells < size - border, np.minimum(cells, border), tail)
 
     @property
+    def bound(self):
+        """An upper bound of N's largest eigenvalue: its largest sum along a row."""
+        return float(np.max(np.sum(np.abs(self.stencil), axis=(2, 6, 7, 8))))
+
+    @property
     def interior(self):
         """The stencil far from any end, (groups, channels, channels, *offsets)."""
         middle = tuple(n // 2 for n in self.twin)

@@ -248,7 +248,7 @@ class ScaledProblem:
         try:
             return op._kept(
                 (f"preconditioner {name}", self.damp, equations),
-                lambda: make(op, self.damp, equations),
+                lambda: make._named(op, self.damp, equations),
             ).apply
         except np.linalg.LinAlgError as error:
             raise Unsuitable(f"preconditioner {name!r}: {error}") from None
@@ -268,7 +268,7 @@ class ScaledProblem:
                     f"preconditioner must have shape {(n, n)}, got {given.shape}"
                 )
             if isinstance(given, Preconditioner):
-                given = given.at(self.user_damp, equations)
+                given = _for_equations(given, equations)
             operator = given
 
             def given(v):
@@ -292,6 +292,14 @@ class ScaledProblem:
             return contiguous(xp.astype(w, kind, copy=True))
 
         return apply
+
+
+def _for_equations(given, equations):
+    """A preconditioner object as it is, whatever its damp; see `Preconditioner.at`."""
+    try:
+        return given.at(equations)
+    except np.linalg.LinAlgError as error:
+        raise Unsuitable(f"the preconditioner: {error}") from None
 
 
 def _powers(largest, limit):

@@ -125,10 +125,10 @@ class NestedTori:
 
     @property
     def rcond(self):
-        """The least reciprocal condition number among the bands' factors."""
+        """The least reciprocal condition number among the torus and the bands."""
         if self.exact is not None:
             return self.exact.rcond
-        return min([face.solver.rcond for face in self.faces], default=1.0)
+        return min([self.torus.rcond, *(face.solver.rcond for face in self.faces)])
 
     def apply(self, v):
         """``M v``: interior first, then the bands on what that leaves."""

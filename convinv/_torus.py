@@ -23,6 +23,8 @@ SLOW = 16  # cells beyond the frame that bands reach where the decay takes longe
 COARSE = (256, 128, 32)  # cells of the torus on which decay is measured, by long axes
 TILE = 256  # cells of a tile, about, and what is not cut
 SLAB = 2**20  # bytes of matrices that are inverted at once: a share of a cache
+LEAST = 20 * 2.0**-52  # reciprocal condition numbers below it are rounding
+KEPT = 4  # damps whose decay is kept with a stencil
 
 
 class Torus:
@@ -38,6 +40,11 @@ class Torus:
     damp : float
     halo : sequence of three ints or None
         Cells within which the inverse decays; None where it does not.
+
+    Attributes
+    ----------
+    rcond : float
+        Smallest over largest norm, about, of the matrices of all frequencies.
     """
 
     def __init__(self, gram, window, long, *, damp, halo, xp, dtype):
@@ -53,7 +60,7 @@ class Torus:
         else:
             need = self.grid
         self.torus = tuple(_fast(n, a == 2) if n > 1 else 1 for a, n in enumerate(need))
-        blocks = torus_inverse(gram, self.torus, damp, cells, dtype)
+        blocks, self.rcond = torus_inverse(gram, self.torus, damp, cells, dtype)
         if self.tiles:
             blocks = _cut_off(blocks, self.torus, self.halo, dtype)
         self.plan = kernels.load("circulant", xp).prepare(blocks, self.torus, dtype)
@@ -111,21 +118,50 @@ def torus_inverse(gram, torus, damp, short, dtype):
     """``(N + damp^2)^-1`` of the interior at the frequencies of a torus.
 
     `short` are the cells of the axes that have no torus, which count as channels.
-    Returns ``(groups, c, c, *frequencies)`` in complex128.
+    Returns ``(groups, c, c, *frequencies)`` in complex128, and the reciprocal condition
+    number of all these matrices together.
     """
     gram = _with_interior(gram, torus)
     blocks = interior_symbol(gram, torus, short, np.dtype(dtype).kind != "c")
     groups, size = blocks.shape[:2]
     flat = blocks.reshape(groups, size, size, -1)
     step = max(SLAB // (16 * groups * size**2), 1)
+    largest = largest_inverse = 0.0
     for start in range(0, flat.shape[3], step):
         slab = flat[..., start : start + step]
         slab[:, np.arange(size), np.arange(size)] += damp**2
+        largest = max(largest, _norm(slab))
+        if gram.side == "self":
+            _refuse_indefinite(slab)
         inverse = _inverted(slab)
         if not np.all(np.isfinite(inverse)):
-            raise Singular("the layer is rank-deficient: singular at a frequency")
+            raise Singular(SINGULAR)
         slab[:] = inverse
-    return blocks
+        largest_inverse = max(largest_inverse, _norm(slab))
+    rcond = 1 / max(largest * largest_inverse, 1.0)
+    if not rcond > LEAST:
+        raise Singular(SINGULAR)
+    return blocks, rcond
+
+
+SINGULAR = "the layer is singular at a frequency of its interior"
+
+
+def _norm(slab):
+    """The largest Frobenius norm of ``(groups, c, c, frequencies)``."""
+    size = np.abs(slab)
+    peak = float(size.max())
+    if not 0 < peak < math.inf:
+        return peak
+    size /= peak  # squares neither over- nor underflow
+    return peak * math.sqrt(np.max(np.einsum("gpqf,gpqf->gf", size, size)))
+
+
+def _refuse_indefinite(slab):
+    """Raise Singular unless all matrices are positive definite."""
+    matrices = np.moveaxis(slab, 3, 1)
+    if not np.linalg.eigvalsh(matrices).min() > 0:
+        raise Singular("the layer is not positive definite at a frequency")
 
 
 def _inverted(slab):
@@ -185,13 +221,19 @@ def _join(gram, torus, short):
 def decay(gram, damp, target=BAND):
     """Cells per axis after which the inverse of N's interior has decayed to `target`.
 
-    None on an axis where that takes more than DEEP cells. What it is found from is kept
-    with the stencil.
+    None on an axis where that takes more than DEEP cells; on all where N is singular at
+    a frequency. What it is found from is kept with the stencil.
     """
-    if damp not in gram.decays:
-        gram.decays[damp] = _profiles(gram, damp)
+    profiles = gram.decays.get(damp)
+    if profiles is None:
+        profiles = _profiles(gram, damp)
+        for old in list(gram.decays)[: max(len(gram.decays) - KEPT + 1, 0)]:
+            gram.decays.pop(old, None)
+        gram.decays[damp] = profiles
+    if not profiles:
+        return [None] * 3
     found = []
-    for profile in gram.decays[damp]:
+    for profile in profiles:
         far = int(np.flatnonzero(profile > target)[-1]) + 1 if profile.size > 1 else 0
         found.append(far if far <= DEEP and far < max(profile.size, 2) else None)
     return found
@@ -211,11 +253,17 @@ def halo_of(gram, damp):
 
 
 def _profiles(gram, damp):
-    """The size of the inverse's entries over the distance, on each axis."""
+    """The size of the inverse's entries over the distance, on each axis.
+
+    None at all for a symbol that is singular at a frequency.
+    """
     long = sum(n > 1 for n in gram.grid)
     coarse = COARSE[max(long, 1) - 1]
     torus = tuple(1 if n == 1 else coarse for n in gram.grid)
-    blocks = torus_inverse(gram, torus, damp, [np.arange(1)] * 3, gram.dtype)
+    try:
+        blocks, _ = torus_inverse(gram, torus, damp, [np.arange(1)] * 3, gram.dtype)
+    except Singular:
+        return []
     axes = (3, 4, 5)
     if gram.dtype.kind == "c":
         response = scipy.fft.ifftn(blocks, axes=axes)

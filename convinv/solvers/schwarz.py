@@ -1,7 +1,7 @@
 """Nested tori: the exact inverse by FFT and corrections along the borders."""
 
 from .._banded import Singular
-from .._exact import gram_inverse
+from .._exact import condition_notes, gram_inverse
 from .._tori import NestedTori, check_depth
 from ._problem import Unsuitable
 from ._registry import solver
@@ -37,24 +37,23 @@ def schwarz(problem, monitor, *, depth=None):
             "schwarz",
             (depth,),
             problem.damp,
-            lambda gram: _tori(gram, problem, depth),
+            lambda gram, dtype: _tori(gram, problem, dtype, depth),
         )
     except Singular as error:
         raise Unsuitable(str(error)) from None
     notes = {
-        "depth": inverse.inner.depth[3 - op.geometry.ndim :],
+        "depth": inverse.inner.depth[3 - op.layer.geometry.ndim :],
         "nbytes": inverse.nbytes,
+        **condition_notes(inverse, problem),
     }
     return inverse.correction(problem), notes
 
 
-def _tori(gram, problem, depth):
+def _tori(gram, problem, dtype, depth):
     if not gram.local:
         raise ValueError(
             "method 'schwarz' takes no layers that wrap around the image; use "
             "'spectral' where the stride divides the image, else 'auto'"
         )
-    op = problem.op
-    return NestedTori(
-        gram, damp=problem.damp, xp=op.xp, dtype=op.dtype, depth=depth
-    )
+    xp = problem.op.xp
+    return NestedTori(gram, damp=problem.damp, xp=xp, dtype=dtype, depth=depth)
