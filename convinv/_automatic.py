@@ -32,11 +32,12 @@ class Choice:
 
 def choose(op, *, damp=0.0, batch=1) -> list[Choice]:
     """The methods that "auto" tries, in order; the next one where one fails."""
-    if not hasattr(op, "geometry"):
+    if not hasattr(op, "layer"):
         if op.shape[0] == op.shape[1] and not op.has_adjoint:
             return [Choice("gmres", "the operator is square and has no adjoint")]
         return [Choice("cgls", "the operator is no convolution")]
-    if Polyphase(op.geometry).is_torus:
+    geometry = op.layer.geometry
+    if Polyphase(geometry).is_torus:
         return [
             Choice("spectral", "the layer is periodic: one small matrix per frequency"),
             Choice("cgls", "the spectral solution does not satisfy the tolerance"),
@@ -49,7 +50,7 @@ def choose(op, *, damp=0.0, batch=1) -> list[Choice]:
         ),
         Choice("cgls", "the exact inverse can't be had"),
     ]
-    if _wraps(op.geometry):
+    if _wraps(geometry):
         reason = "the layer wraps around the image and is no torus"
         # without damp a preconditioner might lose the least norm
         return [Choice("cgls", reason, preconditioner="schwarz" if damp else None)]
@@ -75,6 +76,7 @@ def _wraps(g):
 
 def direct_seconds(op, batch):
     """The cheapest axis for `direct`: ``(seconds, axis)``, set-up included."""
+    op = op.layer  # N is the same for the adjoint
     g = op.geometry
     layer = Polyphase(g)
     if side_of(op) == "input":
@@ -111,6 +113,7 @@ def _sweeps(op, line, reach, length, batch):
 
 def schwarz_seconds(op, damp, batch):
     """Seconds of `schwarz`, set-up included."""
+    op = op.layer
     g, gram = op.geometry, gram_of(op, side_of(op))
     if None in decay(gram, damp):
         return math.inf

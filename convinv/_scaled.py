@@ -8,7 +8,7 @@ from scipy.sparse.linalg import LinearOperator
 from . import kernels
 from ._array import contiguous, copy, placement, to_numpy
 from ._linear import ShapedOperator
-from ._operator import ConvLinearOperator
+from ._operator import LAYERS
 from ._residual import Residuals
 from .precondition import PRECONDITIONERS, Preconditioner
 from .solvers._problem import Problem, Unsuitable
@@ -65,7 +65,7 @@ class ScaledProblem:
         self.kernel_scale = float(np.ldexp(1.0, -self.kernel_power))
         self.op = self.wide = _scale_operator(op, self.kernel_power)
         self.working, self.dtype = self.op, layout.dtype
-        if isinstance(self.op, ConvLinearOperator):
+        if isinstance(self.op, LAYERS):
             self.working = self.op.astype(self.dtype)
         self.user_damp = damp
         self.damp = float(np.ldexp(damp, -self.kernel_power))
@@ -107,7 +107,7 @@ class ScaledProblem:
     def _gradient(self, floor):
         """``A^H b`` in the working dtype, and its norm as in double precision."""
         xp, op = self.xp, self.working
-        if isinstance(op, ConvLinearOperator):
+        if isinstance(op, LAYERS):
             shape = (self.layout.batch, *op.output_shape)
             s, squares = op._backward(xp.reshape(self.b, shape), sumsq=True)
             norm = np.sqrt(to_numpy(squares))
@@ -242,7 +242,7 @@ class ScaledProblem:
                 f"got {name!r}"
             )
         op = self.working
-        if not isinstance(op, ConvLinearOperator):
+        if not isinstance(op, LAYERS):
             raise TypeError(f"preconditioner {name!r} needs a ConvLinearOperator")
         make = PRECONDITIONERS[name]
         try:
@@ -320,7 +320,7 @@ def _ldexp(xp, array, power):
 
 def _kernel_power(op, b, xp):
     """The binary exponent of the operator's size, 0 if that is ordinary."""
-    if isinstance(op, ConvLinearOperator):
+    if isinstance(op, LAYERS):
         extent = kernels.load("vectors", op.xp).extent
         largest = to_numpy(extent(op.kernel.reshape(1, -1))[0])
         if not np.isfinite(largest[0]):
@@ -339,7 +339,7 @@ def _kernel_power(op, b, xp):
 def _scale_operator(op, power):
     if power == 0:
         return op
-    if isinstance(op, ConvLinearOperator):
+    if isinstance(op, LAYERS):
         half = -power // 2
         return op._scaled(float(np.ldexp(1.0, half)))._scaled(
             float(np.ldexp(1.0, -power - half))
@@ -373,7 +373,7 @@ class _PowerOfTwo(ShapedOperator):
 
 def _norm_estimate(op):
     """A lower bound of the norm of a scaled operator that costs nothing."""
-    if not isinstance(op, ConvLinearOperator):
+    if not isinstance(op, LAYERS):
         return 1.0
     rows = to_numpy(op.kernel).reshape(op.kernel.shape[0], -1)
     return float(np.sqrt(np.max(np.sum(np.abs(rows.astype(complex)) ** 2, axis=1))))

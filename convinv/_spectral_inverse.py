@@ -23,19 +23,16 @@ class TorusMap:
     def __init__(self, op, blocks, matrices, zeros, from_data):
         kernel = kernels.load("circulant", op.xp)
         matrices = matrices.reshape(*matrices.shape[:3], *blocks.bins)
-        self._kernel, self._layer = kernel, blocks.layer
+        self._kernel, self._from_data = kernel, from_data
+        self._blocks = blocks.without_matrices()
         self._plan = kernel.prepare(matrices, blocks.torus, op.dtype)
-        self._shape = (*blocks.shape[:2], *blocks.torus) if from_data else None
         self.zeros = zeros
         self.count = blocks.frequencies * blocks.shape[0] * min(blocks.shape[1:])
 
     def apply(self, v):
         """``(B, m)`` or ``(B, n)`` vectors -> ``(B, n)``."""
-        if self._shape is None:
-            v = self._layer.pack(v)
-        else:
-            v = v.reshape((v.shape[0], *self._shape))
-        return self._layer.unpack(self._kernel.apply(self._plan, v))
+        v = self._blocks.pack(v, self._from_data)
+        return self._blocks.unpack(self._kernel.apply(self._plan, v))
 
 
 def inverse(op, damp=0.0, rcond=None) -> TorusMap:

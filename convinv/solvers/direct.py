@@ -13,6 +13,7 @@ MEMORY = 2**30
 @solver(
     "direct",
     conv_only=True,
+    adjoints=True,
     verified=True,
     vectors="2 n, and the factor",
     products="1 forward, 1 adjoint",

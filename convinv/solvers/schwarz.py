@@ -10,6 +10,7 @@ from ._registry import solver
 @solver(
     "schwarz",
     conv_only=True,
+    adjoints=True,
     verified=True,
     vectors="4 n, and the inverses",
     products="1 forward, 1 adjoint",
