@@ -21,6 +21,7 @@ HALO = 1e-8  # the inverse's decay where it is cut off between tiles
 DEEP = 64  # cells that a band may be deep
 SLOW = 16  # cells beyond the frame that bands reach where the decay takes longer
 COARSE = (256, 128, 32)  # cells of the torus on which decay is measured, by long axes
+COARSEST, WORK = 16, 1e9  # fewer cells where that takes so many multiplications
 TILE = 256  # cells of a tile, about, and what is not cut
 SLAB = 2**20  # bytes of matrices that are inverted at once: a share of a cache
 LEAST = 20 * 2.0**-52  # reciprocal condition numbers below it are rounding
@@ -257,8 +258,10 @@ def _profiles(gram, damp):
 
     None at all for a symbol that is singular at a frequency.
     """
-    long = sum(n > 1 for n in gram.grid)
-    coarse = COARSE[max(long, 1) - 1]
+    long = max(sum(n > 1 for n in gram.grid), 1)
+    coarse, work = COARSE[long - 1], gram.groups * gram.channels**3
+    while coarse > COARSEST and coarse**long * work > WORK:
+        coarse //= 2
     torus = tuple(1 if n == 1 else coarse for n in gram.grid)
     try:
         blocks, _ = torus_inverse(gram, torus, damp, [np.arange(1)] * 3, gram.dtype)
