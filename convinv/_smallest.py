@@ -25,8 +25,8 @@ def smallest_singular_value(op, largest, rng=None) -> Estimate:
     Davidson's method: the vector v with the least ``||A v||`` in a space that grows by
     ``M (A^H A v - theta^2 v)``, where M is an (approximate) inverse of ``A^H A``; for a
     wide layer all that is of its adjoint. With a good M it is inverse iteration,
-    accelerated, and with any M the bound is one (Davidson, J. Comput. Phys. 17, 1975; Morgan and Scott,
-    SIAM J. Sci. Stat. Comput. 7, 1986).
+    accelerated, and with any M the bound is one (Davidson, J. Comput. Phys. 17, 1975;
+    Morgan and Scott, SIAM J. Sci. Stat. Comput. 7, 1986).
 
     Parameters
     ----------

@@ -14,6 +14,7 @@ import scipy.fft
 from . import kernels
 from ._banded import Singular
 from ._gram import Gram
+from ._polyphase import symbol
 from ._small_matrices import SMALL, invert
 
 BAND = 3e-6  # the inverse's decay that bands leave
@@ -124,6 +125,11 @@ def torus_inverse(gram, torus, damp, short, dtype):
     """
     gram = _with_interior(gram, torus)
     blocks = interior_symbol(gram, torus, short, np.dtype(dtype).kind != "c")
+    return blocks, _invert_all(blocks, damp, gram.side)
+
+
+def _invert_all(blocks, damp, side):
+    """Invert ``(groups, c, c, *frequencies)`` plus ``damp^2`` in place; gives rcond."""
     groups, size = blocks.shape[:2]
     flat = blocks.reshape(groups, size, size, -1)
     step = max(SLAB // (16 * groups * size**2), 1)
@@ -132,7 +138,7 @@ def torus_inverse(gram, torus, damp, short, dtype):
         slab = flat[..., start : start + step]
         slab[:, np.arange(size), np.arange(size)] += damp**2
         largest = max(largest, _norm(slab))
-        if gram.side == "self":
+        if side == "self":
             _refuse_indefinite(slab)
         inverse = _inverted(slab)
         if not np.all(np.isfinite(inverse)):
@@ -142,7 +148,7 @@ def torus_inverse(gram, torus, damp, short, dtype):
     rcond = 1 / max(largest * largest_inverse, 1.0)
     if not rcond > LEAST:
         raise Singular(SINGULAR)
-    return blocks, rcond
+    return rcond
 
 
 SINGULAR = "the layer is singular at a frequency of its interior"
@@ -253,6 +259,21 @@ def halo_of(gram, damp):
     return [math.ceil(rate * b) if h is None else h for b, h in zip(bands, found)]
 
 
+def _normal_symbol(gram, torus):
+    """N's interior at the frequencies of a torus, mostly without making the stencil."""
+    kernel = gram.op.geometry.kernel
+    if any(n == 1 and k > 1 for n, k in zip(torus, kernel)):  # taps that see padding
+        gram, real = _with_interior(gram, torus), gram.dtype.kind != "c"
+        return interior_symbol(gram, torus, [np.arange(1)] * 3, real)
+    matrices = symbol(gram.layer, gram.op._weights, torus)
+    matrices = np.moveaxis(matrices, (1, 2), (4, 5))
+    if gram.side != "self":
+        adjoint = matrices.conj().swapaxes(4, 5)
+        inside = gram.side == "input"
+        matrices = adjoint @ matrices if inside else matrices @ adjoint
+    return np.ascontiguousarray(np.moveaxis(matrices, (4, 5), (1, 2)))
+
+
 def _profiles(gram, damp):
     """The size of the inverse's entries over the distance, on each axis.
 
@@ -263,8 +284,9 @@ def _profiles(gram, damp):
     while coarse > COARSEST and coarse**long * work > WORK:
         coarse //= 2
     torus = tuple(1 if n == 1 else coarse for n in gram.grid)
+    blocks = _normal_symbol(gram, torus)
     try:
-        blocks, _ = torus_inverse(gram, torus, damp, [np.arange(1)] * 3, gram.dtype)
+        _invert_all(blocks, damp, gram.side)
     except Singular:
         return []
     axes = (3, 4, 5)
