@@ -4,6 +4,7 @@ from ._operator import ConvLinearOperator
 from ._result import ConvergenceWarning, SolveResult, Status
 from ._solve import methods, solve
 from .interop import from_dlpack
+from .normal import normal_solve
 from .nullspace import project_nullspace
 from .report import layer_report
 
@@ -17,6 +18,7 @@ __all__ = [
     "from_dlpack",
     "layer_report",
     "methods",
+    "normal_solve",
     "project_nullspace",
     "solve",
 ]

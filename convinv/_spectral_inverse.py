@@ -87,6 +87,27 @@ def remainder(op, damp=0.0) -> TorusMap:
     return TorusMap(op, blocks, matrices, zeros, from_data=False)
 
 
+def normal_inverse(op, damp=0.0) -> TorusMap:
+    """``(A^H A + damp^2)^-1`` of a torus layer, without `damp` the pseudoinverse."""
+    blocks = Blocks(op)
+    cut, channels = blocks.tolerance, blocks.shape[2]
+
+    def never(slab):
+        shape = (slab.shape[0], channels, channels, *slab.shape[3:])
+        return np.empty(shape, complex), np.zeros((shape[0], *shape[3:]), bool)
+
+    def by_svd(slab):
+        _, s, vh = np.linalg.svd(slab, full_matrices=True)
+        keep = s > cut
+        size = np.where(keep, np.hypot(s, damp), damp or np.inf)
+        gain = np.full((*s.shape[:-1], channels), damp**-2 if damp else 0.0)
+        gain[..., : s.shape[-1]] = 1 / size / size
+        return (_adjoint(vh) * gain[..., None, :]) @ vh, keep
+
+    matrices, zeros = _fill(blocks, channels, never, by_svd)
+    return TorusMap(op, blocks, matrices, zeros, from_data=False)
+
+
 def _fill(blocks, columns, directly, by_svd):
     """Matrices at all frequencies, and how many singular values count as zero.
 

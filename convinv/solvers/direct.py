@@ -36,21 +36,25 @@ def direct(problem, monitor, *, axis=None, memory=MEMORY):
     that needs more than `memory` bytes is refused with ValueError, as are layers that
     wrap around the image. The factor is kept with the operator.
     """
-    op = problem.op
-    axis = _axis(op.layer, axis)
+    layer = problem.op.layer
+    axis = _axis(layer, axis) - 3 + layer.geometry.ndim
     try:
-        inverse = gram_inverse(
-            op,
-            "direct",
-            (axis, memory),
-            problem.damp,
-            lambda gram, dtype: _factor(gram, axis, problem.damp, dtype, memory),
-        )
+        inverse = factored(problem.op, problem.damp, axis, memory)
     except Singular as error:
         raise Unsuitable(str(error)) from None
-    notes = {"axis": axis - 3 + op.layer.geometry.ndim, "nbytes": inverse.nbytes}
+    notes = {"axis": axis, "nbytes": inverse.nbytes}
     notes |= condition_notes(inverse, problem)
     return inverse.correction(problem), notes
+
+
+def factored(op, damp, axis, memory=MEMORY):
+    """The `GramInverse` by a factor along a spatial axis; kept with the layer."""
+    first = 3 - op.layer.geometry.ndim
+
+    def make(gram, dtype):
+        return _factor(gram, axis + first, damp, dtype, memory)
+
+    return gram_inverse(op, "direct", (axis, memory), damp, make)
 
 
 def _factor(gram, axis, damp, dtype, memory):

@@ -33,13 +33,7 @@ def schwarz(problem, monitor, *, depth=None):
     op = problem.op
     depth = check_depth(depth)
     try:
-        inverse = gram_inverse(
-            op,
-            "schwarz",
-            (depth,),
-            problem.damp,
-            lambda gram, dtype: _tori(gram, problem, dtype, depth),
-        )
+        inverse = nested(op, problem.damp, depth)
     except Singular as error:
         raise Unsuitable(str(error)) from None
     notes = {
@@ -50,11 +44,19 @@ def schwarz(problem, monitor, *, depth=None):
     return inverse.correction(problem), notes
 
 
-def _tori(gram, problem, dtype, depth):
+def nested(op, damp, depth=None):
+    """The `GramInverse` by nested tori; kept with the layer."""
+
+    def make(gram, dtype):
+        return _tori(gram, damp, op.xp, dtype, depth)
+
+    return gram_inverse(op, "schwarz", (depth,), damp, make)
+
+
+def _tori(gram, damp, xp, dtype, depth):
     if not gram.local:
         raise ValueError(
             "method 'schwarz' takes no layers that wrap around the image; use "
             "'spectral' where the stride divides the image, else 'auto'"
         )
-    xp = problem.op.xp
-    return NestedTori(gram, damp=problem.damp, xp=xp, dtype=dtype, depth=depth)
+    return NestedTori(gram, damp=damp, xp=xp, dtype=dtype, depth=depth)
