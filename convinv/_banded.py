@@ -23,7 +23,14 @@ ROUNDING = 1e-12  # relative changes of pivots that rounding may keep up
 
 
 class Singular(np.linalg.LinAlgError):
-    """The matrix is not positive definite to working precision."""
+    """The matrix is not positive definite to working precision.
+
+    `groups` are the layer's groups where it is not, as an array of their numbers.
+    """
+
+    def __init__(self, text, groups):
+        super().__init__(text)
+        self.groups = np.asarray(groups)
 
 
 class MemoryLimit(ValueError):
@@ -60,9 +67,11 @@ class BlockCholesky:
         The distinct block rows; `which` says which serves block row i.
     width : int
         Unknowns in a block (of one group).
-    rcond : float
+    rconds : ndarray, shape (groups,)
         Smallest over largest eigenvalue among the pivot blocks, an estimate from above
-        of the reciprocal condition number of N.
+        of the reciprocal condition number of N, of each group.
+    rcond : float
+        The least of them.
     nbytes : int
     """
 
@@ -89,6 +98,10 @@ class BlockCholesky:
         self._refuse(min(self.count, 2))
         self.rows, self.which = self._factored()
         self.sweeps: dict = {}
+
+    @property
+    def rcond(self):
+        return float(np.min(self.rconds))
 
     @property
     def nbytes(self):
@@ -177,7 +190,7 @@ class BlockCholesky:
             pivots.append((_norm(pivot), _norm(inverse)))
             self._refuse_early(rows, settling)
         largest, smallest = np.max(pivots, axis=0)
-        self.rcond = float(1 / (largest * smallest))
+        self.rconds = 1 / (largest * smallest)
         kept = np.result_type(rows[0].inverse.dtype, self.dtype)
         if self.dtype.itemsize < kept.itemsize:
             rows = [_Row(*(part.astype(self.dtype) for part in row)) for row in rows]
@@ -368,23 +381,27 @@ def _peak(matrices):
 
 
 def _norm(matrices):
-    return np.max(np.sum(np.abs(matrices), axis=2))
+    return np.max(np.sum(np.abs(matrices), axis=2), axis=1)
 
 
 def _inverse(pivots):
     """Inverses of Hermitian positive definite matrices (groups, w, w)."""
     potrf, potri = lapack.get_lapack_funcs(("potrf", "potri"), (pivots,))
-    result = np.empty_like(pivots)
-    for pivot, out in zip(pivots, result):
+    result, bad = np.empty_like(pivots), []
+    for group, (pivot, out) in enumerate(zip(pivots, result)):
         factor, info = potrf(pivot, lower=True)  # zero above the diagonal
         if info == 0:
             inverse, info = potri(factor, lower=True, overwrite_c=True)
         if info or not np.all(np.isfinite(inverse)):
-            raise Singular(
-                "the layer is rank-deficient to working precision: a pivot block is "
-                "not definite"
-            )
+            bad.append(group)
+            continue
         np.add(inverse, inverse.conj().T, out=out)
         diagonal = np.arange(len(out))
         out[diagonal, diagonal] /= 2
+    if bad:
+        raise Singular(
+            "the layer is rank-deficient to working precision: a pivot block is not "
+            "definite",
+            bad,
+        )
     return result

@@ -186,8 +186,10 @@ def sound(make, dtype):
 
 def refuse_unsound(inner):
     """Raise Singular if the condition number leaves no digits in double precision."""
-    if not inner.rcond > 5 * float(np.finfo(float).eps):
+    bad = ~(inner.rconds > 5 * float(np.finfo(float).eps))
+    if bad.any():
         raise Singular(
             "the layer is rank-deficient or too ill-conditioned for an inverse of its "
-            f"normal equations (reciprocal condition number {inner.rcond:.1e})"
+            f"normal equations (reciprocal condition number {inner.rcond:.1e})",
+            np.flatnonzero(bad),
         )

@@ -10,6 +10,7 @@ import numpy as np
 
 from . import _arguments, _damping
 from ._automatic import Choice, choose
+from ._groups import has_groups, parts_of, solve_parts
 from ._layout import Layout
 from ._linear import as_operator
 from ._memory import Estimate, copied, declares, parse_bytes
@@ -197,6 +198,7 @@ class _Task:
     rule: Any = None
     damp: float = 0.0
     copied: int = 0
+    is_part: bool = False
 
     def estimate(self):
         """What it takes."""
@@ -237,6 +239,9 @@ class _Task:
     def _run(self, layout, callback, tick, stopped):
         """The outcome of some items, and whether the callback has asked to stop."""
         scaled = ScaledProblem(self.op, layout, self.damp, self.rtol, self.atol)
+        parts = self._parts(scaled)
+        if parts is not None:
+            return solve_parts(self, parts, layout, callback, tick, stopped)
         if self.entry.hermitian:
             scaled.refuse_unless_hermitian(self.entry.name)
         run = Run(scaled, layout, self.maxiter, self.rng, callback, tick)
@@ -245,6 +250,14 @@ class _Task:
         else:
             run.solve(self._choices(scaled))
         return run.outcome(), run.stopped
+
+    def _parts(self, scaled):
+        """Groups of the layer that are to be solved apart, None as a rule."""
+        automatic = self.entry.name == "auto" and self.preconditioner is None
+        if not automatic or self.is_part or not has_groups(scaled.working):
+            return None
+        choices = choose(scaled.working, damp=scaled.damp, batch=self.layout.batch)
+        return parts_of(self.op, scaled.working, choices, scaled.damp)
 
     def _choices(self, scaled):
         """The methods to try, each with its preconditioner."""

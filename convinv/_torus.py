@@ -45,7 +45,7 @@ class Torus:
 
     Attributes
     ----------
-    rcond : float
+    rconds : ndarray, shape (groups,)
         Smallest over largest norm, about, of the matrices of all frequencies.
     """
 
@@ -62,7 +62,7 @@ class Torus:
         else:
             need = self.grid
         self.torus = tuple(_fast(n, a == 2) if n > 1 else 1 for a, n in enumerate(need))
-        blocks, self.rcond = torus_inverse(gram, self.torus, damp, cells, dtype)
+        blocks, self.rconds = torus_inverse(gram, self.torus, damp, cells, dtype)
         if self.tiles:
             blocks = _cut_off(blocks, self.torus, self.halo, dtype)
         self.plan = kernels.load("circulant", xp).prepare(blocks, self.torus, dtype)
@@ -120,8 +120,8 @@ def torus_inverse(gram, torus, damp, short, dtype):
     """``(N + damp^2)^-1`` of the interior at the frequencies of a torus.
 
     `short` are the cells of the axes that have no torus, which count as channels.
-    Returns ``(groups, c, c, *frequencies)`` in complex128, and the reciprocal condition
-    number of all these matrices together.
+    Returns ``(groups, c, c, *frequencies)`` in complex128, and for each group the
+    reciprocal condition number of all its matrices together.
     """
     gram = _with_interior(gram, torus)
     blocks = interior_symbol(gram, torus, short, np.dtype(dtype).kind != "c")
@@ -129,46 +129,49 @@ def torus_inverse(gram, torus, damp, short, dtype):
 
 
 def _invert_all(blocks, damp, side):
-    """Invert ``(groups, c, c, *frequencies)`` plus ``damp^2`` in place; gives rcond."""
+    """Invert ``(groups, c, c, *frequencies)`` plus ``damp^2`` in place.
+
+    Returns the reciprocal condition number of each group.
+    """
     groups, size = blocks.shape[:2]
     flat = blocks.reshape(groups, size, size, -1)
     step = max(SLAB // (16 * groups * size**2), 1)
-    largest = largest_inverse = 0.0
+    largest, largest_inverse = np.zeros(groups), np.zeros(groups)
     for start in range(0, flat.shape[3], step):
         slab = flat[..., start : start + step]
         slab[:, np.arange(size), np.arange(size)] += damp**2
-        largest = max(largest, _norm(slab))
+        largest = np.maximum(largest, _norm(slab))
         if side == "self":
             _refuse_indefinite(slab)
-        inverse = _inverted(slab)
-        if not np.all(np.isfinite(inverse)):
-            raise Singular(SINGULAR)
-        slab[:] = inverse
-        largest_inverse = max(largest_inverse, _norm(slab))
-    rcond = 1 / max(largest * largest_inverse, 1.0)
-    if not rcond > LEAST:
-        raise Singular(SINGULAR)
-    return rcond
+        slab[:] = _inverted(slab)
+        largest_inverse = np.maximum(largest_inverse, _norm(slab))
+    with np.errstate(all="ignore"):
+        product = largest * largest_inverse
+    good = np.isfinite(product) & (product * LEAST < 1)
+    if not good.all():
+        raise Singular(SINGULAR, np.flatnonzero(~good))
+    return 1 / np.maximum(product, 1.0)
 
 
 SINGULAR = "the layer is singular at a frequency of its interior"
 
 
 def _norm(slab):
-    """The largest Frobenius norm of ``(groups, c, c, frequencies)``."""
+    """Per group the largest Frobenius norm of ``(groups, c, c, frequencies)``."""
     size = np.abs(slab)
-    peak = float(size.max())
+    peak = size.max()
     if not 0 < peak < math.inf:
-        return peak
+        return size.max(axis=(1, 2, 3))
     size /= peak  # squares neither over- nor underflow
-    return peak * math.sqrt(np.max(np.einsum("gpqf,gpqf->gf", size, size)))
+    return peak * np.sqrt(np.max(np.einsum("gpqf,gpqf->gf", size, size), axis=1))
 
 
 def _refuse_indefinite(slab):
     """Raise Singular unless all matrices are positive definite."""
-    matrices = np.moveaxis(slab, 3, 1)
-    if not np.linalg.eigvalsh(matrices).min() > 0:
-        raise Singular("the layer is not positive definite at a frequency")
+    least = np.linalg.eigvalsh(np.moveaxis(slab, 3, 1)).min(axis=(1, 2))
+    if not least.min() > 0:
+        text = "the layer is not positive definite at a frequency"
+        raise Singular(text, np.flatnonzero(~(least > 0)))
 
 
 def _inverted(slab):
@@ -176,10 +179,19 @@ def _inverted(slab):
     if slab.shape[1] <= SMALL:
         with np.errstate(all="ignore"):
             return invert(slab.transpose(1, 2, 0, 3)).transpose(2, 0, 1, 3)
+    matrices = np.moveaxis(slab, 3, 1)
     try:
-        return np.moveaxis(np.linalg.inv(np.moveaxis(slab, 3, 1)), 1, 3)
+        return np.moveaxis(np.linalg.inv(matrices), 1, 3)
     except np.linalg.LinAlgError:
-        return np.nan
+        return np.stack([_inverted_or_nan(group) for group in matrices])
+
+
+def _inverted_or_nan(matrices):
+    """``(c, c, frequencies)`` from ``(frequencies, c, c)``, NaN if one is singular."""
+    try:
+        return np.moveaxis(np.linalg.inv(matrices), 0, 2)
+    except np.linalg.LinAlgError:
+        return np.full((*matrices.shape[1:], len(matrices)), np.nan)
 
 
 def _with_interior(gram, torus):

@@ -184,7 +184,7 @@ def test_tiles_reach_further_than_bands_may():
 @pytest.mark.parametrize("side", ["input", "output"])
 @pytest.mark.parametrize("dtype", ["float64", "complex128"])
 def test_decay_without_the_stencil(side, dtype):
-    """What the layer's symbol says is what the stencil says, on axes of one cell too."""
+    """The symbol says what the stencil says, on axes of one cell too."""
     for shape, size, options in (
         ((4, 2, 3, 3), (2, 20, 21), {"stride": (2, 1)}),
         ((2, 4, 3, 2), (4, 20, 30), {"padding": 1, "boundary": "reflect"}),
