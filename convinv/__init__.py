@@ -5,6 +5,7 @@ from ._operator import ConvLinearOperator
 from ._result import ConvergenceWarning, SolveResult, Status
 from ._solve import methods, solve
 from .interop import from_dlpack
+from .normal import normal_solve
 from .nullspace import project_nullspace
 from .report import layer_report
 
@@ -19,6 +20,7 @@ __all__ = [
     "from_dlpack",
     "layer_report",
     "methods",
+    "normal_solve",
     "project_nullspace",
     "solve",
 ]

@@ -19,9 +19,12 @@ def method(name, op):
         hint = f"; did you mean {close[0]!r}?" if close else ""
         names = ", ".join(map(repr, ["auto", *sorted(METHODS)]))
         raise ValueError(f"method must be one of {names}, got {name!r}{hint}")
-    if entry.conv_only and not hasattr(op, "geometry"):
+    if entry.conv_only and not hasattr(op, "layer" if entry.adjoints else "geometry"):
+        taking = [m.name for m in METHODS.values() if m.adjoints]
+        hint = f"; of adjoints {', '.join(taking)} take any" if _is_adjoint(op) else ""
         raise TypeError(
-            f"method {entry.name!r} needs a ConvLinearOperator, got {type(op).__name__}"
+            f"method {entry.name!r} needs a ConvLinearOperator, got "
+            f"{type(op).__name__}{hint}"
         )
     known = hasattr(op, "geometry") or getattr(op, "matrix", None) is not None
     if entry.needs_rows and not known:
@@ -31,6 +34,10 @@ def method(name, op):
             "'cgls' or 'rshk'"
         )
     return entry
+
+
+def _is_adjoint(op):
+    return hasattr(op, "layer") and not hasattr(op, "geometry")
 
 
 def _automatic(op):

@@ -46,13 +46,13 @@ def choose(op, *, damp=0.0, batch=1) -> Iterator[Choice]:
     A choice is made when it is asked for: what the later ones cost to find is not spent
     where an earlier one succeeds.
     """
-    if not hasattr(op, "geometry"):
+    if not hasattr(op, "layer"):
         yield from _general(op)
-    elif Polyphase(op.geometry).is_torus:
+    elif Polyphase(op.layer.geometry).is_torus:
         reason = "the layer is periodic: one small matrix per frequency"
         yield Choice("spectral", reason)
         yield Choice("cgls", "the spectral solution does not satisfy the tolerance")
-    elif _wraps(op.geometry):
+    elif _wraps(op.layer.geometry):
         reason = "the layer wraps around the image and is no torus"
         if damp:  # without it a preconditioner might lose the least norm
             yield Choice("cgls", reason, preconditioner="schwarz", budget=BUDGET)
@@ -125,6 +125,7 @@ def _wraps(g):
 
 def direct_seconds(op, batch):
     """The cheapest axis for `direct`: ``(seconds, axis)``, set-up included."""
+    op = op.layer  # N is the same for the adjoint
     g = op.geometry
     layer = Polyphase(g)
     if side_of(op) == "input":
@@ -161,6 +162,7 @@ def _sweeps(op, line, reach, length, batch):
 
 def schwarz_seconds(op, damp, batch):
     """Seconds of `schwarz`, set-up included."""
+    op = op.layer
     g, gram = op.geometry, gram_of(op, side_of(op))
     if None in decay(gram, damp):
         return math.inf

@@ -23,7 +23,14 @@ ROUNDING = 1e-12  # relative changes of pivots that rounding may keep up
 
 
 class Singular(np.linalg.LinAlgError):
-    """The matrix is not positive definite to working precision."""
+    """The matrix is not positive definite to working precision.
+
+    `groups` are the layer's groups where it is not, as an array of their numbers.
+    """
+
+    def __init__(self, text, groups):
+        super().__init__(text)
+        self.groups = np.asarray(groups)
 
 
 class MemoryLimit(ValueError):
@@ -60,9 +67,11 @@ class BlockCholesky:
         The distinct block rows; `which` says which serves block row i.
     width : int
         Unknowns in a block (of one group).
-    rcond : float
+    rconds : ndarray, shape (groups,)
         Smallest over largest eigenvalue among the pivot blocks, an estimate from above
-        of the reciprocal condition number of N.
+        of the reciprocal condition number of N, of each group.
+    rcond : float
+        The least of them.
     nbytes : int
     """
 
@@ -91,6 +100,10 @@ class BlockCholesky:
         self.sweeps: dict = {}
 
     @property
+    def rcond(self):
+        return float(np.min(self.rconds))
+
+    @property
     def nbytes(self):
         kept = sum(row.lower.nbytes + row.inverse.nbytes for row in self.rows)
         for forward, backward in self.sweeps.values():
@@ -98,13 +111,10 @@ class BlockCholesky:
             kept += sum(different.values())
         return kept
 
-    def _refuse_early(self, rows, change, before, tolerance):
+    def _refuse_early(self, rows, settling):
         """Raise MemoryLimit as soon as the rate of convergence tells it is coming."""
         if len(rows) % 8 == 0:
-            more = 0.0
-            if tolerance < change < before < math.inf:
-                more = math.log(tolerance / change) / math.log(change / before)
-            self._refuse(min(len(rows) + more, self.count))
+            self._refuse(min(len(rows) + settling.rows_to_come(), self.count))
 
     def _refuse(self, rows):
         size = rows * self.gram.groups * (2 * self.band + 1) * self.width**2
@@ -162,29 +172,25 @@ class BlockCholesky:
         """The recursion, until its blocks stop changing or the far end is near."""
         rows, which, pivots = [], [], []
         state = _Recursion(self.band, rows, which)
-        key, tolerance = None, _tolerance(self.dtype)
-        settled, change, before = False, math.inf, math.inf
+        settling, key = _Settling(self.band, _tolerance(self.dtype)), None
         for block in range(self.count):
             previous, key = key, self._key(block)
             same = key == previous
-            if same and settled:
+            if same and settling.done:
                 which.append(which[-1])
                 continue
             if not same:
                 entries = self._entries(block)
-                settled, change, before = False, math.inf, math.inf
+                settling = _Settling(self.band, settling.tolerance)
             lower, pivot, inverse = state.advance(block, entries)
             if same:
-                before, change = change, state.change
-                settled = change <= tolerance or (
-                    change <= ROUNDING and change >= before / 2
-                )
+                settling.take(state.change)
             rows.append(_Row(lower, inverse))
             which.append(len(rows) - 1)
             pivots.append((_norm(pivot), _norm(inverse)))
-            self._refuse_early(rows, change, before, tolerance)
+            self._refuse_early(rows, settling)
         largest, smallest = np.max(pivots, axis=0)
-        self.rcond = float(1 / (largest * smallest))
+        self.rconds = 1 / (largest * smallest)
         kept = np.result_type(rows[0].inverse.dtype, self.dtype)
         if self.dtype.itemsize < kept.itemsize:
             rows = [_Row(*(part.astype(self.dtype) for part in row)) for row in rows]
@@ -276,6 +282,43 @@ def solve_all(pairs):
     return [part[0] if len(part) == 1 else np.concatenate(part) for part in found]
 
 
+class _Settling:
+    """Whether the recursion has become stationary.
+
+    A block row is made from as many rows before it as the band is wide. Only where all
+    of these have stopped changing is the next one like them: where a dilation, or zeros
+    of the kernel, leave lines that do not meet, neighbouring rows may be equal long
+    before.
+    """
+
+    def __init__(self, band, tolerance):
+        self.window, self.tolerance = max(band, 1), tolerance
+        self.changes: list = []
+
+    def take(self, change):
+        self.changes.append(change)
+
+    def _largest(self, back):
+        """The largest change in the latest window but `back`."""
+        stop = len(self.changes) - back * self.window
+        part = self.changes[max(stop - self.window, 0) : max(stop, 0)]
+        return max(part) if len(part) == self.window else math.inf
+
+    @property
+    def done(self):
+        change = self._largest(0)
+        kept_up = change <= ROUNDING and change >= self._largest(1) / 2
+        return change <= self.tolerance or kept_up
+
+    def rows_to_come(self):
+        """How many more the rate of convergence lets expect."""
+        change, before = self._largest(0), self._largest(1)
+        if not self.tolerance < change < before < math.inf:
+            return 0.0
+        rate = math.log(change / before) / self.window
+        return math.log(self.tolerance / change) / rate
+
+
 class _Recursion:
     """Block rows of L and D from those before."""
 
@@ -297,9 +340,10 @@ class _Recursion:
         for target, part in zip(lower, scaled):
             pivot -= target @ part.conj().transpose(0, 2, 1)
         pivot = (pivot + pivot.conj().transpose(0, 2, 1)) / 2
-        if self.last is not None and self.last.shape == pivot.shape:
-            self.change = np.max(np.abs(pivot - self.last)) / _peak(pivot)
-        self.last = pivot
+        made = np.concatenate([*lower, pivot], axis=2)  # L D and D, of one size
+        if self.last is not None and self.last.shape == made.shape:
+            self.change = np.max(np.abs(made - self.last)) / _peak(pivot)
+        self.last = made
         empty = np.zeros((*pivot.shape[:2], 0), pivot.dtype)
         return np.concatenate([empty, *scaled], axis=2), pivot, _inverse(pivot)
 
@@ -337,20 +381,27 @@ def _peak(matrices):
 
 
 def _norm(matrices):
-    return np.max(np.sum(np.abs(matrices), axis=2))
+    return np.max(np.sum(np.abs(matrices), axis=2), axis=1)
 
 
 def _inverse(pivots):
     """Inverses of Hermitian positive definite matrices (groups, w, w)."""
     potrf, potri = lapack.get_lapack_funcs(("potrf", "potri"), (pivots,))
-    result = np.empty_like(pivots)
-    for pivot, out in zip(pivots, result):
+    result, bad = np.empty_like(pivots), []
+    for group, (pivot, out) in enumerate(zip(pivots, result)):
         factor, info = potrf(pivot, lower=True)  # zero above the diagonal
         if info == 0:
             inverse, info = potri(factor, lower=True, overwrite_c=True)
         if info or not np.all(np.isfinite(inverse)):
-            raise Singular("the layer is rank-deficient: a pivot block is not definite")
+            bad.append(group)
+            continue
         np.add(inverse, inverse.conj().T, out=out)
         diagonal = np.arange(len(out))
         out[diagonal, diagonal] /= 2
+    if bad:
+        raise Singular(
+            "the layer is rank-deficient to working precision: a pivot block is not "
+            "definite",
+            bad,
+        )
     return result

@@ -1,11 +1,18 @@
 """From an inverse of the Gram matrix N to the solution of a problem."""
 
+import copy
+import math
+
 import numpy as np
 
-from ._banded import Singular
+from ._banded import MemoryLimit, Singular
 from ._gram import Gram
 
 REPEATS = 3  # refinements inside the damped correction of a wide layer
+# Up to this reciprocal condition number an inverse is kept in double precision: in
+# single precision it would have few digits, and more refinements would cost more.
+NARROW = 1e-3
+STEPS = 4  # of inverse iteration for the smallest singular value
 
 
 class GramInverse:
@@ -16,30 +23,45 @@ class GramInverse:
     gram : Gram
     damp : float
     inner : BlockCholesky or NestedTori
+        In double precision where single precision would leave few digits.
+    shift : float
+        What was added to a singular N besides: the inverse is an approximation then,
+        for preconditioning. 0 as a rule.
     """
 
-    def __init__(self, op, gram, inner, damp):
-        self.op, self.gram, self.inner, self.damp = op, gram, inner, damp
+    def __init__(self, xp, gram, inner, damp, shift=0.0):
+        self.xp, self.gram, self.inner = xp, gram, inner
+        self.damp, self.shift = damp, shift
+        self._least = None
 
     @property
     def nbytes(self):
         return self.inner.nbytes
 
+    @property
+    def rcond(self):
+        """The reciprocal condition number of N, estimated from above."""
+        return self.inner.rcond
+
     def solve(self, v):
         """``M v`` for flat `v`, (B, n) or (B, m) as the side has it."""
-        xp = self.op.xp
-        x = self.inner.solve(xp.ascontiguousarray(self.gram.pack(v)))
-        return self.gram.unpack(xp.ascontiguousarray(x))
+        return self._apply(self.inner.solve, v)
 
     def symmetric(self, v):
         """The same by a Hermitian positive definite M."""
-        xp, gram = self.op.xp, self.gram
-        x = self.inner.symmetric(xp.ascontiguousarray(gram.pack(v)))
-        return gram.unpack(xp.ascontiguousarray(x))
+        return self._apply(self.inner.symmetric, v)
+
+    def _apply(self, function, v):
+        xp, dtype = self.xp, np.result_type(v.dtype, self.inner.dtype)
+        v = self.gram.pack(v.astype(dtype, copy=False))
+        x = function(xp.ascontiguousarray(v))
+        return self.gram.unpack(xp.ascontiguousarray(x))
 
     def correction(self, problem):
         """d that solves ``min ||A d - b||^2 + damp^2 ||origin + d||^2``."""
-        if self.gram.side == "input":
+        if self.inner.dtype.itemsize > problem.b.dtype.itemsize:
+            problem = _widened(problem, self.inner.dtype)
+        if side_of(problem.op) == "input":
             return self.solve(problem.gradient)
         if not problem.damp or problem.origin is None:
             return problem.adjoint(self.solve(problem.b))
@@ -52,34 +74,122 @@ class GramInverse:
             u = u + self.solve(residual)
         return (s - problem.adjoint(u)) / problem.damp**2
 
+    @property
+    def smallest_singular_value(self):
+        """The least of A, or of ``[A; damp I]``, estimated from above.
+
+        A few steps of inverse iteration, made once. With a wide layer it is the least
+        of those that count for the solution of least norm.
+        """
+        if self._least is None:
+            v = np.random.default_rng(0).standard_normal((1, self._size))
+            v = self.xp.asarray(v.astype(self.inner.dtype))
+            for _ in range(STEPS):
+                v = v / self.xp.linalg.norm(v)
+                v = self.solve(v)
+            self._least = float(self.xp.linalg.norm(v)) ** -0.5
+        return self._least
+
+    @property
+    def _size(self):
+        shape = self.gram.op.shape
+        return shape[1] if self.gram.side == "input" else shape[0]
+
+
+def _widened(problem, dtype):
+    """The problem in double precision, its gradient not rounded to single."""
+    wide = copy.copy(problem)
+    wide.b = problem.b.astype(dtype)
+    if problem.origin is not None:
+        wide.origin = problem.origin.astype(dtype)
+    wide.gradient, _ = wide.normal_residual(wide.b, None)
+    return wide
+
+
+def condition_notes(inverse, problem):
+    """What a method with an inverse says of the condition, in the user's units."""
+    least = inverse.smallest_singular_value / problem.kernel_scale
+    return {"rcond": inverse.rcond, "smallest_singular_value": least}
+
 
 def side_of(op):
-    """The smaller of the two Gram matrices, which has full rank as a rule."""
-    return "input" if op.shape[0] >= op.shape[1] else "output"
+    """Of the two Gram matrices the smaller, which has full rank as a rule.
+
+    "input" for ``A^H A`` of `op`, "output" for ``A A^H``. The adjoint of a layer takes
+    the same matrix as the layer.
+    """
+    layer = op.layer
+    side = "input" if layer.shape[0] >= layer.shape[1] else "output"
+    return side if layer is op else OTHER[side]
+
+
+OTHER = {"input": "output", "output": "input", "self": "self"}
 
 
 def gram_of(op, side):
-    """N's stencil, which serves every damp."""
-    return op._kept(("gram", side), lambda: Gram(op, side))
+    """N's stencil, which serves every damp; kept with the layer."""
+    layer = op.layer
+    side = side if layer is op else OTHER[side]
+    return layer._kept(("gram", side), lambda: Gram(layer._bare(), side))
 
 
 def gram_inverse(op, kind, key, damp, make):
-    """``GramInverse`` of kind `kind`, whose inner solver is ``make(gram)``."""
-    side = side_of(op)
+    """``GramInverse`` of kind `kind`, whose inner solver is ``make(gram, dtype)``."""
 
     def build():
-        gram = gram_of(op, side)
-        inner = make(gram)
-        refuse_unsound(inner, op.dtype)
-        return GramInverse(op, gram, inner, damp)
+        gram = gram_of(op, side_of(op))
+        inner = sound(lambda dtype: make(gram, dtype), op.dtype)
+        return GramInverse(op.xp, gram, inner, damp)
 
-    return op._kept((kind, damp, *key), build)
+    return op.layer._kept((kind, damp, *key), build)
 
 
-def refuse_unsound(inner, dtype):
-    """Raise Singular if the condition number leaves no digits in `dtype`."""
-    if not inner.rcond > 5 * float(np.finfo(dtype).eps):
+def shifted_inverse(gram, xp, damp, dtype, make, share):
+    """A `GramInverse` by ``make(damp, dtype)``, where N is singular of N plus a shift.
+
+    The shift is `share` of a bound of N's largest eigenvalue. Raises Singular only
+    where N is zero.
+    """
+    try:
+        inner = sound(lambda dtype: make(damp, dtype), dtype)
+        return GramInverse(xp, gram, inner, damp)
+    except Singular:
+        shift = share * gram.bound
+        if not shift > 0:
+            raise
+    damp = math.hypot(damp, math.sqrt(shift))
+    inner = sound(lambda dtype: make(damp, dtype), dtype)
+    return GramInverse(xp, gram, inner, damp, shift)
+
+
+def sound(make, dtype):
+    """``make(dtype)``, in double precision where `dtype` would leave few digits.
+
+    Raises Singular where double precision would not leave any either.
+    """
+    dtype = np.dtype(dtype)
+    wide, limit = np.result_type(dtype, np.float64), 0.0
+    if dtype != wide:
+        narrow = make(dtype)
+        if narrow.rcond > NARROW:
+            return narrow
+        limit = 100 * float(np.finfo(dtype).eps)
+    try:
+        inner = make(wide)
+    except MemoryLimit:
+        if dtype != wide and narrow.rcond > limit:
+            return narrow
+        raise
+    refuse_unsound(inner)
+    return inner
+
+
+def refuse_unsound(inner):
+    """Raise Singular if the condition number leaves no digits in double precision."""
+    bad = ~(inner.rconds > 5 * float(np.finfo(float).eps))
+    if bad.any():
         raise Singular(
-            "the layer is rank-deficient or too ill-conditioned for a Cholesky factor "
-            f"in {np.dtype(dtype)} (reciprocal condition number {inner.rcond:.1e})"
+            "the layer is rank-deficient or too ill-conditioned for an inverse of its "
+            f"normal equations (reciprocal condition number {inner.rcond:.1e})",
+            np.flatnonzero(bad),
         )

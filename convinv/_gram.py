@@ -6,6 +6,7 @@ shifts except within `border` cells of the image's ends: all its entries are fou
 small image, the twin, that has the same borders and a little interior.
 """
 
+import functools
 import math
 
 import numpy as np
@@ -31,7 +32,7 @@ class Gram:
         False where samples wrap around the image, which the stencil leaves out.
     stencil : ndarray, shape (groups, channels, channels, *twin, *(2 reach + 1))
         ``stencil[g, c, e, i, t]`` is the entry between channel c of twin cell i and
-        channel e of twin cell ``i + t - reach``.
+        channel e of twin cell ``i + t - reach``. Made when it is first asked for.
     """
 
     def __init__(self, op, side):
@@ -53,7 +54,6 @@ class Gram:
         self.twin = self._each_axis(
             lambda a: min(self.grid[a], 2 * (self.border[a] + self.reach[a]) + 1)
         )
-        self.stencil = self._stencil()
         self.decays: dict = {}  # by damp, see `_torus.decay`
 
     def _each_axis(self, function):
@@ -108,6 +108,11 @@ class Gram:
         return np.where(cells < size - border, np.minimum(cells, border), tail)
 
     @property
+    def bound(self):
+        """An upper bound of N's largest eigenvalue: its largest sum along a row."""
+        return float(np.max(np.sum(np.abs(self.stencil), axis=(2, 6, 7, 8))))
+
+    @property
     def interior(self):
         """The stencil far from any end, (groups, channels, channels, *offsets)."""
         middle = tuple(n // 2 for n in self.twin)
@@ -136,7 +141,8 @@ class Gram:
         entries = np.where(keep, entries, 0)
         return np.moveaxis(entries, 2, 5)
 
-    def _stencil(self):
+    @functools.cached_property
+    def stencil(self):
         """Probe the twin with impulses too far apart to meet."""
         op = self.operator(self.twin)
         twin = Polyphase(op.geometry)

@@ -61,7 +61,7 @@ def extreme_singular_values(op, steps=None, rng=None):
     if op.shape[0] < op.shape[1]:
         forward, backward, shape = backward, forward, op.output_shape
     other = op.output_shape if shape is op.input_shape else op.input_shape
-    v = _start(np.random.default_rng(rng), n, op.dtype)
+    v = start(np.random.default_rng(rng), n, op.dtype)
     basis = np.empty((steps, n), op.dtype)
     alpha, beta, u, length, size = [], [], 0.0, 0.0, 0.0
     for k in range(steps):
@@ -91,7 +91,7 @@ def extreme_singular_values(op, steps=None, rng=None):
     )
 
 
-def _start(rng, n, dtype):
+def start(rng, n, dtype):
     v = rng.standard_normal(n)
     if dtype.kind == "c":
         v = v + 1j * rng.standard_normal(n)

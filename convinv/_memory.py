@@ -11,7 +11,7 @@ from . import _residual
 from ._arguments import number
 from ._array import namespace, to_numpy
 from ._exact import side_of
-from ._operator import ConvLinearOperator
+from ._operator import LAYERS
 from ._polyphase import Polyphase
 from ._scaled import DATA_POWER
 from ._strips import strip_plan
@@ -123,7 +123,7 @@ class Estimate:
         self.damped, self.host = damped, layout.xp is np
         self.shape, self.itemsize = op.shape, layout.dtype.itemsize
         self.double = np.result_type(layout.dtype, np.float64).itemsize
-        self.fused = isinstance(op, ConvLinearOperator)
+        self.fused = isinstance(op, LAYERS)
         if entry.name == "auto":
             pairs = _automatic(op, preconditioner, damped)
         else:
@@ -218,10 +218,10 @@ class Estimate:
 
     def _inverse(self, name):
         """Of an application of an exact inverse."""
-        layer, count = Polyphase(self.op.geometry), EXACT[name]
+        layer, count = Polyphase(self.op.layer.geometry), EXACT[name]
         side = layer.groups * layer.channels * math.prod(layer.cells)
-        if name != "spectral" and side_of(self.op) == "output":
-            side = self.shape[0]
+        if name != "spectral":  # of N, which a layer and its adjoint have in common
+            side = min(self.shape) if self.shape[0] < self.shape[1] else side
         if name != "direct" and not self.host:
             count += TRANSFORM
         more = sum(self.shape) if self.damped and side_of(self.op) == "output" else 0
@@ -231,7 +231,7 @@ class Estimate:
         """Of an application of a preconditioner."""
         m, n = self.shape
         name = given if isinstance(given, str) else type(given).__name__.lower()
-        if name not in ("circulant", "schwarz") or not hasattr(self.op, "geometry"):
+        if name not in ("circulant", "schwarz") or not hasattr(self.op, "layer"):
             return 3 * n
         return self._inverse(name) + (SYMMETRIC if name == "schwarz" else 0) * max(m, n)
 
@@ -255,9 +255,9 @@ def _automatic(op, preconditioner, damped):
     cgls = METHODS["cgls"]
     if not op.has_adjoint:
         return [(METHODS["gmres"], preconditioner)]
-    if preconditioner is not None or not hasattr(op, "geometry"):
+    if preconditioner is not None or not hasattr(op, "layer"):
         return [(cgls, preconditioner)]
-    geometry = op.geometry
+    geometry = op.layer.geometry
     if Polyphase(geometry).is_torus:
         return [(METHODS["spectral"], None), (cgls, None)]
     if geometry.boundary == "periodic" and any(geometry.before + geometry.after):

@@ -5,7 +5,7 @@ from scipy import sparse
 
 from ._array import to_numpy
 from ._geometry import axis_index
-from ._operator import ConvLinearOperator
+from ._operator import ConvAdjoint, ConvLinearOperator
 
 
 def row_norms(op):
@@ -13,6 +13,8 @@ def row_norms(op):
 
     Of a convolution or a matrix; a host array of shape ``(m,)`` in double precision.
     """
+    if isinstance(op, ConvAdjoint):
+        return column_norms(op.layer)
     if isinstance(op, ConvLinearOperator):
         return _sums(op, lambda g, axis: _same(g, axis).astype(float), of_rows=True)
     return _matrix_norms(op, 1)
@@ -20,6 +22,8 @@ def row_norms(op):
 
 def column_norms(op):
     """The squared norms of the columns, the diagonal of ``A^H A``; see `row_norms`."""
+    if isinstance(op, ConvAdjoint):
+        return row_norms(op.layer)
     if isinstance(op, ConvLinearOperator):
         return _sums(op, _pair_counts, of_rows=False)
     return _matrix_norms(op, 0)

@@ -132,6 +132,26 @@ class ConvLinearOperator(ShapedOperator):
         self._plans: dict = {}
         super().__init__(kernel.dtype, geometry.input_shape, geometry.output_shape)
 
+    @property
+    def layer(self):
+        """The convolution itself; see `ConvAdjoint`, which has one as well."""
+        return self
+
+    def _bare(self):
+        """The same operator, without what is kept with it: for what is kept itself."""
+        return self._with_kernel(self.kernel)
+
+    def _conjugated(self):
+        """The layer with the complex conjugate kernel."""
+        return self._with_kernel(self.kernel.conj())
+
+    def _adjoint(self):
+        return ConvAdjoint(self)
+
+    def _transpose(self):
+        real = self.dtype.kind != "c"
+        return ConvAdjoint(self if real else self._kept(("T",), self._conjugated))
+
     def _with_kernel(self, kernel):
         """The same layer with another kernel array, taken as it is."""
         op = object.__new__(type(self))
@@ -264,6 +284,68 @@ class ConvLinearOperator(ShapedOperator):
         """The matrix of the operator as a dense array of its library."""
         return self.xp.asarray(self.tosparse().toarray())
 
+
+class ConvAdjoint(ShapedOperator):
+    """The adjoint of a convolution: what networks call a transposed convolution.
+
+    Attributes
+    ----------
+    layer : ConvLinearOperator
+        The convolution, which keeps all set-ups.
+    """
+
+    def __init__(self, layer):
+        self.layer, self.xp = layer, layer.xp
+        super().__init__(layer.dtype, layer.output_shape, layer.input_shape)
+
+    def __repr__(self):
+        return f"<adjoint of {self.layer!r}>"
+
+    @property
+    def kernel(self):
+        """The kernel of the layer."""
+        return self.layer.kernel
+
+    def astype(self, dtype):
+        """The operator with its kernel in another dtype."""
+        layer = self.layer.astype(dtype)
+        return self if layer is self.layer else ConvAdjoint(layer)
+
+    def _scaled(self, factor):
+        return ConvAdjoint(self.layer._scaled(np.conj(factor)))
+
+    def _kept(self, key, make):
+        return self.layer._kept((*key, "adjoint"), make)
+
+    def _bare(self):
+        return ConvAdjoint(self.layer._bare())
+
+    def _forward(self, x, *, sumsq=False, out=None):
+        return self.layer._backward(x, sumsq=sumsq, out=out)
+
+    def _backward(self, y, *, sumsq=False, out=None):
+        return self.layer._forward(y, sumsq=sumsq, out=out)
+
+    def _adjoint(self):
+        return self.layer
+
+    def _transpose(self):
+        if self.dtype.kind != "c":
+            return self.layer
+        return self.layer._kept(("T",), self.layer._conjugated)
+
+    def tosparse(self):
+        """The matrix of the operator, as `ConvLinearOperator.tosparse` gives it."""
+        matrix = self.layer.tosparse().conj().T.tocsr()
+        matrix.sort_indices()
+        return matrix
+
+    def todense(self):
+        """The matrix of the operator as a dense array of its library."""
+        return self.xp.asarray(self.tosparse().toarray())
+
+
+LAYERS = (ConvLinearOperator, ConvAdjoint)
 
 _DEFAULTS = {
     "stride": 1,

@@ -5,7 +5,7 @@ from scipy.sparse.linalg import LinearOperator
 
 from ._array import contiguous, copy, namespace
 from ._general import as_operator
-from ._operator import ConvLinearOperator
+from ._operator import LAYERS
 from ._scaled import ldexp
 from .precondition import PRECONDITIONERS, Preconditioner
 from .solvers._problem import Unsuitable
@@ -20,7 +20,7 @@ def preconditioner(scaled, given, equations):
         return _named(scaled, given, equations)
     n = scaled.op.shape[1]
     if isinstance(given, Preconditioner):
-        given = given.at(scaled.user_damp, equations)
+        given = _for_equations(given, equations)
     if isinstance(given, LinearOperator) or hasattr(given, "matvec"):
         function = _operator(given, n)
     elif getattr(given, "ndim", 0) == 2:
@@ -52,16 +52,24 @@ def _named(scaled, name, equations):
             f"callable, an operator or a matrix, got {name!r}"
         )
     op = scaled.working
-    if not isinstance(op, ConvLinearOperator):
+    if not isinstance(op, LAYERS):
         raise TypeError(f"preconditioner {name!r} needs a ConvLinearOperator")
     make = PRECONDITIONERS[name]
     try:
         return op._kept(
             (f"preconditioner {name}", scaled.damp, equations),
-            lambda: make(op, scaled.damp, equations),
+            lambda: make._named(op, scaled.damp, equations),
         ).apply
     except np.linalg.LinAlgError as error:
         raise Unsuitable(f"preconditioner {name!r}: {error}") from None
+
+
+def _for_equations(given, equations):
+    """A preconditioner object as it is, whatever its damp; see `Preconditioner.at`."""
+    try:
+        return given.at(equations)
+    except np.linalg.LinAlgError as error:
+        raise Unsuitable(f"the preconditioner: {error}") from None
 
 
 def _operator(given, n):

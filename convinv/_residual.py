@@ -4,7 +4,7 @@ import numpy as np
 
 from . import kernels
 from ._array import contiguous, namespace, placement, to_numpy
-from ._operator import ConvLinearOperator
+from ._operator import LAYERS
 
 PIECE_BYTES = 2**22  # of the residuals of some items at once: a share of a cache
 
@@ -34,7 +34,7 @@ class Residuals:
         self.vectors = kernels.load("vectors", xp)
         is_complex = xp.isdtype(b.dtype, "complex floating")
         self.dtype = xp.complex128 if is_complex else xp.float64
-        self.fused = isinstance(op, ConvLinearOperator)
+        self.fused = isinstance(op, LAYERS)
         batch = size = b.shape[0]
         if self.fused and xp is np:
             row_bytes = op.shape[0] * np.dtype(self.dtype).itemsize

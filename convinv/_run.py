@@ -208,17 +208,18 @@ class Run:
                 Status.CONVERGED if finite[i] else Status.NONFINITE
             )
             self.item_nit[i] += 1
-        self._learn(notes.get("rcond"), running)
+        self._learn(notes.get("smallest_singular_value"), running)
 
-    def _learn(self, rcond, running):
-        """Take in the reciprocal condition number of ``A^H A + damp^2``."""
-        if rcond is None:
+    def _learn(self, least, running):
+        """Take in the smallest singular value of ``[A; damp I]`` in the user's units."""
+        if least is None:
             return
         verdict = self.scaled.verdict
-        square = rcond * (verdict.norm**2 + verdict.damp**2) - verdict.damp**2
-        sigma = np.sqrt(max(square, 0.0))
+        least = least * self.scaled.kernel_scale
+        sigma = np.sqrt(max(least**2 - verdict.damp**2, 0.0))
         verdict.learn(np.full(self.layout.batch, sigma), running)
-        if self.conlim is not None and not rcond * self.conlim**2 >= 1:
+        largest = np.hypot(verdict.norm, verdict.damp)
+        if self.conlim is not None and largest > self.conlim * least:
             for i in np.flatnonzero(running):
                 self.item_status[i] = Status.ILL_CONDITIONED
 

@@ -5,7 +5,7 @@ import numpy as np
 from . import kernels
 from ._array import contiguous, copy, placement, to_numpy
 from ._linear import ShapedOperator
-from ._operator import ConvLinearOperator
+from ._operator import LAYERS
 from ._residual import Residuals
 from ._size import powers, size_of
 from ._verdict import Verdict
@@ -48,7 +48,6 @@ class ScaledProblem:
         self.op = self.wide = _scale_operator(op, self.kernel_power)
         self.dtype, self.kind = layout.dtype, layout.kind
         self.working = _in_dtype(self.op, self.dtype)
-        self.user_damp = damp
         self.damp = float(np.ldexp(damp, -self.kernel_power))
         self.residuals = Residuals(self.op, self.b, self.damp)
         self.x = None if layout.x0 is None else self._start(layout.x0)
@@ -115,7 +114,7 @@ class ScaledProblem:
     def _gradient(self):
         """``A^H b`` in the working dtype, and its norm as in double precision."""
         xp, op = self.xp, self.working
-        if isinstance(op, ConvLinearOperator):
+        if isinstance(op, LAYERS):
             shape = (self.layout.batch, *op.output_shape)
             s, squares = op._backward(xp.reshape(self.b, shape), sumsq=True)
             norm = np.sqrt(to_numpy(squares))
@@ -261,13 +260,13 @@ def ldexp(xp, array, power):
 
 def _in_dtype(op, dtype):
     """An operator whose products are made in a dtype, where it can choose."""
-    return op.astype(dtype) if isinstance(op, ConvLinearOperator) else op
+    return op.astype(dtype) if isinstance(op, LAYERS) else op
 
 
 def _scale_operator(op, power):
     if power == 0:
         return op
-    if isinstance(op, ConvLinearOperator):
+    if isinstance(op, LAYERS):
         half = -power // 2
         return op._kept(
             ("scaled", power),

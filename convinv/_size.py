@@ -7,7 +7,7 @@ import numpy as np
 from . import kernels
 from ._array import namespace, placement, to_numpy
 from ._norms import samples
-from ._operator import ConvLinearOperator
+from ._operator import LAYERS
 
 # A binary exponent within which an operator is left as it is: all numbers of a solve
 # are then far from the ends of single precision.
@@ -30,13 +30,14 @@ def size_of(op, like):
     and costs nothing; others are multiplied twice by a vector, and their adjoint once.
     `like` is an array of the library and on the device that products take.
     """
-    if isinstance(op, ConvLinearOperator):
-        extent = kernels.load("vectors", op.xp).extent
-        largest = to_numpy(extent(op.kernel.reshape(1, -1))[0])
+    if isinstance(op, LAYERS):
+        layer = op.layer
+        extent = kernels.load("vectors", layer.xp).extent
+        largest = to_numpy(extent(layer.kernel.reshape(1, -1))[0])
         if not np.isfinite(largest[0]):
             raise ValueError("the operator's kernel holds NaN or infinity")
         power = int(powers(largest, ORDINARY)[0])
-        return power, _row_norm(op, power)
+        return power, _row_norm(layer, power)
     if 0 in op.shape:
         return 0, 0.0
     for tried in TRIES:

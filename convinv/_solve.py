@@ -12,6 +12,7 @@ from . import _arguments, _damping
 from ._automatic import Choice, choose
 from ._dot_test import dot_test
 from ._general import GeneralOperator, MatrixOperator, as_operator
+from ._groups import has_groups, parts_of, solve_parts
 from ._layout import Layout
 from ._memory import Estimate, copied, declares, parse_bytes
 from ._out_of_memory import explained
@@ -239,6 +240,7 @@ class _Task:
     rule: Any = None
     damp: float = 0.0
     copied: int = 0
+    is_part: bool = False
 
     def estimate(self):
         """What it takes."""
@@ -255,7 +257,7 @@ class _Task:
 
     def suspect_adjoint(self, outcome):
         """Say it in the message where an adjoint of the user's is none."""
-        known = hasattr(self.op, "geometry") or isinstance(self.op, MatrixOperator)
+        known = hasattr(self.op, "layer") or isinstance(self.op, MatrixOperator)
         if not known and not dot_test(self.op, raiseerror=False):
             words = [outcome.notes.get("message"), NO_ADJOINT]
             outcome.notes["message"] = "; ".join(filter(None, words))
@@ -288,6 +290,9 @@ class _Task:
         scaled = ScaledProblem(
             self.op, layout, self.damp, self.rtol, self.atol, self.rtol_normal
         )
+        parts = self._parts(scaled)
+        if parts is not None:
+            return solve_parts(self, parts, layout, callback, tick, stopped)
         if self.entry.hermitian:
             scaled.refuse_unless_hermitian(self.entry.name)
         run = Run(scaled, layout, self.maxiter, self.rng, callback, tick, self.conlim)
@@ -296,6 +301,16 @@ class _Task:
         else:
             run.solve(lambda: self._choices(scaled), may_widen=not self.bounded)
         return run.outcome(), run.stopped
+
+    def _parts(self, scaled):
+        """Groups of the layer that are to be solved apart, None as a rule."""
+        automatic = self.entry.name == "auto" and self.preconditioner is None
+        if not automatic or self.is_part or not has_groups(scaled.working):
+            return None
+        choice = next(
+            choose(scaled.working, damp=scaled.damp, batch=self.layout.batch)
+        )
+        return parts_of(self.op, scaled.working, choice, scaled.damp)
 
     def _choices(self, scaled):
         """The methods to try, each with its preconditioner."""

@@ -23,19 +23,16 @@ class TorusMap:
     def __init__(self, op, blocks, matrices, zeros, from_data):
         kernel = kernels.load("circulant", op.xp)
         matrices = matrices.reshape(*matrices.shape[:3], *blocks.bins)
-        self._kernel, self._layer = kernel, blocks.layer
+        self._kernel, self._from_data = kernel, from_data
+        self._blocks = blocks.without_matrices()
         self._plan = kernel.prepare(matrices, blocks.torus, op.dtype)
-        self._shape = (*blocks.shape[:2], *blocks.torus) if from_data else None
         self.zeros = zeros
         self.count = blocks.frequencies * blocks.shape[0] * min(blocks.shape[1:])
 
     def apply(self, v):
         """``(B, m)`` or ``(B, n)`` vectors -> ``(B, n)``."""
-        if self._shape is None:
-            v = self._layer.pack(v)
-        else:
-            v = v.reshape((v.shape[0], *self._shape))
-        return self._layer.unpack(self._kernel.apply(self._plan, v))
+        v = self._blocks.pack(v, self._from_data)
+        return self._blocks.unpack(self._kernel.apply(self._plan, v))
 
 
 def inverse(op, damp=0.0, rcond=None) -> TorusMap:
@@ -87,6 +84,27 @@ def remainder(op, damp=0.0) -> TorusMap:
         return np.eye(channels) - (_adjoint(vh) * inside[..., None, :] ** 2) @ vh, keep
 
     matrices, zeros = _fill(blocks, channels, directly, by_svd)
+    return TorusMap(op, blocks, matrices, zeros, from_data=False)
+
+
+def normal_inverse(op, damp=0.0) -> TorusMap:
+    """``(A^H A + damp^2)^-1`` of a torus layer, without `damp` the pseudoinverse."""
+    blocks = Blocks(op)
+    cut, channels = blocks.tolerance, blocks.shape[2]
+
+    def never(slab):
+        shape = (slab.shape[0], channels, channels, *slab.shape[3:])
+        return np.empty(shape, complex), np.zeros((shape[0], *shape[3:]), bool)
+
+    def by_svd(slab):
+        _, s, vh = np.linalg.svd(slab, full_matrices=True)
+        keep = s > cut
+        size = np.where(keep, np.hypot(s, damp), damp or np.inf)
+        gain = np.full((*s.shape[:-1], channels), damp**-2 if damp else 0.0)
+        gain[..., : s.shape[-1]] = 1 / size / size
+        return (_adjoint(vh) * gain[..., None, :]) @ vh, keep
+
+    matrices, zeros = _fill(blocks, channels, never, by_svd)
     return TorusMap(op, blocks, matrices, zeros, from_data=False)
 
 

@@ -5,6 +5,7 @@ discrete Fourier transform of the cells: one small dense matrix per frequency an
 whose singular values together are those of the layer.
 """
 
+import copy
 import math
 
 import numpy as np
@@ -25,7 +26,8 @@ class Blocks:
     ----------
     layer : Polyphase
     shape : tuple of int
-        ``(groups, filters, channels)`` of the matrices of one frequency.
+        ``(groups, filters, channels)`` of the matrices of one frequency; ``(groups,
+        channels, filters)`` for the adjoint of a convolution.
     bins : tuple of int
         Frequencies per axis.
     multiplicity : ndarray, shape (bins[2],)
@@ -38,6 +40,7 @@ class Blocks:
     """
 
     def __init__(self, op, torus=None):
+        self.adjoint, op = op is not op.layer, op.layer
         self.layer = Polyphase(op.geometry)
         self.torus = torus = tuple(torus or self.layer.cells)
         taps = self.layer.taps(op._weights)
@@ -61,12 +64,21 @@ class Blocks:
         self.scale = float(norms.sum(axis=0).max())
         eps = float(np.finfo(op.dtype).eps)
         self.tolerance = self.scale * (eps + 10 * max(self.shape[1:]) * 2.0**-52)
+        if self.adjoint:
+            self.shape = (self.shape[0], *self.shape[:0:-1])
+
+    def without_matrices(self):
+        """What tells how vectors are packed, and no more."""
+        bare = copy.copy(self)
+        del bare._table, bare._waves
+        return bare
 
     def slabs(self):
         """``(rows, columns, matrices)`` of one slab after the other.
 
         `rows` and `columns` are slices of the two axes of frequencies; the matrices
-        have shape ``(groups, filters, channels, rows, columns)``.
+        have shape ``(groups, filters, channels, rows, columns)``, the other way round
+        for the adjoint of a convolution.
         """
         count = max(SLAB // (16 * math.prod(self.shape)), 1)
         rows, columns = self.bins[0] * self.bins[1], self.bins[2]
@@ -80,7 +92,19 @@ class Blocks:
                 place = np.divmod(np.arange(down.start, down.stop), self.bins[1])
                 first, second = (w[i] for w, i in zip(self._waves, place))
                 wave = first[:, :, None] * second[:, None, :]
-                yield down, across, wave.reshape(len(wave), -1) @ along
+                slab = wave.reshape(len(wave), -1) @ along
+                yield down, across, slab.conj().swapaxes(1, 2) if self.adjoint else slab
+
+    def pack(self, v, data):
+        """Flat data or unknowns ``(B, size)`` as ``(B, groups, channels, *torus)``."""
+        if data is self.adjoint:  # the input of the convolution
+            return self.layer.pack(v)
+        rows = self.shape[1 if data else 2]
+        return v.reshape((v.shape[0], self.shape[0], rows, *self.torus))
+
+    def unpack(self, v):
+        """Unknowns as ``(B, n)`` again."""
+        return v.reshape((len(v), -1)) if self.adjoint else self.layer.unpack(v)
 
     @property
     def frequencies(self):

@@ -124,11 +124,16 @@ class NestedTori:
         return parts
 
     @property
-    def rcond(self):
-        """The least reciprocal condition number among the bands' factors."""
+    def rconds(self):
+        """Of each group the least rcond among the torus and the bands."""
         if self.exact is not None:
-            return self.exact.rcond
-        return min([face.solver.rcond for face in self.faces], default=1.0)
+            return self.exact.rconds
+        bands = [face.solver.rconds for face in self.faces]
+        return np.min([self.torus.rconds, *bands], axis=0)
+
+    @property
+    def rcond(self):
+        return float(np.min(self.rconds))
 
     def apply(self, v):
         """``M v``: interior first, then the bands on what that leaves."""

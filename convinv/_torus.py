@@ -14,6 +14,7 @@ import scipy.fft
 from . import kernels
 from ._banded import Singular
 from ._gram import Gram
+from ._polyphase import symbol
 from ._small_matrices import SMALL, invert
 
 BAND = 3e-6  # the inverse's decay that bands leave
@@ -21,8 +22,11 @@ HALO = 1e-8  # the inverse's decay where it is cut off between tiles
 DEEP = 64  # cells that a band may be deep
 SLOW = 16  # cells beyond the frame that bands reach where the decay takes longer
 COARSE = (256, 128, 32)  # cells of the torus on which decay is measured, by long axes
+COARSEST, WORK = 16, 1e9  # fewer cells where that takes so many multiplications
 TILE = 256  # cells of a tile, about, and what is not cut
 SLAB = 2**20  # bytes of matrices that are inverted at once: a share of a cache
+LEAST = 20 * 2.0**-52  # reciprocal condition numbers below it are rounding
+KEPT = 4  # damps whose decay is kept with a stencil
 
 
 class Torus:
@@ -38,6 +42,11 @@ class Torus:
     damp : float
     halo : sequence of three ints or None
         Cells within which the inverse decays; None where it does not.
+
+    Attributes
+    ----------
+    rconds : ndarray, shape (groups,)
+        Smallest over largest norm, about, of the matrices of all frequencies.
     """
 
     def __init__(self, gram, window, long, *, damp, halo, xp, dtype):
@@ -53,7 +62,7 @@ class Torus:
         else:
             need = self.grid
         self.torus = tuple(_fast(n, a == 2) if n > 1 else 1 for a, n in enumerate(need))
-        blocks = torus_inverse(gram, self.torus, damp, cells, dtype)
+        blocks, self.rconds = torus_inverse(gram, self.torus, damp, cells, dtype)
         if self.tiles:
             blocks = _cut_off(blocks, self.torus, self.halo, dtype)
         self.plan = kernels.load("circulant", xp).prepare(blocks, self.torus, dtype)
@@ -111,21 +120,58 @@ def torus_inverse(gram, torus, damp, short, dtype):
     """``(N + damp^2)^-1`` of the interior at the frequencies of a torus.
 
     `short` are the cells of the axes that have no torus, which count as channels.
-    Returns ``(groups, c, c, *frequencies)`` in complex128.
+    Returns ``(groups, c, c, *frequencies)`` in complex128, and for each group the
+    reciprocal condition number of all its matrices together.
     """
     gram = _with_interior(gram, torus)
     blocks = interior_symbol(gram, torus, short, np.dtype(dtype).kind != "c")
+    return blocks, _invert_all(blocks, damp, gram.side)
+
+
+def _invert_all(blocks, damp, side):
+    """Invert ``(groups, c, c, *frequencies)`` plus ``damp^2`` in place.
+
+    Returns the reciprocal condition number of each group.
+    """
     groups, size = blocks.shape[:2]
     flat = blocks.reshape(groups, size, size, -1)
     step = max(SLAB // (16 * groups * size**2), 1)
+    largest, largest_inverse = np.zeros(groups), np.zeros(groups)
     for start in range(0, flat.shape[3], step):
         slab = flat[..., start : start + step]
         slab[:, np.arange(size), np.arange(size)] += damp**2
-        inverse = _inverted(slab)
-        if not np.all(np.isfinite(inverse)):
-            raise Singular("the layer is rank-deficient: singular at a frequency")
-        slab[:] = inverse
-    return blocks
+        largest = np.maximum(largest, _norm(slab))
+        if side == "self":
+            _refuse_indefinite(slab)
+        slab[:] = _inverted(slab)
+        largest_inverse = np.maximum(largest_inverse, _norm(slab))
+    with np.errstate(all="ignore"):
+        product = largest * largest_inverse
+    good = np.isfinite(product) & (product * LEAST < 1)
+    if not good.all():
+        raise Singular(SINGULAR, np.flatnonzero(~good))
+    return 1 / np.maximum(product, 1.0)
+
+
+SINGULAR = "the layer is singular at a frequency of its interior"
+
+
+def _norm(slab):
+    """Per group the largest Frobenius norm of ``(groups, c, c, frequencies)``."""
+    size = np.abs(slab)
+    peak = size.max()
+    if not 0 < peak < math.inf:
+        return size.max(axis=(1, 2, 3))
+    size /= peak  # squares neither over- nor underflow
+    return peak * np.sqrt(np.max(np.einsum("gpqf,gpqf->gf", size, size), axis=1))
+
+
+def _refuse_indefinite(slab):
+    """Raise Singular unless all matrices are positive definite."""
+    least = np.linalg.eigvalsh(np.moveaxis(slab, 3, 1)).min(axis=(1, 2))
+    if not least.min() > 0:
+        text = "the layer is not positive definite at a frequency"
+        raise Singular(text, np.flatnonzero(~(least > 0)))
 
 
 def _inverted(slab):
@@ -133,10 +179,19 @@ def _inverted(slab):
     if slab.shape[1] <= SMALL:
         with np.errstate(all="ignore"):
             return invert(slab.transpose(1, 2, 0, 3)).transpose(2, 0, 1, 3)
+    matrices = np.moveaxis(slab, 3, 1)
     try:
-        return np.moveaxis(np.linalg.inv(np.moveaxis(slab, 3, 1)), 1, 3)
+        return np.moveaxis(np.linalg.inv(matrices), 1, 3)
     except np.linalg.LinAlgError:
-        return np.nan
+        return np.stack([_inverted_or_nan(group) for group in matrices])
+
+
+def _inverted_or_nan(matrices):
+    """``(c, c, frequencies)`` from ``(frequencies, c, c)``, NaN if one is singular."""
+    try:
+        return np.moveaxis(np.linalg.inv(matrices), 0, 2)
+    except np.linalg.LinAlgError:
+        return np.full((*matrices.shape[1:], len(matrices)), np.nan)
 
 
 def _with_interior(gram, torus):
@@ -185,13 +240,19 @@ def _join(gram, torus, short):
 def decay(gram, damp, target=BAND):
     """Cells per axis after which the inverse of N's interior has decayed to `target`.
 
-    None on an axis where that takes more than DEEP cells. What it is found from is kept
-    with the stencil.
+    None on an axis where that takes more than DEEP cells; on all where N is singular at
+    a frequency. What it is found from is kept with the stencil.
     """
-    if damp not in gram.decays:
-        gram.decays[damp] = _profiles(gram, damp)
+    profiles = gram.decays.get(damp)
+    if profiles is None:
+        profiles = _profiles(gram, damp)
+        for old in list(gram.decays)[: max(len(gram.decays) - KEPT + 1, 0)]:
+            gram.decays.pop(old, None)
+        gram.decays[damp] = profiles
+    if not profiles:
+        return [None] * 3
     found = []
-    for profile in gram.decays[damp]:
+    for profile in profiles:
         far = int(np.flatnonzero(profile > target)[-1]) + 1 if profile.size > 1 else 0
         found.append(far if far <= DEEP and far < max(profile.size, 2) else None)
     return found
@@ -210,12 +271,36 @@ def halo_of(gram, damp):
     return [math.ceil(rate * b) if h is None else h for b, h in zip(bands, found)]
 
 
+def _normal_symbol(gram, torus):
+    """N's interior at the frequencies of a torus, mostly without making the stencil."""
+    kernel = gram.op.geometry.kernel
+    if any(n == 1 and k > 1 for n, k in zip(torus, kernel)):  # taps that see padding
+        gram, real = _with_interior(gram, torus), gram.dtype.kind != "c"
+        return interior_symbol(gram, torus, [np.arange(1)] * 3, real)
+    matrices = symbol(gram.layer, gram.op._weights, torus)
+    matrices = np.moveaxis(matrices, (1, 2), (4, 5))
+    if gram.side != "self":
+        adjoint = matrices.conj().swapaxes(4, 5)
+        inside = gram.side == "input"
+        matrices = adjoint @ matrices if inside else matrices @ adjoint
+    return np.ascontiguousarray(np.moveaxis(matrices, (4, 5), (1, 2)))
+
+
 def _profiles(gram, damp):
-    """The size of the inverse's entries over the distance, on each axis."""
-    long = sum(n > 1 for n in gram.grid)
-    coarse = COARSE[max(long, 1) - 1]
+    """The size of the inverse's entries over the distance, on each axis.
+
+    None at all for a symbol that is singular at a frequency.
+    """
+    long = max(sum(n > 1 for n in gram.grid), 1)
+    coarse, work = COARSE[long - 1], gram.groups * gram.channels**3
+    while coarse > COARSEST and coarse**long * work > WORK:
+        coarse //= 2
     torus = tuple(1 if n == 1 else coarse for n in gram.grid)
-    blocks = torus_inverse(gram, torus, damp, [np.arange(1)] * 3, gram.dtype)
+    blocks = _normal_symbol(gram, torus)
+    try:
+        _invert_all(blocks, damp, gram.side)
+    except Singular:
+        return []
     axes = (3, 4, 5)
     if gram.dtype.kind == "c":
         response = scipy.fft.ifftn(blocks, axes=axes)

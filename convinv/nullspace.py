@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 
 from ._array import working_dtype
-from ._operator import ConvLinearOperator
+from ._operator import LAYERS
 from ._polyphase import Polyphase
 from ._result import ConvergenceWarning
 from ._solve import solve
@@ -21,7 +21,7 @@ def project_nullspace(op, x, *, rtol=1e-10, method="auto", **options):
     Parameters
     ----------
     op : ConvLinearOperator
-        The layer ``A``.
+        The layer ``A``, or the adjoint of one.
     x : array_like, shape (n,), op.input_shape or (..., *op.input_shape)
         One vector or a batch. Where a shape can be read in two ways, the shaped reading
         wins. It is not modified.
@@ -72,7 +72,7 @@ def project_nullspace(op, x, *, rtol=1e-10, method="auto", **options):
     dtype = np.result_type(op.dtype, working_dtype(x.dtype, "x"))
     wide = op.xp.ascontiguousarray(x.astype(dtype, copy=False))
     wide = wide.reshape(-1, op.shape[1])
-    if Polyphase(op.geometry).is_torus:
+    if Polyphase(op.layer.geometry).is_torus:
         key = ("null space", dtype)
         projection = op._kept(key, lambda: remainder(op.astype(dtype)))
         return projection.apply(wide).reshape(x.shape)
@@ -88,7 +88,7 @@ def project_nullspace(op, x, *, rtol=1e-10, method="auto", **options):
 
 def _checked(op, x, method, options):
     """x as an array of the operator's library."""
-    if not isinstance(op, ConvLinearOperator):
+    if not isinstance(op, LAYERS):
         raise TypeError(f"op must be a ConvLinearOperator, got {type(op).__name__}")
     for name in ("x0", "damp"):
         if name in options:

@@ -74,7 +74,7 @@ def layer_report(op, *, rng=None) -> LayerReport:
     Parameters
     ----------
     op : ConvLinearOperator
-        The layer, on either library.
+        The layer, or the adjoint of one, on either library.
     rng : None, int or numpy.random.Generator
         For layers that are neither periodic nor small, the source of the start vector
         of the bounds.
@@ -147,6 +147,8 @@ def _verdict(found):
         least = found.smallest
         if m < n:
             return f"at least {n - m} of {n} unknowns can't be determined"
+        if least.value <= found.tolerance:
+            return "rank-deficient to working precision"
         if least.error >= least.value:
             return "may be rank-deficient: the bound does not exclude it"
         return "no sign of a null space"

@@ -3,8 +3,8 @@
 A layer that is invariant under shifts around a torus (periodic boundary, say) is one
 small dense matrix per frequency, and all is known exactly at the cost of their singular
 value decompositions. So it is for layers small enough to be written out. For others
-there are bounds of both ends from products with the layer, and the torus as what their
-interior does.
+there are bounds of both ends, as a rule sharp, and the torus as what their interior
+does.
 
 The matrices are those of a strided layer on cells of one stride, whose samples are
 taken as channels (the polyphase form); compare Sedghi, Gupta and Long, "The singular
@@ -17,22 +17,24 @@ from dataclasses import dataclass
 import numpy as np
 
 from ._array import to_numpy
-from ._lanczos import Estimate, extreme_singular_values
-from ._operator import ConvLinearOperator
+from ._lanczos import Estimate
+from ._norm_bound import norm_bound
+from ._operator import LAYERS, ConvLinearOperator
 from ._polyphase import Polyphase
 from ._spectrum import (
     Blocks,
     by_frequency,
     every_frequency,
-    inverse_squares,
     why_not_torus,
 )
+from ._spectrum_ends import bounds, decomposed, exact_ends
+from ._spectrum_plot import draw
 
 __all__ = ["Estimate", "Spectrum", "singular_values", "spectrum"]
 
 # Layers that are written out: the shorter side, and all entries.
-DENSE_SIDE = 600
-DENSE_ENTRIES = 2**22
+DENSE_SIDE = 2000
+DENSE_ENTRIES = 2**24
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -60,6 +62,9 @@ class Spectrum:
     largest, smallest : Estimate
         The ends of the ``min(m, n)`` singular values. The smallest is 0 where the layer
         has no full rank.
+    norm_bound : float
+        An upper bound of the largest, for every boundary, and with that a Lipschitz
+        constant of the layer.
     smallest_nonzero : Estimate
         The smallest that does not count as zero; where not exact, just `smallest`.
     rank : int or None
@@ -85,6 +90,7 @@ class Spectrum:
     rank: int | None
     tolerance: float
     noise_gain_by_channel: np.ndarray
+    norm_bound: float
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -121,7 +127,8 @@ class Spectrum:
         """``||B^+||`` of the matrix at each frequency, shape ``(groups, *cells)``."""
         kept = self.values > self.tolerance
         smallest = np.min(np.where(kept, self.values, np.inf), axis=-1)
-        return 1 / smallest
+        with np.errstate(over="ignore"):
+            return 1 / smallest
 
     def __repr__(self):
         m, n = self.shape
@@ -171,30 +178,8 @@ class Spectrum:
                 "Spectrum.plot needs matplotlib: pip install matplotlib"
             ) from error
         ax = plt.subplots()[1] if ax is None else ax
-        draw = {1: _plot_curves, 2: _plot_image}.get(len(self.frequencies), _plot_all)
         draw(self, ax)
         return ax
-
-
-def _plot_curves(result, ax):
-    order = np.argsort(result.frequencies[0])
-    for values in result.values:
-        ax.semilogy(result.frequencies[0][order], values[order])
-    ax.set(xlabel="cycles per sample", ylabel="singular values")
-
-
-def _plot_image(result, ax):
-    smallest = np.fft.fftshift(result.values.min(axis=(0, -1)))
-    floor = np.maximum(smallest, max(result.tolerance, np.finfo(float).tiny))
-    ends = [edge for f in result.frequencies[::-1] for edge in (f.min(), f.max())]
-    image = ax.imshow(np.log10(floor), extent=ends, origin="lower", aspect="auto")
-    ax.figure.colorbar(image, ax=ax, label="log10 of the smallest singular value")
-    ax.set(xlabel="cycles per sample", ylabel="cycles per sample")
-
-
-def _plot_all(result, ax):
-    ax.semilogy(np.sort(result.values, axis=None)[::-1])
-    ax.set(xlabel="number", ylabel="singular value")
 
 
 def spectrum(op, *, steps=None, rng=None) -> Spectrum:
@@ -203,17 +188,17 @@ def spectrum(op, *, steps=None, rng=None) -> Spectrum:
     Exact for layers that are invariant under shifts around a torus: with periodic
     boundary (and the outputs that the stride and padding "same" give, the stride
     dividing the input), or with windows that do not overlap. Exact too for layers with
-    ``min(m, n) <= 600`` and up to 2**22 entries, which are written out. For others,
-    bounds of both ends from products, and the values of the torus approximation.
+    ``min(m, n) <= 2000`` and up to 2**24 entries, which are written out. For others,
+    bounds of both ends, and the values of the torus approximation.
 
     Parameters
     ----------
     op : ConvLinearOperator
-        On either library; the kernel is taken to the host.
+        Or the adjoint of one, on either library; the kernel is taken to the host.
     steps : int, optional
-        Products with the layer and its adjoint, where bounds are all that can be had,
-        and vectors of length ``min(m, n)`` that are stored; by default 100, or fewer
-        where they would take more than 512 MB.
+        Products with the layer and its adjoint for the bound of the largest, where
+        bounds are all that can be had, and vectors of length ``min(m, n)`` that are
+        stored; by default 100, or fewer where they would take more than 512 MB.
     rng : None, int or numpy.random.Generator
         Source of the start vector of the bounds.
 
@@ -230,9 +215,16 @@ def spectrum(op, *, steps=None, rng=None) -> Spectrum:
     -----
     The cost is one singular value decomposition of a ``C_out / groups`` by ``C_in /
     groups * prod(stride)`` matrix per group and frequency (half the frequencies if the
-    kernel is real), and the storage the singular values. The bounds are Ritz values of
-    Golub-Kahan bidiagonalisation: the largest is one from below, the smallest one from
-    above. That of the smallest is far away for ill-conditioned layers; see its `error`.
+    kernel is real), and the storage the singular values. Small layers cost a dense
+    decomposition, up to seconds.
+
+    The bound of the largest is one from below, a Ritz value of Golub-Kahan
+    bidiagonalisation. That of the smallest is one from above, ``||A v||`` of the best v
+    that inverse iteration finds (Davidson's method) with the inverse that `solve` uses,
+    which is set up for it. As a rule both are right to a thousandth, also for layers
+    that are ill-conditioned or singular; their `error` says what is certain.
+    `norm_bound` is proven: the norm of the layer on a torus around the padded image
+    times that of the padding, or ``sqrt(||A||_1 ||A||_inf)`` where that is less.
 
     Examples
     --------
@@ -256,16 +248,18 @@ def spectrum(op, *, steps=None, rng=None) -> Spectrum:
     values = every_frequency(blocks, values)
     wide = op.astype(np.result_type(op.dtype, np.float64))
     if periodic:
-        ends, rank = _exact_ends(values, tolerance)
+        ends, rank = exact_ends(values, tolerance)
     elif _is_small(op):
-        _, singular, vh = np.linalg.svd(wide.todense(), full_matrices=False)
         tolerance = _dense_tolerance(op, blocks)
-        ends, rank = _exact_ends(singular, tolerance)
-        variance = (np.abs(vh) ** 2).T @ inverse_squares(singular, tolerance)
+        singular, variance = decomposed(wide.todense(), tolerance)
+        ends, rank = exact_ends(singular, tolerance)
     else:
-        ends, rank = extreme_singular_values(wide, steps, rng), None
-        ends = (*ends, ends[1])
+        ends, rank = bounds(wide, steps, rng), None
     variance = variance.reshape(op.input_shape[0], -1).mean(axis=1)
+    largest = float(ends[0])
+    bound = largest + tolerance if rank is not None else norm_bound(wide.layer)
+    with np.errstate(over="ignore"):
+        gains = np.sqrt(variance) / unit
     return Spectrum(
         input_shape=op.input_shape,
         output_shape=op.output_shape,
@@ -278,7 +272,8 @@ def spectrum(op, *, steps=None, rng=None) -> Spectrum:
         smallest_nonzero=ends[2]._times(unit),
         rank=rank,
         tolerance=tolerance * unit,
-        noise_gain_by_channel=np.sqrt(variance) / unit,
+        noise_gain_by_channel=gains,
+        norm_bound=bound * unit,
     )
 
 
@@ -288,7 +283,7 @@ def singular_values(op, *, which="all"):
     Parameters
     ----------
     op : ConvLinearOperator
-        On either library; the kernel is taken to the host.
+        Or the adjoint of one, on either library; the kernel is taken to the host.
     which : {"all", "nonzero", "unknowns"}
         "all" gives ``min(m, n)`` values, as `numpy.linalg.svd` does; "nonzero" those
         that rounding cannot have made of zeros; "unknowns" n of them, the square roots
@@ -338,7 +333,9 @@ def singular_values(op, *, which="all"):
     else:
         raise ValueError(
             "op has too many singular values to compute them all without a torus, and "
-            f"{why_not_torus(op.geometry)}; convinv.spectra.spectrum has bounds"
+            f"{why_not_torus(op.layer.geometry)}; convinv.spectra.spectrum has "
+            "bounds, and numpy.linalg.svd(op.todense(), compute_uv=False) all values, "
+            f"of a matrix of shape {op.shape}"
         )
     values = np.sort(values, axis=None)[::-1]
     if which == "nonzero":
@@ -350,9 +347,10 @@ def singular_values(op, *, which="all"):
 
 def _host(op):
     """`op` on the host, scaled to an ordinary size, and the power of two it was."""
-    if not isinstance(op, ConvLinearOperator):
+    if not isinstance(op, LAYERS):
         raise TypeError(f"op must be a ConvLinearOperator, got {type(op).__name__}")
-    kernel = to_numpy(op.kernel)
+    layer = op.layer
+    kernel = to_numpy(layer.kernel)
     if not np.all(np.isfinite(kernel)):
         raise ValueError("op's kernel holds NaN or infinity")
     size = float(max(np.abs(kernel.real).max(), np.abs(kernel.imag).max()))
@@ -360,8 +358,10 @@ def _host(op):
     wide = kernel.astype(np.result_type(kernel.dtype, np.float64))
     for half in (power // 2, power - power // 2):  # neither over- nor underflows
         wide = wide * math.ldexp(1.0, -half)
-    host = ConvLinearOperator(wide, op.input_shape, **op._options, dtype=kernel.dtype)
-    return host, math.ldexp(1.0, power)
+    host = ConvLinearOperator(
+        wide, layer.input_shape, **layer._options, dtype=kernel.dtype
+    )
+    return host if op is layer else host.H, math.ldexp(1.0, power)
 
 
 def _is_small(op):
@@ -373,17 +373,9 @@ def _dense_tolerance(op, blocks):
     return blocks.scale * (eps + max(op.shape) * 2.0**-52)
 
 
-def _exact_ends(values, tolerance):
-    """The largest, the smallest and the smallest nonzero one, and the rank."""
-    kept = values[values > tolerance]
-    ends = [float(v) for v in (values.max(), values.min(), kept.min(initial=np.inf))]
-    ends = [v if tolerance < v < np.inf else 0.0 for v in ends]
-    return tuple(Estimate(v, tolerance, "exact") for v in ends), len(kept)
-
-
 def _frequencies(op):
     """Cycles per sample of the frequencies of cells."""
-    g = op.geometry
+    g = op.layer.geometry
     axes = range(3 - g.ndim, 3)
     cells = Polyphase(g).cells
     return tuple(np.fft.fftfreq(cells[a]) / g.stride[a] for a in axes)

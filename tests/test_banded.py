@@ -168,3 +168,63 @@ def test_blocks_hold_whole_lines(line):
     assert step == 1 if line >= 48 else line * step >= 48
     assert _banded.block_cells(line, 2, 3) <= 3
     assert math.isfinite(step)
+
+
+ZEROS = [  # kernels of one axis with zeros that leave lines apart
+    [1.0, 0.0, 1.4],
+    [1.0, 0.0, 0.0, -2.1],
+    [0.0, 1.3, 0.0, 0.4, 0.0],
+    [0.6, 0.0, 0.0, 0.0, 1.0],
+    [0.0, 0.0, 1.0],
+    [1.0, 0.7, 0.0, 0.0, 0.0, 0.3],
+]
+
+
+def agrees(op, damp, axes, sides=("input", "output")):
+    for side in sides:
+        gram = Gram(op, side)
+        N = normal_matrix(gram, op, damp)
+        for axis in axes:
+            factor = BlockCholesky(gram, axis, damp=damp)
+            v = random((2, gram.groups, gram.channels, *gram.grid), op.dtype)
+            x, expected = solved(factor, v, N)
+            error = np.linalg.norm(x - expected)
+            assert error <= 1e-9 * np.linalg.norm(expected)
+
+
+@pytest.mark.parametrize("taps", ZEROS)
+@pytest.mark.parametrize("dilation", [1, 2, 3])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_lines_that_do_not_meet(taps, dilation, stride):
+    """A recursion of several chains is stationary when all of them are."""
+    kernel = np.array(taps)[None, None, :, None] * random((2, 1, 1, 2))
+    op = ConvLinearOperator(
+        kernel, (1, 120, 3), dilation=(dilation, 1), stride=(stride, 1), padding=(2, 0)
+    )
+    agrees(op, 0.3, [1])
+    wide = np.concatenate([kernel[:1], 0.5 * kernel[1:, :, ::-1]], axis=1)
+    op = ConvLinearOperator(wide, (2, 100, 3), dilation=(dilation, 1), boundary="zero")
+    agrees(op, 0.2, [1], ["output"])
+
+
+@pytest.mark.parametrize("boundary", ["zero", "reflect", "replicate"])
+@pytest.mark.parametrize("dilation", [(2, 1), (1, 2), (2, 2), (3, 2)])
+def test_dilated_layers_with_long_lines(boundary, dilation):
+    """Lines of 48 unknowns and more are blocks of their own."""
+    op = layer((2, 1, 3, 3), (1, 49, 52), dilation=dilation, padding=1,
+               boundary=boundary)
+    agrees(op, 0.3, [1, 2], ["input"])
+
+
+def test_dilated_layers_of_three_axes():
+    op = layer((3, 1, 2, 3, 2), (1, 26, 7, 8), dilation=(3, 2, 1))
+    agrees(op, 0.3, [0], ["input"])
+
+
+def test_checkerboard_kernels():
+    """Pixels of either colour do not meet; here shifted from filter to filter."""
+    kernel = random((3, 1, 5, 5))
+    kernel[:, :, np.add.outer(np.arange(5), np.arange(5)) % 2 == 1] = 0
+    agrees(ConvLinearOperator(kernel, (1, 50, 50), padding=2), 0.2, [1, 2], ["input"])
+    kernel[1, :, ::2] = 0
+    agrees(ConvLinearOperator(kernel, (1, 50, 50)), 0.2, [1, 2], ["input"])

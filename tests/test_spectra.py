@@ -4,10 +4,12 @@ import re
 
 import numpy as np
 import pytest
+from layer_cases import BOUNDARIES
 from torus_cases import LAYERS, deficient, layer, matrix, random, repeated
 
 import convinv
 from convinv import ConvLinearOperator, gallery
+from convinv._norm_bound import norm_bound
 from convinv._polyphase import symbol
 from convinv._spectrum import Blocks
 from convinv.spectra import Estimate, singular_values, spectrum
@@ -186,6 +188,7 @@ class TestOtherLayers:
             assert found.smallest.value >= s[-1] - rounding
             for end in (found.largest, found.smallest):
                 assert np.abs(s - end.value).min() <= end.error + rounding
+            assert s[0] <= found.norm_bound
             kinds = found.largest.kind, found.smallest.kind
             assert kinds == ("lower bound", "upper bound")
             assert found.condition <= s[0] / s[-1] * (1 + 1e-9)
@@ -304,3 +307,114 @@ def test_device_layers():
     np.testing.assert_array_equal(found.values, spectrum(host).values)
     np.testing.assert_array_equal(s, singular_values(host))
     assert isinstance(found.values, np.ndarray) and "full row rank" in str(report)
+
+
+LARGE = {  # kernel or its shape, input shape, options
+    "square": ((3, 3, 3, 3), (3, 15, 15), {"padding": 1}),
+    "tall": ((5, 2, 3, 3), (2, 15, 16), {}),
+    "wide": ((2, 5, 3, 3), (5, 13, 12), {}),
+    "stride": ((9, 2, 3, 3), (2, 19, 18), {"stride": 2, "padding": 1}),
+    "groups": (
+        (4, 1, 3, 3),
+        (2, 14, 14),
+        {"groups": 2, "boundary": "reflect", "padding": 1},
+    ),
+    "periodic, no torus": (
+        (2, 2, 3, 3),
+        (2, 15, 15),
+        {"stride": 2, "padding": 1, "boundary": "periodic"},
+    ),
+    "three axes": ((12, 1, 2, 3, 2), (1, 7, 8, 7), {"dilation": (2, 1, 1)}),
+    "Laplacian": ([[0, 1, 0], [1, -4, 1], [0, 1, 0]], (1, 18, 17), {"padding": 1}),
+    "box": (np.ones((3, 3)) / 9, (1, 19, 19), {"padding": 1}),
+}
+
+
+def large(name, dtype):
+    kernel, shape, options = LARGE[name]
+    if isinstance(kernel, tuple):
+        return ConvLinearOperator(random(kernel, dtype), shape, **options)
+    return ConvLinearOperator(np.array(kernel, dtype)[None, None], shape, **options)
+
+
+@dtypes
+@pytest.mark.parametrize("name", LARGE)
+def test_both_ends_of_large_layers(name, dtype, monkeypatch):
+    """To a hundredth, with and without a factor of the whole."""
+    monkeypatch.setattr("convinv.spectra.DENSE_SIDE", 10)
+    op = large(name, dtype)
+    s = np.linalg.svd(matrix(op), compute_uv=False)
+    for patience in (20.0, 0.0):
+        monkeypatch.setattr("convinv._smallest.PATIENCE", patience)
+        for part in (op, op.H):
+            found = spectrum(part, rng=1)
+            assert not found.exact
+            assert 0.99 * s[0] <= found.largest.value <= s[0] * (1 + 1e-12)
+            assert s[-1] * (1 - 1e-9) <= found.smallest.value <= 1.01 * s[-1]
+            assert found.smallest.error <= 0.01 * s[-1]
+            assert s[0] <= found.norm_bound
+
+
+@pytest.mark.parametrize("boundary", ["reflect", "replicate", "symmetric"])
+def test_large_singular_layers(boundary, monkeypatch):
+    """Their smallest is a zero to rounding, and the report says so."""
+    monkeypatch.setattr("convinv.spectra.DENSE_SIDE", 10)
+    kernel = np.array([[0.0, 1, 0], [1, -4, 1], [0, 1, 0]])[None, None]
+    op = ConvLinearOperator(kernel, (1, 20, 21), padding=1, boundary=boundary)
+    report = convinv.layer_report(op)
+    assert report.spectrum.smallest.value <= report.spectrum.tolerance
+    assert report.verdict == "rank-deficient to working precision"
+    s = np.linalg.svd(matrix(op), compute_uv=False)
+    assert s[0] <= report.spectrum.norm_bound <= 2.01 * s[0]
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("boundary", BOUNDARIES)
+def test_norm_bounds(boundary, seed):
+    rng = np.random.default_rng(seed)
+    for _ in range(5):
+        ndim = int(rng.integers(1, 3))
+        groups, taps = int(rng.integers(1, 3)), rng.integers(1, 5, ndim)
+        kernel = rng.standard_normal((2 * groups, 2, *taps))
+        kernel *= rng.random(kernel.shape) < 0.6
+        op = ConvLinearOperator(
+            kernel,
+            (2 * groups, *rng.integers(9, 13, ndim)),
+            stride=int(rng.integers(1, 3)),
+            dilation=int(rng.integers(1, 3)),
+            padding=[tuple(map(int, rng.integers(0, 4, 2))) for _ in range(ndim)],
+            groups=groups,
+            boundary=boundary,
+        )
+        bound = norm_bound(op)
+        truth = np.linalg.norm(matrix(op), 2)
+        assert truth <= bound
+        if boundary == "zero":
+            assert bound <= 2 * truth + 1e-300
+
+
+def test_a_norm_larger_than_that_of_the_torus():
+    op = ConvLinearOperator([[[3.0, 0, 0]]], (1, 30), padding=1, boundary="replicate")
+    assert np.isclose(norm_bound(op), np.sqrt(18))
+
+
+def test_dense_layers_with_zero_padding():
+    op = ConvLinearOperator(random((3, 3, 3, 3), "float64"), (3, 15, 15), padding=1)
+    truth = np.linalg.svd(matrix(op), compute_uv=False)
+    np.testing.assert_allclose(singular_values(op), truth, atol=1e-11)
+    assert spectrum(op).exact
+    with pytest.raises(ValueError, match=r"svd\(op.todense\(\), compute_uv=False"):
+        singular_values(ConvLinearOperator(op.kernel, (3, 40, 40), padding=1))
+
+
+@pytest.mark.parametrize("scale", [1e-310, 1e300])
+def test_kernels_at_the_ends_of_the_range(scale):
+    for boundary in ("zero", "periodic"):
+        op = ConvLinearOperator(
+            scale * random((2, 1, 3), "float64"), (1, 8), padding=1, boundary=boundary
+        )
+        found = spectrum(op)
+        one = spectrum(ConvLinearOperator(op.kernel / scale, (1, 8), padding=1,
+                                          boundary=boundary))
+        assert np.isclose(found.condition, one.condition, rtol=1e-6)
+        assert found.noise_gain_by_frequency.shape == one.values.shape[:-1]

@@ -17,6 +17,7 @@ class Preconditioner(ShapedOperator):
     Parameters
     ----------
     op : ConvLinearOperator
+        Or the adjoint of one.
     damp : float
     equations : {"normal", "hermitian", "plain"}
         What it approximates the inverse of: ``A^H A + damp^2 I`` (for `cgls`, `lsqr`,
@@ -25,7 +26,7 @@ class Preconditioner(ShapedOperator):
     """
 
     def __init__(self, op, damp=0.0, equations="normal"):
-        if not hasattr(op, "geometry"):
+        if not hasattr(op, "layer"):
             raise TypeError(
                 f"a {type(self).__name__} preconditioner needs a ConvLinearOperator, "
                 f"got {type(op).__name__}"
@@ -51,17 +52,31 @@ class Preconditioner(ShapedOperator):
         """Copies and pickles make their set-up anew."""
         return type(self), (self.op, self.damp, self.equations)
 
-    def at(self, damp, equations="normal"):
-        """The preconditioner for another damp; the last one asked for is kept."""
-        wanted = float(damp), equations
-        if wanted == (self.damp, self.equations):
+    def at(self, equations):
+        """The preconditioner for other equations, which is kept.
+
+        Its own damp stays what it is: with another one than that of a solve it still
+        preconditions it, and a regularised one may be what is wanted.
+        """
+        if equations == self.equations:
             return self
-        if self._other is None or wanted != (self._other.damp, self._other.equations):
-            self._other = self._anew(*wanted)
+        if self._other is None or equations != self._other.equations:
+            if self.damp:
+                raise ValueError(
+                    f"a preconditioner of damp={self.damp!r} is one for the normal "
+                    "equations (cgls, lsqr, lsmr, gmres with normal=True); make one "
+                    f"with damp=0 and equations={equations!r}"
+                )
+            self._other = self._anew(equations)
         return self._other
 
-    def _anew(self, damp, equations):
-        return type(self)(self.op, damp, equations)
+    def _anew(self, equations):
+        return type(self)(self.op, self.damp, equations)
+
+    @classmethod
+    def _named(cls, op, damp, equations):
+        """What `solve` makes of a name, to be kept with `op`."""
+        return cls(op._bare(), damp, equations)
 
     def apply(self, v):
         """The approximate inverse times `v`, of shape ``(B, n)``, in v's dtype."""

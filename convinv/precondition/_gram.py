@@ -1,30 +1,58 @@
 """Preconditioners made from an approximate inverse of a Gram matrix."""
 
-from .._exact import GramInverse, gram_of, refuse_unsound
+from .._exact import GramInverse, gram_of, shifted_inverse, sound
 from ._base import Preconditioner
 
 
 class GramPreconditioner(Preconditioner):
-    """Applies ``self._make(gram)``, an approximate inverse of the Gram matrix.
+    """Applies what ``self._make(gram, damp, dtype)`` gives, an inverse of the Gram.
 
     Wide layers without damp have a singular ``A^H A``, whose pseudoinverse ``A^H (A
     A^H)^-2 A`` is approximated then: least-norm solutions stay what they are.
     """
 
-    def __init__(self, op, damp=0.0, equations="normal"):
+    SHARE = 1e-8  # of the size of a singular matrix, that is added to its diagonal
+
+    def __init__(self, op, damp=0.0, equations="normal", shifted=False):
         super().__init__(op, damp, equations)
+        self.shifted = bool(shifted)
         wide = op.shape[0] < op.shape[1] and not damp
         side = "output" if wide else "input"
         self.side = "self" if equations == "hermitian" else side
         gram = gram_of(op, self.side)
-        inner = self._make(gram)
-        refuse_unsound(inner, op.dtype)
-        self.inverse = GramInverse(op, gram, inner, self.damp)
+
+        def make(damp, dtype):
+            return self._make(gram, damp, dtype)
+
+        if shifted:
+            self.inverse = shifted_inverse(
+                gram, op.xp, self.damp, op.dtype, make, self.SHARE
+            )
+        else:
+            inner = sound(lambda dtype: make(self.damp, dtype), op.dtype)
+            self.inverse = GramInverse(op.xp, gram, inner, self.damp)
+
+    def __reduce__(self):
+        return type(self), (self.op, self.damp, self.equations, self.shifted)
+
+    @classmethod
+    def _named(cls, op, damp, equations):
+        found = cls(op, damp, equations, shifted=True)
+        found.op = op._bare()
+        return found
+
+    def _anew(self, equations):
+        return type(self)(self.op, self.damp, equations, shifted=True)
 
     @property
     def nbytes(self):
         """Bytes that the set-up holds."""
         return self.inverse.nbytes
+
+    @property
+    def shift(self):
+        """What was added to the matrix's diagonal, 0 where it is not singular."""
+        return self.inverse.shift
 
     def apply(self, v):
         op, xp = self._operator(v), self.xp
@@ -48,5 +76,5 @@ class GramPreconditioner(Preconditioner):
         x = self.inverse.symmetric(v.astype(self.dtype, copy=False))
         return x.astype(v.dtype, copy=False)
 
-    def _make(self, gram):
+    def _make(self, gram, damp, dtype):
         raise NotImplementedError

@@ -19,11 +19,17 @@ class Circulant(GramPreconditioner):
         Approximates the inverse of ``A^H A + damp^2 I``.
     equations : {"normal", "hermitian", "plain"}
         See Notes.
+    shifted : bool
+        Where the matrix is singular (a layer that sums to zero, say, on the torus of
+        its interior), invert it with a small multiple of its size added to the
+        diagonal, as `convinv.solve` does with a preconditioner by name. The attribute
+        `shift` says what was added.
 
     Raises
     ------
     numpy.linalg.LinAlgError
-        If the matrix of a frequency is singular.
+        If the matrix of a frequency is singular to working precision (with `shifted`
+        only if the kernel is zero), or not positive definite with "hermitian".
 
     Notes
     -----
@@ -46,7 +52,7 @@ class Circulant(GramPreconditioner):
     True
     """
 
-    def _make(self, gram):
-        return NestedTori(
-            gram, damp=self.damp, xp=self.xp, dtype=self.dtype, bands=False
-        )
+    SHARE = 1e-4  # more would be left to the borders, and slow
+
+    def _make(self, gram, damp, dtype):
+        return NestedTori(gram, damp=damp, xp=self.xp, dtype=dtype, bands=False)

@@ -48,6 +48,8 @@ class Jacobi(Preconditioner):
 
 def plain_diagonal(op):
     """The diagonal of a square operator, as a host array of shape ``input_shape``."""
+    if op.layer is not op:
+        return plain_diagonal(op.layer).conj()
     g = op.geometry
     if op.input_shape != op.output_shape:
         raise ValueError(

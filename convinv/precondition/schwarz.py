@@ -24,11 +24,17 @@ class Schwarz(GramPreconditioner):
         approximate ``A^-1`` of a square layer, Hermitian positive definite or not.
     depth : int, optional
         Depth of the bands, by default what the inverse of N takes to decay to 3e-6.
+    shifted : bool
+        Where the matrix is singular (a layer that sums to zero, say, on the torus of
+        its interior), invert it with a small multiple of its size added to the
+        diagonal, as `convinv.solve` does with a preconditioner by name. The attribute
+        `shift` says what was added.
 
     Raises
     ------
     numpy.linalg.LinAlgError
-        If N is singular in its interior or on a band.
+        If N is singular in its interior or on a band to working precision (with
+        `shifted` only if the kernel is zero).
 
     Notes
     -----
@@ -51,17 +57,23 @@ class Schwarz(GramPreconditioner):
     (0, True)
     """
 
-    def __init__(self, op, damp=0.0, equations="normal", depth=None):
+    def __init__(
+        self, op, damp=0.0, equations="normal", depth=None, *, shifted=False
+    ):
         self.depth = check_depth(depth)
-        super().__init__(op, damp, equations)
+        super().__init__(op, damp, equations, shifted)
 
     def __reduce__(self):
-        return type(self), (self.op, self.damp, self.equations, self.depth)
+        arguments = (self.op, self.damp, self.equations, self.depth)
+        return _restored, (type(self), arguments, self.shifted)
 
-    def _anew(self, damp, equations):
-        return type(self)(self.op, damp, equations, self.depth)
+    def _anew(self, equations):
+        arguments = (self.op, self.damp, equations, self.depth)
+        return type(self)(*arguments, shifted=True)
 
-    def _make(self, gram):
-        return NestedTori(
-            gram, damp=self.damp, xp=self.xp, dtype=self.dtype, depth=self.depth
-        )
+    def _make(self, gram, damp, dtype):
+        return NestedTori(gram, damp=damp, xp=self.xp, dtype=dtype, depth=self.depth)
+
+
+def _restored(cls, arguments, shifted):
+    return cls(*arguments, shifted=shifted)

@@ -7,7 +7,7 @@ import numpy as np
 
 from .. import kernels
 from .._array import contiguous, copy, namespace, placement, to_numpy
-from .._operator import ConvLinearOperator
+from .._operator import LAYERS
 from .._result import Status
 
 # Host synchronisations cost a device more than iterations do: there the stopping test
@@ -93,7 +93,7 @@ class Problem:
         self.xp = namespace(b)
         self.vectors = kernels.load("vectors", self.xp)
         self.shape = op.shape
-        self._fused = isinstance(op, ConvLinearOperator)
+        self._fused = isinstance(op, LAYERS)
 
     @property
     def is_plain(self) -> bool:

@@ -17,6 +17,8 @@ class Method:
         One line on the method.
     square, hermitian, conv_only, needs_rows, needs_adjoint : bool
         What it asks of the operator; `needs_rows`: a convolution or a matrix.
+    adjoints : bool
+        Whether a method for convolutions takes adjoints of convolutions as well.
     damp, preconditioner : bool
         Whether it takes those arguments (`preconditioner` may depend on options).
     minimum_norm : bool
@@ -42,6 +44,7 @@ class Method:
     hermitian: bool = False
     conv_only: bool = False
     needs_rows: bool = False
+    adjoints: bool = False
     needs_adjoint: bool = True
     damp: bool = True
     preconditioner: bool = False

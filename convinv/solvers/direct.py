@@ -3,7 +3,7 @@
 import numpy as np
 
 from .._banded import BlockCholesky, Singular
-from .._exact import gram_inverse
+from .._exact import condition_notes, gram_inverse
 from ._problem import Unsuitable
 from ._registry import solver
 
@@ -14,6 +14,7 @@ MEMORY = 2**30
     "direct",
     condition=True,
     conv_only=True,
+    adjoints=True,
     verified=True,
     vectors="2 n, and the factor",
     products="1 forward, 1 adjoint",
@@ -27,7 +28,8 @@ def direct(problem, monitor, *, axis=None, memory=MEMORY):
     Cholesky factor ``(I + L) D (I + L)^H`` converges geometrically: its blocks, of the
     size of a line, are computed until they stop changing. A solve is a sweep over the
     lines and one back, each line one matrix product for the whole batch. An iteration
-    is one solve; float32 solves are refined with residuals in double precision.
+    is one solve; float32 solves are refined with residuals in double precision, and the
+    factor of an ill-conditioned layer is kept and applied in double precision.
 
     Time grows with (pixels of a line)^2 times the number of lines, memory with (pixels
     of a line)^2 times the lines of the recursion, 10 to 50. `axis` is the spatial axis
@@ -35,31 +37,34 @@ def direct(problem, monitor, *, axis=None, memory=MEMORY):
     that needs more than `memory` bytes is refused with ValueError, as are layers that
     wrap around the image. The factor is kept with the operator.
     """
-    op = problem.op
-    axis = _axis(op, axis)
+    layer = problem.op.layer
+    axis = _axis(layer, axis) - 3 + layer.geometry.ndim
     try:
-        inverse = gram_inverse(
-            op,
-            "direct",
-            (axis, memory),
-            problem.damp,
-            lambda gram: _factor(gram, axis, problem, memory),
-        )
+        inverse = factored(problem.op, problem.damp, axis, memory)
     except Singular as error:
         raise Unsuitable(str(error)) from None
-    notes = {"axis": axis - 3 + op.geometry.ndim, "nbytes": inverse.nbytes}
+    notes = {"axis": axis, "nbytes": inverse.nbytes}
+    notes |= condition_notes(inverse, problem)
     return inverse.correction(problem), notes
 
 
-def _factor(gram, axis, problem, memory):
+def factored(op, damp, axis, memory=MEMORY):
+    """The `GramInverse` by a factor along a spatial axis; kept with the layer."""
+    first = 3 - op.layer.geometry.ndim
+
+    def make(gram, dtype):
+        return _factor(gram, axis + first, damp, dtype, memory)
+
+    return gram_inverse(op, "direct", (axis, memory), damp, make)
+
+
+def _factor(gram, axis, damp, dtype, memory):
     if not gram.local:
         raise ValueError(
             "method 'direct' takes no layers that wrap around the image; use "
             "'spectral' where the stride divides the image, else 'auto'"
         )
-    return BlockCholesky(
-        gram, axis, damp=problem.damp, dtype=problem.op.dtype, memory=memory
-    )
+    return BlockCholesky(gram, axis, damp=damp, dtype=dtype, memory=memory)
 
 
 def _axis(op, axis):

@@ -1,7 +1,7 @@
 """Nested tori: the exact inverse by FFT and corrections along the borders."""
 
 from .._banded import Singular
-from .._exact import gram_inverse
+from .._exact import condition_notes, gram_inverse
 from .._tori import NestedTori, check_depth
 from ._problem import Unsuitable
 from ._registry import solver
@@ -11,6 +11,7 @@ from ._registry import solver
     "schwarz",
     condition=True,
     conv_only=True,
+    adjoints=True,
     verified=True,
     vectors="4 n, and the inverses",
     products="1 forward, 1 adjoint",
@@ -33,29 +34,30 @@ def schwarz(problem, monitor, *, depth=None):
     op = problem.op
     depth = check_depth(depth)
     try:
-        inverse = gram_inverse(
-            op,
-            "schwarz",
-            (depth,),
-            problem.damp,
-            lambda gram: _tori(gram, problem, depth),
-        )
+        inverse = nested(op, problem.damp, depth)
     except Singular as error:
         raise Unsuitable(str(error)) from None
     notes = {
-        "depth": inverse.inner.depth[3 - op.geometry.ndim :],
+        "depth": inverse.inner.depth[3 - op.layer.geometry.ndim :],
         "nbytes": inverse.nbytes,
+        **condition_notes(inverse, problem),
     }
     return inverse.correction(problem), notes
 
 
-def _tori(gram, problem, depth):
+def nested(op, damp, depth=None):
+    """The `GramInverse` by nested tori; kept with the layer."""
+
+    def make(gram, dtype):
+        return _tori(gram, damp, op.xp, dtype, depth)
+
+    return gram_inverse(op, "schwarz", (depth,), damp, make)
+
+
+def _tori(gram, damp, xp, dtype, depth):
     if not gram.local:
         raise ValueError(
             "method 'schwarz' takes no layers that wrap around the image; use "
             "'spectral' where the stride divides the image, else 'auto'"
         )
-    op = problem.op
-    return NestedTori(
-        gram, damp=problem.damp, xp=op.xp, dtype=op.dtype, depth=depth
-    )
+    return NestedTori(gram, damp=damp, xp=xp, dtype=dtype, depth=depth)

@@ -9,6 +9,7 @@ from ._registry import solver
 @solver(
     "spectral",
     conv_only=True,
+    adjoints=True,
     verified=True,
     vectors="2 m + 2 n, and C_out C_in entries per frequency",
     products="the pseudoinverse once",
@@ -47,7 +48,7 @@ def spectral(problem, monitor, *, rcond=None):
 
 
 def _check(rcond, problem):
-    geometry = problem.op.geometry
+    geometry = problem.op.layer.geometry
     if not Polyphase(geometry).is_torus:
         raise ValueError(
             "method 'spectral' needs a layer that is invariant under shifts around a "

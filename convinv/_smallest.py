@@ -1,0 +1,111 @@
+"""The smallest singular value of a large layer, with the package's own inverses."""
+
+import math
+
+import numpy as np
+
+from ._automatic import direct_seconds
+from ._banded import BlockCholesky, MemoryLimit, Singular
+from ._exact import gram_of, shifted_inverse, side_of
+from ._lanczos import EPS, Estimate, start
+from ._tori import NestedTori
+from ._torus import SLOW, decay
+from .solvers.direct import MEMORY
+
+STEPS, BASIS, KEPT = 80, 24, 8  # at most; vectors kept, and after a restart
+CLOSE = 1e-3  # relative distance from a singular value that ends the search
+PATIENCE = 20.0  # estimated seconds from which on no factor is made
+WIDE = 1000  # unknowns across a band from which on there are none
+SHARE = 1e-8  # of the size of a singular N, that its approximate inverse adds
+
+
+def smallest_singular_value(op, largest, rng=None) -> Estimate:
+    """An upper bound of the least of ``min(m, n)`` singular values, as a rule sharp.
+
+    Davidson's method: the vector v with the least ``||A v||`` in a space that grows by
+    ``M (A^H A v - theta^2 v)``, where M is an (approximate) inverse of ``A^H A``; for a
+    wide layer all that is of its adjoint. With a good M it is inverse iteration,
+    accelerated, and with any M the bound is one (Davidson, J. Comput. Phys. 17, 1975;
+    Morgan and Scott, SIAM J. Sci. Stat. Comput. 7, 1986).
+
+    Parameters
+    ----------
+    op : ConvLinearOperator or its adjoint
+        On the host, in double precision.
+    largest : float
+        The largest singular value, about.
+    """
+    forward, backward = op._forward, op._backward
+    shape, other = op.input_shape, op.output_shape
+    if side_of(op) == "output":
+        forward, backward, shape, other = backward, forward, other, shape
+    inverse = approximate_inverse(op)
+    n, rounding = min(op.shape), min(op.shape) * EPS * largest
+    new = start(np.random.default_rng(rng), n, op.dtype)
+    if inverse is not None:
+        new = inverse.solve(new[None])[0]
+    basis = np.empty((0, n), op.dtype)
+    images = np.empty((0, max(op.shape)), op.dtype)
+    for _ in range(STEPS):
+        new = _orthonormal(new, basis)
+        if new is None:  # the space is all there is
+            break
+        image = forward(new.reshape(1, *shape)).reshape(1, -1)
+        basis, images = np.vstack([basis, new]), np.vstack([images, image])
+        _, values, right = np.linalg.svd(images.T, full_matrices=False)
+        theta, v = float(values[-1]), right[-1].conj() @ basis
+        image = right[-1].conj() @ images
+        u = image / theta if theta else image
+        residual = backward(u.reshape(1, *other)).reshape(-1) - theta * v
+        error = float(np.linalg.norm(residual)) / math.sqrt(2)
+        if error <= CLOSE * theta or theta <= rounding:
+            break
+        if len(basis) == BASIS:
+            best = right[-KEPT:].conj()
+            basis, images = best @ basis, best @ images
+        new = residual if inverse is None else inverse.solve(residual[None])[0]
+    # there is one between 0 and theta in any case
+    return Estimate(theta, min(error, theta) + rounding, "upper bound")
+
+
+def _orthonormal(v, basis):
+    """v without its parts along the rows of `basis`; None where nothing is left."""
+    for _ in range(2):
+        size = np.linalg.norm(v)
+        v = v - basis.T @ (basis.conj() @ v)
+        length = np.linalg.norm(v)
+        if not length > 100 * EPS * size:
+            return None
+        v = v / length
+    return v
+
+
+def approximate_inverse(op):
+    """A `GramInverse` of the smaller Gram matrix, shifted if need be; None for zero."""
+    gram = gram_of(op, side_of(op))
+    seconds, axis = direct_seconds(op, 1)
+    axis += 3 - op.layer.geometry.ndim
+
+    def make(damp, dtype):
+        if gram.local and seconds < PATIENCE:
+            try:
+                return BlockCholesky(gram, axis, damp=damp, dtype=dtype, memory=MEMORY)
+            except MemoryLimit:
+                pass
+        bands = gram.local and _are_thin(gram, damp)
+        return NestedTori(gram, damp=damp, dtype=dtype, bands=bands)
+
+    try:
+        return shifted_inverse(gram, np, 0.0, op.dtype, make, SHARE)
+    except Singular:
+        return None
+
+
+def _are_thin(gram, damp):
+    """Whether bands along the borders cost little."""
+    long = sum(n > 1 for n in gram.grid)
+    deepest = max(
+        (SLOW if d is None else d) + max(r, b)
+        for d, r, b in zip(decay(gram, damp), gram.reach, gram.border)
+    )
+    return gram.channels * deepest ** max(long - 1, 1) <= WIDE
