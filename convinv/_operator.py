@@ -312,7 +312,7 @@ class ConvAdjoint(ShapedOperator):
         return self if layer is self.layer else ConvAdjoint(layer)
 
     def _scaled(self, factor):
-        return ConvAdjoint(self.layer._scaled(np.conj(factor)))
+        return ConvAdjoint(self.layer._scaled(factor.conjugate()))
 
     def _kept(self, key, make):
         return self.layer._kept((*key, "adjoint"), make)

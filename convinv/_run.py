@@ -182,7 +182,9 @@ class Run:
         if self.entry.verified:
             self._count(running, finite, notes)
             return running
-        scaled.verdict.learn(to_numpy(monitor.smallest), running)
+        if not (scaled.damp and self.layout.x0 is not None):
+            # of a part of x0 that A does not see a method knows nothing
+            scaled.verdict.learn(to_numpy(monitor.smallest), running)
         self.nit = monitor.nit
         unit = self.scaled.data_scale
         self.watches_normal = monitor.watches_normal

@@ -15,6 +15,9 @@ OUTSIDE = 1e-10
 # The same in units of the smallest singular value, where an estimate of that is known.
 RESOLVED = 0.01
 
+# In units of ``rtol_normal cond(A)``, the relative error of x that is let pass.
+ERROR = 30
+
 
 @dataclass
 class Check:
@@ -29,6 +32,7 @@ class Check:
     residual: np.ndarray
     normal: np.ndarray
     whole: np.ndarray  # the residual of [A; damp I]
+    x_norm: np.ndarray
     good: np.ndarray
     measure: np.ndarray  # how far from the tolerance, 1 or less is good
     outside: np.ndarray  # good by the normal residual alone
@@ -79,6 +83,7 @@ class Verdict:
         self.zero = norm_b == 0
         self.loose = tall or damp > 0
         self.share = max(OUTSIDE, rtol_normal if self.loose else 0.0)
+        self.rtol_normal, self.floor = rtol_normal, floor
         self.sigma = np.full_like(norm_b, np.nan)
 
     def ratio(self, items=slice(None)):
@@ -94,6 +99,21 @@ class Verdict:
         """The norm of the residual of ``[A; damp I]``."""
         return np.hypot(residual, self.damp * x_norm) if self.damp else residual
 
+    def least(self, whole, x_norm, items=slice(None)):
+        """The norm of s that passes with an x and an r of these norms.
+
+        The error of x is at most ``||s||`` over the square of the smallest singular
+        value: where one is known, that must not be many times ``rtol cond(A) ||x||``.
+        """
+        tol = np.minimum(self.normal_tol[items], self.ratio(items) * whole)
+        if not self.loose:
+            return tol
+        sigma = np.hypot(np.nan_to_num(self.sigma[items]), self.damp)
+        error = ERROR * self.rtol_normal * np.hypot(self.norm, self.damp) * sigma
+        error = np.maximum(error * x_norm, self.floor[items])
+        open_ = (sigma == 0) | self.orthogonal[items]
+        return np.where(open_, tol, np.minimum(tol, error))
+
     def measure(self, norms, x_norm, items=slice(None), eps=0.0):
         """How far both tests are from passing, ``(2, items)``; 1 or less passes.
 
@@ -103,7 +123,7 @@ class Verdict:
         whole, tiny = self.whole(norms[0], x_norm), np.finfo(float).tiny
         more = ROUNDING * eps * self.norm_b[items]
         more = np.minimum(more, ROUNDING * eps * self.norm * x_norm)
-        least = np.minimum(self.normal_tol[items], self.ratio(items) * whole)
+        least = self.least(whole, x_norm, items)
         least = least + more * np.hypot(self.norm, self.damp)
         far = whole / np.maximum(self.residual_tol[items] + more, tiny)
         near = norms[1] / np.maximum(least, tiny)
@@ -121,13 +141,18 @@ class Verdict:
         far, near = self.measure(norms, x_norm, eps=eps)
         best = np.fmin(far, near)
         whole = self.whole(norms[0], x_norm)
-        return Check(r, s, *norms, whole, best <= 1, best, (near <= 1) & (far > 1))
+        outside = (near <= 1) & (far > 1)
+        return Check(r, s, *norms, whole, x_norm, best <= 1, best, outside)
 
     def goals(self, check, put, conlim=None) -> Goals:
         """What methods aim at from the x of `check`; `put` moves arrays to a device."""
         residual = np.full_like(self.norm_b, -1.0) if self.damp else self.residual_tol
         least = np.where(self.has_normal, self.normal_tol, -1.0)
-        normal = np.minimum(least, self.ratio() * check.whole)
+        # x is at least as long as one step of the power method makes it
+        size = self.normal_b / np.hypot(self.norm, self.damp) ** 2
+        normal = np.minimum(least, self.least(check.whole, np.fmax(size, check.x_norm)))
+        if self.damp:
+            least = normal
         return Goals(
             *(put(AIM * norm) for norm in (residual, normal, least)),
             share=None if self.damp else AIM * self.share * self.norm,

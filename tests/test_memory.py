@@ -642,7 +642,7 @@ class TestOnTheStandIn:
             cupy, "get_default_memory_pool", lambda: pool, raising=False
         )
 
-        def fail(*_):
+        def fail(*_, **options):
             raise OutOfMemoryError(10, 20)
 
         monkeypatch.setattr(convinv._solve.Run, "solve", fail)

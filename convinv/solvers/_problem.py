@@ -15,6 +15,7 @@ from .._result import Status
 DEVICE_CHECK = 8
 
 _CODES = list(Status)
+NOISE = 16  # rounding errors of the largest singular value that the smallest may be
 RUNNING = -1
 CONVERGED, STALLED, BREAKDOWN, INDEFINITE, ILL_CONDITIONED, NONFINITE, STOPPED = (
     _CODES.index(s)
@@ -293,30 +294,38 @@ class Monitor:
         self.report, self.tick = report, tick
         self.known = problem.preconditioner is None
         self.smallest, self.zero = problem.fill(float("inf")), problem.fill(0.0)
-        self.column = self.inverse = self.beside = self.size = self.zero
+        self.column = self.inverse = self.size = self.zero
+        self.eps = NOISE * float(self.xp.finfo(problem.b.dtype).eps)
         device = self.xp is not np
         self.check_every = DEVICE_CHECK if device and report is None else 1
 
-    def factor(self, diagonal, beside, hermitian=False):
-        """A column of the bidiagonal factor R that the method builds.
+    def factor(self, diagonal, above, hermitian=False):
+        """A column of the bidiagonal factor R that the method builds, before x moves.
 
-        `diagonal` and `beside` are the squares of ``R[k, k]`` and ``R[k, k + 1]``. The
+        `diagonal` and `above` are the squares of ``R[k, k]`` and ``R[k - 1, k]``. The
         singular values of R lie between those of A (their squares, if `hermitian`), and
-        the columns of its inverse have norms that are found from one to the next.
+        the columns of its inverse have norms that are found from one to the next. An
+        item in which R is singular to rounding has ended: its x would move by noise.
+        Returns which these are.
         """
+        xp, active = self.xp, self.active
         if not self.known:  # it would be that of the preconditioned operator
-            return
-        xp, last = self.xp, self.beside
-        column = (1 + last * self.column) / diagonal
-        self.column = xp.where(self.active, column, self.column)
-        self.inverse = self.inverse + xp.where(self.active, column, self.zero)
-        size = xp.where(self.active, diagonal + last, self.zero)
-        self.beside = beside
-        small, large = 1 / self.inverse, xp.maximum(self.size, size)
-        self.size = large
+            return xp.zeros_like(active)
+        column = (1 + above * self.column) / diagonal
+        inverse = self.inverse + xp.where(active, column, self.zero)
+        self.size = xp.maximum(
+            self.size, xp.where(active, diagonal + above, self.zero)
+        )
+        small, large = 1 / inverse, self.size
         if not hermitian:
             small, large = xp.sqrt(small), xp.sqrt(large)
-        self.ends(small, large)
+        singular = ~(small > self.eps * large)
+        self.end(singular, STALLED)
+        regular = active & ~singular
+        self.column = xp.where(regular, column, self.column)
+        self.inverse = xp.where(regular, inverse, self.inverse)
+        self.ends(xp.where(regular, small, self.smallest), large)
+        return active & singular
 
     def ends(self, smallest, largest):
         """Take in both ends of the singular values of a factor that the method builds.

@@ -30,23 +30,24 @@ def cg(problem, monitor):
     residual = vectors.sumsq(r)
     z = problem.precondition(r)
     gamma = residual if z is r else problem.real_dot(r, z)
-    p, q = copy(z), None
+    p, q, above = copy(z), None, problem.fill(0.0)
     del z  # frees its memory
     monitor.end(residual == 0, CONVERGED)
 
     def iteration():
-        nonlocal x, r, p, q, gamma
+        nonlocal x, r, p, q, gamma, above
         q = problem.forward(p, out=q)
         curvature = problem.real_dot(p, q)
         monitor.end(curvature < 0, INDEFINITE)
         monitor.end(~(curvature > 0), BREAKDOWN)
+        monitor.factor(curvature / gamma, above, hermitian=True)
         alpha = divide(xp, monitor.active, gamma, curvature)
         r, residual = vectors.axpy(-alpha, q, r)
         z = problem.precondition(r)
         previous, gamma = gamma, residual if z is r else problem.real_dot(r, z)
         monitor.end(~(gamma >= 0), INDEFINITE)
         beta = divide(xp, monitor.active, gamma, previous)
-        monitor.factor(1 / alpha, beta / alpha, hermitian=True)
+        above = beta / alpha
         x, p = vectors.step(alpha, p, x, z, beta)
         monitor.update(x, xp.sqrt(residual))
 

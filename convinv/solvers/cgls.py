@@ -30,15 +30,16 @@ def cgls(problem, monitor):
     gamma = normal if z is s else problem.real_dot(s, z)
     p = copy(z)
     del z  # frees its memory
-    q, one = None, problem.fill(1.0)
+    q, one, above = None, problem.fill(1.0), problem.fill(0.0)
     monitor.end(gamma == 0, CONVERGED)
 
     def iteration():
-        nonlocal x, r, s, p, q, gamma
+        nonlocal x, r, s, p, q, gamma, above
         q, delta = problem.forward(p, sumsq=True, out=q)
         if problem.damp:
             delta = delta + problem.damp**2 * vectors.sumsq(p)
         monitor.end(~(delta > 0), BREAKDOWN)
+        monitor.factor(delta / gamma, above)
         alpha = divide(xp, monitor.active, gamma, delta)
         r, residual = vectors.axpy(-alpha, q, r)
         if problem.damp:  # the normal residual needs the new x
@@ -48,7 +49,7 @@ def cgls(problem, monitor):
         previous, gamma = gamma, normal if z is s else problem.real_dot(s, z)
         monitor.end(~(gamma >= 0), BREAKDOWN)
         beta = divide(xp, monitor.active, gamma, previous)
-        monitor.factor(1 / alpha, beta / alpha)
+        above = beta / alpha
         if problem.damp:
             p, _ = vectors.axpby(one, z, beta, p)
         else:

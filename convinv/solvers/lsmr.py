@@ -34,20 +34,21 @@ def lsmr(problem, monitor):
     h_bar, bar_scale = problem.zeros(problem.shape[1]), one
     alpha_bar, zeta_bar = basis.alpha, basis.alpha * basis.beta
     rho = rho_bar = c_bar = one
-    s_bar = zeta = 0 * one
+    s_bar = zeta = above = 0 * one
     norm = _ResidualNorm(xp, basis.beta)
     gradient = _Gradient(problem, basis)
     monitor.end(zeta_bar == 0, CONVERGED)
 
     def iteration():
         nonlocal x, h, h_scale, h_bar, bar_scale, alpha_bar, zeta_bar
-        nonlocal rho, rho_bar, c_bar, s_bar, zeta
+        nonlocal rho, rho_bar, c_bar, s_bar, zeta, above
         active = monitor.active  # items whose preconditioner fails move x a last time
         basis.advance()
         previous, previous_bar, zeta_old = rho, rho_bar, zeta
         c, s, rho = rotation(xp, alpha_bar, basis.beta)
+        active = active & ~monitor.factor(rho * rho, above)
         theta, alpha_bar = s * basis.alpha, c * basis.alpha
-        monitor.factor(rho * rho, theta * theta)
+        above = theta * theta
         theta_bar = s_bar * rho
         c_bar, s_bar, rho_bar = rotation(xp, c_bar * rho, theta)
         zeta, zeta_bar = c_bar * zeta_bar, -s_bar * zeta_bar

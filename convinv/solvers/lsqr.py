@@ -29,16 +29,17 @@ def lsqr(problem, monitor):
     x = problem.zeros(problem.shape[1])
     basis = Bidiagonalisation(problem, monitor)
     w, w_scale = copy(basis.V), basis.v_scale
-    phi_bar, rho_bar = basis.beta, basis.alpha
+    phi_bar, rho_bar, above = basis.beta, basis.alpha, 0 * basis.one
     monitor.end(rho_bar == 0, CONVERGED)
 
     def iteration():
-        nonlocal x, w, w_scale, phi_bar, rho_bar
+        nonlocal x, w, w_scale, phi_bar, rho_bar, above
         active = monitor.active  # items whose preconditioner fails move x a last time
         basis.advance()
         c, s, rho = rotation(xp, rho_bar, basis.beta)
+        active = active & ~monitor.factor(rho * rho, above)
         theta, rho_bar = s * basis.alpha, -c * basis.alpha
-        monitor.factor(rho * rho, theta * theta)
+        above = theta * theta
         length = divide(xp, active, c * phi_bar, rho)
         phi_bar = s * phi_bar
         # w = v - (theta / rho) w, in units of v
