@@ -11,7 +11,7 @@ from ._gram import Gram
 REPEATS = 3  # refinements inside the damped correction of a wide layer
 # Up to this reciprocal condition number an inverse is kept in double precision: in
 # single precision it would have few digits, and more refinements would cost more.
-NARROW = 1e-3
+NARROW = 1e-4
 STEPS = 4  # of inverse iteration for the smallest singular value
 
 

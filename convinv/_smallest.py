@@ -4,17 +4,16 @@ import math
 
 import numpy as np
 
-from ._automatic import direct_seconds
-from ._banded import BlockCholesky, MemoryLimit, Singular
+from ._banded import BlockCholesky, MemoryLimit, Singular, factor_work
 from ._exact import gram_of, shifted_inverse, side_of
 from ._lanczos import EPS, Estimate, start
 from ._tori import NestedTori
 from ._torus import SLOW, decay
-from .solvers.direct import MEMORY
 
 STEPS, BASIS, KEPT = 80, 24, 8  # at most; vectors kept, and after a restart
 CLOSE = 1e-3  # relative distance from a singular value that ends the search
-PATIENCE = 20.0  # estimated seconds from which on no factor is made
+PATIENCE = 3e11  # multiplications from which on no factor of the whole is made
+MEMORY = 2**30  # bytes that it may take
 WIDE = 1000  # unknowns across a band from which on there are none
 SHARE = 1e-8  # of the size of a singular N, that its approximate inverse adds
 
@@ -83,11 +82,12 @@ def _orthonormal(v, basis):
 def approximate_inverse(op):
     """A `GramInverse` of the smaller Gram matrix, shifted if need be; None for zero."""
     gram = gram_of(op, side_of(op))
-    seconds, axis = direct_seconds(op, 1)
-    axis += 3 - op.layer.geometry.ndim
+    axis = int(np.argmax(gram.grid))
+    line = gram.channels * math.prod(gram.grid) // gram.grid[axis]
+    work = gram.groups * factor_work(line, gram.reach[axis], gram.grid[axis])
 
     def make(damp, dtype):
-        if gram.local and seconds < PATIENCE:
+        if gram.local and work < PATIENCE:
             try:
                 return BlockCholesky(gram, axis, damp=damp, dtype=dtype, memory=MEMORY)
             except MemoryLimit:
