@@ -72,6 +72,8 @@ class BlockCholesky:
         of the reciprocal condition number of N, of each group.
     rcond : float
         The least of them.
+    least : float
+        The least eigenvalue among the pivot blocks, about.
     nbytes : int
     """
 
@@ -190,7 +192,7 @@ class BlockCholesky:
             pivots.append((_norm(pivot), _norm(inverse)))
             self._refuse_early(rows, settling)
         largest, smallest = np.max(pivots, axis=0)
-        self.rconds = 1 / (largest * smallest)
+        self.rconds, self.least = 1 / (largest * smallest), 1 / float(smallest.max())
         kept = np.result_type(rows[0].inverse.dtype, self.dtype)
         if self.dtype.itemsize < kept.itemsize:
             rows = [_Row(*(part.astype(self.dtype) for part in row)) for row in rows]

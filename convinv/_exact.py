@@ -11,7 +11,8 @@ from ._gram import Gram
 REPEATS = 3  # refinements inside the damped correction of a wide layer
 # Up to this reciprocal condition number an inverse is kept in double precision: in
 # single precision it would have few digits, and more refinements would cost more.
-NARROW = 1e-3
+NARROW = 1e-4
+LARGE = 2**14  # unknowns from which on inverse iteration is worth its time no more
 STEPS = 4  # of inverse iteration for the smallest singular value
 
 
@@ -76,11 +77,15 @@ class GramInverse:
 
     @property
     def smallest_singular_value(self):
-        """The least of A, or of ``[A; damp I]``, estimated from above.
+        """The least of A, or of ``[A; damp I]``, about.
 
-        A few steps of inverse iteration, made once. With a wide layer it is the least
-        of those that count for the solution of least norm.
+        Found once, by a few steps of inverse iteration, from above. For large layers
+        that are well-conditioned these would take a good part of a solve's time, and it
+        is read off the inverse. With a wide layer it is the least of those that count
+        for the solution of least norm.
         """
+        if self._least is None and self._size > LARGE and self.rcond > NARROW:
+            self._least = math.sqrt(self.inner.least)
         if self._least is None:
             v = np.random.default_rng(0).standard_normal((1, self._size))
             v = self.xp.asarray(v.astype(self.inner.dtype))

@@ -149,8 +149,9 @@ class ConvLinearOperator(ShapedOperator):
         return ConvAdjoint(self)
 
     def _transpose(self):
-        real = self.dtype.kind != "c"
-        return ConvAdjoint(self if real else self._kept(("T",), self._conjugated))
+        if self.dtype.kind != "c":
+            return ConvAdjoint(self)
+        return ConvAdjoint(self._kept(("T",), self._conjugated), self)
 
     def _with_kernel(self, kernel):
         """The same layer with another kernel array, taken as it is."""
@@ -294,8 +295,9 @@ class ConvAdjoint(ShapedOperator):
         The convolution, which keeps all set-ups.
     """
 
-    def __init__(self, layer):
+    def __init__(self, layer, transposed=None):
         self.layer, self.xp = layer, layer.xp
+        self._transposed = transposed  # whose transpose it was made as
         super().__init__(layer.dtype, layer.output_shape, layer.input_shape)
 
     def __repr__(self):
@@ -332,6 +334,8 @@ class ConvAdjoint(ShapedOperator):
     def _transpose(self):
         if self.dtype.kind != "c":
             return self.layer
+        if self._transposed is not None:
+            return self._transposed
         return self.layer._kept(("T",), self.layer._conjugated)
 
     def tosparse(self):

@@ -4,22 +4,37 @@ import math
 
 import numpy as np
 
-from ._automatic import direct_seconds
-from ._banded import BlockCholesky, MemoryLimit, Singular
+from ._banded import BlockCholesky, MemoryLimit, Singular, factor_work
 from ._exact import gram_of, shifted_inverse, side_of
 from ._lanczos import EPS, Estimate, start
 from ._tori import NestedTori
 from ._torus import SLOW, decay
-from .solvers.direct import MEMORY
 
 STEPS, BASIS, KEPT = 80, 24, 8  # at most; vectors kept, and after a restart
 CLOSE = 1e-3  # relative distance from a singular value that ends the search
-PATIENCE = 20.0  # estimated seconds from which on no factor is made
+PATIENCE = 3e11  # multiplications from which on no factor of the whole is made
+MEMORY = 2**30  # bytes that it may take
+FULL = 1e-10  # of the largest singular value: smaller ones may be zeros
 WIDE = 1000  # unknowns across a band from which on there are none
 SHARE = 1e-8  # of the size of a singular N, that its approximate inverse adds
 
 
-def smallest_singular_value(op, largest, rng=None) -> Estimate:
+def has_full_rank(op, inverse) -> bool:
+    """Whether all ``min(m, n)`` singular values are beyond doubt more than rounding.
+
+    Then iterations with a preconditioner end in the solution of least norm. `inverse`
+    is the preconditioner's `GramInverse` of the smaller Gram matrix, which may be one
+    with a shift. False for operators that are not on the host.
+    """
+    if op.xp is not np:
+        return False
+    wide = op.astype(np.result_type(op.dtype, np.float64))
+    size = math.sqrt(inverse.gram.bound)
+    found = smallest_singular_value(wide, size, 0, inverse)
+    return found.value - found.error > FULL * size
+
+
+def smallest_singular_value(op, largest, rng=None, inverse=None) -> Estimate:
     """An upper bound of the least of ``min(m, n)`` singular values, as a rule sharp.
 
     Davidson's method: the vector v with the least ``||A v||`` in a space that grows by
@@ -34,12 +49,14 @@ def smallest_singular_value(op, largest, rng=None) -> Estimate:
         On the host, in double precision.
     largest : float
         The largest singular value, about.
+    inverse : GramInverse, optional
+        M; made where it is not given.
     """
     forward, backward = op._forward, op._backward
     shape, other = op.input_shape, op.output_shape
     if side_of(op) == "output":
         forward, backward, shape, other = backward, forward, other, shape
-    inverse = approximate_inverse(op)
+    inverse = approximate_inverse(op) if inverse is None else inverse
     n, rounding = min(op.shape), min(op.shape) * EPS * largest
     new = start(np.random.default_rng(rng), n, op.dtype)
     if inverse is not None:
@@ -83,11 +100,12 @@ def _orthonormal(v, basis):
 def approximate_inverse(op):
     """A `GramInverse` of the smaller Gram matrix, shifted if need be; None for zero."""
     gram = gram_of(op, side_of(op))
-    seconds, axis = direct_seconds(op, 1)
-    axis += 3 - op.layer.geometry.ndim
+    axis = int(np.argmax(gram.grid))
+    line = gram.channels * math.prod(gram.grid) // gram.grid[axis]
+    work = gram.groups * factor_work(line, gram.reach[axis], gram.grid[axis])
 
     def make(damp, dtype):
-        if gram.local and seconds < PATIENCE:
+        if gram.local and work < PATIENCE:
             try:
                 return BlockCholesky(gram, axis, damp=damp, dtype=dtype, memory=MEMORY)
             except MemoryLimit:

@@ -132,6 +132,13 @@ class NestedTori:
         return np.min([self.torus.rconds, *bands], axis=0)
 
     @property
+    def least(self):
+        """The least eigenvalue, about, among the torus and the bands."""
+        if self.exact is not None:
+            return self.exact.least
+        return min([self.torus.least, *(face.solver.least for face in self.faces)])
+
+    @property
     def rcond(self):
         return float(np.min(self.rconds))
 

@@ -47,6 +47,8 @@ class Torus:
     ----------
     rconds : ndarray, shape (groups,)
         Smallest over largest norm, about, of the matrices of all frequencies.
+    least : float
+        Their least eigenvalue, about.
     """
 
     def __init__(self, gram, window, long, *, damp, halo, xp, dtype):
@@ -62,7 +64,9 @@ class Torus:
         else:
             need = self.grid
         self.torus = tuple(_fast(n, a == 2) if n > 1 else 1 for a, n in enumerate(need))
-        blocks, self.rconds = torus_inverse(gram, self.torus, damp, cells, dtype)
+        blocks, self.rconds, self.least = torus_inverse(
+            gram, self.torus, damp, cells, dtype
+        )
         if self.tiles:
             blocks = _cut_off(blocks, self.torus, self.halo, dtype)
         self.plan = kernels.load("circulant", xp).prepare(blocks, self.torus, dtype)
@@ -120,18 +124,20 @@ def torus_inverse(gram, torus, damp, short, dtype):
     """``(N + damp^2)^-1`` of the interior at the frequencies of a torus.
 
     `short` are the cells of the axes that have no torus, which count as channels.
-    Returns ``(groups, c, c, *frequencies)`` in complex128, and for each group the
-    reciprocal condition number of all its matrices together.
+    Returns ``(groups, c, c, *frequencies)`` in complex128, for each group the
+    reciprocal condition number of all its matrices together, and the least eigenvalue
+    of all, about.
     """
     gram = _with_interior(gram, torus)
     blocks = interior_symbol(gram, torus, short, np.dtype(dtype).kind != "c")
-    return blocks, _invert_all(blocks, damp, gram.side)
+    return blocks, *_invert_all(blocks, damp, gram.side)
 
 
 def _invert_all(blocks, damp, side):
     """Invert ``(groups, c, c, *frequencies)`` plus ``damp^2`` in place.
 
-    Returns the reciprocal condition number of each group.
+    Returns the reciprocal condition number of each group, and the least eigenvalue of
+    all, about.
     """
     groups, size = blocks.shape[:2]
     flat = blocks.reshape(groups, size, size, -1)
@@ -150,7 +156,7 @@ def _invert_all(blocks, damp, side):
     good = np.isfinite(product) & (product * LEAST < 1)
     if not good.all():
         raise Singular(SINGULAR, np.flatnonzero(~good))
-    return 1 / np.maximum(product, 1.0)
+    return 1 / np.maximum(product, 1.0), 1 / float(largest_inverse.max())
 
 
 SINGULAR = "the layer is singular at a frequency of its interior"

@@ -11,7 +11,9 @@ import convinv
 from convinv import ConvLinearOperator, gallery
 from convinv._norm_bound import norm_bound
 from convinv._polyphase import symbol
+from convinv._smallest import has_full_rank
 from convinv._spectrum import Blocks
+from convinv.precondition import Schwarz
 from convinv.spectra import Estimate, singular_values, spectrum
 
 CASES = [*LAYERS, "deficient", "repeated"]
@@ -344,7 +346,7 @@ def test_both_ends_of_large_layers(name, dtype, monkeypatch):
     monkeypatch.setattr("convinv.spectra.DENSE_SIDE", 10)
     op = large(name, dtype)
     s = np.linalg.svd(matrix(op), compute_uv=False)
-    for patience in (20.0, 0.0):
+    for patience in (1e12, 0.0):
         monkeypatch.setattr("convinv._smallest.PATIENCE", patience)
         for part in (op, op.H):
             found = spectrum(part, rng=1)
@@ -418,3 +420,23 @@ def test_kernels_at_the_ends_of_the_range(scale):
                                           boundary=boundary))
         assert np.isclose(found.condition, one.condition, rtol=1e-6)
         assert found.noise_gain_by_frequency.shape == one.values.shape[:-1]
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize(
+    ("boundary", "size", "full"),
+    [
+        ("zero", (40, 41), True),
+        ("zero", (100, 100), True),
+        ("reflect", (40, 41), False),
+        ("symmetric", (50, 50), False),
+    ],
+)
+def test_full_rank_with_a_shifted_inverse(boundary, size, full, dtype):
+    """What decides whether a preconditioner leaves the least norm alone."""
+    kernel = np.array([[0.0, 1, 0], [1, -4, 1], [0, 1, 0]])[None, None]
+    op = ConvLinearOperator(
+        kernel, (1, *size), padding=1, boundary=boundary, dtype=dtype
+    )
+    M = Schwarz(op, shifted=True)
+    assert has_full_rank(op, M.inverse) == full

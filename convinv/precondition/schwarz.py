@@ -58,22 +58,17 @@ class Schwarz(GramPreconditioner):
     """
 
     def __init__(
-        self, op, damp=0.0, equations="normal", depth=None, *, shifted=False
+        self, op, damp=0.0, equations="normal", depth=None, shifted=False
     ):
         self.depth = check_depth(depth)
         super().__init__(op, damp, equations, shifted)
 
     def __reduce__(self):
-        arguments = (self.op, self.damp, self.equations, self.depth)
-        return _restored, (type(self), arguments, self.shifted)
+        arguments = (self.op, self.damp, self.equations, self.depth, self.shifted)
+        return type(self), arguments
 
     def _anew(self, equations):
-        arguments = (self.op, self.damp, equations, self.depth)
-        return type(self)(*arguments, shifted=True)
+        return type(self)(self.op, self.damp, equations, self.depth, shifted=True)
 
     def _make(self, gram, damp, dtype):
         return NestedTori(gram, damp=damp, xp=self.xp, dtype=dtype, depth=self.depth)
-
-
-def _restored(cls, arguments, shifted):
-    return cls(*arguments, shifted=shifted)
