@@ -10,6 +10,8 @@ from ._problem import BREAKDOWN, CONVERGED, STALLED
 from ._registry import solver
 from ._rotations import rotations
 
+SLOW = 0.9999  # of the residual left after a cycle is no progress
+
 
 @solver(
     "gmres",
@@ -25,7 +27,8 @@ def gmres(problem, monitor, *, restart=50, normal=False):
 
     Saad and Schultz (1986), with a basis orthogonal to rounding and Givens rotations
     that give the residual norm in every step; the basis is stored once and used again
-    by every restart. A step is an iteration. With ``normal=True`` it solves ``(A^H A +
+    by every restart; where cycles are too short to bring the residual down, the
+    result says so. A step is an iteration. With ``normal=True`` it solves ``(A^H A +
     damp^2 I) x = A^H b``, which takes any shape, needs the adjoint, and finds the
     minimiser of least norm; the history then holds the normal residual. `damp` needs
     ``normal=True``. A preconditioner approximates the inverse of the matrix solved
@@ -42,7 +45,8 @@ def gmres(problem, monitor, *, restart=50, normal=False):
     xp, vectors = problem.xp, problem.vectors
     equations = _Normal(problem) if normal else _Plain(problem)
     x = problem.zeros(problem.shape[1])
-    cycle = _Cycle(problem, monitor, equations, min(restart, problem.shape[1]))
+    length = min(restart, problem.shape[1])
+    cycle = _Cycle(problem, monitor, equations, length)
     r = equations.first()
     norm = xp.sqrt(vectors.sumsq(r))
     monitor.end(norm == 0, CONVERGED)
@@ -55,10 +59,24 @@ def gmres(problem, monitor, *, restart=50, normal=False):
         before, norm = norm, xp.sqrt(vectors.sumsq(r))
         worse = active & ~(norm <= before)
         x = xp.where(worse[:, None], x, candidate)
+        same = (norm > SLOW * before) & (norm * SLOW <= before)
+        monitor.end(same, STALLED)
         monitor.end(worse, BREAKDOWN)
-        monitor.end(norm > 0.9999 * before, STALLED)
         stop = stop or not monitor.any_active()
-    return x, {}
+    return x, _notes(problem, monitor, length)
+
+
+def _notes(problem, monitor, length):
+    """What to do where short cycles get nowhere; longer ones might."""
+    stalled = length < problem.shape[1] and bool(
+        problem.xp.any(monitor.code == STALLED)
+    )
+    if not stalled:
+        return {}
+    return {
+        "message": f"a cycle of {length} steps does not bring the residual down: raise "
+        f"restart (now {length}, at most {problem.shape[1]} is of use)"
+    }
 
 
 class _Plain:

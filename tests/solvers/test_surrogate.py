@@ -63,7 +63,7 @@ def test_noise_horizon(name, A, b, x):
     """They come near to the solution, no further, and say so."""
     result, _ = run(name, A, b, rtol=1e-10, maxiter=5000)
     assert result.status is Status.STALLED and not result.success
-    assert "no longer falls" in result.message and "rshek" in result.message
+    assert "less than 1 %" in result.message and "rshek" in result.message
     assert 1e-3 < error(result.x, x) < 0.5
     assert result.nit < 1000
 
@@ -161,26 +161,6 @@ def test_refused(method, options, words):
         solve(A, b, method, **options)
 
 
-@pytest.mark.parametrize("boundary", ["zero", "periodic", "reflect", "replicate"])
-@pytest.mark.parametrize("dtype", ["float64", "complex64"])
-def test_norms(boundary, dtype):
-    """Of rows and columns, also where taps meet in a sample."""
-    rng = np.random.default_rng(6)
-    kernel = rng.standard_normal((4, 2, 3, 2)) + 1j * rng.standard_normal((4, 2, 3, 2))
-    kernel = kernel.astype(dtype) if dtype == "complex64" else kernel.real
-    for options in (
-        {"padding": (3, 2), "groups": 2, "stride": (1, 2)},
-        {"padding": 2, "dilation": (2, 1), "flip": True},
-    ):
-        channels = 2 * options.get("groups", 1)
-        op = ConvLinearOperator(kernel, (channels, 5, 4), boundary=boundary, **options)
-        A = op.todense().astype(complex)
-        for norms, axis in ((row_norms(op), 1), (column_norms(op), 0)):
-            assert norms.dtype == float
-            expected = np.sum(np.abs(np.asarray(A)) ** 2, axis=axis)
-            np.testing.assert_allclose(norms, expected, rtol=1e-5)
-
-
 def test_blocks_stay_in_the_row_space():
     """The gradient of a block whose rows contradict each other is only rounding."""
     kernel = [[[-1, -1.3, -0.9], [-0.5, -1.3, 1]]]
@@ -215,3 +195,37 @@ def test_gbk_stays_in_the_row_space_of_small_layers(seed, dtype):
     outside = np.linalg.norm(X @ right[rank:].T, axis=1)
     assert (outside <= 1e-3 * np.linalg.norm(least, axis=1)).all()
     assert np.linalg.norm(X) <= 3 * np.linalg.norm(least)
+
+
+@pytest.mark.parametrize("boundary", ["zero", "periodic", "reflect", "replicate"])
+@pytest.mark.parametrize("dtype", ["float64", "complex64"])
+def test_norms(boundary, dtype):
+    """Of rows and columns, also where taps meet in a sample."""
+    rng = np.random.default_rng(6)
+    kernel = rng.standard_normal((4, 2, 3, 2)) + 1j * rng.standard_normal((4, 2, 3, 2))
+    kernel = kernel.astype(dtype) if dtype == "complex64" else kernel.real
+    for options in (
+        {"padding": (3, 2), "groups": 2, "stride": (1, 2)},
+        {"padding": 2, "dilation": (2, 1), "flip": True},
+    ):
+        channels = 2 * options.get("groups", 1)
+        op = ConvLinearOperator(kernel, (channels, 5, 4), boundary=boundary, **options)
+        A = op.todense().astype(complex)
+        for norms, axis in ((row_norms(op), 1), (column_norms(op), 0)):
+            assert norms.dtype == float
+            expected = np.sum(np.abs(np.asarray(A)) ** 2, axis=axis)
+            np.testing.assert_allclose(norms, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["adbk", "fdbk", "gbk", "kaczmarz", "rk"])
+def test_slow_convergence_is_not_called_inconsistent(name):
+    """A Laplacian with repeated edges: condition 100, and b in its range."""
+    kernel = np.array([[0, -1, 0], [-1, 4.0, -1], [0, -1, 0]])[None, None]
+    op = ConvLinearOperator(kernel, (1, 12, 12), padding=1, boundary="replicate")
+    b = op.forward(np.random.default_rng(0).standard_normal(op.input_shape))
+    result, _ = run(name, op, b, rtol=1e-12, maxiter=2000)
+    if result.status is Status.STALLED:
+        assert "convergence is slow" in result.message
+        assert "either" in result.message and "'cgls'" in result.message
+    else:
+        assert result.success or result.status is Status.MAXITER
