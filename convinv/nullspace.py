@@ -162,7 +162,7 @@ class _Solver:
 
 
 def _floor(op, x, b):
-    """What rounding leaves of ``A z``, with a lower bound of ``||A||`` from ``A^H b``."""
+    """What rounding leaves of ``A z``, with ``||A|| >= ||A^H b|| / ||b||``."""
     size, seen = _norms(op, b), _norms(op, op._backward(b))
     norm = float(np.max(seen / np.where(size > 0, size, 1)))
     return FLOOR * np.finfo(float).eps * norm * _norms(op, x)
