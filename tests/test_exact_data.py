@@ -217,4 +217,3 @@ def test_a_typical_penalty_has_the_units_of_the_prior():
         assert 1 / 50 < two / one < 50
     assert typical(Problem(L1(0.0)), x) is None
     assert typical(Problem(NotNegative()), np.abs(x)) is None
-

@@ -225,5 +225,3 @@ class _Soft:
         return self.problem.result(
             watch, z, success, optimality, rest, "admm", extra, stacklevel=5
         )
-
-
