@@ -12,8 +12,10 @@ from ._damping_spectra import Periodogram, dense_spectrum, torus_spectrum
 from ._polyphase import Polyphase
 from ._scaled import ScaledProblem
 
-# Up to so many unknowns or data, and entries, the matrix is made and decomposed.
+# Up to so many unknowns or data, and entries, the matrix is made and decomposed; for
+# GCV so many times as many, since its trace is what projections take long to find.
 DENSE, DENSE_ENTRIES = 256, 2**20
+TRACE, TRACE_ENTRIES = 8, 4
 
 
 @dataclass(frozen=True)
@@ -69,11 +71,19 @@ def _pick(scaled, b, rule, target, eps):
     m, n = wide.shape
     if hasattr(wide, "geometry") and Polyphase(wide.geometry).is_torus:
         spectrum = torus_spectrum(wide, b)
-    elif min(m, n) <= DENSE and m * n <= DENSE_ENTRIES:
+    elif _is_small(m, n, rule):
         spectrum = dense_spectrum(wide, b)
     else:
         return krylov_pick(scaled.working, b, rule, target, eps)
     return spectrum, pick(spectrum, rule, target, eps)
+
+
+def _is_small(m, n, rule):
+    """Whether a decomposition of the matrix takes no longer than projections."""
+    side, entries = DENSE, DENSE_ENTRIES
+    if rule == "gcv":
+        side, entries = TRACE * side, TRACE_ENTRIES * entries
+    return min(m, n) <= side and m * n <= entries
 
 
 def _in_units(spectrum, found, rule, data, kernel) -> Choice:

@@ -11,7 +11,7 @@ function of it is least, or has a root.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.optimize import brentq, minimize_scalar
@@ -20,6 +20,13 @@ RULES = ("discrepancy", "gcv", "lcurve", "ncp")
 PER_DECADE, FEWEST = 5, 20  # damps tried, before the best is refined
 FLAT = 1e-4  # relative depth, from the smallest damp's value, that makes a minimum
 TOP, TOP_OF_ALL = 10.0, 1e4  # largest damps, in units of the largest singular value
+NARROW = 1.01  # largest over smallest damp of a range that is as good as one damp
+NEAR = 1e-3  # how near to an end of the range, in its logarithm, is at the end
+NO_CORNER = (
+    "the L-curve has no corner within the range of the singular values, so damp is "
+    "where its curvature is largest; 'gcv', 'ncp' or 'discrepancy' may serve better"
+)
+BEYOND = "the criterion decreases up to the largest damp tried: noise may be all of b"
 
 
 @dataclass
@@ -159,15 +166,9 @@ def pick(spectrum, rule, target, eps) -> Pick:
     `target` is the norm of the noise, `eps` the rounding of the data's dtype. The damp
     is 0 where the criterion is no larger at the smallest damp tried than anywhere.
     """
-    top = spectrum.largest
-    if not top > 0:
+    if not spectrum.values.size or not spectrum.largest > 0:
         return Pick(0.0, np.zeros(0), np.zeros(0))
-    low, high = eps * top, TOP * top
-    if rule == "lcurve":  # it has no other corner
-        least = float(spectrum.values[spectrum.values > 0].min())
-        low, high = max(least, 16 * eps * top), top
-    count = max(int(np.ceil(PER_DECADE * np.log10(high / low))), FEWEST)
-    damps = np.geomspace(low, high, count)
+    damps = _range(spectrum, rule, eps)
     if rule == "discrepancy":
         return _root(spectrum, target, damps)
     criterion, sign = CRITERIA[rule]
@@ -176,16 +177,49 @@ def pick(spectrum, rule, target, eps) -> Pick:
     best = int(np.argmin(np.where(np.isnan(values), np.inf, values)))
     flat = not values[0] > values[best] + FLAT * abs(values[best])
     if not np.isfinite(values[best]) or (flat and rule != "lcurve"):
-        return tried
-    found = minimize_scalar(
-        lambda log: sign * criterion(spectrum, np.exp(log)),
-        bounds=np.log(damps[[max(best - 1, 0), min(best + 1, count - 1)]]),
-        method="bounded",
-        options={"xatol": 1e-4},
+        note = NO_CORNER if rule == "lcurve" else None
+        return replace(tried, note=note)
+    damp, value = _refined(
+        lambda damp: sign * criterion(spectrum, damp), damps, values, best
     )
-    if found.fun <= values[best]:
-        return tried.joined(float(np.exp(found.x)), sign * found.fun)
-    return tried.joined(float(damps[best]), sign * values[best])
+    return tried.joined(damp, sign * value, _doubt(rule, damps, damp, sign * value))
+
+
+def _range(spectrum, rule, eps):
+    """The damps to try, in increasing order; one where others would be the same."""
+    top = spectrum.largest
+    low, high = eps * top, TOP * top
+    if rule == "lcurve":  # it has no other corner
+        least = float(spectrum.values[spectrum.values > 0].min())
+        low, high = max(least, 16 * eps * top), top
+    if high <= NARROW * low:
+        return np.array([high])
+    count = max(int(np.ceil(PER_DECADE * np.log10(high / low))), FEWEST)
+    return np.geomspace(low, high, count)
+
+
+def _refined(function, damps, values, best):
+    """``(damp, value)`` of the least value between the neighbours of the best damp."""
+    last = len(damps) - 1
+    if last:
+        found = minimize_scalar(
+            lambda log: function(np.exp(log)),
+            bounds=np.log(damps[[max(best - 1, 0), min(best + 1, last)]]),
+            method="bounded",
+            options={"xatol": 1e-4},
+        )
+        if found.fun <= values[best]:
+            return float(np.exp(found.x)), found.fun
+    return float(damps[best]), values[best]
+
+
+def _doubt(rule, damps, damp, value):
+    """What there is to say of a damp at an end of the range, None for nothing."""
+    above = damp >= damps[-1] * (1 - NEAR)
+    if rule != "lcurve":
+        return BEYOND if above else None
+    inside = damps[0] * (1 + NEAR) < damp and not above
+    return None if inside and value > 0 else NO_CORNER
 
 
 def _root(spectrum, target, damps):

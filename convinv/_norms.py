@@ -71,6 +71,15 @@ def _pair_counts(g, axis):
 
 
 def _matrix_norms(op, axis):
+    """Of a matrix, which is neither changed nor squared in its own dtype."""
     matrix = op.matrix
-    squares = abs(matrix) ** 2 if not sparse.issparse(matrix) else abs(matrix).power(2)
-    return np.asarray(squares.sum(axis=axis), dtype=float).ravel()
+    double = np.result_type(op.dtype, np.float64)
+    if not sparse.issparse(matrix):
+        return np.sum(np.abs(np.asarray(matrix, dtype=double)) ** 2, axis=axis)
+    matrix = matrix.tocsr(copy=True).astype(double, copy=False)
+    matrix.sum_duplicates()
+    places = matrix.indices
+    if axis == 1:
+        places = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+    squares = np.abs(matrix.data) ** 2
+    return np.bincount(places, weights=squares, minlength=matrix.shape[1 - axis])

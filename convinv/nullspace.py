@@ -1,10 +1,11 @@
 """What a layer does not see: the projection onto its null space."""
 
+import math
 import warnings
 
 import numpy as np
 
-from ._array import working_dtype
+from ._array import to_numpy, working_dtype
 from ._operator import LAYERS
 from ._polyphase import Polyphase
 from ._result import ConvergenceWarning
@@ -13,6 +14,11 @@ from ._spectral_inverse import remainder
 from .solvers import METHODS
 
 __all__ = ["project_nullspace"]
+
+# Up to so many on the shorter side, and entries, the matrix is made and decomposed.
+DENSE, DENSE_ENTRIES = 600, 2**22
+ROUNDS, PROGRESS = 20, 0.5  # solves for what is left, while that shrinks by a factor
+FLOOR = 8  # rounding errors of ||A|| ||x|| that no residual can go below
 
 
 def project_nullspace(op, x, *, rtol=1e-10, method="auto", **options):
@@ -26,11 +32,11 @@ def project_nullspace(op, x, *, rtol=1e-10, method="auto", **options):
         One vector or a batch. Where a shape can be read in two ways, the shaped reading
         wins. It is not modified.
     rtol : float
-        Where the null space is found by iterations, the tolerance of `convinv.solve`
-        for ``A x``; it decides how exact the projection is.
+        Where the null space is found by iterations, what ``||A z||`` may be of ``||A
+        x||``, with z the result; it decides how exact the projection is.
     method, **options
         How `convinv.solve` finds ``A^+ A x`` there. The method has to find the solution
-        of least norm, and takes no damp.
+        of least norm, and takes no damp. A method named is used for small layers, too.
 
     Returns
     -------
@@ -46,17 +52,23 @@ def project_nullspace(op, x, *, rtol=1e-10, method="auto", **options):
     Warns
     -----
     ConvergenceWarning
-        If the iterations do not reach `rtol`.
+        If ``||A z|| <= rtol ||A x||`` is not reached.
 
     Notes
     -----
     For layers that are invariant under shifts around a torus (`convinv.spectra`) the
     projection is exact to rounding, one matrix of ``(C_in / groups * prod(stride))^2``
-    entries per frequency; they are made once and kept with the operator. Others cost a
-    solve: with ``r`` what is left of its residual, the result is off by up to ``||r||``
-    divided by the smallest singular value that is not zero.
+    entries per frequency. It is also for those with up to 600 unknowns or data and
+    2**22 entries, whose matrix is decomposed. Both are made once and kept with the
+    operator.
 
-    A layer of full column rank has no null space: the result is zero, up to `rtol`.
+    Others cost solves in double precision, whatever the dtypes are: ``A x`` is in the
+    range of the layer, so one after the other is made for what is left of it until
+    `rtol` is reached, or a few rounding errors of ``||A|| ||x||``. The result is then
+    off by up to ``||A z||`` divided by the smallest singular value that is not zero: a
+    layer of condition number c loses about as many digits as c has.
+
+    A layer of full column rank has no null space: the result is zero, up to that.
 
     Examples
     --------
@@ -76,14 +88,93 @@ def project_nullspace(op, x, *, rtol=1e-10, method="auto", **options):
         key = ("null space", dtype)
         projection = op._kept(key, lambda: remainder(op.astype(dtype)))
         return projection.apply(wide).reshape(x.shape)
-    b = op._forward(wide.reshape(-1, *op.input_shape))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        result = solve(op, b, method, rtol=rtol, **options)
-    if not result.success:
-        text = f"project_nullspace: {result.method}: {result.message}"
-        warnings.warn(text, ConvergenceWarning, stacklevel=2)
-    return (wide - result.x.reshape(wide.shape)).reshape(x.shape)
+    double = np.result_type(dtype, np.float64)
+    wide = wide.astype(double, copy=False)
+    if method == "auto" and _is_small(op):
+        seen = op._kept(("null space", "dense"), lambda: _row_space(op))
+        z = wide - (wide @ seen.T) @ seen.conj()
+    else:
+        z = _remainder(op.astype(double), wide, method, rtol, options)
+    return z.astype(dtype, copy=False).reshape(x.shape)
+
+
+def _is_small(op):
+    return min(op.shape) <= DENSE and math.prod(op.shape) <= DENSE_ENTRIES
+
+
+def _row_space(op):
+    """The right singular vectors ``V`` in double precision: ``V x`` is what is seen.
+
+    Singular values that rounding of the kernel
+    could have made count as zero.
+    """
+    matrix = op.astype(np.result_type(op.dtype, np.float64)).tosparse().toarray()
+    _, values, basis = np.linalg.svd(matrix, full_matrices=False)
+    rounding = float(np.finfo(op.dtype).eps) + max(op.shape) * 2.0**-52
+    return op.xp.asarray(basis[values > rounding * values[0]])
+
+
+def _remainder(op, x, method, rtol, options):
+    """``x - A^+ A x`` by solves for what is left of ``A x``, each item checked."""
+    solved = _Solver(op, method, rtol, options)
+    z, rest = x, op._forward(x.reshape(-1, *op.input_shape))
+    size = left = _norms(op, rest)
+    enough = np.maximum(rtol * size, _floor(op, x, rest))
+    for _ in range(ROUNDS):
+        found = z - solved(rest).reshape(z.shape)
+        image = op._forward(found.reshape(-1, *op.input_shape))
+        before, norms = left, _norms(op, image)
+        better = norms < left
+        left = np.where(better, norms, left)
+        better = op.xp.asarray(better)[:, None]
+        z = op.xp.where(better, found, z)
+        better = better.reshape(-1, *(1,) * (rest.ndim - 1))
+        rest = op.xp.where(better, image, rest)
+        undone = left > enough
+        if not (undone & (left <= PROGRESS * before)).any() or solved.maxiter == 0:
+            break
+    if undone.any():
+        share = float(np.max(left[undone] / size[undone]))
+        text = (
+            f"project_nullspace: {solved.last.method}: ||A z|| is {share:.1e} ||A x||, "
+            f"and rtol={rtol:g} was asked for; {solved.last.message}"
+        )
+        warnings.warn(text, ConvergenceWarning, stacklevel=3)
+    return z
+
+
+class _Solver:
+    """Solves with one operator that share their `maxiter`, if there is one."""
+
+    def __init__(self, op, method, rtol, options):
+        self.op, self.method, self.rtol = op, method, rtol
+        self.options, self.maxiter = dict(options), options.get("maxiter")
+
+    def __call__(self, b):
+        if self.maxiter is not None:
+            self.options["maxiter"] = self.maxiter
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            self.last = solve(self.op, b, self.method, rtol=self.rtol, **self.options)
+        if self.maxiter is not None:
+            self.maxiter = max(self.maxiter - self.last.nit, 0)
+        return self.last.x
+
+
+def _floor(op, x, b):
+    """What rounding leaves of ``A z``, with ``||A|| >= ||A^H b|| / ||b||``."""
+    size, seen = _norms(op, b), _norms(op, op._backward(b))
+    norm = float(np.max(seen / np.where(size > 0, size, 1)))
+    return FLOOR * np.finfo(float).eps * norm * _norms(op, x)
+
+
+def _norms(op, array):
+    """The norm of each item, on the host, where squares may leave the range."""
+    sizes = abs(array.reshape(array.shape[0], -1))
+    largest = to_numpy(sizes.max(axis=1))
+    unit = np.where((largest > 0) & np.isfinite(largest), largest, 1.0)
+    parts = sizes / op.xp.asarray(unit)[:, None]
+    return unit * np.sqrt(to_numpy((parts**2).sum(axis=1)))
 
 
 def _checked(op, x, method, options):
@@ -104,4 +195,6 @@ def _checked(op, x, method, options):
         )
     if 0 in x.shape:
         raise ValueError(f"x holds no vector: its shape is {x.shape}")
+    if not bool(op.xp.isfinite(x).all()):
+        raise ValueError("x holds NaN or infinity")
     return x

@@ -559,3 +559,82 @@ def test_device_equals_host(monkeypatch, boundary, small, rule):
         assert isinstance(got.x, cupy.ndarray)
         assert got.extra["damp"] == pytest.approx(want.extra["damp"], rel=1e-6)
         np.testing.assert_allclose(got.x.get(), want.x, rtol=1e-5)
+
+
+class TestNoSpread:
+    """Operators of one singular value, of none, or of one unknown."""
+
+    @every_rule
+    @pytest.mark.parametrize("dtype", ["float32", "float64", "complex128"])
+    @pytest.mark.parametrize(
+        "kernel", [[[[0.1257302210933933]]], [[[0.0, -3.0, 0.0]]], [[[1e-9]]]]
+    )
+    def test_one_singular_value(self, kernel, dtype, rule):
+        size = (1, 7)
+        op = ConvLinearOperator(kernel, size, padding="same", dtype=dtype)
+        b = normal(np.random.default_rng(0), op.output_shape, dtype)
+        result = chosen(op, b, rule, 0.1)
+        damp, value = result.extra["damp"], np.abs(kernel).max()
+        assert result.success and np.isfinite(damp)
+        want = value * b / (value**2 + damp**2) * np.sign(np.sum(kernel))
+        np.testing.assert_allclose(result.x, want, rtol=1e-3)
+        if rule == "lcurve":
+            assert damp == pytest.approx(value, rel=0.02)
+            assert "no corner" in result.message
+
+    @every_rule
+    @pytest.mark.parametrize("seed", range(15))
+    def test_small_operators(self, seed, rule):
+        """Matrices that are orthogonal, zero, of rank one, of whole numbers."""
+        rng = np.random.default_rng(seed)
+        m, n = rng.integers(1, 7, 2)
+        basis = np.linalg.qr(rng.standard_normal((max(m, n), min(m, n))))[0]
+        integers = rng.integers(-2, 3, (m, n))
+        for A in (np.eye(m, n), np.zeros((m, n)), basis, np.ones((m, n)), integers):
+            size = int(np.sqrt(A.shape[0]))
+            if rule == "ncp":  # it wants an image
+                kernel = rng.standard_normal((1, 1, 1, 1))
+                A = ConvLinearOperator(kernel, (1, size, size + 1))
+            b = rng.standard_normal(A.shape[0])
+            for scale in (1.0, 0.0, 1e200):
+                level = 0.2 * scale if rule == "discrepancy" else None
+                result = solve(A, scale * b, "lsqr", damp=rule, noise_level=level)
+                assert result.success and result.extra["damp"] >= 0
+
+    def test_a_curve_without_corner_says_so(self):
+        """Singular values of one order: the largest curvature is at an end."""
+        op = layer((2, 1, 3), (1, 20), boundary="periodic", padding=1)
+        rng = np.random.default_rng(0)
+        b = op.forward(rng.standard_normal(op.input_shape))
+        result = chosen(op, b, "lcurve", None)
+        path = result.extra["damp_path"]
+        ends = path["damp"][[0, -1]]
+        curvature = np.max(path["criterion"])
+        doubtful = curvature <= 0 or np.isclose(result.extra["damp"], ends).any()
+        assert doubtful and "no corner" in result.message
+
+    def test_a_curve_with_a_corner_does_not(self):
+        op = blur("reflect", (12, 12), 1.5)
+        rng = np.random.default_rng(0)
+        b = op.forward(picture((12, 12))) + 1e-3 * rng.standard_normal((1, 12, 12))
+        result = chosen(op, b, "lcurve", None)
+        assert np.max(result.extra["damp_path"]["criterion"]) > 0
+        assert "corner" not in result.message
+
+
+def test_gcv_of_a_small_image_is_exact():
+    """The trace of 576 unknowns comes from the matrix itself, also without noise."""
+    g = np.exp(-0.5 * (np.arange(5) - 2.0) ** 2)
+    op = ConvLinearOperator(
+        np.outer(g, g)[None, None] / g.sum() ** 2,
+        (1, 24, 24),
+        padding="same",
+        boundary="reflect",
+    )
+    b = op.forward(np.random.default_rng(0).random((1, 24, 24)))
+    u, s, _ = np.linalg.svd(op.todense())
+    parts = u.T @ b.ravel()
+    damps = np.geomspace(1e-5, 1, 1500)
+    left = damps[:, None] ** 2 / (s**2 + damps[:, None] ** 2)
+    best = damps[np.argmin(np.sum((left * parts) ** 2, 1) / left.sum(1) ** 2)]
+    assert chosen(op, b, "gcv", None).extra["damp"] == pytest.approx(best, rel=0.01)

@@ -1,11 +1,13 @@
 """Projections onto null spaces, and solutions nearest to a prior."""
 
+import warnings
+
 import numpy as np
 import pytest
 from torus_cases import LAYERS, deficient, layer, matrix, random, repeated
 
 import convinv
-from convinv import ConvergenceWarning, ConvLinearOperator, solve
+from convinv import ConvergenceWarning, ConvLinearOperator, nullspace, solve
 
 
 def others(name, dtype):
@@ -173,3 +175,93 @@ def test_device_arrays():
         with pytest.raises(TypeError, match="x must be a .*cupy array"):
             convinv.project_nullspace(device, x)
     np.testing.assert_allclose(z.get(), convinv.project_nullspace(host, x), atol=1e-12)
+
+
+def binomial(n, dtype="float64", copies=2):
+    """A binomial filter more than once, and its null space, which is known.
+
+    ``(1 + z)^6`` annihilates ``(-1)^i p(i)`` with polynomials p of degree below 6.
+    """
+    filters = [[[1.0, 6, 15, 20, 15, 6, 1]]] * copies
+    op = ConvLinearOperator(filters, (1, n), dtype=dtype)
+    at = np.linspace(-1, 1, n)
+    powers = np.polynomial.legendre.legvander(at, 5) * (-1.0) ** np.arange(n)[:, None]
+    return op, np.linalg.qr(powers)[0]
+
+
+class TestIllConditioned:
+    """The normal residual is small long before the projection is right."""
+
+    @pytest.mark.parametrize("dtype", ["float32", "float64"])
+    @pytest.mark.parametrize("method", ["auto", "cgls", "lsmr", "lsqr"])
+    def test_repeated_filters(self, method, dtype):
+        op, basis = binomial(40, dtype)  # condition 2e5
+        x = random(op.input_shape, dtype, 1)
+        z = convinv.project_nullspace(op, x, method=method)
+        assert z.dtype == dtype
+        expected = basis @ (basis.T @ x.ravel())
+        np.testing.assert_allclose(z.ravel(), expected, atol=1e-6)
+
+    @pytest.mark.parametrize("n", [40, 120, 300, 3000])
+    def test_right_or_told(self, n):
+        """Conditions up to 1e15."""
+        op, basis = binomial(n)
+        x = random((2, *op.input_shape), "float64", 2)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            z = convinv.project_nullspace(op, x)
+        error = np.linalg.norm(z.reshape(2, n) - x.reshape(2, n) @ basis @ basis.T)
+        assert caught or error <= 1e-3 * np.linalg.norm(x)
+        for warning in caught:
+            assert issubclass(warning.category, ConvergenceWarning)
+            assert "||A z|| is" in str(warning.message)
+
+    @pytest.mark.parametrize("small", [True, False], ids=["dense", "solves"])
+    @pytest.mark.parametrize("dtype", ["float32", "complex64"])
+    @pytest.mark.parametrize("seed", range(8))
+    def test_single_precision(self, monkeypatch, seed, dtype, small):
+        """Computed in double: right to the rounding of the result."""
+        monkeypatch.setattr(nullspace, "DENSE", nullspace.DENSE if small else 0)
+        rng = np.random.default_rng(seed)
+        filters, channels = rng.integers(1, 4, 2)
+        kernel = random((filters, channels, 3, 3), dtype, seed)
+        if seed % 3 == 0:
+            kernel[:, -1] = 2 * kernel[:, 0]
+        boundary = ["zero", "reflect", "symmetric", "replicate"][seed % 4]
+        op = ConvLinearOperator(
+            kernel, (channels, 7, 8), padding=seed % 2, boundary=boundary
+        )
+        A = op.astype(np.result_type(dtype, float)).todense()
+        values = np.linalg.svd(A, compute_uv=False)
+        x = random(op.input_shape, dtype, seed + 1)
+        z = convinv.project_nullspace(op, x)
+        expected = projection(A, 1e-7) @ x.ravel()
+        condition = values[0] / values[values > 1e-7 * values[0]].min()
+        atol = 1e-6 + 1e-9 * condition
+        np.testing.assert_allclose(z.ravel(), expected, atol=atol)
+
+    @pytest.mark.parametrize("power", [-150, 150])
+    def test_scale(self, monkeypatch, power):
+        op, basis = binomial(30)
+        x = random(op.input_shape, "float64", 3)
+        expected = basis @ (basis.T @ x.ravel())
+        scaled = ConvLinearOperator(op.kernel * 10.0**power, (1, 30))
+        for limit in (nullspace.DENSE, 0):
+            monkeypatch.setattr(nullspace, "DENSE", limit)
+            z = convinv.project_nullspace(scaled, 1e20 * x)
+            np.testing.assert_allclose(z.ravel() / 1e20, expected, atol=1e-5)
+
+
+def test_x_in_the_null_space(monkeypatch):
+    """``A x`` is only rounding then, and does not have to be matched."""
+    op, basis = binomial(40)
+    for limit in (nullspace.DENSE, 0):
+        monkeypatch.setattr(nullspace, "DENSE", limit)
+        x = basis @ np.arange(1.0, 7)
+        np.testing.assert_allclose(convinv.project_nullspace(op, x), x, atol=1e-8)
+
+
+def test_numbers_that_are_not_finite():
+    op, _ = binomial(20)
+    with pytest.raises(ValueError, match="x holds NaN or infinity"):
+        convinv.project_nullspace(op, np.full(20, np.nan))

@@ -45,7 +45,8 @@ class ProximalResult:
         ``||b - A x||`` of the returned ``x``, recomputed.
     optimality : float
         What was checked, recomputed: the norm of the proximal gradient, or for data
-        taken as exact the change that one more iteration makes.
+        taken as exact the larger of the two residuals, relative to x and to the
+        subgradient (`admm`).
     history : ndarray, shape (nit,)
         The norm that the method watched, after each iteration.
     method : str
@@ -277,7 +278,7 @@ class Watch:
 
     def __init__(self, problem):
         self.problem, self.nit, self.history = problem, 0, []
-        self.status = Status.MAXITER
+        self.status, self.aim = Status.MAXITER, AIM
         eager = problem.xp is np or problem.callback is not None
         self.every = 1 if eager else EVERY
 
@@ -297,7 +298,7 @@ class Watch:
         if not math.isfinite(value):
             self.status = Status.NONFINITE
             return True
-        if value <= AIM * float(tolerance):
+        if value <= self.aim * float(tolerance):
             self.status = Status.CONVERGED
         if problem.callback is not None:
             answer = problem.callback(State(self.nit, x, value))

@@ -22,6 +22,7 @@ class GreedyRows:
         kind = real or problem.b.dtype
         weights = ((norms > 0) / one)[None]
         self.weights = problem.xp.asarray(weights, dtype=kind, **problem.place)
+        self.norms = problem.xp.asarray(norms[None], **problem.place)
 
     def __call__(self, r, squares):
         """A mask of the rows, shape (B, m)."""
@@ -38,6 +39,11 @@ class GreedyRows:
             least = most
         least = xp.minimum(xp.astype(least, quotient.dtype), largest)  # not above it
         return (quotient >= least[:, None]) & (quotient > 0)
+
+    def squares_of(self, mask):
+        """The squared Frobenius norms of the rows in a mask, shape (B,)."""
+        xp = self.xp
+        return xp.sum(xp.where(mask, self.norms, xp.zeros_like(self.norms)), axis=1)
 
 
 def _squares(xp, r):

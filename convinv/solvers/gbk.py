@@ -9,6 +9,9 @@ from ._registry import solver
 from ._surrogate import Horizon
 
 INNER = 50  # iterations of the inner method, at most
+# Rounding errors of ||A_U|| ||r_U|| below which a gradient, and of ||A_U|| ||p|| below
+# which a product, is nothing but rounding: its direction may lie in the null space.
+FLOOR = 16
 
 
 @solver(
@@ -41,7 +44,8 @@ def gbk(problem, monitor, *, eta=None, inner_rtol=1e-6):
     while not stop:
         mask = rows(r, squares) & monitor.active[:, None]
         rest = xp.where(mask, r, xp.zeros_like(r))
-        d = _block(problem, rest, mask, inner_rtol, monitor.check_every)
+        size = rows.squares_of(mask)
+        d = _block(problem, rest, mask, size, inner_rtol, monitor.check_every)
         x, _ = vectors.axpy(one, d, x)
         r, squares = vectors.axpy(-one, problem.forward(d), r)
         residual = xp.sqrt(squares)
@@ -50,22 +54,30 @@ def gbk(problem, monitor, *, eta=None, inner_rtol=1e-6):
     return x, horizon.notes()
 
 
-def _block(problem, r, mask, rtol, check_every):
-    """The least-norm d that minimises ``||A_U d - r_U||``, by CGLS; overwrites r."""
+def _block(problem, r, mask, size, rtol, check_every):
+    """The least-norm d that minimises ``||A_U d - r_U||``, by CGLS; overwrites r.
+
+    `size` is ``||A_U||_F^2``. A gradient that is only rounding, as where ``r_U`` is
+    orthogonal to the range of ``A_U``, ends the item: such steps leave the row space.
+    """
     xp, vectors = problem.xp, problem.vectors
     nothing = xp.zeros_like(r)
+    floor = (FLOOR * float(xp.finfo(r.dtype).eps)) ** 2 * size
     d = problem.zeros(problem.shape[1])
     p, gamma = problem.adjoint(r, sumsq=True)
-    one, active, least = problem.fill(1.0), gamma > 0, rtol**2 * gamma
+    one, length, least = problem.fill(1.0), gamma, rtol**2 * gamma
+    active = gamma > floor * vectors.sumsq(r)
     for step in range(1, INNER + 1):
         q = xp.where(mask, problem.forward(p), nothing)
-        alpha = divide(xp, active, gamma, vectors.sumsq(q))
+        squares = vectors.sumsq(q)
+        active = active & (squares > floor * length)
+        alpha = divide(xp, active, gamma, squares)
         d, _ = vectors.axpy(alpha, p, d)
-        r, _ = vectors.axpy(-alpha, q, r)
+        r, left = vectors.axpy(-alpha, q, r)
         s, normal = problem.adjoint(r, sumsq=True)
         previous, gamma = gamma, normal
-        active = active & (gamma > least)
+        active = active & (gamma > least) & (gamma > floor * left)
         if step % check_every == 0 and not bool(xp.any(active)):
             break
-        p, _ = vectors.axpby(one, s, divide(xp, active, gamma, previous), p)
+        p, length = vectors.axpby(one, s, divide(xp, active, gamma, previous), p)
     return d

@@ -161,6 +161,42 @@ def test_refused(method, options, words):
         solve(A, b, method, **options)
 
 
+def test_blocks_stay_in_the_row_space():
+    """The gradient of a block whose rows contradict each other is only rounding."""
+    kernel = [[[-1, -1.3, -0.9], [-0.5, -1.3, 1]]]
+    op = ConvLinearOperator(kernel, (2, 2), padding=2, boundary="replicate")
+    b = np.array([[-1.3, 1.1, -0.5, -0.5]])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        result = solve(op, b, "gbk", eta=0.01, rtol=1e-12)
+    exact = np.linalg.pinv(op.todense()) @ b.ravel()
+    assert error(result.x.ravel(), exact) < 1e-5  # of norm 1.4
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("seed", range(25))
+def test_gbk_stays_in_the_row_space_of_small_layers(seed, dtype):
+    rng = np.random.default_rng(seed)
+    filters, channels, taps, size = rng.integers(1, 5, 4)
+    kernel = np.round(rng.standard_normal((filters, channels, taps)), 1)
+    boundary = ["replicate", "symmetric", "reflect", "periodic"][seed % 4]
+    op = ConvLinearOperator(
+        kernel, (channels, size), padding=taps - 1, boundary=boundary, dtype=dtype
+    )
+    B = np.round(rng.standard_normal((4, *op.output_shape)), 1).astype(dtype)
+    eta = [None, 0.01, 0.5, 1.0][rng.integers(4)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        result = solve(op, B, "gbk", eta=eta, rtol=1e-6, maxiter=300)
+    _, values, right = np.linalg.svd(op.todense().astype(float))
+    rank = np.count_nonzero(values > 1e-6 * values[0])
+    X = result.x.reshape(4, -1).astype(float)
+    least = B.reshape(4, -1) @ np.linalg.pinv(op.todense().astype(float), 1e-6).T
+    outside = np.linalg.norm(X @ right[rank:].T, axis=1)
+    assert (outside <= 1e-3 * np.linalg.norm(least, axis=1)).all()
+    assert np.linalg.norm(X) <= 3 * np.linalg.norm(least)
+
+
 @pytest.mark.parametrize("boundary", ["zero", "periodic", "reflect", "replicate"])
 @pytest.mark.parametrize("dtype", ["float64", "complex64"])
 def test_norms(boundary, dtype):
