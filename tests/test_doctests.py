@@ -2,6 +2,7 @@
 
 import doctest
 import importlib
+import importlib.util
 import pathlib
 import re
 
@@ -12,6 +13,12 @@ import convinv
 
 ROOT = pathlib.Path(convinv.__file__).parent
 FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
+# modules that cannot be imported without an optional package
+NEEDS = {
+    "convinv.interop.torch": ["torch"],
+    "convinv.interop.torch_inverse": ["torch"],
+}
+INSTALLED = {name for name in ("torch",) if importlib.util.find_spec(name)}
 NUMBER = re.compile(r"(?<![\w.])[-+]?\d+\.\d*(?:[eE][-+]?\d+)?")
 
 
@@ -51,11 +58,16 @@ def examples():
             continue
         parts = path.relative_to(ROOT.parent).with_suffix("").parts
         parts = parts[:-1] if parts[-1] == "__init__" else parts
-        module = importlib.import_module(".".join(parts))
-        yield from (t for t in finder.find(module, ".".join(parts)) if t.examples)
+        name = ".".join(parts)
+        if missing := set(NEEDS.get(name, ())) - INSTALLED:
+            reason = f"needs {', '.join(missing)}"
+            yield pytest.param(None, id=name, marks=pytest.mark.skip(reason=reason))
+            continue
+        found = finder.find(importlib.import_module(name), name)
+        yield from (pytest.param(t, id=t.name) for t in found if t.examples)
 
 
-@pytest.mark.parametrize("test", list(examples()), ids=lambda test: test.name)
+@pytest.mark.parametrize("test", list(examples()))
 def test_docstring(test):
     run(test)
 
