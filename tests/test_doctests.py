@@ -2,23 +2,17 @@
 
 import doctest
 import importlib
-import importlib.util
 import pathlib
 import re
 
 import numpy as np
 import pytest
+from optional_packages import missing, skipped
 
 import convinv
 
 ROOT = pathlib.Path(convinv.__file__).parent
 FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
-# modules that cannot be imported without an optional package
-NEEDS = {
-    "convinv.interop.torch": ["torch"],
-    "convinv.interop.torch_inverse": ["torch"],
-}
-INSTALLED = {name for name in ("torch",) if importlib.util.find_spec(name)}
 NUMBER = re.compile(r"(?<![\w.])[-+]?\d+\.\d*(?:[eE][-+]?\d+)?")
 
 
@@ -59,9 +53,8 @@ def examples():
         parts = path.relative_to(ROOT.parent).with_suffix("").parts
         parts = parts[:-1] if parts[-1] == "__init__" else parts
         name = ".".join(parts)
-        if missing := set(NEEDS.get(name, ())) - INSTALLED:
-            reason = f"needs {', '.join(missing)}"
-            yield pytest.param(None, id=name, marks=pytest.mark.skip(reason=reason))
+        if needed := missing(name):
+            yield skipped(needed, name)
             continue
         found = finder.find(importlib.import_module(name), name)
         yield from (pytest.param(t, id=t.name) for t in found if t.examples)
