@@ -279,6 +279,55 @@ PUBLIC = [
 HERE = [module for module in PUBLIC if inspect.ismodule(module)]
 
 
+SUBMODULES = {
+    "gallery", "interop", "learning", "local_inverse", "lowrank", "precondition",
+    "spectra", "strips",
+}  # fmt: skip
+
+
+class TestSubmodules:
+    def test_are_loaded_when_asked_for(self):
+        code = (
+            "import sys, convinv\n"
+            f"for name in {sorted(SUBMODULES - {'interop'})}:\n"
+            "    print(f'convinv.{name}' in sys.modules, end=' ')\n"
+            "    assert getattr(convinv, name) is sys.modules[f'convinv.{name}']\n"
+            "print(convinv.gallery.problem.__name__, convinv.interop.__name__)"
+        )
+        done = run(code, PYTHONPATH=str(ROOT.parent))
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.split()[-2:] == ["problem", "convinv.interop"]
+        assert "False" in done.stdout  # not everything comes with the package
+
+    def test_names(self):
+        """Public names and no others, whatever has been imported."""
+        shown = set(dir(convinv))
+        assert shown == {*convinv.__all__, *SUBMODULES, "__version__"}
+        assert all(hasattr(convinv, name) for name in shown)
+        with pytest.raises(AttributeError, match="'convinv' has no attribute 'nope'"):
+            convinv.nope
+        assert not hasattr(convinv, "torch")
+
+    def test_type_checkers_see_them(self, tmp_path):
+        api = pytest.importorskip("mypy.api")
+        lines = ["import convinv", *(f"convinv.{name}" for name in sorted(SUBMODULES))]
+        lines += ["reveal_type(convinv.gallery.images())", "convinv.nope"]
+        path = tmp_path / "use.py"
+        path.write_text("\n".join(lines), encoding="utf-8")
+        cache = ["--cache-dir", str(tmp_path / "cache")]
+        options = ["--config-file", str(ROOT.parent / "setup.cfg"), *cache]
+        if not pathlib.Path(options[1]).is_file():
+            pytest.skip("no configuration of mypy beside the package")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("MYPYPATH", str(ROOT.parent))
+            said, errors, _ = api.run([*options, str(path)])
+        assert not errors
+        found = [line.partition(": ")[2] for line in said.splitlines()]
+        assert 'note: Revealed type is "list[str]"' in said.replace("builtins.", "")
+        assert sum("error: " in line for line in found) == 1, said
+        assert "convinv.nope" in said or '"nope"' in said
+
+
 def test_version():
     assert re.fullmatch(r"\d+\.\d+\.\d+(\.?(a|b|rc|dev)\d+)?", convinv.__version__)
     assert (ROOT / "py.typed").is_file()
