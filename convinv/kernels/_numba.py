@@ -37,12 +37,6 @@ def jit(function=None, *, inner=False, **options):
         return numba.njit(function, cache=cache, **options)
 
 
-def compiled(decorator, signature, function):
-    """The function compiled for a signature by ``numba.cfunc``, cached if it can be."""
-    with kept() as cache:
-        return decorator(signature, cache=cache)(function)
-
-
 def thread_count() -> int:
     """Threads to use: numba.set_num_threads where it was used, else its default."""
     parallel = sys.modules.get("numba.np.ufunc.parallel")
