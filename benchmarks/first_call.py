@@ -1,13 +1,14 @@
-"""How long the first solve takes, with an empty cache of compiled kernels and a warm one.
+"""How long a first solve takes, with an empty cache of compiled kernels and a warm one.
 
 Run from the repository's root::
 
     python -m benchmarks.first_call
 
 Every solve runs in a process of its own, the first with an empty folder for numba's
-cache, the second with what the first has left there. ``--functions`` adds the functions
-that were compiled and how long each took, those that it calls not included; ``--output``
-writes the tables to a file. Nothing else should run meanwhile.
+cache, the second with what the first has left there. Seconds of the processor are told
+too, which do not depend on what else runs. ``--functions`` adds the functions that were
+compiled and the seconds of each, without those that it calls; ``--output`` writes the
+tables to a file.
 """
 
 import argparse
@@ -36,7 +37,7 @@ def main(argv=None):
     for method in args.methods:
         with tempfile.TemporaryDirectory() as folder:
             first, again = (child(method, args, folder) for _ in range(2))
-        rows.append((method, first["seconds"], again["seconds"]))
+        rows.append((method, first["seconds"], first["cpu"], again["seconds"]))
         compiled[method] = first["functions"]
         print(f"{method}: {first['seconds']:.1f} s, then {again['seconds']:.2f} s",
               file=sys.stderr, flush=True)  # fmt: skip
@@ -66,15 +67,14 @@ def child(method, args, folder):
     command += ["--child", method, args.layer, args.dtype, str(args.size)]
     environment = {**os.environ, "NUMBA_CACHE_DIR": folder}
     root = pathlib.Path(__file__).parents[1]
-    done = subprocess.run(
-        command, cwd=root, env=environment, stdout=subprocess.PIPE, text=True, check=True
-    )
+    options = {"cwd": root, "env": environment, "stdout": subprocess.PIPE}
+    done = subprocess.run(command, **options, text=True, check=True)
     return json.loads(done.stdout.splitlines()[-1])
 
 
 def measured(method, layer, dtype, size):
     """Seconds from ``import convinv`` to the solution, and of every function."""
-    start = time.perf_counter()
+    start, cpu = time.perf_counter(), time.process_time()
     import numpy as np
 
     import convinv
@@ -94,31 +94,33 @@ def measured(method, layer, dtype, size):
         op = op.H @ op
     normal = {"normal": True} if method == "gmres" and layer == "3->8" else {}
     result = convinv.solve(op, b, method, rtol=1e-3, **normal)
-    seconds = time.perf_counter() - start
+    seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
     assert result.success, result
-    return {"seconds": seconds, "functions": recorder()}
+    return {"seconds": seconds, "cpu": cpu, "functions": recorder()}
 
 
 def record():
     """Listen to numba's compiler; what is returned gives (name, seconds) by seconds."""
     from numba.core import event
 
-    listener = event.RecordingListener()
-    event.register("numba:compile", listener)
+    class Recorder(event.Listener):
+        def __init__(self):
+            self.open, self.own = [], []
 
-    def durations():
-        own, open_ = [], []
-        for when, what in listener.buffer:
-            if what.is_start:
-                open_.append([what.data["dispatcher"].py_func.__name__, when, 0.0])
-                continue
-            name, start, inner = open_.pop()
-            own.append((name, when - start - inner))
-            if open_:
-                open_[-1][2] += when - start
-        return sorted(own, key=lambda item: -item[1])
+        def on_start(self, what):
+            self.open.append([time.process_time(), 0.0])
 
-    return durations
+        def on_end(self, what):
+            start, inner = self.open.pop()
+            seconds = time.process_time() - start
+            name = what.data["dispatcher"].py_func.__name__
+            self.own.append((name, seconds - inner))
+            if self.open:
+                self.open[-1][1] += seconds
+
+    recorder = Recorder()
+    event.register("numba:compile", recorder)
+    return lambda: sorted(recorder.own, key=lambda item: -item[1])
 
 
 def report(args, rows, compiled):
@@ -136,12 +138,12 @@ def report(args, rows, compiled):
         f"{args.dtype}, {args.size} x {args.size}",
         "",
     ]
-    table = [(name, f"{first:.1f}", f"{again:.2f}") for name, first, again in rows]
-    columns = "method,empty cache s,warm cache s"
-    parts.append(section("Seconds", "Every solve in a new process.", columns, table))
+    table = [(name, f"{a:.1f}", f"{b:.1f}", f"{c:.2f}") for name, a, b, c in rows]
+    columns = "method,empty cache s,of the processor s,warm cache s"
+    parts.append(section("Seconds", "Every solve in a new process", columns, table))
     for name in compiled if args.functions else ():
         table = [(f"`{f}`", f"{s:.2f}") for f, s in compiled[name] if s >= 0.05]
-        text = f"{len(compiled[name])} specializations were compiled."
+        text = f"{len(compiled[name])} specializations were compiled"
         parts += ["", section(f"Compiled for {name}", text, "function,seconds", table)]
     return "\n".join(parts)
 

@@ -63,6 +63,7 @@ def test_a_sweep_is_an_iteration_of_rbk(load):
 
 
 def test_arrangements(load):
+    pytest.importorskip("torch")
     arrangements, case = load("strip.arrangements"), load("strip.problems").Case(28, 3)
     found = arrangements.outcome((case,), {"initial": 1, "trained": 1}, 4, 2, {})
     assert set(found.figures) == {"arrangements-28", "arrangements-rows"}
