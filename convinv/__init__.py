@@ -1,5 +1,8 @@
 """Inverting multi-channel convolutions on NumPy and CuPy arrays."""
 
+import importlib
+from typing import TYPE_CHECKING
+
 from ._dot_test import dot_test
 from ._operator import ConvLinearOperator
 from ._result import ConvergenceWarning, SolveResult, Status
@@ -24,3 +27,40 @@ __all__ = [
     "project_nullspace",
     "solve",
 ]
+
+# Loaded when they are first asked for, as ``convinv.gallery`` or by an import.
+_SUBMODULES = frozenset(
+    {
+        "gallery",
+        "interop",
+        "learning",
+        "local_inverse",
+        "lowrank",
+        "precondition",
+        "spectra",
+        "strips",
+    }
+)
+
+
+if TYPE_CHECKING:
+    from . import (
+        gallery,
+        interop,
+        learning,
+        local_inverse,
+        lowrank,
+        precondition,
+        spectra,
+        strips,
+    )
+else:  # which would hide a wrong name from type checkers
+
+    def __getattr__(name):
+        if name in _SUBMODULES:
+            return importlib.import_module(f"{__name__}.{name}")
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted({*__all__, *_SUBMODULES, "__version__"})

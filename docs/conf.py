@@ -5,6 +5,7 @@ docs/_build/html``. Links into other projects' documentation need the network an
 made where the environment variable CONVINV_INTERSPHINX is set.
 """
 
+import importlib.util
 import os
 import pathlib
 import sys
@@ -28,6 +29,8 @@ exclude_patterns = ["_build"]
 default_role = "py:obj"
 nitpicky = False
 
+# PyTorch is a large wheel: without it the pages of what needs it are the same
+autodoc_mock_imports = [] if importlib.util.find_spec("torch") else ["torch"]
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"
 numpydoc_show_class_members = False

@@ -1,11 +1,17 @@
 """Options, markers and profiles of the test suite."""
 
 import importlib
+import os
 import pathlib
 import sys
 
-import pytest
-from hypothesis import settings
+# One thread of a BLAS, which reads this when it is loaded: the matrices are small, and
+# threads that wait for each other beside another test process take most of its time.
+for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(variable, "1")
+
+import pytest  # noqa: E402
+from hypothesis import settings  # noqa: E402
 
 ROOT = pathlib.Path(__file__).parents[1]
 

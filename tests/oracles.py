@@ -18,6 +18,14 @@ MODES = {
 }
 
 
+def pinv(A, rcond=1e-12):
+    """The pseudoinverse, with a cutoff well above what rounding makes of a zero.
+
+    NumPy's own, 1e-15, is below that on some processors.
+    """
+    return np.linalg.pinv(A, rcond=rcond)
+
+
 def wide(a):
     """`a` in double precision."""
     return np.asarray(a, complex if np.iscomplexobj(a) else float)

@@ -1,6 +1,7 @@
 """QR of tall matrices with a narrow band, and strips that make use of it."""
 
 import numpy as np
+import oracles
 import pytest
 from threadpoolctl import threadpool_limits
 
@@ -32,7 +33,7 @@ def shuffled(dtype=float, columns=300, per_column=2, reach=4, seed=0):
 def test_pseudoinverse_of_a_band(dtype):
     matrix = shuffled(dtype)
     factor = banded_qr(matrix)
-    expected = np.linalg.pinv(matrix)
+    expected = oracles.pinv(matrix)
     scale = np.linalg.norm(expected)
     assert np.linalg.norm(factor.pseudoinverse() - expected) < 1e-12 * scale
     values = np.linalg.svd(matrix, compute_uv=False)
@@ -84,7 +85,7 @@ def test_no_band_or_no_full_rank():
     assert banded_inverse(deficient) is None
     P, rank, used = pseudoinverse(deficient)
     assert (rank, used) == (299, "svd")
-    np.testing.assert_allclose(P, np.linalg.pinv(deficient), atol=1e-10)
+    np.testing.assert_allclose(P, oracles.pinv(deficient), atol=1e-10)
     assert banded_inverse(matrix, rcond=0.1) is None
 
 

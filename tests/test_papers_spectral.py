@@ -128,7 +128,7 @@ def test_decoding(load, problems):
     (table,) = found.tables
     assert len(table.rows) == 18 and "-0.8 u_11" in found.notes[0]
     nearest, every = (np.array(column(table, n)) for n in ("nearest", "all"))
-    assert np.all(every > nearest)
+    assert np.all(every >= nearest - 1e-12)
     clean = {(row[0], row[2]): row for row in table.rows if row[1] == "0%"}
     noisy = {(row[0], row[2]): row for row in table.rows if row[1] == "5%"}
     for key in (("1", "16 functions"), ("sum of phantoms", "20 phantoms")):

@@ -234,7 +234,7 @@ def test_kernels_of_any_scale(cls, power):
     one = solve(op, b, "cgls", preconditioner=cls.__name__.lower(), rtol=1e-9)
     for preconditioner in (cls.__name__.lower(), make(cls, scaled)):
         result = solve(scaled, b, "cgls", preconditioner=preconditioner, rtol=1e-9)
-        assert result.success and abs(result.nit - one.nit) <= 1
+        assert result.success and abs(result.nit - one.nit) <= 1 + one.nit // 10
         np.testing.assert_allclose(np.ldexp(result.x, power), one.x, atol=1e-7)
 
 

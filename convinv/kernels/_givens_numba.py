@@ -24,7 +24,8 @@ def append(
         if norm <= tiny * size:
             norm = 0.0
         column = triangle[item, :, j]
-        column[: j + 1] = h[item]
+        for i in range(j + 1):  # a copy as a slice takes a second to compile
+            column[i] = h[item, i]
         c, s = cosines[item], sines[item]
         for i in range(j):
             upper, lower = column[i], column[i + 1]
@@ -38,7 +39,8 @@ def append(
             right[item, j] *= np.conj(c[j])
             factor[item] = 1 / norm if norm > 0 else 0.0
         else:
-            column[: j + 1] = 0
+            for i in range(j + 1):
+                column[i] = 0
             c[j], s[j], column[j] = 1, 0, 1
             right[item, j] = right[item, j + 1] = factor[item] = 0
 

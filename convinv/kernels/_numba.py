@@ -14,6 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numba
 
+from ._cache_numba import kept
+
 # The work below which a second thread costs more than it saves, and the work after
 # which a kernel returns to Python so that Ctrl-C is heard; in multiplications, at some
 # 10**10 of them in a second.
@@ -31,18 +33,8 @@ def jit(function=None, *, inner=False, **options):
         return lambda f: jit(f, inner=inner, **options)
     options = {"nogil": True, "error_model": "numpy", **options}
     options.update(no_cfunc_wrapper=True, no_cpython_wrapper=inner)
-    try:
-        return numba.njit(function, cache=True, **options)
-    except RuntimeError:  # no place to write a cache: read-only installs
-        return numba.njit(function, **options)
-
-
-def compiled(decorator, signature, function):
-    """The function compiled for a signature by ``numba.cfunc``, cached if it can be."""
-    try:
-        return decorator(signature, cache=True)(function)
-    except RuntimeError:
-        return decorator(signature)(function)
+    with kept() as cache:
+        return numba.njit(function, cache=cache, **options)
 
 
 def thread_count() -> int:

@@ -32,6 +32,7 @@ class Taps(NamedTuple):
     block_start: np.ndarray  # (blocks + 1,): the output rows of each block
     columns: np.ndarray  # index map along the last axis of the buffer's rows
     rows: int  # output rows of one task
+    plain: bool  # rows of data are read (forward) or written (adjoint) as they are
 
 
 class Plan:
@@ -174,6 +175,7 @@ def _forward_taps(plan):
     return Taps(
         tuple(map(int, layout)), np.array(used), offsets, np.array([0, len(offsets)]),
         np.concatenate(packed), weight_start, start, plan.maps[2], rows,
+        g.stride[2] == 1 and len(plan.maps[2]) == g.input[2],
     )  # fmt: skip
 
 
@@ -250,5 +252,5 @@ def _adjoint_taps(plan):
         tuple(map(int, layout)), np.array(depth_taps), np.array(offsets, np.int64),
         np.array(first, np.int64), np.concatenate(packed),
         weight_start.reshape(-1, groups, len(start) - 1), start,
-        columns[: length // comp], rows,
+        columns[: length // comp], rows, single and g.stride[2] == 1,
     )  # fmt: skip

@@ -21,11 +21,14 @@ CHUNK = 512  # real numbers: those of a few vectors stay in the first-level cach
 SHARED_WORK = 4e6  # multiplications of a sweep that are worth several calls
 SHORTER = 1 / 16  # a vector whose square shrinks to less is projected again
 
+# what `_do` does
+WHOLE, PRODUCTS, COEFFICIENTS, SUBTRACT, JUDGE = range(5)
+
 _FAST = {"reassoc", "contract"}  # sums may be reordered to fill vector registers
 
 
 class _Work(NamedTuple):
-    """What the kernels share; `parts` is 2 for complex data and 1 for real."""
+    """What the loops share; `parts` is 2 for complex data and 1 for real."""
 
     basis: np.ndarray
     w: np.ndarray
@@ -64,36 +67,51 @@ def project(basis, count, gram, w):
         again=np.ones(batch, np.bool_),
     )
     work = 2 * parts * count * real.size
-    if work < SHARED_WORK:
-        run(_whole, batch, 2 * work, shared)
+    turn = None if parts == 1 else ()
+    if work < SHARED_WORK:  # cheaper than sharing out sweeps that are short
+        run(_do, batch, 2 * work, WHOLE, turn, shared)
     else:
         while shared.again.any():
-            run(_products, chunks, work, shared)
-            run(_coefficients, batch, 0, shared)
-            run(_subtract, chunks, work, shared)
-            run(_judge, batch, 0, shared)
+            run(_do, chunks, work, PRODUCTS, turn, shared)
+            run(_do, batch, 0, COEFFICIENTS, turn, shared)
+            run(_do, chunks, work, SUBTRACT, turn, shared)
+            run(_do, batch, 0, JUDGE, turn, shared)
     h = shared.h
     h = h[:, 0] if parts == 1 else h[:, 0] + 1j * h[:, 1]
     return w, h, shared.before, shared.after
 
 
 @jit
-def _whole(first, last, shared):
-    """All passes of items: cheaper than sharing out one sweep where that is short."""
-    pieces = shared.pieces
-    for item in range(first, last):
-        while shared.again[item]:
-            _products(item * pieces, (item + 1) * pieces, shared)
-            _coefficients(item, item + 1, shared)
-            _subtract(item * pieces, (item + 1) * pieces, shared)
-            _judge(item, item + 1, shared)
+def _do(first, last, what, turn, shared):
+    """One of the loops below, or all of them, item by item, until no item needs a pass.
+
+    They are one function, each called in one place, as each takes long to compile.
+    `turn` is None for real data, for which what complex data need is left out then.
+    """
+    whole = what == WHOLE
+    scale = shared.pieces if whole else 1
+    for step in range(last - first if whole else 1):
+        start = first + step
+        stop = start + 1 if whole else last
+        while not whole or shared.again[start]:
+            if whole or what == PRODUCTS:
+                _products(start * scale, stop * scale, turn, shared)
+            if whole or what == COEFFICIENTS:
+                _coefficients(start, stop, turn, shared)
+            if whole or what == SUBTRACT:
+                _subtract(start * scale, stop * scale, turn, shared)
+            if whole or what == JUDGE:
+                _judge(start, stop, shared)
+            if not whole:
+                break
 
 
-@jit
-def _products(first, last, shared):
+@jit(inner=True)
+def _products(first, last, turn, shared):
     """The products of chunks of all vectors with w and with the newest vector."""
     pieces, w, count = shared.pieces, shared.w, shared.h.shape[2]
-    turned = np.empty((2, CHUNK), w.dtype)
+    if turn is not None:
+        turned = np.empty((2, CHUNK), w.dtype)
     for task in range(first, last):
         item, start = task // pieces, task % pieces * CHUNK
         if not shared.again[item]:
@@ -102,7 +120,7 @@ def _products(first, last, shared):
         place, sums = (count, item, start, stop), shared.sums[task]
         u, v = w[item, start:stop], shared.basis[count - 1, item, start:stop]
         shared.squares[0, task] = _sumsq(u)
-        if shared.parts == 1:
+        if turn is None:
             _two_products(shared.basis, place, u, v, sums[0], sums[1])
         else:
             iu, iv = turned[0, : stop - start], turned[1, : stop - start]
@@ -152,16 +170,19 @@ def _two_products(basis, place, u, v, with_u, with_v):
         with_u[k], with_v[k] = a, e
 
 
-@jit
-def _coefficients(first, last, shared):
+@jit(inner=True)
+def _coefficients(first, last, turn, shared):
     """Add up the chunks, and apply what is the inverse of ``V^H V`` to first order."""
     gram, parts, pieces = shared.gram, shared.parts, shared.pieces
     count = shared.h.shape[2]
     newest = count - 1
+    sums = np.empty((2 * parts, count))
     for item in range(first, last):
         if not shared.again[item]:
             continue
-        sums = np.zeros((2 * parts, count))
+        for r in range(2 * parts):
+            for k in range(count):
+                sums[r, k] = 0.0
         for task in range(item * pieces, (item + 1) * pieces):
             for r in range(2 * parts):
                 for k in range(count):
@@ -169,7 +190,7 @@ def _coefficients(first, last, shared):
         for k in range(count):
             value = sums[parts, k] - (k == newest)
             gram[item, k, parts * newest] = gram[item, newest, parts * k] = value
-            if parts == 2:
+            if turn is not None:
                 gram[item, k, 2 * newest + 1] = sums[3, k]
                 gram[item, newest, 2 * k + 1] = -sums[3, k]
         for k in range(count):
@@ -177,34 +198,36 @@ def _coefficients(first, last, shared):
             for i in range(count):
                 g = gram[item, k, parts * i]
                 re -= g * sums[0, i]
-                if parts == 2:
+                if turn is not None:
                     turned = gram[item, k, 2 * i + 1]
                     re += turned * sums[1, i]
                     im -= g * sums[1, i] + turned * sums[0, i]
             shared.part[item, 0, k] = re
-            if parts == 2:
+            if turn is not None:
                 shared.part[item, 1, k] = im
             for r in range(parts):
                 shared.h[item, r, k] += shared.part[item, r, k]
 
 
-@jit
-def _subtract(first, last, shared):
+@jit(inner=True)
+def _subtract(first, last, turn, shared):
     """Chunks of w without their part in the span of the basis."""
-    parts, pieces, w = shared.parts, shared.pieces, shared.w
-    count = shared.h.shape[2]
-    turned = np.empty(CHUNK, w.dtype)
+    pieces, w, count = shared.pieces, shared.w, shared.h.shape[2]
+    if turn is not None:
+        turned = np.empty(CHUNK, w.dtype)
     for task in range(first, last):
         item, start = task // pieces, task % pieces * CHUNK
         if not shared.again[item]:
             continue
         stop = min(start + CHUNK, w.shape[1])
         place, part = (count, item, start, stop), shared.part[item]
-        u, v = w[item, start:stop], turned[: stop - start]
-        if parts == 1:
+        u = w[item, start:stop]
+        if turn is None:
             _take(shared.basis, place, part[0], u)
         else:  # i times the vectors, by turning their sum
-            v[:] = 0
+            v = turned[: stop - start]
+            for i in range(v.size):
+                v[i] = 0
             _take_two(shared.basis, place, part[0], u, part[1], v)
             for i in range(u.size // 2):
                 u[2 * i] -= v[2 * i + 1]
@@ -254,7 +277,7 @@ def _sumsq(u):
     return total
 
 
-@jit
+@jit(inner=True)
 def _judge(first, last, shared):
     """Add up the squares, and see whether the item needs another pass."""
     pieces = shared.pieces

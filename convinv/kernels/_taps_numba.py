@@ -13,12 +13,11 @@ import functools
 
 import llvmlite.binding
 import llvmlite.ir as ir
-import numba
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from ._numba import compiled
+from ._pointers_numba import c_function, call
 
 ROWS = 4  # output rows of one call at most
 
@@ -235,7 +234,7 @@ def _signature(scalar):
 
 @functools.cache
 def _compiled_rows(name):
-    return compiled(numba.cfunc, _signature(getattr(types, name)), _correlate_rows)
+    return c_function(_signature(getattr(types, name)), _correlate_rows)
 
 
 def rows_address(dtype) -> int:
@@ -260,41 +259,11 @@ def correlate_rows(
     )  # fmt: skip
 
     def generate(context, builder, signature, args):
-        values = [
-            _data(context, builder, kind, value)
-            for kind, value in zip(signature.args[1:], args[1:])
-        ]
         scalar = signature.args[1].dtype
         lanes = REGISTER_BYTES // context.get_abi_sizeof(context.get_value_type(scalar))
+        kinds, values = list(signature.args[1:]), list(args[1:])
+        kinds.insert(-1, index)
         values.insert(-1, ir.Constant(ir.IntType(64), lanes))
-        values[-1] = builder.zext(values[-1], ir.IntType(8))  # a C bool
-        called = ir.FunctionType(ir.VoidType(), [v.type for v in values])
-        function = builder.inttoptr(args[0], called.as_pointer())
-        builder.call(function, values)
-        return context.get_dummy_value()
-
-    return signature, generate
-
-
-def _data(context, builder, kind, value):
-    """The data pointer of an array; other values as they are."""
-    if isinstance(kind, types.Array):
-        return context.make_array(kind)(context, builder, value).data
-    return value
-
-
-@intrinsic
-def copy_run(typing, dst, at, src, of, count):
-    """Copy `count` elements: ``dst[at:][:count] = src[of:][:count]``, no overlap."""
-    index = types.int64
-    signature = types.void(dst, index, src, index, index)
-
-    def generate(context, builder, signature, args):
-        dst, src = signature.args[0], signature.args[2]
-        target = builder.gep(_data(context, builder, dst, args[0]), [args[1]])
-        source = builder.gep(_data(context, builder, src, args[2]), [args[3]])
-        itemsize = context.get_abi_sizeof(context.get_value_type(dst.dtype))
-        cgutils.raw_memcpy(builder, target, source, args[4], itemsize)
-        return context.get_dummy_value()
+        return call(context, builder, args[0], kinds, values)
 
     return signature, generate

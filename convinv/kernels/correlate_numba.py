@@ -31,9 +31,11 @@ onto the samples they showed.
 
 import numpy as np
 
+from ._fold_numba import fill_address, fill_row, fold_address, fold_row
 from ._numba import jit, run
 from ._plan import Plan
-from ._taps_numba import copy_run, correlate_rows, rows_address
+from ._pointers_numba import copy_run
+from ._taps_numba import correlate_rows, rows_address
 
 prepare = Plan
 
@@ -46,9 +48,9 @@ def forward(plan: Plan, x, sumsq=False, out=None):
     sums = np.zeros(tasks if sumsq else 0)
     run(
         _forward, tasks, batch * _work(plan), rows_address(plan.real),
-        _source(plan, x), _planes(plan, y), sums,
-        taps.layout, taps.extra, plan.maps[0], plan.maps[1], taps.columns, taps.offsets,
-        taps.weights, taps.weight_start, taps.block_start,
+        0 if taps.plain else fill_address(plan.real), _source(plan, x),
+        _planes(plan, y), sums, taps.layout, taps.extra, plan.maps[0], plan.maps[1],
+        taps.columns, taps.offsets, taps.weights, taps.weight_start, taps.block_start,
     )  # fmt: skip
     return y, sums.reshape(batch, -1 if batch else 1).sum(1) if sumsq else None
 
@@ -61,8 +63,9 @@ def adjoint(plan: Plan, y, sumsq=False, out=None):
     sums = np.zeros(tasks if sumsq else 0)
     run(
         _adjoint, tasks, batch * _work(plan), rows_address(plan.real),
-        _source(plan, y), _planes(plan, x), sums,
-        taps.layout, taps.extra, *plan.folds, plan.maps[2], taps.columns, taps.offsets,
+        0 if taps.plain else fold_address(plan.real), _source(plan, y),
+        _planes(plan, x), sums, taps.layout, taps.extra, *plan.folds, plan.maps[2],
+        taps.offsets,
         taps.first, taps.weights, taps.weight_start, taps.block_start,
     )  # fmt: skip
     return x, sums.reshape(batch, -1 if batch else 1).sum(1) if sumsq else None
@@ -89,65 +92,19 @@ def _work(plan):
 
 
 @jit(inner=True)
-def _fill_row(
-    buffer, at, source, of, width, columns, before, stride, phase, count, comp, part
-):
-    """Write one row of the buffer: ``source[columns[stride t + phase]]``, 0 at -1.
-
-    `part` 1 writes i times the row. Columns from `before` on are the row itself.
-    """
-    left = min(max(before - phase + stride - 1, 0) // stride, count)
-    right = min(max(before + width - phase + stride - 1, 0) // stride, count)
-    if part:
-        left = right = count
-    for t in range(left):
-        _put(buffer, at + comp * t, source, of, columns, stride * t + phase, comp, part)
-    if right > left:
-        inner = of + comp * (stride * left + phase - before)
-        to = at + comp * left
-        _copy(buffer, to, np.int64(1), source, inner, stride, right - left, comp)
-    for t in range(right, count):
-        _put(buffer, at + comp * t, source, of, columns, stride * t + phase, comp, part)
-
-
-@jit(inner=True)
-def _put(buffer, at, source, of, columns, q, comp, part):
-    j = columns[q] if q < columns.size else -1
-    if j < 0:
-        for e in range(comp):
-            buffer[at + e] = 0
-    elif part == 0:
-        for e in range(comp):
-            buffer[at + e] = source[of + comp * j + e]
-    else:
-        buffer[at] = -source[of + 2 * j + 1]
-        buffer[at + 1] = source[of + 2 * j]
-
-
-@jit(inner=True)
-def _copy(target, at, spread, source, of, skip, count, comp):
-    """Every `skip`-th of the items from `of` on to every `spread`-th from `at` on."""
-    # unsigned positions, so that the compiler need not think of negative indices
-    to, start, two = np.uint64(at), np.uint64(of), np.uint64(2)
-    if spread == 1 and skip == 1:
-        copy_run(target, at, source, of, count * comp)
-    elif comp == 1 and skip == 2:
-        for i in range(np.uint64(count)):
-            target[to + i] = source[start + two * i]
-    elif comp == 1 and spread == 2:
-        for i in range(np.uint64(count)):
-            target[to + two * i] = source[start + i]
-    else:
-        for i in range(count):
-            for e in range(comp):
-                target[at + comp * spread * i + e] = source[of + comp * skip * i + e]
-
-
-@jit(inner=True)
 def _clear(target, at, count):
     to = np.uint64(at)
     for i in range(np.uint64(count)):
         target[to + i] = 0
+
+
+@jit(inner=True)
+def _turn(array, at, to, count):
+    """Write i times the complex numbers of a row, which are pairs, to another row."""
+    here, there, one, two = np.uint64(at), np.uint64(to), np.uint64(1), np.uint64(2)
+    for i in range(np.uint64(count // 2)):
+        array[there + two * i] = -array[here + two * i + one]
+        array[there + two * i + one] = array[here + two * i]
 
 
 @jit(inner=True, fastmath={"reassoc", "contract"})
@@ -161,8 +118,8 @@ def _sum_of_squares(array, at, count):
 
 @jit
 def _forward(
-    start, stop, correlate, x, y, sums, layout, used, map_d, map_h, columns, offsets,
-    weights, weight_start, block_start,
+    start, stop, correlate, fill, x, y, sums, layout, used, map_d, map_h, columns,
+    offsets, weights, weight_start, block_start,
 ):  # fmt: skip
     (comp, parts, groups, c_in, c_out, depth, height, width, stride_d, stride_h,
      stride_w, dilation, planes, rows, together, held, pitch, length, before, slack,
@@ -185,25 +142,25 @@ def _forward(
         needed = fixed + (end - top) * stride_h
         for c in range(c_in):
             channel = (b * groups + group) * c_in + c
-            for part in range(parts):
-                for u in range(planes):
-                    z = map_d[d * stride_d + u * dilation]
-                    for r in range(needed):
-                        q = top * stride_h + r
-                        h = map_h[q]
-                        at = (((c * parts + part) * planes + u) * held + r) * pitch
-                        if h < 0 or z < 0:
-                            _clear(buffer, at, pitch)
-                            continue
-                        of = ((channel * in_d + z) * in_h + h) * in_w
-                        if whole and part == 0:
-                            copy_run(buffer, at, source, of, in_w)
-                            continue
+            for u in range(planes):
+                z = map_d[d * stride_d + u * dilation]
+                for r in range(needed):
+                    h = map_h[top * stride_h + r]
+                    at = ((c * parts * planes + u) * held + r) * pitch
+                    of = ((channel * in_d + z) * in_h + h) * in_w
+                    if h < 0 or z < 0:
+                        _clear(buffer, at, pitch)
+                    elif whole:
+                        copy_run(buffer, at, source, of, in_w)
+                    else:
                         for p in range(used.size):
-                            _fill_row(
-                                buffer, at + p * length, source, of, in_w // comp,
-                                columns, before, stride_w, used[p], count, comp, part,
+                            fill_row(
+                                fill, buffer, at + p * length, source, of,
+                                in_w // comp, columns, columns.size, before, stride_w,
+                                used[p], count, comp,
                             )  # fmt: skip
+                    if parts == 2:
+                        _turn(buffer, at, at + planes * held * pitch, pitch)
         for block in range(block_start.size - 1):
             first = block_start[block]
             outputs = block_start[block + 1] - first
@@ -231,74 +188,34 @@ def _forward(
 
 
 @jit(inner=True)
-def _fill_rows(buffer, source, channel, tap_planes, t_d, top, needed, layout, columns):
+def _fill_rows(buffer, source, channel, tap_planes, t_d, top, needed, layout):
     """Copy `needed` rows of y, from row `top` on, of the planes that taps reach."""
     comp, parts, c_out = layout[0], layout[1], layout[4]
     depth, height, width = layout[8], layout[9], layout[10]
     planes, held, length, before = layout[18], layout[21], layout[22], layout[24]
     for c in range(c_out):
-        for part in range(parts):
-            for u in range(planes):
-                z = t_d - tap_planes[u]
-                if tap_planes[u] < 0:
-                    break
-                for r in range(needed):
-                    h = top + r
-                    at = (((c * parts + part) * planes + u) * held + r) * length
-                    if z < 0 or z >= depth or h < 0 or h >= height:
-                        _clear(buffer, at, length)
-                        continue
-                    of = (((channel + c) * depth + z) * height + h) * width * comp
-                    if part == 0:  # the zeros on both sides were never written to
-                        copy_run(buffer, at + before * comp, source, of, width * comp)
-                        continue
-                    _fill_row(
-                        buffer, at, source, of, width, columns, before, np.int64(1),
-                        np.int64(0), length // comp, comp, part,
-                    )  # fmt: skip
+        for u in range(planes):
+            z = t_d - tap_planes[u]
+            if tap_planes[u] < 0:
+                break
+            for r in range(needed):
+                h = top + r
+                at = ((c * parts * planes + u) * held + r) * length
+                other = at + planes * held * length
+                if z < 0 or z >= depth or h < 0 or h >= height:
+                    for part in range(parts):
+                        _clear(buffer, other if part else at, length)
+                    continue
+                of = (((channel + c) * depth + z) * height + h) * width * comp
+                inside = before * comp  # the zeros on both sides are never written to
+                copy_run(buffer, at + inside, source, of, width * comp)
+                if parts == 2:
+                    _turn(buffer, at + inside, other + inside, width * comp)
 
 
 @jit(inner=True)
-def _interleave(out, to, width, source, at, length, before):
-    """The two phases of a real row at once, which fills vector registers."""
-    odd = before % 2
-    pairs = (width - odd) // 2
-    even, row = np.uint64(at + (before + odd) // 2), np.uint64(to + odd)
-    other, one, two = np.uint64(length) + even, np.uint64(1), np.uint64(2)
-    for i in range(np.uint64(pairs)):
-        out[row + two * i] = source[even + i]
-        out[row + two * i + one] = source[other + i]
-    if odd:
-        out[to] = source[at + length + before // 2]
-    if odd + 2 * pairs < width:
-        out[to + width - 1] = source[at + (before + width - 1) // 2]
-
-
-@jit(inner=True)
-def _fold_row(out, to, width, source, at, length, map_w, before, stride, comp):
-    """Gather a row of x from its padded positions, held phase by phase."""
-    if stride == 2 and comp == 1:
-        _interleave(out, to, width, source, at, length, before)
-    else:
-        for phase in range(stride):
-            left = max(before - phase + stride - 1, 0) // stride
-            right = max(before + width - phase + stride - 1, 0) // stride
-            here = at + phase * length + comp * left
-            shown = to + comp * (stride * left + phase - before)
-            _copy(out, shown, stride, source, here, np.int64(1), right - left, comp)
-    for side in range(2):
-        for q in range(0 if side == 0 else before + width,
-                       before if side == 0 else map_w.size):  # fmt: skip
-            j = map_w[q]
-            if j >= 0:
-                p = at + q % stride * length + q // stride * comp
-                for e in range(comp):
-                    out[to + comp * j + e] += source[p + e]
-
-
-@jit(inner=True)
-def _fold_rows(out, to, wide, rows, hold, count, map_w, layout):
-    """`_fold_row` of `rows` rows of every channel of a group; `wide` holds `hold`."""
+def _fold_rows(fold, out, to, wide, rows, hold, count, map_w, layout):
+    """`fold_row` of `rows` rows of every channel of a group; `wide` holds `hold`."""
     comp, c_in, depth = layout[0], layout[3], layout[5]
     height, width = layout[6], layout[7]
     stride, before = layout[13], layout[16]
@@ -306,13 +223,16 @@ def _fold_rows(out, to, wide, rows, hold, count, map_w, layout):
         for i in range(rows):
             at = (c * hold + i) * stride * count
             here = to + ((c * depth) * height + i) * width * comp
-            _fold_row(out, here, width, wide, at, count, map_w, before, stride, comp)
+            fold_row(
+                fold, out, here, width, wide, at, count, map_w, map_w.size, before,
+                stride, comp,
+            )  # fmt: skip
 
 
 @jit
 def _adjoint(
-    start, stop, correlate, y, x, sums, layout, depth_taps, fold_d, at_d, fold_h, at_h,
-    map_w, columns, offsets, tap_first, weights, weight_start, block_start,
+    start, stop, correlate, fold, y, x, sums, layout, depth_taps, fold_d, at_d, fold_h,
+    at_h, map_w, offsets, tap_first, weights, weight_start, block_start,
 ):  # fmt: skip
     (comp, parts, groups, c_in, c_out, depth, height, width, out_d, out_h, out_w,
      stride_d, stride_h, stride_w, before_d, before_h, before_w, padded, planes, rows,
@@ -350,9 +270,7 @@ def _adjoint(
             low = (top + before_h) // stride_h - back_h
             last = top + (end - top + together - 1) // together * together - 1
             needed = (last + before_h) // stride_h - low + 1
-            _fill_rows(
-                buffer, source, channel, tap_planes, t_d, low, needed, layout, columns
-            )
+            _fill_rows(buffer, source, channel, tap_planes, t_d, low, needed, layout)
             i = top
             while i < end:
                 repeat = 1
@@ -375,8 +293,8 @@ def _adjoint(
                 )  # fmt: skip
                 if single and not direct:
                     _fold_rows(
-                        flat, image + i * width * comp, wide, min(together, end - i),
-                        hold, count, map_w, layout,
+                        fold, flat, image + i * width * comp, wide,
+                        min(together, end - i), hold, count, map_w, layout,
                     )  # fmt: skip
                 i += repeat * together
             for i in range(own, end):
@@ -386,7 +304,7 @@ def _adjoint(
                         continue
                     _fill_rows(
                         buffer, source, channel, tap_planes, t_d,
-                        q // stride_h - back_h, back_h + together, layout, columns,
+                        q // stride_h - back_h, back_h + together, layout,
                     )  # fmt: skip
                     phase = (phase_d * stride_h + q % stride_h) * stride_w
                     _scatter_block(
@@ -400,7 +318,9 @@ def _adjoint(
                             wide[to + e] += wide[spare + of + e]
         own_rows = image + own * width * comp
         if not single:
-            _fold_rows(flat, own_rows, wide, end - own, hold, count, map_w, layout)
+            _fold_rows(
+                fold, flat, own_rows, wide, end - own, hold, count, map_w, layout
+            )
         for c in range(c_in if sums.size else 0):
             size = (end - own) * width * comp
             sums[task] += _sum_of_squares(flat, own_rows + c * plane, size)

@@ -38,13 +38,13 @@ LENGTH = 16384  # elements of a task: small enough to stay in the first-level ca
 
 def sumsq(x):
     pieces, sums = _pieces(x)
-    run(_sumsq, sums.size, x.size, _real(x), sums, pieces)
+    run(_sumsq, sums.size, x.size, _read(x), sums, pieces)
     return sums.reshape(x.shape[0], -1).sum(1)
 
 
 def extent(x):
     pieces, sums = _pieces(x)
-    real = _real(x)
+    real = _read(x)
     # magnitudes are ordered as their bits are, and NaN is above infinity
     bits = real.view(f"i{real.itemsize}")
     magnitude = bits.dtype.type(np.iinfo(bits.dtype).max)  # every bit but the sign
@@ -110,6 +110,13 @@ def _pieces(x):
 
 def _real(x):
     return x.view(x.real.dtype) if x.dtype.kind == "c" else x
+
+
+def _read(x):
+    """`_real`, never writable, so that there is one type of argument to compile for."""
+    view = x.view(x.real.dtype)
+    view.flags.writeable = False
+    return view
 
 
 def _operands(coefficients, vectors):

@@ -3,6 +3,7 @@
 import warnings
 
 import numpy as np
+import oracles
 import pytest
 import scipy.sparse as sparse
 from layer_cases import layer, matrix
@@ -148,7 +149,7 @@ class TestSweeps:
         for method in METHODS:
             result = run(form(A), b, method, rtol=1e-9, rng=0, maxiter=3000)
             assert result.success, method
-            best = np.linalg.pinv(A) @ b
+            best = oracles.pinv(A) @ b
             np.testing.assert_allclose(result.x, best, atol=1e-7)
         x, y = np.zeros((2, 9))
         rows_of(A, x, b, range(20))
@@ -183,7 +184,7 @@ class TestLimits:
         op = make(name)
         A = matrix(op)
         b = A @ random(A.shape[1])
-        best = np.linalg.pinv(A) @ b
+        best = oracles.pinv(A) @ b
         kwargs = {"order": order, "rtol": 1e-9, "rng": 0, "maxiter": 4000}
         result = run(op, b, "kaczmarz", **kwargs)
         assert result.success
@@ -191,14 +192,14 @@ class TestLimits:
         inconsistent = b + random(A.shape[0], seed=3)
         result = run(op, inconsistent, "gauss-seidel", **kwargs)
         assert result.success
-        best = np.linalg.pinv(A) @ inconsistent
+        best = oracles.pinv(A) @ inconsistent
         np.testing.assert_allclose(A @ result.x, A @ best, atol=1e-6)
 
     def test_inconsistent_data(self):
         """Only rek and gauss-seidel find the least-squares solution."""
         A = random((120, 40))
         b = A @ random(40) + random(120, seed=5)
-        best = np.linalg.pinv(A) @ b
+        best = oracles.pinv(A) @ b
         for method in METHODS:
             result = run(A, b, method, rtol=1e-8, rng=0)
             error = np.linalg.norm(result.x - best) / np.linalg.norm(best)
@@ -213,7 +214,7 @@ class TestLimits:
         b = random(60, seed=7)
         result = run(A, b, "rek", rtol=1e-9, rng=0)
         assert result.success
-        np.testing.assert_allclose(result.x, np.linalg.pinv(A) @ b, atol=1e-6)
+        np.testing.assert_allclose(result.x, oracles.pinv(A) @ b, atol=1e-6)
 
     def test_error_of_kaczmarz_decreases(self):
         op = make("tall")

@@ -3,6 +3,7 @@
 import warnings
 
 import numpy as np
+import oracles
 import pytest
 from strip_cases import LAYERS, layer, random, strip_rows
 
@@ -23,7 +24,7 @@ def block_kaczmarz(A, b, blocks, sweeps):
     for rows in blocks * sweeps:
         columns = np.flatnonzero(np.abs(A[rows]).sum(axis=0))
         block = A[np.ix_(rows, columns)]
-        x[columns] += np.linalg.pinv(block) @ (b[rows] - block @ x[columns])
+        x[columns] += oracles.pinv(block) @ (b[rows] - block @ x[columns])
     return x
 
 
@@ -116,14 +117,14 @@ class TestSweeps:
             b = random(op.output_shape, complex, 1)
             r = op.shape[0] // op.output_shape[0]
             res = solve(op, b, "strip", h_b=r, rtol=1e-10)
-            want = np.linalg.pinv(op.tosparse().toarray()) @ b.ravel()
+            want = oracles.pinv(op.tosparse().toarray()) @ b.ravel()
             np.testing.assert_allclose(res.x.ravel(), want, atol=1e-9)
             assert res.nit == 1
 
     def test_kaczmarz_finds_least_norm(self):
         op = ConvLinearOperator(random((2, 3, 3, 3), float), (3, 10, 10))
         b = random(op.output_shape, float, 1)
-        want = np.linalg.pinv(op.tosparse().toarray()) @ b.ravel()
+        want = oracles.pinv(op.tosparse().toarray()) @ b.ravel()
         for options in {}, {"symmetric": True}, {"window": (3, 5)}:
             res = solve(op, b, "strip", rtol=1e-11, **options)
             np.testing.assert_allclose(res.x.ravel(), want, atol=1e-8)
@@ -241,7 +242,7 @@ class TestRefine:
     def test_least_squares_of_least_norm(self, name, dtype):
         op, h_b = layer(name, dtype)
         b = random(op.output_shape, dtype, 1)
-        want = np.linalg.pinv(op.tosparse().toarray()) @ b.ravel()
+        want = oracles.pinv(op.tosparse().toarray()) @ b.ravel()
         for overlap in "overwrite", "average":
             res = solve(
                 op, b, "strip", h_b=h_b, refine=True, overlap=overlap, rtol=1e-11
@@ -265,7 +266,7 @@ class TestRefine:
         assert A.shape[1] - np.linalg.matrix_rank(A) == 8
         b = random(op.output_shape, float, 1)
         res = solve(op, b, "strip", refine=True, rtol=1e-11)
-        want = np.linalg.pinv(A) @ b.ravel()
+        want = oracles.pinv(A) @ b.ravel()
         np.testing.assert_allclose(res.x.ravel(), want, atol=1e-6)
         assert "svd" in res.extra["factorization"] and not res.extra["direct"]
 

@@ -1,0 +1,19 @@
+"""The modules of the package that cannot be imported without an optional one."""
+
+import importlib.util
+
+import pytest
+
+NEEDS = {"convinv.interop.torch": "torch", "convinv.interop.torch_inverse": "torch"}
+
+
+def missing(module):
+    """The package that a module needs and that is not installed, or None."""
+    needed = NEEDS.get(module)
+    return needed if needed and importlib.util.find_spec(needed) is None else None
+
+
+def skipped(needed, name):
+    """A parameter, for a test of what needs a package that is not there."""
+    mark = pytest.mark.skip(reason=f"could not import {needed!r}")
+    return pytest.param(None, id=name, marks=mark)
