@@ -178,7 +178,8 @@ def _has_matmat(op, n, dtype):
     if not isinstance(op, LinearOperator):
         return hasattr(op, "matmat")
     if not isinstance(op, FROM_FUNCTIONS):
-        maker = next(c for c in type(op).__mro__ if {"_matmat", "matmat"} & set(vars(c)))
+        names = {"_matmat", "matmat"}
+        maker = next(c for c in type(op).__mro__ if names & set(vars(c)))
         return not maker.__module__.startswith("scipy.")
 
     def refuse(*args):

@@ -80,7 +80,6 @@ class Outcome:
             extra=extra,
         )
 
-
     def _error_bound(self, layout):
         if np.isnan(self.error).all():
             return None

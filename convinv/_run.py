@@ -213,7 +213,7 @@ class Run:
         self._learn(notes.get("smallest_singular_value"), running)
 
     def _learn(self, least, running):
-        """Take in the smallest singular value of ``[A; damp I]`` in the user's units."""
+        """Take in the smallest singular value of ``[A; damp I]``, in user's units."""
         if least is None:
             return
         verdict = self.scaled.verdict

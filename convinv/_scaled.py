@@ -40,7 +40,7 @@ class ScaledProblem:
             squares = to_numpy(self.vectors.sumsq(self.b))
         self.norm_b = np.sqrt(squares)
         self.kernel_power, self.norm = size_of(op, self.b)
-        if damp:  # where that dwarfs the operator, it is what has to be of ordinary size
+        if damp:  # where it dwarfs the operator, it has to be of ordinary size
             more = max(int(np.frexp(damp)[1]) - DAMP_POWER - self.kernel_power, 0)
             self.kernel_power += more
             self.norm = float(np.ldexp(self.norm, -more))
@@ -217,7 +217,8 @@ class ScaledProblem:
     def deliver(self):
         """x in the user's units and dtype, and in ours if that is not the present x."""
         power = self.kernel_power - self.data_power
-        if self.x is not None and not power.any() and self.x.dtype == self.layout.b.dtype:
+        same = self.x is not None and self.x.dtype == self.layout.b.dtype
+        if same and not power.any():
             return self.x, None
         x, xp = self.solution(), self.xp
         if self.x is None:

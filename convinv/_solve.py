@@ -141,11 +141,12 @@ def solve(
 
     - ``||r|| <= max(rtol ||b||, atol)`` (with `damp`, ``||r||^2 + damp^2 ||x||^2 <=
       rtol^2 ||b||^2``);
-    - ``||s|| <= rtol_normal ||A^H b||`` for ``s = A^H r - damp^2 x``, with a floor of
+    - ``||s|| <= rtol_normal ||A^H b||`` of ``s = A^H r - damp^2 x``, with a floor of
       four rounding errors of ``||A|| ||b||``, provided that r is shown to be what no x
       takes away: ``||s||`` is no more than `rtol_normal` times ``||A|| ||r||``, or 1e-2
       of the smallest singular value times ``||r||`` where that is known. Square and
-      wide operators, which as a rule reach every b, need ``||s|| <= 1e-10 ||A|| ||r||``.
+      wide operators, which as a rule reach every b, need ``||s|| <= 1e-10 ||A||
+      ||r||``.
 
     Where single precision does not get there, the solve goes on in double precision,
     and x is rounded at the end. Data and kernel are scaled by powers of two first, so

@@ -142,7 +142,10 @@ class Verdict:
         best = np.fmin(far, near)
         whole = self.whole(norms[0], x_norm)
         outside = (near <= 1) & (far > 1)
-        return Check(r, s, *norms, whole, x_norm, best <= 1, best, outside)
+        residual, normal = norms
+        return Check(
+            r, s, residual, normal, whole, x_norm, best <= 1, best, outside
+        )
 
     def goals(self, check, put, conlim=None) -> Goals:
         """What methods aim at from the x of `check`; `put` moves arrays to a device."""
@@ -154,7 +157,9 @@ class Verdict:
         if self.damp:
             least = normal
         return Goals(
-            *(put(AIM * norm) for norm in (residual, normal, least)),
+            put(AIM * residual),
+            put(AIM * normal),
+            put(AIM * least),
             share=None if self.damp else AIM * self.share * self.norm,
             resolved=AIM * RESOLVED if self.loose else 0.0,
             conlim=conlim,

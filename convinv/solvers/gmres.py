@@ -168,9 +168,10 @@ class _Cycle:
         problem, monitor = self.problem, self.monitor
         triangles, steps = to_numpy(self.matrix.triangle), to_numpy(steps)
         ends = np.stack([to_numpy(monitor.smallest), np.zeros(problem.batch)])
+        trtri = linalg.lapack.get_lapack_funcs("trtri", (triangles,))
         for i in np.flatnonzero(to_numpy(items) & (steps > 0)):
             triangle = triangles[i, : steps[i], : steps[i]]
-            inverse, info = linalg.lapack.get_lapack_funcs("trtri", (triangle,))(triangle)
+            inverse, info = trtri(triangle)
             if info == 0:
                 sizes = 1 / np.linalg.norm(inverse), np.max(abs(triangle))
                 ends[:, i] = self.equations.singular(np.array(sizes))
