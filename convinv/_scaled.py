@@ -64,6 +64,7 @@ class ScaledProblem:
             return False
         wide = np.result_type(self.dtype, np.float64)
         self.dtype, self.kind = wide, self.residuals.dtype
+        self.verdict.eps = float(np.finfo(wide).eps)
         self.b, self.gradient = (
             self.residuals.wide(a) for a in (self.b, self.gradient)
         )

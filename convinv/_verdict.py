@@ -16,7 +16,7 @@ OUTSIDE = 1e-10
 RESOLVED = 0.01
 
 # In units of ``rtol_normal cond(A)``, the relative error of x that is let pass.
-ERROR = 30
+ERROR = 50
 
 
 @dataclass
@@ -65,6 +65,9 @@ class Verdict:
     sigma : float or ndarray
         The smallest singular value as far as is known, NaN if it is not. The methods
         tell it.
+    eps : float
+        The precision that methods work in: they do not aim at less of s than their
+        rounding leaves.
     """
 
     def __init__(
@@ -83,7 +86,7 @@ class Verdict:
         self.zero = norm_b == 0
         self.loose = tall or damp > 0
         self.share = max(OUTSIDE, rtol_normal if self.loose else 0.0)
-        self.rtol_normal, self.floor = rtol_normal, floor
+        self.rtol_normal, self.floor, self.eps = rtol_normal, floor, eps
         self.sigma = np.full_like(norm_b, np.nan)
 
     def ratio(self, items=slice(None)):
@@ -100,19 +103,21 @@ class Verdict:
         return np.hypot(residual, self.damp * x_norm) if self.damp else residual
 
     def least(self, whole, x_norm, items=slice(None)):
-        """The norm of s that passes with an x and an r of these norms.
-
-        The error of x is at most ``||s||`` over the square of the smallest singular
-        value: where one is known, that must not be many times ``rtol cond(A) ||x||``.
-        """
+        """The norm of s that passes with an x and an r of these norms."""
         tol = np.minimum(self.normal_tol[items], self.ratio(items) * whole)
-        if not self.loose:
-            return tol
+        return np.minimum(tol, self._accurate(x_norm, items))
+
+    def _accurate(self, x_norm, items=slice(None)):
+        """The norm of s that leaves an error of x in keeping with the condition.
+
+        The error is at most ``||s||`` over the square of the smallest singular value:
+        where one is known, it must not be many times ``rtol cond(A) ||x||``.
+        """
         sigma = np.hypot(np.nan_to_num(self.sigma[items]), self.damp)
         error = ERROR * self.rtol_normal * np.hypot(self.norm, self.damp) * sigma
         error = np.maximum(error * x_norm, self.floor[items])
-        open_ = (sigma == 0) | self.orthogonal[items]
-        return np.where(open_, tol, np.minimum(tol, error))
+        known = (sigma > 0) & ~self.orthogonal[items] & self.loose
+        return np.where(known, error, np.inf)
 
     def measure(self, norms, x_norm, items=slice(None), eps=0.0):
         """How far both tests are from passing, ``(2, items)``; 1 or less passes.
@@ -150,18 +155,23 @@ class Verdict:
     def goals(self, check, put, conlim=None) -> Goals:
         """What methods aim at from the x of `check`; `put` moves arrays to a device."""
         residual = np.full_like(self.norm_b, -1.0) if self.damp else self.residual_tol
-        least = np.where(self.has_normal, self.normal_tol, -1.0)
-        # x is at least as long as one step of the power method makes it
+        # x = 0 tells nothing of its length; a step of the power method does
         size = self.normal_b / np.hypot(self.norm, self.damp) ** 2
-        normal = np.minimum(least, self.least(check.whole, np.fmax(size, check.x_norm)))
+        size = np.where(check.x_norm > 0, check.x_norm, size)
+        least = np.minimum(self.normal_tol, self._accurate(size))
+        rounding = FLOOR * self.eps * self.norm
+        normal = np.minimum(least, self.ratio() * check.whole)
+        normal = np.maximum(normal, rounding * check.whole)
         if self.damp:
             least = normal
+        least, normal = (np.where(self.has_normal, a, -1.0) for a in (least, normal))
         return Goals(
             put(AIM * residual),
             put(AIM * normal),
             put(AIM * least),
             share=None if self.damp else AIM * self.share * self.norm,
             resolved=AIM * RESOLVED if self.loose else 0.0,
+            rounding=rounding,
             conlim=conlim,
         )
 

@@ -223,6 +223,9 @@ class Goals:
         smallest singular value.
     share, resolved : float or None
         Without a `share` the residual does not count.
+    rounding : float
+        Of the residual's norm, what rounding leaves of the normal residual: below it a
+        method would follow noise.
     conlim : float or None
         A condition number at which to give up.
     """
@@ -232,6 +235,7 @@ class Goals:
     least: Any
     share: float | None = None
     resolved: float = 0.0
+    rounding: float = 0.0
     conlim: float | None = None
 
     def normal_tol(self, xp, residual, smallest):
@@ -242,7 +246,8 @@ class Goals:
         if self.resolved:
             known = xp.where(xp.isfinite(smallest), smallest, xp.zeros_like(smallest))
             ratio = xp.maximum(ratio, self.resolved * known)
-        return xp.minimum(self.least, ratio * residual)
+        small = xp.minimum(self.least, ratio * residual)
+        return xp.maximum(small, self.rounding * residual)
 
 
 class Monitor:
