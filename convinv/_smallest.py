@@ -16,7 +16,7 @@ PATIENCE = 3e11  # multiplications from which on no factor of the whole is made
 MEMORY = 2**30  # bytes that it may take
 FULL = 1e-10  # of the largest singular value: smaller ones may be zeros
 WIDE = 1000  # unknowns across a band from which on there are none
-SHARE = 1e-8  # of the size of a singular N, that its approximate inverse adds
+SHARES = (1e-12, 1e-10, 1e-8)  # of the size of a singular N, that may be added to it
 
 
 def has_full_rank(op, inverse) -> bool:
@@ -114,7 +114,7 @@ def approximate_inverse(op):
         return NestedTori(gram, damp=damp, dtype=dtype, bands=bands)
 
     try:
-        return shifted_inverse(gram, np, 0.0, op.dtype, make, SHARE)
+        return shifted_inverse(gram, np, 0.0, op.dtype, make, SHARES)
     except Singular:
         return None
 
