@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from ._banded import BlockCholesky, MemoryLimit, Singular, factor_work
-from ._exact import gram_of, shifted_inverse, side_of
+from ._exact import OTHER, gram_of, shifted_inverse, side_of
 from ._lanczos import EPS, Estimate, start
 from ._tori import NestedTori
 from ._torus import SLOW, decay
@@ -53,10 +53,14 @@ def smallest_singular_value(op, largest, rng=None, inverse=None) -> Estimate:
         M; made where it is not given.
     """
     forward, backward = op._forward, op._backward
+    side = side_of(op)
+    if inverse is None:
+        inverse = approximate_inverse(op)
+    elif inverse.gram.side != "self":
+        side = inverse.gram.side if op.layer is op else OTHER[inverse.gram.side]
     shape, other = op.input_shape, op.output_shape
-    if side_of(op) == "output":
+    if side == "output":
         forward, backward, shape, other = backward, forward, other, shape
-    inverse = approximate_inverse(op) if inverse is None else inverse
     n, rounding = min(op.shape), min(op.shape) * EPS * largest
     new = start(np.random.default_rng(rng), n, op.dtype)
     if inverse is not None:
