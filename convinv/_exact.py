@@ -149,22 +149,21 @@ def gram_inverse(op, kind, key, damp, make):
     return op.layer._kept((kind, damp, *key), build)
 
 
-def shifted_inverse(gram, xp, damp, dtype, make, share):
+def shifted_inverse(gram, xp, damp, dtype, make, shares):
     """A `GramInverse` by ``make(damp, dtype)``, where N is singular of N plus a shift.
 
-    The shift is `share` of a bound of N's largest eigenvalue. Raises Singular only
-    where N is zero.
+    The shift is the first of `shares` of a bound of N's largest eigenvalue with which
+    it can be had. Raises Singular only where N is zero.
     """
-    try:
-        inner = sound(lambda dtype: make(damp, dtype), dtype)
-        return GramInverse(xp, gram, inner, damp)
-    except Singular:
-        shift = share * gram.bound
-        if not shift > 0:
-            raise
-    damp = math.hypot(damp, math.sqrt(shift))
-    inner = sound(lambda dtype: make(damp, dtype), dtype)
-    return GramInverse(xp, gram, inner, damp, shift)
+    for share in (0.0, *shares):
+        shift = share * gram.bound if share else 0.0
+        root = math.hypot(damp, math.sqrt(shift)) if shift else damp
+        try:
+            inner = sound(lambda dtype, root=root: make(root, dtype), dtype)
+            return GramInverse(xp, gram, inner, root, shift)
+        except Singular as error:
+            refusal = error
+    raise refusal
 
 
 def sound(make, dtype):

@@ -9,6 +9,8 @@ from ._banded import MemoryLimit
 from ._outcome import Outcome
 from ._preconditioning import preconditioner as make_preconditioner
 from ._result import Status
+from ._smallest import has_full_rank
+from .precondition import Schwarz
 from .solvers import METHODS
 from .solvers._problem import Monitor, Unsuitable
 
@@ -80,9 +82,10 @@ class Run:
     def _try(self, choices, check):
         unsuitable = False
         for choice, preconditioner in choices:
-            if unsuitable and choice.preconditioner:
-                continue  # it would lose the least norm
             try:
+                ours = choice.reason and choice.preconditioner
+                if ours and not self._is_regular(unsuitable):
+                    continue  # it would lose the least norm
                 self.use(choice, preconditioner)
                 check = self._converge(check)
             except (Unsuitable, np.linalg.LinAlgError) as reason:
@@ -98,6 +101,22 @@ class Run:
             if self._is_over(check):
                 break
         return check
+
+    def _is_regular(self, doubtful):
+        """Whether a preconditioner leaves the solution of least norm alone.
+
+        N may be singular in the layer's interior, and regular with its own boundary.
+        """
+        op, damp = self.scaled.working, self.scaled.damp
+        if damp:
+            return True
+        M = op._kept(
+            ("preconditioner schwarz", damp, "normal"),
+            lambda: Schwarz._named(op, damp, "normal"),
+        )
+        if not (doubtful or M.shift):
+            return True
+        return op._kept(("full rank",), lambda: has_full_rank(op, M.inverse))
 
     def stand(self):
         """Leave all items where they start, as if a method had been stopped there."""

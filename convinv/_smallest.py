@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from ._banded import BlockCholesky, MemoryLimit, Singular, factor_work
-from ._exact import gram_of, shifted_inverse, side_of
+from ._exact import OTHER, gram_of, shifted_inverse, side_of
 from ._lanczos import EPS, Estimate, start
 from ._tori import NestedTori
 from ._torus import SLOW, decay
@@ -16,7 +16,7 @@ PATIENCE = 3e11  # multiplications from which on no factor of the whole is made
 MEMORY = 2**30  # bytes that it may take
 FULL = 1e-10  # of the largest singular value: smaller ones may be zeros
 WIDE = 1000  # unknowns across a band from which on there are none
-SHARE = 1e-8  # of the size of a singular N, that its approximate inverse adds
+SHARES = (1e-12, 1e-10, 1e-8)  # of the size of a singular N, that may be added to it
 
 
 def has_full_rank(op, inverse) -> bool:
@@ -53,10 +53,14 @@ def smallest_singular_value(op, largest, rng=None, inverse=None) -> Estimate:
         M; made where it is not given.
     """
     forward, backward = op._forward, op._backward
+    side = side_of(op)
+    if inverse is None:
+        inverse = approximate_inverse(op)
+    elif inverse.gram.side != "self":
+        side = inverse.gram.side if op.layer is op else OTHER[inverse.gram.side]
     shape, other = op.input_shape, op.output_shape
-    if side_of(op) == "output":
+    if side == "output":
         forward, backward, shape, other = backward, forward, other, shape
-    inverse = approximate_inverse(op) if inverse is None else inverse
     n, rounding = min(op.shape), min(op.shape) * EPS * largest
     new = start(np.random.default_rng(rng), n, op.dtype)
     if inverse is not None:
@@ -114,7 +118,7 @@ def approximate_inverse(op):
         return NestedTori(gram, damp=damp, dtype=dtype, bands=bands)
 
     try:
-        return shifted_inverse(gram, np, 0.0, op.dtype, make, SHARE)
+        return shifted_inverse(gram, np, 0.0, op.dtype, make, SHARES)
     except Singular:
         return None
 

@@ -8,6 +8,7 @@ import pytest
 from layer_cases import layer, matrix, random
 
 from convinv import ConvLinearOperator, solve
+from convinv._banded import MemoryLimit, Singular
 
 
 def error(x, expected):
@@ -102,3 +103,45 @@ def test_operators_are_freed_with_what_they_keep(method):
         assert alive() is None
     finally:
         gc.enable()
+
+
+@pytest.mark.parametrize("adjoint", [False, True])
+@pytest.mark.parametrize("name", ["laplacian", "two filters", "difference"])
+def test_auto_on_layers_that_are_singular_on_a_torus(name, adjoint, monkeypatch):
+    """And regular with their own boundary; where a factor is too large as well."""
+    laplacian = np.array([[0.0, 1, 0], [1, -4, 1], [0, 1, 0]])
+    kernel = {
+        "laplacian": laplacian[None, None],
+        "two filters": np.stack([laplacian, laplacian.T + np.eye(3) - 1 / 3])[:, None],
+        "difference": np.array([[0.0, 0, 0], [0, 1, -1], [0, 0, 0]])[None, None],
+    }[name]
+    op = ConvLinearOperator(kernel, (1, 60, 61), padding=1)
+    op = op.H if adjoint else op
+    monkeypatch.setattr("convinv._automatic.direct_seconds", lambda *_: (1e-3, 0))
+    monkeypatch.setattr("convinv.solvers.direct.BlockCholesky", too_singular)
+    x = random(op.input_shape, seed=2)
+    if op.shape[0] < op.shape[1]:
+        x = op.adjoint(random(op.output_shape, seed=2))
+    result = solve(op, op.forward(x), rtol=1e-10)
+    assert result.success and error(result.x, x) <= 1e-5
+    assert result.method in ("cg", "cgls") and result.nit < 100
+
+
+def too_singular(gram, axis, **options):
+    raise Singular("the layer is rank-deficient: so a test says", [0])
+
+
+def too_large(gram, axis, **options):
+    raise MemoryLimit("the factor would be too large: so a test says")
+
+
+@pytest.mark.parametrize("refusal", [too_large, too_singular])
+@pytest.mark.parametrize("boundary", ["reflect", "symmetric"])
+def test_auto_keeps_the_least_norm_of_singular_layers(boundary, refusal, monkeypatch):
+    monkeypatch.setattr("convinv.solvers.direct.BlockCholesky", refusal)
+    kernel = np.array([[0.0, 1, 0], [1, -4, 1], [0, 1, 0]])[None, None]
+    op = ConvLinearOperator(kernel, (1, 24, 25), padding=1, boundary=boundary)
+    b = op.forward(random(op.input_shape))
+    result = solve(op, b, rtol=1e-9)
+    expected = np.linalg.pinv(matrix(op), rcond=1e-9) @ b.ravel()
+    assert result.success and error(result.x, expected) <= 1e-5

@@ -26,7 +26,7 @@ class GramPreconditioner(Preconditioner):
 
         if shifted:
             self.inverse = shifted_inverse(
-                gram, op.xp, self.damp, op.dtype, make, self.SHARE
+                gram, op.xp, self.damp, op.dtype, make, [self.SHARE]
             )
         else:
             inner = sound(lambda dtype: make(self.damp, dtype), op.dtype)

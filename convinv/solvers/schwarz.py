@@ -36,7 +36,8 @@ def schwarz(problem, monitor, *, depth=None):
     try:
         inverse = nested(op, problem.damp, depth)
     except Singular as error:
-        raise Unsuitable(str(error)) from None
+        way_out = "method='cgls' with preconditioner='schwarz' may take it"
+        raise Unsuitable(f"{error}; {way_out}") from None
     notes = {
         "depth": inverse.inner.depth[3 - op.layer.geometry.ndim :],
         "nbytes": inverse.nbytes,
