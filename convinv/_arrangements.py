@@ -95,6 +95,7 @@ def row_lists(op, kind, *, h_b=None, strips=None, rng=None, names=NAMES) -> list
         raise ValueError(f"{number} is for arrangements that have a name")
     try:
         blocks = [np.asarray(rows) for rows in kind]
+        blocks = [b if b.size else b.astype(np.int64) for b in blocks]  # [] is float
     except (TypeError, ValueError):
         blocks = []
     if not blocks or any(b.dtype.kind not in "iu" or b.ndim != 1 for b in blocks):

@@ -44,13 +44,13 @@ class MatrixOperator(ShapedOperator):
         if isinstance(matrix, np.ma.MaskedArray) and np.ma.is_masked(matrix):
             raise ValueError("op is a masked array; fill its masked entries first")
         self.is_sparse = hasattr(matrix, "tocsr")
-        self.xp = namespace(matrix.data if self.is_sparse else matrix)
         if sparse.issparse(matrix):
             self.xp = np
             if matrix.format in ("dok", "lil"):  # their data are no arrays of numbers
                 matrix = matrix.tocsr()
-        elif self.xp is np:
-            matrix = np.asarray(matrix)
+        else:
+            self.xp = namespace(matrix.data if self.is_sparse else matrix)
+            matrix = np.asarray(matrix) if self.xp is np else matrix
         if len(matrix.shape) != 2:
             raise TypeError(f"op must be two-dimensional, got shape {matrix.shape}")
         name = matrix.dtype if self.xp is np else str(matrix.dtype).rsplit(".", 1)[-1]

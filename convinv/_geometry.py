@@ -4,6 +4,7 @@ Nothing here touches an image: a :class:`Geometry` is built and asked for its sh
 in constant time and memory, however large the operator is.
 """
 
+import difflib
 import math
 import operator
 from typing import NamedTuple
@@ -11,6 +12,20 @@ from typing import NamedTuple
 import numpy as np
 
 BOUNDARIES = ("zero", "periodic", "reflect", "symmetric", "replicate")
+# What NumPy, SciPy, PyTorch and ONNX call them, where that can mean nothing else.
+ALIASES = {
+    "zeros": "zero",
+    "constant": "zero",
+    "fill": "zero",
+    "circular": "periodic",
+    "wrap": "periodic",
+    "grid-wrap": "periodic",
+    "mirror": "reflect",
+    "symm": "symmetric",
+    "grid-mirror": "symmetric",
+    "edge": "replicate",
+    "nearest": "replicate",
+}
 
 
 class Geometry(NamedTuple):
@@ -75,9 +90,10 @@ def make_geometry(
     kernel_shape = tuple(int(n) for n in kernel_shape)
     ndim = len(kernel_shape) - 2
     if ndim not in (1, 2, 3):
+        hint = "; one filter alone is kernel[None, None]" if ndim in (-1, 0) else ""
         raise ValueError(
             "kernel must have shape (C_out, C_in // groups, *k) with one, two or "
-            f"three spatial axes, got shape {kernel_shape}"
+            f"three spatial axes, got shape {kernel_shape}{hint}"
         )
     if min(kernel_shape) < 1:
         raise ValueError(f"kernel must not be empty, got shape {kernel_shape}")
@@ -94,14 +110,12 @@ def make_geometry(
             f"groups must divide the number of output channels, got groups={groups} "
             f"and {c_out} output channels"
         )
-    if boundary not in BOUNDARIES:
-        raise ValueError(
-            f"boundary must be one of {', '.join(map(repr, BOUNDARIES))}, "
-            f"got {boundary!r}"
-        )
+    boundary = _boundary(boundary)
     stride = _per_axis(stride, "stride", ndim, 1)
     dilation = _per_axis(dilation, "dilation", ndim, 1)
     size, taps = input_shape[1:], kernel_shape[2:]
+    if isinstance(padding, str) and padding == "same" and max(stride) > 1:
+        raise _same_with_stride(size, taps, stride, dilation)
     pairs = _padding(padding, ndim, taps, dilation)
     output = []
     for axis in range(ndim):
@@ -174,6 +188,36 @@ def folds(index: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:
     start = np.zeros(length + 1, dtype=np.int64)
     np.cumsum(np.bincount(index[shown], minlength=length), out=start[1:])
     return start, shown[order].astype(np.int64)
+
+
+def _boundary(name):
+    """The canonical name of a boundary."""
+    if isinstance(name, str):
+        if name in BOUNDARIES:
+            return name
+        if name in ALIASES:
+            return ALIASES[name]
+    known = ", ".join(map(repr, BOUNDARIES))
+    text = f"boundary must be one of {known}, got {name!r}"
+    close = difflib.get_close_matches(str(name).lower(), [*BOUNDARIES, *ALIASES], 1)
+    if isinstance(name, str) and close:
+        text += f"; did you mean {ALIASES.get(close[0], close[0])!r}?"
+    raise ValueError(text)
+
+
+def _same_with_stride(size, taps, stride, dilation):
+    """The error for "same" with a stride, which libraries understand differently."""
+    totals = [d * (k - 1) for d, k in zip(dilation, taps)]
+    upper = []
+    for n, s, total in zip(size, stride, totals):
+        more = max((-(-n // s) - 1) * s + total + 1 - n, 0)
+        upper.append((more // 2, more - more // 2))
+    whole = tuple((t // 2, t - t // 2) for t in totals)
+    return ValueError(
+        f"padding='same' needs stride 1, got stride {tuple(stride)}: for ONNX's "
+        f"SAME_UPPER and TensorFlow's SAME pass padding={tuple(upper)}, for what "
+        f"'same' is with stride 1 padding={whole}"
+    )
 
 
 def _integer(value, name, least):

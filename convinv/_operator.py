@@ -6,7 +6,7 @@ import numpy as np
 from scipy import sparse
 
 from . import kernels
-from ._array import namespace, to_numpy, working_dtype
+from ._array import INEXACT, host_array, namespace, to_numpy, working_dtype
 from ._geometry import Geometry, axis_index, make_geometry
 from ._linear import ShapedOperator
 
@@ -34,19 +34,23 @@ class ConvLinearOperator(ShapedOperator):
         Samples added at either end of every axis: an int, one per axis, or ``(before,
         after)`` per axis (a 1-D operator takes ``((before, after),)``). "valid" is 0;
         "same" adds ``dilation * (k - 1)`` in total, the smaller half before, so that
-        with stride 1 the output has the size of the input. Default 0.
+        the output has the size of the input; it needs stride 1, and the error for
+        another names the padding of ONNX's SAME_UPPER. Default 0.
     groups : int, optional
         Number of groups the channels are split into, each with its own kernels.
     boundary : {"zero", "periodic", "reflect", "symmetric", "replicate"}, optional
         How padded samples are made. The names mean what `numpy.pad` calls constant,
         wrap, reflect (edge not repeated), symmetric (edge repeated) and edge, also
-        where the padding is wider than the image.
+        where the padding is wider than the image. Names of other libraries that can
+        mean one of them alone are taken for it: "zeros", "constant", "fill";
+        "circular", "wrap", "grid-wrap"; "mirror"; "symm", "grid-mirror"; "edge",
+        "nearest". (The "reflect" of `scipy.ndimage` is "symmetric" here.)
     flip : bool, optional
         If true, flip the kernel along its spatial axes: a convolution in the
         mathematical sense.
     dtype : dtype, optional
-        float32, float64, complex64 or complex128. By default the kernel's, where half
-        precision becomes float32 and integers become float64.
+        float32, float64, complex64 or complex128, nothing else. By default the
+        kernel's, where half precision becomes float32 and integers become float64.
 
     Attributes
     ----------
@@ -55,7 +59,7 @@ class ConvLinearOperator(ShapedOperator):
     input_shape, output_shape : tuple of int
         ``(C_in, *spatial)`` and ``(C_out, *spatial)``.
     kernel : array
-        The kernel, in the operator's dtype.
+        The kernel, in the operator's dtype. It can't be replaced: make a new operator.
     H, T : LinearOperator
         The adjoint and the transpose.
 
@@ -102,9 +106,11 @@ class ConvLinearOperator(ShapedOperator):
     ):
         xp = namespace(kernel)
         if xp is None:
-            kernel, xp = np.asarray(kernel), np
+            kernel, xp = host_array(kernel, "kernel"), np
         kernels.load("correlate", xp)  # refuses arrays of other libraries
         dtype = _operator_dtype(kernel, dtype)
+        if not isinstance(flip, (bool, np.bool_)):
+            raise TypeError(f"flip must be True or False, got {flip!r}")
         geometry = make_geometry(
             kernel.shape,
             input_shape,
@@ -119,7 +125,7 @@ class ConvLinearOperator(ShapedOperator):
             "padding": padding,
             "dilation": dilation,
             "groups": groups,
-            "boundary": boundary,
+            "boundary": geometry.boundary,
             "flip": bool(flip),
         }
         self._set(kernel.astype(dtype, order="C", copy=True), geometry, xp)
@@ -128,7 +134,7 @@ class ConvLinearOperator(ShapedOperator):
         self.geometry, self.xp = geometry, xp
         if xp is np:
             kernel.flags.writeable = False
-        self.kernel = kernel
+        self._kernel = kernel
         self._plans: dict = {}
         super().__init__(kernel.dtype, geometry.input_shape, geometry.output_shape)
 
@@ -175,6 +181,11 @@ class ConvLinearOperator(ShapedOperator):
             f"<ConvLinearOperator {self.input_shape} -> {self.output_shape}, kernel "
             f"{self.geometry.kernel_shape}{options}, dtype {self.dtype}>"
         )
+
+    @property
+    def kernel(self):
+        """The kernel, in the operator's dtype."""
+        return self._kernel
 
     @property
     def _weights(self):
@@ -366,6 +377,11 @@ def _operator_dtype(kernel, dtype):
     if dtype is None:
         return found
     wanted = working_dtype(dtype, "dtype")
+    if np.dtype(dtype).newbyteorder("=") not in INEXACT:
+        raise TypeError(
+            "dtype must be float32, float64, complex64 or complex128, got "
+            f"{np.dtype(dtype)}"
+        )
     if found.kind == "c" and wanted.kind != "c":
         raise TypeError(
             f"dtype {wanted} can't hold the complex kernel (dtype {kernel.dtype}); "

@@ -188,13 +188,13 @@ class RowReader:
         d, h, w = d[:, :, None, None], h[:, None, :, None], w[:, None, None, :]
         sample = (d * g.input[1] + h) * g.input[2] + w
         sample = np.where((d >= 0) & (h >= 0) & (w >= 0), sample, -1)
-        sample = sample.reshape(len(rows), 1, -1)
+        sample = sample.reshape(len(rows), 1, np.prod(g.kernel))
         c_in = g.c_in // g.groups
         first = channel // (g.c_out // g.groups) * c_in
         column = (first[:, None] + np.arange(c_in))[:, :, None] * np.prod(g.input)
         column = column + sample
         keep = np.broadcast_to(sample >= 0, column.shape)
-        counts = keep.reshape(len(rows), -1).sum(axis=1)
+        counts = keep.sum(axis=(1, 2))
         entries = (
             self.weights[channel][keep],
             column[keep],

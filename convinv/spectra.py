@@ -186,8 +186,8 @@ def spectrum(op, *, steps=None, rng=None) -> Spectrum:
     """The singular values of a layer, exact where that can be had.
 
     Exact for layers that are invariant under shifts around a torus: with periodic
-    boundary (and the outputs that the stride and padding "same" give, the stride
-    dividing the input), or with windows that do not overlap. Exact too for layers with
+    boundary (and as many outputs as the stride has steps around the image, which it
+    has to divide), or with windows that do not overlap. Exact too for layers with
     ``min(m, n) <= 2000`` and up to 2**24 entries, which are written out. For others,
     bounds of both ends, and the values of the torus approximation.
 

@@ -516,7 +516,7 @@ class TestArguments:
             solve(op, np.ones(op.output_shape), **{"method": "cgls", **options})
 
     def test_ncp_needs_an_image(self):
-        with pytest.raises(TypeError, match="ncp.*ConvLinearOperator.*GeneralOperator"):
+        with pytest.raises(TypeError, match="ncp.*ConvLinearOperator.*MatrixOperator"):
             solve(np.eye(3), np.ones(3), damp="ncp")
         op = ConvLinearOperator(np.ones((2, 1, 3)), (1, 3))
         with pytest.raises(TypeError, match=r"output shape \(2, 1\)"):

@@ -177,7 +177,7 @@ def test_one_dimensional_padding():
         ((1, 1, 3), (1, 4), {"padding": ((1, -2),)}, ValueError, "padding must be at"),
         ((1, 1, 3), (1, 4), {"padding": (None,)}, TypeError, "padding must be an"),
         ((1, 1, 3), (1, 4), {"padding": None}, TypeError, "padding must be an"),
-        ((1, 1, 3), (1, 4), {"boundary": "wrap"}, ValueError, "boundary must be one"),
+        ((1, 1, 3), (1, 4), {"boundary": "fold"}, ValueError, "boundary must be one"),
         ((1, 1, 3), (1, 4), {"boundary": None}, ValueError, "boundary must be one"),
         ((1, 1, 3), (1, 4), {"boundary": ["zero"]}, ValueError, "boundary must be"),
         ((1, 1, 5), (1, 4), {}, ValueError, "kernel does not fit on spatial axis 0"),

@@ -17,7 +17,11 @@ LAYERS = {
     "3-D": (
         (2, 2, 2, 3, 2),
         (2, 5, 6, 7),
-        {"padding": "same", "boundary": "symmetric", "stride": (2, 1, 2)},
+        {
+            "padding": ((0, 1), (1, 1), (0, 1)),
+            "boundary": "symmetric",
+            "stride": (2, 1, 2),
+        },
     ),
     "groups": (
         (6, 2, 3, 2),
@@ -32,7 +36,7 @@ LAYERS = {
     "dilation": (
         (2, 2, 4, 3),
         (2, 25, 24),
-        {"dilation": (2, 3), "stride": (3, 2), "padding": "same"},
+        {"dilation": (2, 3), "stride": (3, 2), "padding": 3},
     ),
     "stride beyond the taps": ((4, 1, 2, 2), (1, 20, 21), {"stride": 3}),
 }
@@ -289,7 +293,7 @@ def test_large_kernels_take_lags():
         ({"damp": "gcv"}, TypeError, "damp must be"),
         ({"groups": 3}, ValueError, "groups=3"),
         ({"groups": 1.5}, TypeError, "groups must be"),
-        ({"boundary": "mirror"}, ValueError, "boundary must be"),
+        ({"boundary": "mirrored"}, ValueError, "boundary must be"),
     ],
 )
 def test_errors(change, error, match):

@@ -5,7 +5,7 @@ import pytest
 from learning_cases import STABLE, atol, dtypes, learn, methods, random, small
 
 from convinv import ConvLinearOperator
-from convinv.learning import SpectralOperator, _pairs
+from convinv.learning import SpectralOperator, _pairs, fit_kernel
 
 
 class TestPairs:
@@ -190,3 +190,40 @@ class TestDiagnostics:
 def as_layer(F):
     """F as an operator of convinv: a 1 x 1 layer on one pixel."""
     return ConvLinearOperator(F[:, :, None], (F.shape[1], 1))
+
+
+EXTREMES = [(0, 62), (0, -83), (100, 30), (-120, -20), (-60, 60), (90, -30), (-149, -130)]
+
+
+@pytest.mark.parametrize("powers", EXTREMES)
+@pytest.mark.parametrize("damp", [0.0, 0.3])
+def test_reconstruction_at_the_ends_of_single_precision(powers, damp):
+    """Singular values of 1e19 and 1e-25, whose squares float32 can't hold."""
+    rng = np.random.default_rng(0)
+    F, x = rng.standard_normal((9, 5)), rng.standard_normal(5)
+    X = rng.standard_normal((12, 5))
+    of_x, of_y = (2.0**power for power in powers)
+    pairs = (of_x * X).astype("f4"), (of_y * X @ F.T).astype("f4")
+    if np.log2(of_x) < -126:  # numbers that have lost digits
+        F = np.linalg.lstsq(*(p.astype(float) / s for p, s in zip(pairs, (of_x, of_y))))
+        F = F[0].T
+    learned = SpectralOperator.fit(*pairs)
+    y = (of_y * F @ x).astype("f4")
+    got = learned.reconstruct(y, damp=damp * of_y / of_x)
+    wide = y.astype(float) / of_y
+    want = np.linalg.solve(F.T @ F + damp**2 * np.eye(5), F.T @ wide)
+    assert got.dtype == np.float32
+    error = np.linalg.norm(got.astype(float) / of_x - want)
+    assert error <= 1e-4 * np.linalg.norm(want) + 8 * 2.0**-149 / of_x
+
+
+@pytest.mark.parametrize("powers", [(62, 62), (-83, -20), (100, 30), (-120, -20)])
+def test_kernels_at_the_ends_of_single_precision(powers):
+    rng = np.random.default_rng(1)
+    kernel, x = rng.standard_normal((2, 1, 3, 3)), rng.standard_normal((1, 12, 13))
+    y = ConvLinearOperator(kernel, x.shape).forward(x)
+    of_x, of_y = (2.0**power for power in powers)
+    fit = fit_kernel((of_x * x).astype("f4"), (of_y * y).astype("f4"), 3)
+    got = fit.kernel.astype(float) / of_y * of_x
+    np.testing.assert_allclose(got, kernel, atol=1e-5)
+    assert np.isfinite(fit.stderr).all() and np.isfinite(fit.condition)

@@ -195,12 +195,12 @@ class TestIllConditioned:
     @pytest.mark.parametrize("dtype", ["float32", "float64"])
     @pytest.mark.parametrize("method", ["auto", "cgls", "lsmr", "lsqr"])
     def test_repeated_filters(self, method, dtype):
-        op, basis = binomial(40, dtype)  # condition 2e5
+        op, basis = binomial(40, dtype)  # condition 2e5, and rtol is 1e-10
         x = random(op.input_shape, dtype, 1)
         z = convinv.project_nullspace(op, x, method=method)
         assert z.dtype == dtype
         expected = basis @ (basis.T @ x.ravel())
-        np.testing.assert_allclose(z.ravel(), expected, atol=1e-6)
+        np.testing.assert_allclose(z.ravel(), expected, atol=5e-5)
 
     @pytest.mark.parametrize("n", [40, 120, 300, 3000])
     def test_right_or_told(self, n):

@@ -172,10 +172,11 @@ def configurations(draw):
     for axis in range(ndim):
         reach = dilation[axis] * (taps[axis] - 1) + 1
         size[axis] = max(size[axis], reach - sum(pairs[axis]))
+    strides = [1] if kind == "same" else [1, per_axis(st.integers(1, 4))]
     return {
         "kernel_shape": (groups * c_out, c_in, *taps),
         "input_shape": (groups * c_in, *size),
-        "stride": draw(st.sampled_from([1, per_axis(st.integers(1, 4))])),
+        "stride": draw(st.sampled_from(strides)),
         "padding": padding,
         "dilation": dilation,
         "groups": groups,
@@ -399,7 +400,7 @@ class TestArrays:
         kernel = np.ones((1, 1, 2))
         assert ConvLinearOperator(kernel, (1, 4), dtype="float32").dtype == "float32"
         assert ConvLinearOperator(kernel, (1, 4), dtype=complex).dtype == "complex128"
-        for real in ("float32", "float64", int):
+        for real in ("float32", "float64"):
             with pytest.raises(TypeError, match="complex kernel"):
                 ConvLinearOperator(kernel * 1j, (1, 4), dtype=real)
 

@@ -29,9 +29,17 @@ LAYERS = {
 }
 
 
+def halves(taps, dilation=1):
+    """The padding that "same" is with stride 1, for any stride."""
+    dilation = (dilation,) * len(taps) if np.ndim(dilation) == 0 else dilation
+    totals = [d * (k - 1) for d, k in zip(dilation, taps)]
+    return tuple((t // 2, t - t // 2) for t in totals)
+
+
 def layer(name, dtype="float64"):
     shape, input_shape, options = LAYERS[name]
-    options = {"padding": "same", "boundary": "periodic", **options}
+    padding = halves(shape[2:], options.get("dilation", 1))
+    options = {"padding": padding, "boundary": "periodic", **options}
     return ConvLinearOperator(random(shape, dtype), input_shape, **options)
 
 

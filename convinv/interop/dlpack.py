@@ -19,7 +19,8 @@ def from_dlpack(array):
     -------
     numpy.ndarray or cupy.ndarray
         With the shape and dtype of `array`, without a copy: a change of one is a change
-        of the other. It may be read-only.
+        of the other. It may be read-only. A lazily conjugated or negated tensor of
+        PyTorch, whose memory holds other numbers than it shows, is copied first.
 
     Raises
     ------
@@ -49,6 +50,9 @@ def from_dlpack(array):
             "array must have __dlpack__ and __dlpack_device__, as those of PyTorch and "
             f"JAX have, got {type(array).__name__}"
         ) from None
+    for name in ("resolve_conj", "resolve_neg"):  # DLPack knows of neither bit
+        resolve = getattr(array, name, None)
+        array = resolve() if callable(resolve) else array
     if kind in HOST:
         return np.from_dlpack(array)
     if kind not in CUDA:

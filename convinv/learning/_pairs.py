@@ -36,6 +36,14 @@ def power_of_two(array, name):
     return 2.0 ** min(max(exponent, -1000), 1000)
 
 
+def times(array, scale):
+    """``array * scale`` for a power of two that its dtype may not hold."""
+    exponent = int(np.frexp(scale)[1]) - 1
+    for part in (exponent // 2, exponent - exponent // 2):
+        array = array * 2.0**part
+    return array
+
+
 def blocks(X, Y):
     """The pairs in blocks ``(X, Y)`` with the pairs along the first axis.
 
@@ -105,7 +113,7 @@ class Side:
         dtype = working_dtype(array.dtype, self.name)
         power_of_two(array, self.name)  # refuses what is not finite
         rows = contiguous(array).reshape((array.shape[0], -1)).astype(dtype)
-        return self.weighted(rows * self.scale)
+        return self.weighted(times(rows, self.scale))
 
     def weighted(self, rows):
         if self.root is None:

@@ -4,12 +4,12 @@ import operator as index
 
 import numpy as np
 
-from .._array import namespace
+from .._array import namespace, working_dtype
 from ..kernels._blas import one_blas_thread
 from ._diagnostics import diagnose
 from ._learned import LearnedOperator
 from ._orthonormalize import METHODS, default_tol
-from ._pairs import Side, blocks, library_arrays
+from ._pairs import Side, blocks, library_arrays, times
 from ._state import State
 
 
@@ -330,18 +330,23 @@ class SpectralOperator:
         count, rank = int((s > self._floor(s)).sum()), _rank(rank)
         count = count if rank is None else min(count, rank)
         s, u, v = s[:count], u[:count], v[:count]
-        values = s * self._scale
-        factors = values / (values**2 + damp**2)
+        images, data = self._sides
+        xp, values = namespace(s), s.astype(np.float64)
+        # of scaled pairs, as are s: their squares stay within the range of the dtype
+        size = xp.hypot(values, damp / self._scale)
         decoder = LearnedOperator(
-            self._sides[1].weighted(v),
-            factors,
-            self._sides[0].unweighted(u),
+            data.weighted(v),
+            (values / size / size).astype(s.dtype),
+            images.unweighted(u),
             self.output_shape,
             self.input_shape,
         )
-        return decoder._shaped(
-            Y, "Y", self.output_shape, self.input_shape, decoder._forward
-        )
+
+        def decode(Y):
+            Y = Y.astype(np.result_type(working_dtype(Y.dtype, "Y"), s), copy=False)
+            return times(decoder._forward(times(Y, data.scale)), 1 / images.scale)
+
+        return decoder._shaped(Y, "Y", self.output_shape, self.input_shape, decode)
 
     def _floor(self, s):
         eps = float(np.finfo(s.dtype).eps)

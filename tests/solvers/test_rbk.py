@@ -273,3 +273,20 @@ class TestOptions:
             solve(op, b, "rbk")
         with pytest.raises(TypeError, match="only a ConvLinearOperator has strips"):
             solve(A, b, "rbk", partition="strip")
+
+
+@pytest.mark.parametrize("damp", [0.0, 0.3])
+@pytest.mark.parametrize("form", ["layer", "dense", "csr"])
+@pytest.mark.parametrize("empty", [[], np.zeros(0, int)], ids=["list", "array"])
+def test_empty_blocks_do_nothing(empty, form, damp):
+    rng = np.random.default_rng(0)
+    layer = ConvLinearOperator(rng.standard_normal((4, 1, 3, 3)), (1, 6, 7))
+    op = {"layer": layer, "dense": layer.todense(), "csr": layer.tosparse()}[form]
+    b = rng.standard_normal(layer.shape[0])
+    half = layer.shape[0] // 2
+    blocks = [np.arange(half), np.arange(half, layer.shape[0])]
+    found = [
+        quietly(op, b, partition=parts, order="cyclic", maxiter=3, damp=damp).x
+        for parts in (blocks, [empty, blocks[0], empty, blocks[1]])
+    ]
+    np.testing.assert_allclose(found[0], found[1], atol=1e-12)

@@ -5,7 +5,7 @@ import pytest
 from scipy import sparse
 
 from convinv import solve
-from convinv._linear import as_operator
+from convinv._general import as_operator
 from convinv._norms import column_norms, row_norms
 
 METHODS = (
