@@ -206,7 +206,12 @@ def _options(rng, A, form):
 
 
 def expected(A, b, damp, x0):
-    """The minimiser nearest to x0, its condition number and the smallest of s."""
+    """The minimiser nearest to x0 and the condition number of the problem.
+
+    With data outside the range that is one of least squares, with the square of the
+    condition number of A (Bjorck, Numerical Methods for Least Squares Problems, 1996,
+    section 1.4).
+    """
     u, s, vh = np.linalg.svd(A, full_matrices=False)
     kept = s > ZERO * s.max(initial=0.0) if s.max(initial=0.0) > 0 else s > 0
     start = 0 if x0 is None or damp else x0 - vh[kept].conj().T @ (vh[kept] @ x0)
@@ -218,7 +223,14 @@ def expected(A, b, damp, x0):
     x = vh.conj().T @ (gain * (u.conj().T @ b))
     seen = x0 is None or len(s) == A.shape[1]  # else damping alone moves a part of x
     least = np.hypot(s[-1] if seen or not damp else 0.0, damp)
-    return x + start, float(np.hypot(s[0], damp) / least)
+    x, largest = x + start, np.hypot(s[0], damp)
+    condition, residual = largest / least, np.linalg.norm(b - A @ x)
+    if damp:
+        residual = np.hypot(residual, damp * np.linalg.norm(x))
+    size = largest * np.linalg.norm(x)
+    if residual > 1e-12 * np.linalg.norm(b) and size > 0:
+        condition = condition * (1 + condition * residual / size)
+    return x, float(condition)
 
 
 def _seen(A):
@@ -247,6 +259,9 @@ def judge(t: Trial, x, good) -> str | None:
         if not least_norm or (method == "auto" and not hasattr(t.op, "rmatvec")):
             error = _seen(t.A) @ error
         size = max(np.linalg.norm(right), 0 if x0 is None else np.linalg.norm(x0))
+        norm = np.linalg.norm(t.A, 2)
+        if norm:  # b may be orthogonal to the range but for rounding
+            size = max(size, single * np.linalg.norm(b) / norm)
         allowed = SLACK * (rtol * condition + single)
         if np.linalg.norm(error) > allowed * max(size, np.finfo(t.b.dtype).tiny):
             return (
