@@ -239,6 +239,7 @@ class Run:
         least = least * self.scaled.kernel_scale
         sigma = np.sqrt(max(least**2 - verdict.damp**2, 0.0))
         verdict.learn(np.full(self.layout.batch, sigma), running)
+        verdict.certain = float(sigma)
         largest = np.hypot(verdict.norm, verdict.damp)
         if self.conlim is not None and largest > self.conlim * least:
             for i in np.flatnonzero(running):

@@ -40,6 +40,8 @@ class ScaledProblem:
             squares = to_numpy(self.vectors.sumsq(self.b))
         self.norm_b = np.sqrt(squares)
         self.kernel_power, self.norm = size_of(op, self.b)
+        if self.norm == 0:  # x = 0 is right, whatever rounding makes of products
+            self.zero = np.ones_like(self.zero)
         if damp:  # where it dwarfs the operator, it has to be of ordinary size
             more = max(int(np.frexp(damp)[1]) - DAMP_POWER - self.kernel_power, 0)
             self.kernel_power += more

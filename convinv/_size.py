@@ -37,7 +37,10 @@ def size_of(op, like):
         if not np.isfinite(largest[0]):
             raise ValueError("the operator's kernel holds NaN or infinity")
         power = int(powers(largest, ORDINARY)[0])
-        return power, _row_norm(layer, power)
+        norm = _row_norm(layer, power)
+        if norm == 0:  # others may not be
+            norm = float(np.ldexp(_by_products(op, like, 0), -power))
+        return power, norm
     if 0 in op.shape:
         return 0, 0.0
     for tried in TRIES:

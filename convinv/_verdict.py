@@ -12,7 +12,7 @@ ROUNDING = 4  # rounding errors of x that its own dtype may add to the residuals
 # Of ``||A|| ||r||``: a normal residual as small shows that r is outside the range of A,
 # unless the condition number is beyond the inverse of it.
 OUTSIDE = 1e-10
-# The same in units of the smallest singular value, where an estimate of that is known.
+# The same in units of the smallest singular value, where a factor or damping tells it.
 RESOLVED = 0.01
 
 # In units of ``rtol_normal cond(A)``, the relative error of x that is let pass.
@@ -62,9 +62,11 @@ class Verdict:
 
     Attributes
     ----------
-    sigma : float or ndarray
+    sigma : ndarray, shape (B,)
         The smallest singular value as far as is known, NaN if it is not. The methods
         tell it.
+    certain : float
+        The same of a factor of all of A. A Krylov method may not have seen it yet.
     eps : float
         The precision that methods work in: they do not aim at less of s than their
         rounding leaves.
@@ -83,19 +85,18 @@ class Verdict:
         rounding = FLOOR * eps * norm * norm_b
         self.orthogonal = tall & (normal_b <= rounding)
         self.normal_tol = np.where(self.orthogonal, rounding, self.normal_tol)
-        self.zero = norm_b == 0
+        self.zero = (norm_b == 0) | (norm == 0)
         self.loose = tall or damp > 0
         self.share = max(OUTSIDE, rtol_normal if self.loose else 0.0)
         self.rtol_normal, self.floor, self.eps = rtol_normal, floor, eps
-        self.sigma = np.full_like(norm_b, np.nan)
+        self.sigma, self.certain = np.full_like(norm_b, np.nan), 0.0
 
     def ratio(self, items=slice(None)):
         """How large s may be in units of r."""
         ratio = np.full_like(self.norm_b[items], self.share * self.norm)
         if not self.loose:
             return ratio
-        known = np.nan_to_num(self.sigma[items])  # damping raises what is not known
-        ratio = np.maximum(ratio, RESOLVED * np.hypot(known, self.damp))
+        ratio = np.maximum(ratio, RESOLVED * np.hypot(self.certain, self.damp))
         return np.where(self.orthogonal[items], np.inf, ratio)
 
     def whole(self, residual, x_norm):
@@ -170,7 +171,6 @@ class Verdict:
             put(AIM * normal),
             put(AIM * least),
             share=None if self.damp else AIM * self.share * self.norm,
-            resolved=AIM * RESOLVED if self.loose else 0.0,
             rounding=rounding,
             conlim=conlim,
         )

@@ -219,10 +219,9 @@ class Goals:
         A norm of the normal residual, for methods that do not know the residual.
     least : array, shape (B,)
         A norm of the normal residual that is small enough if it is no more than
-        `share` of that of the residual too, or than `resolved` of that times the
-        smallest singular value.
-    share, resolved : float or None
-        Without a `share` the residual does not count.
+        `share` of that of the residual too.
+    share : float or None
+        Without it the residual does not count.
     rounding : float
         Of the residual's norm, what rounding leaves of the normal residual: below it a
         method would follow noise.
@@ -234,19 +233,14 @@ class Goals:
     normal: Any
     least: Any
     share: float | None = None
-    resolved: float = 0.0
     rounding: float = 0.0
     conlim: float | None = None
 
-    def normal_tol(self, xp, residual, smallest):
+    def normal_tol(self, xp, residual):
         """The norm of the normal residual at which an item is done."""
         if self.share is None or residual is None:
             return self.normal
-        ratio = xp.full_like(residual, self.share)
-        if self.resolved:
-            known = xp.where(xp.isfinite(smallest), smallest, xp.zeros_like(smallest))
-            ratio = xp.maximum(ratio, self.resolved * known)
-        small = xp.minimum(self.least, ratio * residual)
+        small = xp.minimum(self.least, self.share * residual)
         return xp.maximum(small, self.rounding * residual)
 
 
@@ -369,7 +363,7 @@ class Monitor:
         if residual is not None:
             self.end(residual <= self.goals.residual, CONVERGED)
         if normal is not None:
-            tol = self.goals.normal_tol(self.xp, residual, self.smallest)
+            tol = self.goals.normal_tol(self.xp, residual)
             self.end(normal <= tol, CONVERGED)
         if self.recording:
             return False
