@@ -14,12 +14,12 @@ import numpy as np
 from scipy.linalg import lapack
 
 from ._array import namespace
+from ._settling import Settling
 
 LEAST_ITEMS = 8  # of a batch that a thread takes at a time
 LARGE_BLOCK = 1024  # from here on a BLAS may use its threads
 SETTLES = 40  # cells after which a recursion repeats itself, as a rule
 SMALL_BLOCK = 48  # below it a matrix product costs less than the call
-ROUNDING = 1e-12  # relative changes of pivots that rounding may keep up
 
 
 class Singular(np.linalg.LinAlgError):
@@ -174,7 +174,7 @@ class BlockCholesky:
         """The recursion, until its blocks stop changing or the far end is near."""
         rows, which, pivots = [], [], []
         state = _Recursion(self.band, rows, which)
-        settling, key = _Settling(self.band, _tolerance(self.dtype)), None
+        settling, key = Settling(self.band, _tolerance(self.dtype)), None
         for block in range(self.count):
             previous, key = key, self._key(block)
             same = key == previous
@@ -183,7 +183,7 @@ class BlockCholesky:
                 continue
             if not same:
                 entries = self._entries(block)
-                settling = _Settling(self.band, settling.tolerance)
+                settling = Settling(self.band, settling.tolerance)
             lower, pivot, inverse = state.advance(block, entries)
             if same:
                 settling.take(state.change)
@@ -282,43 +282,6 @@ def solve_all(pairs):
     for (number, *_), part in zip(tasks, parts):
         found[number].append(part)
     return [part[0] if len(part) == 1 else np.concatenate(part) for part in found]
-
-
-class _Settling:
-    """Whether the recursion has become stationary.
-
-    A block row is made from as many rows before it as the band is wide. Only where all
-    of these have stopped changing is the next one like them: where a dilation, or zeros
-    of the kernel, leave lines that do not meet, neighbouring rows may be equal long
-    before.
-    """
-
-    def __init__(self, band, tolerance):
-        self.window, self.tolerance = max(band, 1), tolerance
-        self.changes: list = []
-
-    def take(self, change):
-        self.changes.append(change)
-
-    def _largest(self, back):
-        """The largest change in the latest window but `back`."""
-        stop = len(self.changes) - back * self.window
-        part = self.changes[max(stop - self.window, 0) : max(stop, 0)]
-        return max(part) if len(part) == self.window else math.inf
-
-    @property
-    def done(self):
-        change = self._largest(0)
-        kept_up = change <= ROUNDING and change >= self._largest(1) / 2
-        return change <= self.tolerance or kept_up
-
-    def rows_to_come(self):
-        """How many more the rate of convergence lets expect."""
-        change, before = self._largest(0), self._largest(1)
-        if not self.tolerance < change < before < math.inf:
-            return 0.0
-        rate = math.log(change / before) / self.window
-        return math.log(self.tolerance / change) / rate
 
 
 class _Recursion:

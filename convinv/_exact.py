@@ -12,6 +12,7 @@ REPEATS = 3  # refinements inside the damped correction of a wide layer
 # Up to this reciprocal condition number an inverse is kept in double precision: in
 # single precision it would have few digits, and more refinements would cost more.
 NARROW = 1e-4
+ZERO = 4  # rounding errors of the kernel that a singular value of zero may become
 LARGE = 2**14  # unknowns from which on inverse iteration is worth its time no more
 STEPS = 4  # of inverse iteration for the smallest singular value
 
@@ -184,13 +185,17 @@ def sound(make, dtype):
         if dtype != wide and narrow.rcond > limit:
             return narrow
         raise
-    refuse_unsound(inner)
+    refuse_unsound(inner, dtype)
     return inner
 
 
-def refuse_unsound(inner):
-    """Raise Singular if the condition number leaves no digits in double precision."""
-    bad = ~(inner.rconds > 5 * float(np.finfo(float).eps))
+def refuse_unsound(inner, dtype):
+    """Raise Singular if the condition number leaves no digits in double precision.
+
+    Or if rounding a kernel to `dtype` may have made the least singular value of a zero.
+    """
+    limit = max(5 * np.finfo(float).eps, (ZERO * np.finfo(dtype).eps) ** 2)
+    bad = ~(inner.rconds > limit)
     if bad.any():
         raise Singular(
             "the layer is rank-deficient or too ill-conditioned for an inverse of its "

@@ -31,7 +31,8 @@ def has_full_rank(op, inverse) -> bool:
     wide = op.astype(np.result_type(op.dtype, np.float64))
     size = math.sqrt(inverse.gram.bound)
     found = smallest_singular_value(wide, size, 0, inverse)
-    return found.value - found.error > FULL * size
+    full = max(FULL, 10 * float(np.finfo(op.dtype).eps))
+    return found.value - found.error > full * size
 
 
 def smallest_singular_value(op, largest, rng=None, inverse=None) -> Estimate:

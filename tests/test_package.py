@@ -26,6 +26,7 @@ LEVELS = {
     "_array": 0,
     "_geometry": 0,
     "_result": 0,
+    "_settling": 0,
     "_small_matrices": 0,
     "kernels": 1,
     "_banded_qr": 1,

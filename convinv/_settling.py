@@ -1,0 +1,42 @@
+"""When a recursion repeats itself."""
+
+import math
+
+ROUNDING = 1e-12  # relative changes that rounding may keep up
+
+
+class Settling:
+    """Whether the recursion has become stationary.
+
+    A block row is made from as many rows before it as the band is wide. Only where all
+    of these have stopped changing is the next one like them: where a dilation, or zeros
+    of the kernel, leave lines that do not meet, neighbouring rows may be equal long
+    before.
+    """
+
+    def __init__(self, band, tolerance):
+        self.window, self.tolerance = max(band, 1), tolerance
+        self.changes: list = []
+
+    def take(self, change):
+        self.changes.append(change)
+
+    def _largest(self, back):
+        """The largest change in the latest window but `back`."""
+        stop = len(self.changes) - back * self.window
+        part = self.changes[max(stop - self.window, 0) : max(stop, 0)]
+        return max(part) if len(part) == self.window else math.inf
+
+    @property
+    def done(self):
+        change = self._largest(0)
+        kept_up = change <= ROUNDING and change >= self._largest(1) / 2
+        return change <= self.tolerance or kept_up
+
+    def rows_to_come(self):
+        """How many more the rate of convergence lets expect."""
+        change, before = self._largest(0), self._largest(1)
+        if not self.tolerance < change < before < math.inf:
+            return 0.0
+        rate = math.log(change / before) / self.window
+        return math.log(self.tolerance / change) / rate
