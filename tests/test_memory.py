@@ -136,12 +136,15 @@ class TestHonesty:
     @staticmethod
     def peak(solve_it):
         solve_it()  # kernels and what is kept with the operator
-        tracemalloc.start()
-        try:
-            result = solve_it()
-            return tracemalloc.get_traced_memory()[1] - result.x.nbytes
-        finally:
-            tracemalloc.stop()
+        found = []
+        for _ in range(2):  # what another thread takes meanwhile is counted too
+            tracemalloc.start()
+            try:
+                result = solve_it()
+                found.append(tracemalloc.get_traced_memory()[1] - result.x.nbytes)
+            finally:
+                tracemalloc.stop()
+        return min(found)
 
     @pytest.mark.parametrize("case", CASES)
     @pytest.mark.parametrize("dtype", ["float64", "complex64"])
