@@ -14,6 +14,7 @@ from ._operator import LAYERS
 ORDINARY = 16
 # Sizes of the vector that a general operator is tried on: where one product over- or
 # underflows, another does not.
+ROUNDING = 1e-14  # of a kernel's largest tap, what sums of taps that cancel leave
 TRIES = (0, -60, 60, -500, 500)
 
 
@@ -37,10 +38,10 @@ def size_of(op, like):
         if not np.isfinite(largest[0]):
             raise ValueError("the operator's kernel holds NaN or infinity")
         power = int(powers(largest, ORDINARY)[0])
-        norm = _row_norm(layer, power)
-        if norm == 0:  # others may not be
+        norm, taps = _row_norm(layer, power), np.ldexp(largest[0], -power)
+        if norm <= ROUNDING * taps:  # these rows vanish, others may not
             norm = float(np.ldexp(_by_products(op, like, 0), -power))
-        return power, norm
+        return power, norm if norm > ROUNDING * taps else 0.0
     if 0 in op.shape:
         return 0, 0.0
     for tried in TRIES:
