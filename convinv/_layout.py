@@ -108,8 +108,9 @@ class Layout:
         if not bool(self.xp.all(self.xp.isfinite(extent[0]))):
             raise ValueError(
                 f"{name} holds NaN or infinity; to leave out what is unknown, solve "
-                "for the entries that are known: with keep = isfinite(b) in the shape of "
-                "op's output, solve(convinv.lowrank.MaskOperator(keep) @ op, b[keep])"
+                "for the entries that are known: with keep = isfinite(b) in the shape "
+                "of op's output, "
+                "solve(convinv.lowrank.MaskOperator(keep) @ op, b[keep])"
             )
         return extent
 

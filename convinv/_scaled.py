@@ -40,7 +40,7 @@ class ScaledProblem:
             squares = to_numpy(self.vectors.sumsq(self.b))
         self.norm_b = np.sqrt(squares)
         self.kernel_power, self.norm = size_of(op, self.b)
-        if self.norm == 0:  # x = 0 is right, whatever rounding makes of products
+        if self.norm == 0 and damp:  # x = 0 is right, and without damp any x
             self.zero = np.ones_like(self.zero)
         if damp:  # where it dwarfs the operator, it has to be of ordinary size
             more = max(int(np.frexp(damp)[1]) - DAMP_POWER - self.kernel_power, 0)

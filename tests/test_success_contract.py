@@ -36,7 +36,7 @@ def operator(form, op):
         "dense": lambda: A,
         "csr": lambda: sparse.csr_array(A),
         "LinearOperator": lambda: LinearOperator(
-            A.shape, matvec=lambda v: A @ v, rmatvec=lambda v: adjoint @ v, dtype=A.dtype
+            A.shape, dtype=A.dtype, matvec=lambda v: A @ v, rmatvec=lambda v: adjoint @ v
         ),
         "duck": lambda: Duck(A),
     }
