@@ -22,6 +22,7 @@ CHANNEL = {4: 0.4e-9, 8: 0.8e-9}  # one multiplication by the symbol's inverse
 START = 0.05  # seconds to look at a layer and to set its bands up
 # Iterations of a preconditioned method that gets there at all, and of one that may.
 BUDGET, LONG = 300, 3000
+SCHWARZ: dict = {"preconditioner": "schwarz"}
 SAME = 30  # rounding errors that two products may differ by
 CHEAP = 0.05  # seconds below which no alternative is looked at
 
@@ -30,7 +31,8 @@ CHEAP = 0.05  # seconds below which no alternative is looked at
 class Choice:
     """A method with its options, and the reason why it was taken.
 
-    `budget` is the number of iterations after which the next choice has its turn.
+    `budget` is the number of iterations after which the next choice has its turn. A
+    choice for `regular` operators would lose the solution of least norm of others.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Choice:
     options: dict = field(default_factory=dict)
     preconditioner: str | None = None
     budget: int | None = None
+    regular: bool = False
 
 
 def choose(op, *, damp=0.0, batch=1) -> Iterator[Choice]:
@@ -97,9 +100,9 @@ def _after_exact(op, damp):
     reason = "the exact inverse alone makes no progress"
     if not damp and _is_hermitian(op):
         words = f"{reason}, and the layer is Hermitian"
-        yield Choice("cg", words, preconditioner="schwarz", budget=BUDGET)
-        yield Choice("cg", words, budget=LONG)
-    yield Choice("cgls", reason, preconditioner="schwarz", budget=BUDGET)
+        yield Choice("cg", words, budget=BUDGET, regular=True, **SCHWARZ)
+        yield Choice("cg", words, budget=LONG, regular=True)
+    yield Choice("cgls", reason, budget=BUDGET, regular=True, **SCHWARZ)
     yield Choice("cgls", "the exact inverse can't be had")
 
 

@@ -83,9 +83,8 @@ class Run:
         unsuitable = False
         for choice, preconditioner in choices:
             try:
-                ours = choice.reason and choice.preconditioner
-                if ours and not self._is_regular(unsuitable):
-                    continue  # it would lose the least norm
+                if choice.regular and not self._is_regular(unsuitable):
+                    continue
                 self.use(choice, preconditioner)
                 check = self._converge(check)
             except (Unsuitable, np.linalg.LinAlgError) as reason:
@@ -103,7 +102,7 @@ class Run:
         return check
 
     def _is_regular(self, doubtful):
-        """Whether a preconditioner leaves the solution of least norm alone.
+        """Whether there is one solution, or a preconditioner leaves the least norm.
 
         N may be singular in the layer's interior, and regular with its own boundary.
         """

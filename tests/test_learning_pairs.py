@@ -192,7 +192,9 @@ def as_layer(F):
     return ConvLinearOperator(F[:, :, None], (F.shape[1], 1))
 
 
-EXTREMES = [(0, 62), (0, -83), (100, 30), (-120, -20), (-60, 60), (90, -30), (-149, -130)]
+EXTREMES = [
+    (0, 62), (0, -83), (100, 30), (-120, -20), (-60, 60), (90, -30), (-149, -130),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("powers", EXTREMES)
