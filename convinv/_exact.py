@@ -85,8 +85,10 @@ class GramInverse:
         is read off the inverse. With a wide layer it is the least of those that count
         for the solution of least norm.
         """
-        if self._least is None and self._size > LARGE and self.rcond > NARROW:
-            self._least = math.sqrt(self.inner.least)
+        # pivots of a factor along the image are no measure: a Laplacian's are large
+        by_torus = getattr(self.inner, "torus", None) is not None
+        if by_torus and self._size > LARGE and self.rcond > NARROW:
+            return math.sqrt(self.inner.least)
         if self._least is None:
             v = np.random.default_rng(0).standard_normal((1, self._size))
             v = self.xp.asarray(v.astype(self.inner.dtype))
