@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from . import _image_file
 from ._operator import ConvLinearOperator
 
 __all__ = [
@@ -88,13 +89,15 @@ def image(name="astronaut", size=None, channels_first=True, dtype=np.float64):
     -------
     ndarray
         With three channels, or one for a grey picture. Transparency is laid on white.
+        Samples of 16 bits are read in full.
 
     Raises
     ------
     ImportError
         If the package that holds the picture is not installed.
     ValueError
-        If there is no such picture, the file holds none, or `size` is not positive.
+        If there is no such picture, the file holds none, or one with more bits than can
+        be read, or `size` is not positive.
 
     Examples
     --------
@@ -106,7 +109,7 @@ def image(name="astronaut", size=None, channels_first=True, dtype=np.float64):
     """
     if size is not None and not operator.index(size) > 0:
         raise ValueError(f"size must be positive, got {size!r}")
-    picture = _read(_find(name))
+    picture = _image_file.read(_find(name), _INSTALL["skimage"])
     if size is not None:
         picture = _square(picture, size)
     if channels_first:
@@ -136,33 +139,6 @@ def _find(name) -> Path:
         package = _INSTALL[_PHOTOGRAPHS[name][0]]
         raise ImportError(f"the image {name!r} comes with {package}")
     return path
-
-
-def _read(path):
-    """The picture in a file as an array (H, W, C) of float64."""
-    try:
-        from PIL import Image, ImageOps
-    except ImportError:
-        raise ImportError(f"images need {_INSTALL['skimage']}") from None
-    try:
-        with Image.open(path) as file:
-            frames = getattr(file, "n_frames", 1)
-            picture = ImageOps.exif_transpose(file)
-            grey = picture.mode in ("1", "L", "LA", "F") or picture.mode[0] == "I"
-            mode = picture.mode
-            picture = np.asarray(picture if grey else picture.convert("RGBA"), float)
-    except Exception as error:  # whatever the reader of the format raises
-        raise ValueError(f"no image can be read from {str(path)!r}") from error
-    if frames > 1:
-        raise ValueError(f"{str(path)!r} holds {frames} images, not one")
-    picture = picture / {"1": 1, "F": 1, "I": 65535}.get(mode[0], 255)
-    if not 0 <= picture.min() <= picture.max() <= 1:
-        raise ValueError(f"{str(path)!r} holds numbers outside the range of an image")
-    picture = picture.reshape(*picture.shape[:2], -1)
-    if picture.shape[2] in (2, 4):
-        alpha = picture[:, :, -1:]
-        picture = picture[:, :, :-1] * alpha + 1 - alpha
-    return picture
 
 
 def _square(picture, size):
@@ -214,18 +190,47 @@ def gaussian_kernel(size, sigma):
 
     Parameters
     ----------
-    size : int
-        Height and width in pixels.
-    sigma : float
-        Standard deviation in pixels.
+    size : int or sequence of int
+        Pixels on each axis. One number is for all axes: as many as `sigma` has numbers,
+        or two.
+    sigma : float or sequence of float
+        Standard deviation in pixels, positive; one for all axes, or one each.
 
     Returns
     -------
-    ndarray, shape (size, size)
+    ndarray, shape (size, size) or size
         With sum 1.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If they do not fit each other, a size is no positive integer, or a sigma is not
+        positive.
+
+    Examples
+    --------
+    >>> from convinv import gallery
+    >>> gallery.gaussian_kernel(9, (2, 1)).shape
+    (9, 9)
+    >>> gallery.gaussian_kernel((5, 9, 9), (0.8, 1.5, 1.5)).shape
+    (5, 9, 9)
     """
-    line = np.exp(-0.5 * ((np.arange(size) - (size - 1) / 2) / sigma) ** 2)
-    kernel = np.outer(line, line)
+    counts = [len(a) for a in (size, sigma) if np.ndim(a)] or [2]
+    if np.ndim(size) > 1 or np.ndim(sigma) > 1 or len(set(counts)) > 1:
+        raise ValueError(
+            "size and sigma must be numbers or have one entry per axis, got "
+            f"{size!r} and {sigma!r}"
+        )
+    sizes = size if np.ndim(size) else (size,) * counts[0]
+    sigmas = sigma if np.ndim(sigma) else (sigma,) * counts[0]
+    kernel = np.ones(())
+    for pixels, width in zip(sizes, sigmas):
+        if not operator.index(pixels) > 0:
+            raise ValueError(f"size must be positive, got {size!r}")
+        if not 0 < width < np.inf:
+            raise ValueError(f"sigma must be positive and finite, got {sigma!r}")
+        line = np.exp(-0.5 * ((np.arange(pixels) - (pixels - 1) / 2) / width) ** 2)
+        kernel = np.multiply.outer(kernel, line / line.sum())
     return kernel / kernel.sum()
 
 

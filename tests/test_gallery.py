@@ -1,7 +1,9 @@
 """Photographs, kernels, noise and named problems."""
 
 import importlib.util
+import struct
 import sys
+import zlib
 
 import numpy as np
 import pytest
@@ -205,3 +207,124 @@ def test_problems_can_be_solved():
     np.testing.assert_allclose(solve(op, b, rtol=1e-10).x, x, atol=1e-6)
     with pytest.raises(ValueError, match="'layer', 'gaussian', 'motion', got 'fog'"):
         gallery.problem("fog")
+
+
+def png_of_16_bits(path, picture):
+    """A PNG file written by hand: Pillow writes none with colours of 16 bits."""
+    height, width, channels = picture.shape
+    kind = {1: 0, 2: 4, 3: 2, 4: 6}[channels]
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in picture)
+
+    def chunk(name, data):
+        check = struct.pack(">I", zlib.crc32(name + data))
+        return struct.pack(">I", len(data)) + name + data + check
+
+    head = struct.pack(">IIBBBBB", width, height, 16, kind, 0, 0, 0)
+    parts = {b"IHDR": head, b"IDAT": zlib.compress(rows), b"IEND": b""}
+    body = b"".join(chunk(*part) for part in parts.items())
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + body)
+
+
+def ramps(channels):
+    """512 levels of 16 bits in each channel."""
+    ramp = np.arange(512, dtype=np.uint16).reshape(16, 32) * 128 + 5
+    parts = [ramp, ramp[::-1], ramp[:, ::-1], ramp[::-1, ::-1]]
+    return np.stack(parts[:channels], axis=-1)
+
+
+class TestSixteenBits:
+    """Every level that the file has."""
+
+    @pytest.mark.parametrize("channels", [1, 3])
+    @pytest.mark.parametrize("kind", ["png", "tiff", "big-endian", "deflate", "planes"])
+    def test_levels(self, tmp_path, kind, channels):
+        tifffile = pytest.importorskip("tifffile")
+        picture, path = ramps(channels), tmp_path / f"ramp.{kind}"
+        shown = picture if channels > 1 else picture[..., 0]
+        options = {"photometric": "rgb" if channels > 1 else "minisblack"}
+        if kind == "png":
+            png_of_16_bits(path, picture)
+        elif kind == "planes":
+            planes = np.moveaxis(picture, -1, 0)
+            planes = planes if channels > 1 else planes[0]
+            config = {"planarconfig": "separate"} if channels > 1 else {}
+            tifffile.imwrite(path, planes, **options, **config)
+        elif kind == "deflate":
+            zipped = {"compression": "deflate", "predictor": True}
+            try:
+                tifffile.imwrite(path, shown, **options, **zipped)
+            except (ImportError, ValueError, KeyError):
+                pytest.skip("tifffile needs imagecodecs to compress")
+        else:
+            order = ">" if kind == "big-endian" else "<"
+            tifffile.imwrite(path, shown, byteorder=order, **options)
+        try:
+            x = gallery.image(path)
+        except ValueError as error:  # rather than with fewer levels
+            assert kind == "planes" and "in full" in str(error)
+            return
+        np.testing.assert_allclose(x, np.moveaxis(picture / 65535, -1, 0), atol=1e-12)
+        assert np.unique(x[0]).size == 512
+
+    def test_transparency(self, tmp_path):
+        picture, path = ramps(4), tmp_path / "clear.png"
+        png_of_16_bits(path, picture)
+        wide = picture / 65535
+        want = wide[..., :3] * wide[..., 3:] + 1 - wide[..., 3:]
+        np.testing.assert_allclose(
+            gallery.image(path), np.moveaxis(want, -1, 0), atol=1e-12
+        )
+
+    def test_what_cannot_be_read_in_full_is_refused(self, tmp_path):
+        grey, colours = tmp_path / "grey.png", tmp_path / "deep.ppm"
+        png_of_16_bits(grey, ramps(2))
+        head = b"P6 32 16 65535\n"
+        colours.write_bytes(head + ramps(3).astype(">u2").tobytes())
+        for path in (grey, colours):
+            with pytest.raises(ValueError, match="more than 8 bits .* in full"):
+                gallery.image(path)
+
+    def test_by_the_command(self, tmp_path, capsys):
+        from convinv.cli import main
+
+        path = tmp_path / "ramp.png"
+        png_of_16_bits(path, ramps(3))
+        arguments = ["demo", "--image", str(path), "--size", "0", "--method", "cgls"]
+        assert main([*arguments, "--output", str(tmp_path / "demo.png")]) == 0
+        assert "cgls" in capsys.readouterr().out
+
+
+class TestGaussians:
+    @pytest.mark.parametrize(
+        ("size", "sigma", "sizes", "sigmas"),
+        [
+            (9, (2, 1), (9, 9), (2, 1)),
+            ((5, 9), 1.5, (5, 9), (1.5, 1.5)),
+            ((5, 8, 9), (0.8, 1.5, 2), (5, 8, 9), (0.8, 1.5, 2)),
+            (7, (1.0, 2.0, 3.0), (7, 7, 7), (1, 2, 3)),
+            ((6,), 1.0, (6,), (1,)),
+            (np.array([4, 3]), np.array([1.0, 2.0]), (4, 3), (1, 2)),
+        ],
+    )
+    def test_axes(self, size, sigma, sizes, sigmas):
+        from scipy.signal.windows import gaussian
+
+        want = np.ones(())
+        for pixels, width in zip(sizes, sigmas):
+            want = np.multiply.outer(want, gaussian(pixels, width))
+        got = gallery.gaussian_kernel(size, sigma)
+        np.testing.assert_allclose(got, want / want.sum(), rtol=1e-12)
+
+    @pytest.mark.parametrize(
+        ("size", "sigma", "error", "words"),
+        [
+            (9, 0.0, ValueError, "sigma must be positive"),
+            (9, (1.0, -1.0), ValueError, "sigma must be positive"),
+            (0, 1.0, ValueError, "size must be positive"),
+            ((3, 4), (1.0, 2.0, 3.0), ValueError, "one entry per axis"),
+            (9.5, 1.0, TypeError, "integer"),
+        ],
+    )
+    def test_errors(self, size, sigma, error, words):
+        with pytest.raises(error, match=words):
+            gallery.gaussian_kernel(size, sigma)
