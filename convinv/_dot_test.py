@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ._array import to_numpy
+from ._array import namespace, placement, to_numpy
 from ._general import as_operator
 
 # Of the norms, how much the two products may differ for each dtype that computes them.
@@ -58,15 +58,7 @@ def dot_test(op, *, rtol=None, rng=None, raiseerror=True) -> bool:
     if not op.has_adjoint:
         raise TypeError("op has no adjoint (rmatvec) to be tested")
     rng = np.random.default_rng(0 if rng is None else rng)
-    x, y = (_random(op, size, rng) for size in (op.input_shape, op.output_shape))
-    forward, backward = op._forward(x), op._backward(y)
-    x, y, forward, backward = (
-        to_numpy(a).ravel().astype(np.result_type(op.dtype, np.float64))
-        for a in (x, y, forward, backward)
-    )
-    left, right = np.vdot(y, forward), np.vdot(backward, x)
-    size = np.linalg.norm(forward) * np.linalg.norm(y)
-    size = size + np.linalg.norm(x) * np.linalg.norm(backward)
+    left, right, size = products((op.xp or np).empty(0), op, rng)
     if rtol is None:
         rtol = TOLERANCE["f" if np.finfo(op.dtype).eps > 1e-10 else "d"]
     passed = bool(abs(left - right) <= rtol * size)
@@ -78,9 +70,25 @@ def dot_test(op, *, rtol=None, rng=None, raiseerror=True) -> bool:
     return passed
 
 
-def _random(op, shape, rng):
-    """A batch of one random item."""
-    values = rng.standard_normal((1, *shape))
-    if op.dtype.kind == "c":
-        values = values + 1j * rng.standard_normal(values.shape)
-    return (op.xp or np).asarray(values.astype(op.dtype))
+def products(like, op, rng):
+    """``<A x, y>``, ``<x, A^H y>`` and ``||A x|| ||y|| + ||x|| ||A^H y||``.
+
+    x and y are random, of the library and on the device of the array `like`.
+    """
+    xp = namespace(like)
+
+    def random(shape):
+        values = rng.standard_normal((1, *shape))
+        if op.dtype.kind == "c":
+            values = values + 1j * rng.standard_normal(values.shape)
+        return xp.asarray(values.astype(op.dtype), **placement(like))
+
+    x, y = random(op.input_shape), random(op.output_shape)
+    forward, backward = op._forward(x), op._backward(y)
+    x, y, forward, backward = (
+        to_numpy(a).ravel().astype(np.result_type(op.dtype, np.float64))
+        for a in (x, y, forward, backward)
+    )
+    size = np.linalg.norm(forward) * np.linalg.norm(y)
+    size = size + np.linalg.norm(x) * np.linalg.norm(backward)
+    return np.vdot(y, forward), np.vdot(backward, x), size

@@ -14,7 +14,7 @@ from ._operator import LAYERS
 ORDINARY = 16
 # Sizes of the vector that a general operator is tried on: where one product over- or
 # underflows, another does not.
-ROUNDING = 1e-14  # of a kernel's largest tap, what sums of taps that cancel leave
+ROUNDING = 1e-14  # of the taps of a row, what is left of those that cancel
 TRIES = (0, -60, 60, -500, 500)
 
 
@@ -38,7 +38,7 @@ def size_of(op, like):
         if not np.isfinite(largest[0]):
             raise ValueError("the operator's kernel holds NaN or infinity")
         power = int(powers(largest, ORDINARY)[0])
-        norm, taps = _row_norm(layer, power), np.ldexp(largest[0], -power)
+        norm, taps = (_row_norm(layer, power, part) for part in (np.asarray, np.abs))
         if norm <= ROUNDING * taps:  # these rows vanish, others may not
             norm = float(np.ldexp(_by_products(op, like, 0), -power))
         return power, norm if norm > ROUNDING * taps else 0.0
@@ -92,13 +92,17 @@ def _by_products(op, like, power):
     return max(norm, turned, again if np.isfinite(again) else 0.0)
 
 
-def _row_norm(op, power):
-    """The largest norm among the rows of a layer that its corners and centers have."""
+def _row_norm(op, power, part):
+    """The largest norm among the rows of a layer that its corners and centers have.
+
+    `part` is a function of the taps: `numpy.abs` gives what they would have if none of
+    them canceled.
+    """
     g = op.geometry
     weights = to_numpy(op._weights)
     wide = weights.astype(np.result_type(weights.dtype, np.float64))
     wide = np.ldexp(1.0, -(power // 2)) * wide * np.ldexp(1.0, power // 2 - power)
-    hits = []
+    wide, hits = part(wide), []
     for axis, n in enumerate(g.output):
         hits.append(samples(g, axis)[sorted({0, n // 2, n - 1})])
     return max(_folded_norm(wide, row) for row in itertools.product(*hits))

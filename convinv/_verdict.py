@@ -114,11 +114,13 @@ class Verdict:
         The error is at most ``||s||`` over the square of the smallest singular value:
         where one is known, it must not be many times ``rtol cond(A) ||x||``.
         """
-        sigma = np.hypot(np.nan_to_num(self.sigma[items]), self.damp)
+        sigma = np.hypot(self.certain, self.damp)
+        if not (self.loose and sigma > 0):
+            return np.full_like(self.norm_b[items], np.inf)
         error = ERROR * self.rtol_normal * np.hypot(self.norm, self.damp) * sigma
-        error = np.maximum(error * x_norm, self.floor[items])
-        known = (sigma > 0) & ~self.orthogonal[items] & self.loose
-        return np.where(known, error, np.inf)
+        rounding = FLOOR * self.eps * self.norm * self.norm_b[items]  # of the data
+        error = np.maximum(error * x_norm, rounding)
+        return np.where(self.orthogonal[items], np.inf, error)
 
     def measure(self, norms, x_norm, items=slice(None), eps=0.0):
         """How far both tests are from passing, ``(2, items)``; 1 or less passes.

@@ -24,7 +24,7 @@ LAYERS = {
 TORUS = {
     "tall": ((5, 2, 3, 3), (2, 8, 9), {}),
     "wide": ((2, 5, 3, 3), (5, 8, 7), {}),
-    "stride": ((3, 2, 3, 3), (2, 8, 6), {"stride": 2}),
+    "stride": ((3, 2, 3, 3), (2, 8, 6), {"stride": 2, "padding": 1}),
     "groups": ((4, 1, 3, 3), (2, 6, 7), {"groups": 2}),
 }
 DTYPES = pytest.mark.parametrize("dtype", ["float64", "complex128"])

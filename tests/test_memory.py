@@ -252,7 +252,7 @@ VARIANTS = {
     "lsmr": {},
     "auto": {},
     "strip": {},
-    "gmres": {"normal": True},
+    "gmres": {"normal": True, "maxiter": 20},
     "kaczmarz": {"maxiter": 40},
     "direct": {},
 }

@@ -60,6 +60,8 @@ def gmres(problem, monitor, *, restart=50, normal=False):
         candidate = x + d
         r = equations.residual(candidate)
         before, norm = norm, xp.sqrt(vectors.sumsq(r))
+        if normal:  # the steps do not know the residual of A x = b
+            monitor.end(equations.size <= monitor.goals.residual, CONVERGED)
         worse = active & ~(norm <= before)
         x = xp.where(worse[:, None], x, candidate)
         same = (norm > SLOW * before) & (norm * SLOW <= before)
@@ -120,6 +122,7 @@ class _Normal:
 
     def residual(self, x):
         r = self.problem.b - self.problem.forward(x)
+        self.size = self.problem.xp.sqrt(self.problem.vectors.sumsq(r))
         return self.problem.normal_residual(r, x)[0]
 
     def norms(self, residual):
@@ -159,7 +162,8 @@ class _Cycle:
                 lambda j=j: x + self._correction(j),
                 **self.equations.norms(self.matrix.residual(j)),
             )
-        if monitor.known:
+        # on a device that is to wait for it
+        if monitor.known and (xp is np or monitor.goals.conlim is not None):
             self._condition(good, monitor.item_nit - before)
         return self._correction(j), stop
 
