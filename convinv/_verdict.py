@@ -88,7 +88,7 @@ class Verdict:
         self.zero = (norm_b == 0) | (norm == 0)
         self.loose = tall or damp > 0
         self.share = max(OUTSIDE, rtol_normal if self.loose else 0.0)
-        self.rtol_normal, self.floor, self.eps = rtol_normal, floor, eps
+        self.rtol_normal, self.eps = rtol_normal, eps
         self.sigma, self.certain = np.full_like(norm_b, np.nan), 0.0
 
     def ratio(self, items=slice(None)):
