@@ -36,7 +36,10 @@ def operator(form, op):
         "dense": lambda: A,
         "csr": lambda: sparse.csr_array(A),
         "LinearOperator": lambda: LinearOperator(
-            A.shape, dtype=A.dtype, matvec=lambda v: A @ v, rmatvec=lambda v: adjoint @ v
+            A.shape,
+            matvec=lambda v: A @ v,
+            rmatvec=lambda v: adjoint @ v,
+            dtype=A.dtype,
         ),
         "duck": lambda: Duck(A),
     }
