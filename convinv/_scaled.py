@@ -67,11 +67,10 @@ class ScaledProblem:
         wide = np.result_type(self.dtype, np.float64)
         self.dtype, self.kind = wide, self.residuals.dtype
         self.verdict.eps = float(np.finfo(wide).eps)
-        self.b, self.gradient = (
-            self.residuals.wide(a) for a in (self.b, self.gradient)
-        )
+        self.b = self.residuals.wide(self.b)
         self.working = _in_dtype(self.op, self.dtype)
         self.residuals = Residuals(self.op, self.b, self.damp)
+        self.gradient, _ = self._gradient()
         self.hold_wide()
         return True
 
