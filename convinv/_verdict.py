@@ -188,7 +188,9 @@ class Verdict:
         x* is the solution without rounding; a relative error of `eps` is that of x
         itself.
         """
-        sigma = np.hypot(self.sigma, self.damp)
+        sigma = self.sigma
+        if self.damp:  # a lower bound without anything else
+            sigma = np.hypot(np.nan_to_num(sigma), self.damp)
         with np.errstate(all="ignore"):
             error = np.fmin(check.residual / sigma, check.normal / sigma**2)
             if self.damp:

@@ -498,6 +498,16 @@ class TestProof:
         assert error <= 2 * result.error_bound <= 1
         assert result.error_bound < 1e-3 or "off by" in result.message
 
+    @pytest.mark.parametrize("method", ["cgls", "lsmr", "kaczmarz", "gauss-seidel"])
+    def test_damping_bounds_the_error_of_every_method(self, method):
+        rng = np.random.default_rng(0)
+        A, b = rng.standard_normal((20, 20)), rng.standard_normal(20)
+        result = solve(A, b, method, damp=0.5, maxiter=9000)
+        x = np.linalg.solve(A.T @ A + 0.25 * np.eye(20), A.T @ b)
+        assert result.success
+        error = np.linalg.norm(result.x - x) / np.linalg.norm(x)
+        assert error <= result.error_bound < 1e-2
+
     def test_single_precision_reaches_what_double_does(self):
         rng = np.random.default_rng(0)
         kernel = (rng.uniform(-1, 1, (3, 3, 3, 3)) / np.sqrt(27)).astype("f4")
