@@ -144,7 +144,7 @@ def solve(
       rtol^2 ||b||^2``);
     - ``||s|| <= rtol_normal ||A^H b||`` of ``s = A^H r - damp^2 x``, with a floor of
       four rounding errors of ``||A|| ||b||``, provided that r is shown to be what no x
-      takes away: ``||s||`` is no more than `rtol_normal` times ``||A|| ||r||``, or 1e-2
+      takes away: ``||s||`` is no more than ``20 rtol_normal ||A|| ||r||``, or 1e-2
       of the smallest singular value times ``||r||`` where that is known. Square and
       wide operators, which as a rule reach every b, need ``||s|| <= 1e-10 ||A||
       ||r||``.

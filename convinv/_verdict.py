@@ -12,6 +12,9 @@ ROUNDING = 4  # rounding errors of x that its own dtype may add to the residuals
 # Of ``||A|| ||r||``: a normal residual as small shows that r is outside the range of A,
 # unless the condition number is beyond the inverse of it.
 OUTSIDE = 1e-10
+# In units of `rtol_normal`, the same where there are more data than unknowns. A part of
+# x that is missing then has a singular value of no more than so many rtol ||A||.
+SHARE = 20
 # The same in units of the smallest singular value, where a factor or damping tells it.
 RESOLVED = 0.01
 
@@ -87,7 +90,7 @@ class Verdict:
         self.normal_tol = np.where(self.orthogonal, rounding, self.normal_tol)
         self.zero = (norm_b == 0) | (norm == 0)
         self.loose = tall or damp > 0
-        self.share = max(OUTSIDE, rtol_normal if self.loose else 0.0)
+        self.share = max(OUTSIDE, SHARE * rtol_normal if self.loose else 0.0)
         self.rtol_normal, self.eps = rtol_normal, eps
         self.sigma, self.certain = np.full_like(norm_b, np.nan), 0.0
 
