@@ -154,7 +154,8 @@ class Run:
             if self.entry.verified and self._stopped(check):
                 break
             worse = running & self._worse(check, before)
-            if worse.any():  # keep the best
+            # keep the best; who stops a method wants what was seen last
+            if worse.any() and not self.stopped:
                 scaled.restore(x_before, worse)
                 check = scaled.check()
             stuck = ~(check.measure <= PROGRESS * before.measure)

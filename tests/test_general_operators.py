@@ -436,6 +436,20 @@ class TestArguments:
                     result = solve(op_, b, "cgls", damp=damp)
                 assert abs(result.x).max() < 1e-90
 
+    @pytest.mark.parametrize("method", ["rk", "rshk", "fdbk", "cgls"])
+    def test_a_callback_that_stops_gets_what_it_saw(self, method):
+        rng = np.random.default_rng(3)
+        A, b = rng.standard_normal((12, 8)), rng.standard_normal(12)
+        x0, seen = np.linalg.lstsq(A, b)[0] + 1e-3, []
+
+        def callback(state):
+            seen.append(state.x.copy())
+            return True
+
+        result = solve(A, b, method, x0=x0, rtol=1e-12, callback=callback)
+        assert result.status is Status.STOPPED and result.nit == 1
+        np.testing.assert_array_equal(result.x, seen[-1])
+
     def test_conlim(self):
         A = np.diag(np.geomspace(1, 1e-5, 12))
         b = np.ones(12)
