@@ -371,9 +371,10 @@ def test_docstrings(module, name):
                 assert inspect.getdoc(method), f"{method_name} has no docstring"
         if issubclass(thing, (enum.Enum, Exception)):
             return
-    # a class is told of by its __init__, whatever a base's __new__ takes
-    own = thing.__init__ if inspect.isclass(thing) else thing
-    parameters = set(inspect.signature(own).parameters) - {"self"}
+    parameters = set(inspect.signature(thing).parameters)
+    if inspect.isclass(thing) and {"args", "kwargs"} <= parameters:
+        # those of a base's __new__, which some Pythons take for the class's own
+        parameters = set(inspect.signature(thing.__init__).parameters) - {"self"}
     if inspect.isclass(thing):
         if not re.search(r"^Parameters\n-+$", words, re.MULTILINE):  # users make none
             named = words.replace("isation", "ization")
