@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .solvers._problem import Goals
+from .solvers._problem import NOISE, Goals
 
 AIM = 0.8  # methods aim a little below, since their own norms drift from the truth
 FLOOR = 4  # rounding errors of ||A|| ||b|| that no normal residual can go below
@@ -121,7 +121,10 @@ class Verdict:
         if not (self.loose and sigma > 0):
             return np.full_like(self.norm_b[items], np.inf)
         error = ERROR * self.rtol_normal * np.hypot(self.norm, self.damp) * sigma
-        rounding = FLOOR * self.eps * self.norm * self.norm_b[items]  # of the data
+        eps = np.finfo(float).eps
+        if sigma <= NOISE * self.eps * self.norm:  # it may be rounding of the operator
+            eps = self.eps
+        rounding = FLOOR * eps * self.norm * self.norm_b[items]
         error = np.maximum(error * x_norm, rounding)
         return np.where(self.orthogonal[items], np.inf, error)
 
