@@ -221,8 +221,8 @@ def expected(A, b, damp, x0):
     unit = s[0]  # in which nothing over- or underflows
     gain = (s / unit) / ((s / unit) ** 2 + (damp / unit) ** 2) / unit
     x = vh.conj().T @ (gain * (u.conj().T @ b))
-    seen = x0 is None or len(s) == A.shape[1]  # else damping alone moves a part of x
-    least = np.hypot(s[-1] if seen or not damp else 0.0, damp)
+    whole = len(s) == A.shape[1]  # else damping alone holds a part of x
+    least = np.hypot(s[-1] if whole or not damp else 0.0, damp)
     x, largest = x + start, np.hypot(s[0], damp)
     condition, residual = largest / least, np.linalg.norm(b - A @ x)
     if damp:
