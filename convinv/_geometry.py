@@ -177,6 +177,13 @@ def axis_index(geometry: Geometry, axis: int) -> np.ndarray:
     )
 
 
+def tap_samples(geometry: Geometry, axis: int) -> np.ndarray:
+    """The sample under each tap of each output, -1 for none: (output, tap)."""
+    g = geometry
+    first = np.arange(g.output[axis])[:, None] * g.stride[axis]
+    return axis_index(g, axis)[first + np.arange(g.kernel[axis]) * g.dilation[axis]]
+
+
 def folds(index: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:
     """The inverse of an index map: the padded positions that show each sample.
 

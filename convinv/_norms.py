@@ -4,7 +4,7 @@ import numpy as np
 from scipy import sparse
 
 from ._array import to_numpy
-from ._geometry import axis_index
+from ._geometry import tap_samples
 from ._operator import ConvAdjoint, ConvLinearOperator
 
 
@@ -49,21 +49,15 @@ def _sums(op, pairs_on, of_rows):
     return pairs.ravel()
 
 
-def samples(g, axis):
-    """The sample under each tap of each output, -1 for none: (output, tap)."""
-    first = np.arange(g.output[axis])[:, None] * g.stride[axis]
-    return axis_index(g, axis)[first + np.arange(g.kernel[axis]) * g.dilation[axis]]
-
-
 def _same(g, axis):
     """Whether output i sees the same sample under tap u and tap U: (i, u, U)."""
-    sample = samples(g, axis)
+    sample = tap_samples(g, axis)
     return (sample[:, :, None] == sample[:, None, :]) & (sample[:, :, None] >= 0)
 
 
 def _pair_counts(g, axis):
     """Outputs that reach sample p by tap u and by tap U: an array (p, u, U)."""
-    sample, same = samples(g, axis), _same(g, axis)
+    sample, same = tap_samples(g, axis), _same(g, axis)
     count = np.zeros((g.input[axis], g.kernel[axis], g.kernel[axis]))
     output, first, second = np.nonzero(same)
     np.add.at(count, (sample[output, first], first, second), 1)

@@ -7,7 +7,7 @@ from scipy import sparse
 
 from . import kernels
 from ._array import INEXACT, host_array, namespace, to_numpy, working_dtype
-from ._geometry import Geometry, axis_index, make_geometry
+from ._geometry import Geometry, make_geometry, tap_samples
 from ._linear import ShapedOperator
 
 KEPT = 2  # set-ups of one kind that an operator keeps
@@ -270,7 +270,7 @@ class ConvLinearOperator(ShapedOperator):
         weights = to_numpy(self._weights)
         c_in, c_out = g.c_in // g.groups, g.c_out // g.groups
         samples, outputs = math.prod(g.input), math.prod(g.output)
-        d, h, w = (_tap_index(g, axis) for axis in range(3))  # (output, tap)
+        d, h, w = (tap_samples(g, axis) for axis in range(3))  # (output, tap)
         d, h, w = (
             d[:, None, None, :, None, None],
             h[None, :, None, None, :, None],
@@ -393,9 +393,3 @@ def _operator_dtype(kernel, dtype):
 def _three(shape):
     """A (C, *spatial) shape with three spatial axes."""
     return (shape[0], *(1,) * (4 - len(shape)), *shape[1:])
-
-
-def _tap_index(g: Geometry, axis):
-    """Input sample under every tap of every output of an axis, -1 for zero."""
-    i = np.arange(g.output[axis])[:, None] * g.stride[axis]
-    return axis_index(g, axis)[i + np.arange(g.kernel[axis]) * g.dilation[axis]]

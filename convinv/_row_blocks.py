@@ -7,7 +7,7 @@ import numpy as np
 from scipy import sparse
 
 from ._array import to_numpy
-from ._norms import samples
+from ._geometry import tap_samples
 from ._operator import ConvLinearOperator
 from ._pseudoinverse import pseudoinverse
 from ._wide_blocks import entries, pays, wide_inverse
@@ -160,7 +160,7 @@ class RowReader:
             weights = to_numpy(op._weights)
             self.dtype = np.result_type(weights.dtype, np.float64)
             self.weights = weights.astype(self.dtype).reshape(*weights.shape[:2], -1)
-            self.under = [samples(g, axis) for axis in range(3)]
+            self.under = [tap_samples(g, axis) for axis in range(3)]
             self.take = self._convolution
         else:
             self.dtype = np.result_type(op.dtype, np.float64)

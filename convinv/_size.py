@@ -6,7 +6,7 @@ import numpy as np
 
 from . import kernels
 from ._array import namespace, placement, to_numpy
-from ._norms import samples
+from ._geometry import tap_samples
 from ._operator import LAYERS
 
 # A binary exponent within which an operator is left as it is: all numbers of a solve
@@ -104,7 +104,7 @@ def _row_norm(op, power, part):
     wide = np.ldexp(1.0, -(power // 2)) * wide * np.ldexp(1.0, power // 2 - power)
     wide, hits = part(wide), []
     for axis, n in enumerate(g.output):
-        hits.append(samples(g, axis)[sorted({0, n // 2, n - 1})])
+        hits.append(tap_samples(g, axis)[sorted({0, n // 2, n - 1})])
     return max(_folded_norm(wide, row) for row in itertools.product(*hits))
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ._array import to_numpy
-from ._geometry import Geometry, axis_index, folds
+from ._geometry import Geometry, folds, tap_samples
 from ._operator import ConvLinearOperator
 
 # Entries of the matrices of default strips, at most: 256 MiB in double precision.
@@ -261,7 +261,7 @@ def touching_patterns(geometry: Geometry, axis: int, samples):
     `samples` is the (S, n) table of the windows. The matrix with these patterns holds
     every row of the operator in which the window's columns are not zero.
     """
-    under = _under(geometry, axis)
+    under = tap_samples(geometry, axis)
     patterns = []
     for row in samples:
         slot = np.full(geometry.input[axis] + 1, -1)
@@ -338,17 +338,11 @@ def _window(window, g: Geometry):
     return (1,) * (3 - g.ndim) + window
 
 
-def _under(g: Geometry, axis):
-    """The sample under every tap of every output of an axis, -1 for none."""
-    first = np.arange(g.output[axis])[:, None] * g.stride[axis]
-    return axis_index(g, axis)[first + np.arange(g.kernel[axis]) * g.dilation[axis]]
-
-
 def _axis_windows(g: Geometry, axis, p):
     n = g.output[axis]
     first = np.minimum(np.arange(0, n, p), n - p)
     outputs = first[:, None] + np.arange(p)
-    under = _under(g, axis)[outputs]
+    under = tap_samples(g, axis)[outputs]
     # Samples are numbered as they come up along the padded axis, so that a window that
     # wraps around has the pattern of one that does not.
     offset = np.arange(p)[:, None] * g.stride[axis]

@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 
-from .._geometry import Geometry, axis_index
+from .._geometry import Geometry, tap_samples
 
 # Weights of a row are padded by zeros to a multiple of this many bytes, four vectors
 # of 32 bytes: loops over a row then have no rest.
@@ -48,7 +48,7 @@ class Plan:
         self.weights[:, : self.taps] = kernel.reshape(g.c_out, self.taps)
         self.offsets = np.zeros(self.width, np.uint64)
         self.offsets[: self.taps] = self._offsets()
-        self.table = _each_axis(g, _table)
+        self.table = _each_axis(g, tap_samples)
         self.first = tuple(map(_first, self.table))
         self.start = tuple(
             _start(t, step) for t, step in zip(self.table, g.dilation)
@@ -109,11 +109,6 @@ def _fours(count):
 
 def _each_axis(g, make):
     return tuple(make(g, axis) for axis in range(3))
-
-
-def _table(g, axis):
-    first = np.arange(g.output[axis])[:, None] * g.stride[axis]
-    return axis_index(g, axis)[first + np.arange(g.kernel[axis]) * g.dilation[axis]]
 
 
 def _first(table):

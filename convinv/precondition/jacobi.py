@@ -3,7 +3,8 @@
 import numpy as np
 
 from .._array import to_numpy
-from .._norms import column_norms, samples
+from .._geometry import tap_samples
+from .._norms import column_norms
 from ._base import Preconditioner
 
 
@@ -61,6 +62,6 @@ def plain_diagonal(op):
     channel = np.arange(g.c_out)
     own = weights[channel, channel % c_in]
     own = np.where((channel // c_out == channel // c_in)[:, None, None, None], own, 0)
-    d, h, w = (samples(g, axis) for axis in range(3))
+    d, h, w = (tap_samples(g, axis) for axis in range(3))
     d, h, w = (hit == np.arange(len(hit))[:, None] for hit in (d, h, w))
     return np.einsum("cuvw,iu,jv,kw->cijk", own, d, h, w, optimize=True)

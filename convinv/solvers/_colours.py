@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 
-from .._norms import samples
+from .._geometry import tap_samples
 
 
 def output_colours(geometry):
@@ -14,14 +14,14 @@ def output_colours(geometry):
     samples. Pixels that differ on an axis and share no sample on it share none at all,
     so a colour is one of each axis.
     """
-    tables = [samples(geometry, axis) for axis in range(3)]
+    tables = [tap_samples(geometry, axis) for axis in range(3)]
     axes = [_colours(t, n) for t, n in zip(tables, geometry.input)]
     return _product(axes, geometry.output)
 
 
 def input_colours(geometry):
     """The same for input pixels, of which no output pixel sees two of a colour."""
-    tables = [_seen_by(samples(geometry, a), geometry.input[a]) for a in range(3)]
+    tables = [_seen_by(tap_samples(geometry, a), geometry.input[a]) for a in range(3)]
     axes = [_colours(t, n) for t, n in zip(tables, geometry.output)]
     return _product(axes, geometry.input)
 
