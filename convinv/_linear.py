@@ -82,6 +82,8 @@ class ShapedOperator(LinearOperator):
     def _own(self, array, name):
         """`array` as an array of the operator's library."""
         xp = namespace(array)
+        if self.xp is None:  # any library's
+            return np.asarray(array) if xp is None else array
         if self.xp is np:
             if xp is None or isinstance(array, np.matrix):
                 array = np.asarray(array)

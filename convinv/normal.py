@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 
 from ._arguments import number
-from ._array import placement, to_numpy, working_dtype
+from ._array import namespace, placement, to_numpy, working_dtype
 from ._automatic import choose
 from ._banded import MemoryLimit, Singular
 from ._exact import side_of
@@ -109,7 +109,8 @@ def _checked(op, g):
         )
     if 0 in g.shape:
         raise ValueError(f"g holds no vector: its shape is {g.shape}")
-    if not bool(op.xp.all(op.xp.isfinite(g))):
+    xp = namespace(g)
+    if not bool(xp.all(xp.isfinite(g))):
         raise ValueError("g holds NaN or infinity")
     return g
 
@@ -118,7 +119,7 @@ class _Normal:
     """One problem, with kernel and right-hand sides scaled by powers of two."""
 
     def __init__(self, op, damp, dtype, g, rtol):
-        self.xp, self.rtol = op.xp, rtol
+        self.xp, self.rtol = namespace(g), rtol
         self.power = 0
         self.layer = hasattr(op, "layer")
         if self.layer:

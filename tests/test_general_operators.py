@@ -11,7 +11,14 @@ import scipy.sparse.linalg as sla
 from scipy.ndimage import gaussian_filter1d
 from scipy.sparse.linalg import LinearOperator
 
-from convinv import ConvLinearOperator, ConvergenceWarning, Status, dot_test, solve
+from convinv import (
+    ConvergenceWarning,
+    ConvLinearOperator,
+    Status,
+    dot_test,
+    normal_solve,
+    solve,
+)
 from convinv._general import GeneralOperator, as_operator
 
 WITH_ADJOINT = ("cgls", "lsqr", "lsmr", "rshk", "rshek", "gradient")
@@ -268,6 +275,19 @@ class TestForms:
             np.testing.assert_allclose(result.x, 1, atol=1e-4)
         with pytest.raises(TypeError, match="no rmatvec"):
             solve(Duck(A), np.ones(8), "cgls")
+
+    def test_objects_with_both_products(self):
+        class Both(Duck):
+            def rmatvec(self, v):
+                return self.A.T @ v
+
+        A = np.random.default_rng(0).standard_normal((6, 4))
+        op = Both(A)
+        assert dot_test(op)
+        v = normal_solve(op, np.ones(4), 0.1)
+        np.testing.assert_allclose((A.T @ A + 0.01 * np.eye(4)) @ v, 1, atol=1e-6)
+        assert (as_operator(op) @ np.ones(4)).shape == (6,)
+        assert (as_operator(op).H @ np.ones(6)).shape == (4,)
 
     def test_what_is_no_operator(self):
         with pytest.raises(TypeError, match="object with shape and matvec, got str"):
