@@ -110,7 +110,8 @@ def solve(
     conlim : float, optional
         Give up with the status ILL_CONDITIONED once an exact or Krylov method finds
         that the condition number of A (of ``[A; damp I]`` with `damp`) is larger, as
-        SciPy's `lsqr` does. Methods that estimate none refuse it.
+        SciPy's `lsqr` does. Methods that estimate none refuse it; `spectral`, which
+        "auto" takes for periodic layers, does not look at it.
     columns : bool, optional
         Whether a two-dimensional b holds its right-hand sides in columns.
     **method_options
