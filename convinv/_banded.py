@@ -20,6 +20,10 @@ LEAST_ITEMS = 8  # of a batch that a thread takes at a time
 LARGE_BLOCK = 1024  # from here on a BLAS may use its threads
 SETTLES = 40  # cells after which a recursion repeats itself, as a rule
 SMALL_BLOCK = 48  # below it a matrix product costs less than the call
+OFTEN = 4  # blocks that a row stands for, from which on it sweeps back in one product
+# Entries that are so much smaller than the largest do not count in single precision;
+# as subnormal numbers they would make products several times slower.
+TINY = 1e-12
 
 
 class Singular(np.linalg.LinAlgError):
@@ -57,9 +61,14 @@ class BlockCholesky:
     damp : float
         ``damp^2`` is added to the diagonal.
     dtype : dtype
-        What the factor is stored in. It is computed in double precision.
+        What the factor is stored and applied in.
     memory : float
         Bytes that the factor may take.
+    settle : float, optional
+        The relative change of block rows at which the recursion ends, by default what
+        rounding leaves.
+    compute : dtype, optional
+        What the recursion runs in, double precision by default.
 
     Attributes
     ----------
@@ -78,11 +87,23 @@ class BlockCholesky:
     """
 
     def __init__(
-        self, gram, axis, *, window=None, damp=0.0, dtype=None, memory=math.inf
+        self,
+        gram,
+        axis,
+        *,
+        window=None,
+        damp=0.0,
+        dtype=None,
+        memory=math.inf,
+        settle=None,
+        compute=None,
     ):
         self.gram, self.axis, self.damp = gram, axis, damp
         self.window = [(0, n) for n in gram.grid] if window is None else window
         self.dtype = np.dtype(gram.dtype if dtype is None else dtype)
+        wide = np.result_type(self.dtype, np.float64)
+        self.compute = np.dtype(wide if compute is None else compute)
+        self.settle = _tolerance(self.dtype) if settle is None else settle
         self.start, stop = self.window[axis]
         self.length = stop - self.start
         self.others = [
@@ -107,11 +128,10 @@ class BlockCholesky:
 
     @property
     def nbytes(self):
-        kept = sum(row.lower.nbytes + row.inverse.nbytes for row in self.rows)
-        for forward, backward in self.sweeps.values():
-            different = {id(matrix): matrix.nbytes for matrix in forward + backward}
-            kept += sum(different.values())
-        return kept
+        rows = [part for row in self.rows for part in row]
+        for lowers, inverses, joined in self.sweeps.values():
+            rows += [*lowers, *inverses, *joined.values()]
+        return sum({id(matrix): matrix.nbytes for matrix in rows}.values())
 
     def _refuse_early(self, rows, settling):
         """Raise MemoryLimit as soon as the rate of convergence tells it is coming."""
@@ -147,7 +167,7 @@ class BlockCholesky:
             entries = entries.reshape(-1, self.width, self.width)
             if ghosts:  # cells that complete the last block
                 entries[:, -ghosts:, :] = 0
-            found.append(entries)
+            found.append(entries.astype(self.compute, copy=False))
         diagonal = np.arange(self.width)
         extra = diagonal[self.width - ghosts :]
         found[-1][:, :, extra] = 0
@@ -172,9 +192,10 @@ class BlockCholesky:
 
     def _factor(self):
         """The recursion, until its blocks stop changing or the far end is near."""
-        rows, which, pivots = [], [], []
+        rows, which, pivots, stored = [], [], [], 0
         state = _Recursion(self.band, rows, which)
-        settling, key = Settling(self.band, _tolerance(self.dtype)), None
+        rounding = 64 * float(np.finfo(self.compute).eps)
+        settling, key = Settling(self.band, self.settle, rounding), None
         for block in range(self.count):
             previous, key = key, self._key(block)
             same = key == previous
@@ -183,62 +204,85 @@ class BlockCholesky:
                 continue
             if not same:
                 entries = self._entries(block)
-                settling = Settling(self.band, settling.tolerance)
+                settling = Settling(self.band, self.settle, rounding)
             lower, pivot, inverse = state.advance(block, entries)
             if same:
                 settling.take(state.change)
             rows.append(_Row(lower, inverse))
             which.append(len(rows) - 1)
             pivots.append((_norm(pivot), _norm(inverse)))
+            stored = self._store(rows, stored, which[max(block - self.band, 0)])
             self._refuse_early(rows, settling)
+        self._store(rows, stored, len(rows))
         largest, smallest = np.max(pivots, axis=0)
         self.rconds, self.least = 1 / (largest * smallest), 1 / float(smallest.max())
-        kept = np.result_type(rows[0].inverse.dtype, self.dtype)
-        if self.dtype.itemsize < kept.itemsize:
-            rows = [_Row(*(part.astype(self.dtype) for part in row)) for row in rows]
         return rows, which
+
+    def _store(self, rows, first, last):
+        """Bring rows that the recursion needs no more into the factor's dtype."""
+        if np.finfo(self.dtype).eps < TINY:
+            return first
+        for i in range(first, last):
+            rows[i] = _Row(*(_single(part, self.dtype) for part in rows[i]))
+        return last
 
     def sweep(self, z):
         """Solve in place for `z`, ``(groups, batch, count * width)``, contiguous."""
-        xp, w, p = namespace(z), self.width, self.band
-        forward, backward = self._matrices(xp, z.dtype)
+        xp, w, p, which = namespace(z), self.width, self.band, self.which
+        lowers, inverses, joined = self._matrices(xp)
         for i in range(1, self.count):
-            first = max(i - p, 0)
-            z[:, :, i * w : (i + 1) * w] += xp.matmul(
-                z[:, :, first * w : i * w], forward[self.which[i]]
-            )
+            before = slice(max(i - p, 0) * w, i * w)
+            lower = lowers[which[i]].transpose(0, 2, 1)
+            z[:, :, i * w : (i + 1) * w] -= xp.matmul(z[:, :, before], lower)
         for i in reversed(range(self.count)):
             last = min(i + p + 1, self.count)
-            z[:, :, i * w : (i + 1) * w] = xp.matmul(
-                z[:, :, i * w : last * w], backward[i]
-            )
+            own = z[:, :, i * w : (i + 1) * w]
+            after = tuple(which[i:last])
+            if after in joined:
+                own[...] = xp.matmul(z[:, :, i * w : last * w], joined[after])
+                continue
+            new = xp.matmul(own, inverses[which[i]].transpose(0, 2, 1))
+            for j in range(i + 1, last):
+                new -= _times_conjugate(
+                    xp, z[:, :, j * w : (j + 1) * w], self._part(lowers, j, i)
+                )
+            own[...] = new
 
-    def _matrices(self, xp, dtype):
-        """What block rows are multiplied by from the right, on the device of z."""
-        key = (xp.__name__, str(dtype))
-        if key not in self.sweeps:
+    def _part(self, lowers, row, column):
+        """Of block row `row` what stands in block column `column`."""
+        matrix = lowers[self.which[row]]
+        start = matrix.shape[2] - (row - column) * self.width
+        return matrix[:, :, start : start + self.width]
 
-            def put(matrix):
-                return xp.asarray(np.ascontiguousarray(matrix, dtype=dtype))
+    def _matrices(self, xp):
+        """The block rows on a device, and those that sweep back in one product.
 
-            forward = [put(-row.lower.transpose(0, 2, 1)) for row in self.rows]
-            found, backward = {}, []
+        A product for all of a row is faster, and holds its entries a second time: on
+        the host it is made for rows that stand for many blocks.
+        """
+        if xp.__name__ not in self.sweeps:
+            lowers = [xp.asarray(row.lower) for row in self.rows]
+            inverses = [xp.asarray(row.inverse) for row in self.rows]
+            often = 1 if xp is not np else OFTEN
+            counts: dict = {}
             for i in range(self.count):
                 after = tuple(self.which[i : i + self.band + 1])
-                if after not in found:
-                    found[after] = put(self._back(after, i))
-                backward.append(found[after])
-            self.sweeps[key] = forward, backward
-        return self.sweeps[key]
+                counts.setdefault(after, []).append(i)
+            joined = {
+                after: xp.asarray(self._back(blocks[0]))
+                for after, blocks in counts.items()
+                if len(blocks) >= often
+            }
+            self.sweeps[xp.__name__] = lowers, inverses, joined
+        return self.sweeps[xp.__name__]
 
-    def _back(self, after, i):
-        parts = [self.rows[after[0]].inverse.transpose(0, 2, 1)]
-        w = self.width
-        for further, row in enumerate(after[1:], start=1):
-            lower = self.rows[row].lower
-            column = lower.shape[2] - further * w
-            parts.append(-lower[:, :, column : column + w].conj())
-        return np.concatenate(parts, axis=1)
+    def _back(self, i):
+        """What gives block i from itself and the blocks after it."""
+        parts = [self.rows[self.which[i]].inverse.transpose(0, 2, 1)]
+        lowers = [row.lower for row in self.rows]
+        for j in range(i + 1, min(i + self.band + 1, self.count)):
+            parts.append(-self._part(lowers, j, i).conj())
+        return np.ascontiguousarray(np.concatenate(parts, axis=1))
 
     def solve(self, v):
         """``N^-1 v`` for `v` of shape ``(B, groups, channels, *window)``."""
@@ -250,12 +294,16 @@ class BlockCholesky:
         moved = xp.transpose(v, order)
         shape = moved.shape
         whole = self.count * self.step
-        z = xp.empty((*shape[:2], whole, *shape[3:]), dtype=v.dtype)
+        dtype = self.dtype
+        if v.dtype.kind == "c" and dtype.kind != "c":
+            dtype = np.result_type(dtype, np.complex64)
+        z = xp.empty((*shape[:2], whole, *shape[3:]), dtype=dtype)
         z[:, :, : self.length] = moved
         z[:, :, self.length :] = 0
         self.sweep(z.reshape((*shape[:2], -1)))
         back = [order.index(a) for a in range(6)]
-        return xp.transpose(z[:, :, : self.length], back)
+        x = xp.transpose(z[:, :, : self.length], back)
+        return x.astype(v.dtype, copy=False)
 
 
 def solve_all(pairs):
@@ -269,8 +317,8 @@ def solve_all(pairs):
     from .kernels._blas import one_blas_thread
     from .kernels._numba import each, thread_count
 
-    for factor, v in pairs:  # made once, not by two threads
-        factor._matrices(np, v.dtype)
+    for factor, _ in pairs:  # made once, not by two threads
+        factor._matrices(np)
     pieces = -(-2 * thread_count() // len(pairs))
     tasks = []
     for number, (factor, v) in enumerate(pairs):
@@ -334,6 +382,21 @@ def factor_work(line, reach, length):
     rows = min(-(-length // step), SETTLES // step + 2)
     band = -(-reach // step)
     return rows * (band**2 + 2 * band + 3) * (line * step) ** 3
+
+
+def _single(matrices, dtype):
+    """In single precision, without tiny entries."""
+    matrices = matrices.astype(dtype)
+    size = np.abs(matrices)
+    matrices[size < TINY * size.max(initial=0)] = 0
+    return matrices
+
+
+def _times_conjugate(xp, z, matrices):
+    """``z @ matrices.conj()`` without a copy of the matrices."""
+    if z.dtype.kind == "c":
+        return xp.matmul(z.conj(), matrices).conj()
+    return xp.matmul(z, matrices)
 
 
 def _tolerance(dtype):

@@ -2,18 +2,21 @@
 
 With full column rank (or damping) it is ``A^H A`` between cells of the input, otherwise
 ``A A^H`` between outputs. N couples cells up to `reach` apart, and is invariant under
-shifts except within `border` cells of the image's ends: all its entries are found on a
-small image, the twin, that has the same borders and a little interior.
+shifts except within `border` cells of the image's ends. The entries of its interior are
+the autocorrelation of the kernel. Those at the borders are found on a small image, the
+twin, that has the same borders and a little interior; that takes so many products that
+it is only done for methods that invert N at the borders.
 """
 
 import functools
 import math
 
 import numpy as np
+import scipy.fft
 
 from ._array import namespace, to_numpy
 from ._operator import ConvLinearOperator
-from ._polyphase import Polyphase
+from ._polyphase import Polyphase, symbol
 
 PROBES = 2**22  # numbers in one batch of probes
 
@@ -28,6 +31,8 @@ class Gram:
     groups, channels : int
         N is block diagonal over `groups`; a cell has `channels` unknowns in each.
     grid, reach, border : tuple of three ints
+    spread : tuple of three ints
+        The reach in the interior of an image that is large enough.
     local : bool
         False where samples wrap around the image, which the stencil leaves out.
     stencil : ndarray, shape (groups, channels, channels, *twin, *(2 reach + 1))
@@ -49,12 +54,13 @@ class Gram:
             self.grid, self.channels = self.layer.cells, self.layer.channels
         else:
             self.grid, self.channels = g.output, self.layer.filters
+        self.spread = self._each_axis(self._spread)
         self.reach = self._each_axis(self._reach)
         self.border = self._each_axis(self._border)
         self.twin = self._each_axis(
             lambda a: min(self.grid[a], 2 * (self.border[a] + self.reach[a]) + 1)
         )
-        self.decays: dict = {}  # by damp, see `_torus.decay`
+        self.looks: dict = {}  # by damp, see `_torus.look`
 
     def _each_axis(self, function):
         d, h, w = (int(function(axis)) for axis in range(3))
@@ -66,10 +72,14 @@ class Gram:
         span = g.dilation[axis] * (g.kernel[axis] - 1)
         return span, g.stride[axis], max(g.before[axis], g.after[axis])
 
+    def _spread(self, axis):
+        span, stride, _ = self._extent(axis)
+        return (span + stride - 1 if self.side == "input" else span) // stride
+
     def _reach(self, axis):
         span, stride, pad = self._extent(axis)
         if self.side == "input":
-            reach = (span + stride - 1) // stride
+            reach = self._spread(axis)
         else:  # windows that are folded back at an end meet further windows
             g = self.op.geometry
             folded = g.boundary not in ("zero", "periodic")
@@ -109,14 +119,32 @@ class Gram:
 
     @property
     def bound(self):
-        """An upper bound of N's largest eigenvalue: its largest sum along a row."""
-        return float(np.max(np.sum(np.abs(self.stencil), axis=(2, 6, 7, 8))))
+        """N's largest eigenvalue from above, about: the largest sum along a row."""
+        return float(np.max(np.sum(np.abs(self.interior), axis=(2, 3, 4, 5))))
 
-    @property
+    @functools.cached_property
     def interior(self):
-        """The stencil far from any end, (groups, channels, channels, *offsets)."""
-        middle = tuple(n // 2 for n in self.twin)
-        return self.stencil[(slice(None),) * 3 + middle]
+        """N far from any end: ``(groups, channels, channels, *(2 spread + 1))``.
+
+        Offsets run from ``-spread`` to `spread` on each axis, as those of `stencil` do.
+        """
+        torus = [2 * n + 1 for n in self.spread]
+        real = self.dtype.kind != "c"
+        matrices = np.moveaxis(
+            symbol(self.layer, self.op._weights, torus), (1, 2), (4, 5)
+        )
+        if self.side != "self":
+            adjoint = matrices.conj().swapaxes(4, 5)
+            inside = self.side == "input"
+            matrices = adjoint @ matrices if inside else matrices @ adjoint
+        matrices = np.moveaxis(matrices, (4, 5), (1, 2))
+        axes = (3, 4, 5)
+        if real:
+            entries = scipy.fft.irfftn(matrices, s=torus, axes=axes)
+        else:
+            entries = scipy.fft.ifftn(matrices, axes=axes)
+        offsets = (np.arange(n, -n - 1, -1) % (2 * n + 1) for n in self.spread)
+        return np.ascontiguousarray(entries[(..., *np.ix_(*offsets))])
 
     def dense(self, rows, columns):
         """The entries between two boxes of cells.

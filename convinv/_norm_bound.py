@@ -45,11 +45,10 @@ def _around(layer):
         shape = (g.c_in, *g.padded[3 - g.ndim :])
         layer = ConvLinearOperator(layer.kernel, shape, **options)
     cells = Polyphase(layer.geometry)
-    offsets = [offset for offset, _ in cells.taps(layer._weights)]
     torus = []
-    for axis, (size, outputs) in enumerate(zip(cells.cells, layer.geometry.output)):
-        first = min(offset[axis] for offset in offsets)
-        last = max(offset[axis] for offset in offsets)
+    reads = zip(cells.offsets(), cells.cells, layer.geometry.output)
+    for (ahead, _), size, outputs in reads:
+        first, last = int(ahead.min()), int(ahead.max())
         torus.append(max(size - first, outputs + last, size, outputs))
     return math.sqrt(copies) * Blocks(layer, torus).largest()
 

@@ -8,6 +8,7 @@ s`` of the cell that is ``floor(t / s)`` cells away from the output's own.
 import math
 
 import numpy as np
+import scipy.fft
 
 from ._array import contiguous, namespace, to_numpy
 
@@ -65,26 +66,34 @@ class Polyphase:
             v = contiguous(v[(..., *(slice(0, n) for n in g.input))])
         return v.reshape((batch, -1))
 
-    def taps(self, weights):
-        """``(offset, matrix)`` pairs: ``y[i] = sum of matrix @ v[i + offset]``.
+    def offsets(self):
+        """Per axis the cells and the phases that the taps read, (taps,) int arrays."""
+        g = self.geometry
+        axes = zip(g.dilation, g.kernel, g.before, g.stride)
+        return [np.divmod(d * np.arange(k) - p, s) for d, k, p, s in axes]
 
-        `weights` is ``op._weights``; offsets are tuples of three ints, matrices host
-        arrays of shape ``(groups, filters, channels)`` in double precision.
+    def stencil(self, weights):
+        """``(first, matrices)``: ``y[i] = sum of matrices[..., o] @ v[i + first + o]``.
+
+        `weights` is ``op._weights``; `first` are the least offsets, and `matrices` is a
+        host array ``(groups, filters, channels, *offsets)`` in double precision.
         """
         g = self.geometry
         weights = to_numpy(weights)
         weights = weights.astype(np.result_type(weights.dtype, np.float64))
         per_group = g.c_in // g.groups
-        weights = weights.reshape(g.groups, self.filters, per_group, *g.kernel)
-        shape = (g.groups, self.filters, per_group, *g.stride)
-        found: dict = {}
-        for tap in np.ndindex(*g.kernel):
-            at = [d * a - p for d, a, p in zip(g.dilation, tap, g.before)]
-            cell, phase = zip(*(divmod(t, s) for t, s in zip(at, g.stride)))
-            matrix = found.setdefault(cell, np.zeros(shape, weights.dtype))
-            matrix[(..., *phase)] += weights[(..., *tap)]
+        cells, phases = zip(*self.offsets())
+        first = [int(c.min()) for c in cells]
+        span = [int(c.max()) - f + 1 for c, f in zip(cells, first)]
+        matrices = np.zeros(
+            (g.groups, self.filters, per_group, *g.stride, *span), weights.dtype
+        )
+        place = np.ix_(*(c - f for c, f in zip(cells, first)))
+        matrices[(..., *np.ix_(*phases), *place)] = weights.reshape(
+            g.groups, self.filters, per_group, *g.kernel
+        )
         size = (g.groups, self.filters, self.channels)
-        return [(cell, matrix.reshape(size)) for cell, matrix in found.items()]
+        return first, matrices.reshape((*size, *span))
 
     @property
     def is_torus(self) -> bool:
@@ -107,15 +116,24 @@ def symbol(layer, weights, torus):
     real weights (the last axis halved), of `numpy.fft.fftn` for complex ones; with
     ``v^ = rfftn(v)`` the layer on that torus is ``y^ = symbol @ v^``.
     """
-    taps = layer.taps(weights)
-    real = not np.iscomplexobj(taps[0][1])
-    bins = [*torus[:2], torus[2] // 2 + 1 if real else torus[2]]
-    total = np.zeros((*taps[0][1].shape, *bins), complex)
-    for offset, matrix in taps:
-        wave = [
-            np.exp(2j * np.pi * (np.arange(b) * q % n) / n)
-            for b, q, n in zip(bins, offset, torus)
-        ]
-        grid = wave[0][:, None, None] * wave[1][:, None] * wave[2]
-        total += matrix[..., None, None, None] * grid
-    return total
+    first, matrices = layer.stencil(weights)
+    for axis, (start, n) in enumerate(zip(first, torus)):
+        matrices = _wrapped(matrices, 3 + axis, start, n)
+    axes = (3, 4, 5)
+    if np.iscomplexobj(matrices):
+        return scipy.fft.fftn(matrices, axes=axes)
+    return scipy.fft.rfftn(matrices, axes=axes)
+
+
+def _wrapped(matrices, axis, start, n):
+    """What lies `start`, `start` + 1 ... ahead, where the transform of n cells looks.
+
+    A look ahead is a negative shift: offset q goes to place ``-q mod n``.
+    """
+    matrices = np.moveaxis(matrices, axis, 0)
+    wrapped = np.zeros((n, *matrices.shape[1:]), matrices.dtype)
+    for first in range(0, len(matrices), n):  # at most once around at a time
+        part = matrices[first : first + n]
+        places = -(start + first + np.arange(len(part))) % n
+        wrapped[places] += part
+    return np.moveaxis(wrapped, 0, axis)

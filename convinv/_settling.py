@@ -2,7 +2,7 @@
 
 import math
 
-ROUNDING = 1e-12  # relative changes that rounding may keep up
+ROUNDING = 1e-12  # relative changes that rounding may keep up in double precision
 
 
 class Settling:
@@ -14,8 +14,9 @@ class Settling:
     before.
     """
 
-    def __init__(self, band, tolerance):
+    def __init__(self, band, tolerance, rounding=ROUNDING):
         self.window, self.tolerance = max(band, 1), tolerance
+        self.rounding = max(rounding, ROUNDING)
         self.changes: list = []
 
     def take(self, change):
@@ -30,7 +31,7 @@ class Settling:
     @property
     def done(self):
         change = self._largest(0)
-        kept_up = change <= ROUNDING and change >= self._largest(1) / 2
+        kept_up = change <= self.rounding and change >= self._largest(1) / 2
         return change <= self.tolerance or kept_up
 
     def rows_to_come(self):

@@ -43,23 +43,19 @@ class Blocks:
         self.adjoint, op = op is not op.layer, op.layer
         self.layer = Polyphase(op.geometry)
         self.torus = torus = tuple(torus or self.layer.cells)
-        taps = self.layer.taps(op._weights)
-        self.real = not np.iscomplexobj(taps[0][1])
-        self.shape = taps[0][1].shape
+        first, table = self.layer.stencil(op._weights)
+        self.real, self.shape = not np.iscomplexobj(table), table.shape[:3]
         self.bins = (*torus[:2], torus[2] // 2 + 1 if self.real else torus[2])
         self.multiplicity = np.ones(self.bins[2])
         if self.real:
             self.multiplicity[1 : (torus[2] + 1) // 2] = 2
-        offsets = [sorted({offset[axis] for offset, _ in taps}) for axis in range(3)]
-        table = np.zeros((*map(len, offsets), *self.shape), complex)
-        for offset, matrix in taps:
-            table[tuple(o.index(q) for o, q in zip(offsets, offset))] = matrix
+        spans = table.shape[3:]
         self._waves = [
-            np.exp(2j * np.pi * (np.outer(np.arange(b), o) % n) / n)
-            for b, o, n in zip(self.bins, offsets, torus)
+            np.exp(2j * np.pi * (np.outer(np.arange(b), q + np.arange(span)) % n) / n)
+            for b, q, span, n in zip(self.bins, first, spans, torus)
         ]
-        last = len(offsets[2])
-        self._table = np.moveaxis(table.reshape(-1, last, *self.shape), (0, 1), (3, 4))
+        self._table = table.reshape(*self.shape, -1, spans[2]).astype(complex)
+        table = np.moveaxis(table, (0, 1, 2), (3, 4, 5))
         norms = np.linalg.norm(table, axis=(-2, -1)).reshape(-1, self.shape[0])
         self.scale = float(norms.sum(axis=0).max())
         eps = float(np.finfo(op.dtype).eps)

@@ -7,6 +7,7 @@ tiles of one size share the frequencies of a small torus, however large the imag
 """
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 import scipy.fft
@@ -14,14 +15,14 @@ import scipy.fft
 from . import kernels
 from ._banded import Singular
 from ._gram import Gram
-from ._polyphase import symbol
 from ._small_matrices import SMALL, invert
 
 BAND = 3e-6  # the inverse's decay that bands leave
 HALO = 1e-8  # the inverse's decay where it is cut off between tiles
 DEEP = 64  # cells that a band may be deep
 SLOW = 16  # cells beyond the frame that bands reach where the decay takes longer
-COARSE = (256, 128, 32)  # cells of the torus on which decay is measured, by long axes
+# Cells of the torus on which decay is measured: the first, and at most by long axes.
+FIRST, COARSE = 32, (256, 128, 32)
 COARSEST, WORK = 16, 1e9  # fewer cells where that takes so many multiplications
 TILE = 256  # cells of a tile, about, and what is not cut
 SLAB = 2**20  # bytes of matrices that are inverted at once: a share of a cache
@@ -128,7 +129,6 @@ def torus_inverse(gram, torus, damp, short, dtype):
     reciprocal condition number of all its matrices together, and the least eigenvalue
     of all, about.
     """
-    gram = _with_interior(gram, torus)
     blocks = interior_symbol(gram, torus, short, np.dtype(dtype).kind != "c")
     return blocks, *_invert_all(blocks, damp, gram.side)
 
@@ -211,14 +211,22 @@ def _with_interior(gram, torus):
 
 
 def interior_symbol(gram, torus, short, real):
-    """N's interior at the frequencies of a torus, ``(groups, c, c, *frequencies)``."""
-    blocks = _join(gram, torus, short)  # (groups, c, c, *offsets)
+    """N's interior at the frequencies of a torus, ``(groups, c, c, *frequencies)``.
+
+    `short` are the cells of axes of which the torus has one: they count as channels.
+    """
+    if all(n > 1 or not spread for n, spread in zip(torus, gram.spread)):
+        blocks = gram.interior
+    else:
+        gram = _with_interior(gram, torus)
+        blocks = _join(gram, torus, short)  # (groups, c, c, *offsets)
     bins = [*torus[:2], torus[2] // 2 + 1 if real else torus[2]]
     for axis in range(3):
         if torus[axis] > 1:
-            reach, at = gram.reach[axis], 3 + axis
-            phase = np.outer(np.arange(-reach, reach + 1), np.arange(bins[axis]))
-            wave = np.exp(2j * np.pi * phase / torus[axis])
+            at, offsets = 3 + axis, np.arange(blocks.shape[3 + axis])
+            ahead = offsets - len(offsets) // 2
+            phase = np.outer(ahead, np.arange(bins[axis])) % torus[axis]
+            wave = np.exp(2j * np.pi / torus[axis] * phase)
             blocks = np.moveaxis(np.tensordot(blocks, wave, (at, 0)), -1, at)
     return np.ascontiguousarray(blocks, dtype=complex)
 
@@ -243,18 +251,32 @@ def _join(gram, torus, short):
     return entries.reshape(gram.groups, size, size, *entries.shape[9:])
 
 
+class Look(NamedTuple):
+    """What the inverse of N's interior is like, from some of its frequencies."""
+
+    profiles: list  # per axis the size of its entries over the distance, from 1 on
+    rcond: float  # 0 where N is singular at a frequency, and there are no profiles
+    least: float  # eigenvalue, about
+
+
+def look(gram, damp) -> Look:
+    """A look at the inverse of ``N + damp^2``, kept with the stencil."""
+    found = gram.looks.get(damp)
+    if found is None:
+        found = _look(gram, damp)
+        for old in list(gram.looks)[: max(len(gram.looks) - KEPT + 1, 0)]:
+            gram.looks.pop(old, None)
+        gram.looks[damp] = found
+    return found
+
+
 def decay(gram, damp, target=BAND):
     """Cells per axis after which the inverse of N's interior has decayed to `target`.
 
     None on an axis where that takes more than DEEP cells; on all where N is singular at
-    a frequency. What it is found from is kept with the stencil.
+    a frequency.
     """
-    profiles = gram.decays.get(damp)
-    if profiles is None:
-        profiles = _profiles(gram, damp)
-        for old in list(gram.decays)[: max(len(gram.decays) - KEPT + 1, 0)]:
-            gram.decays.pop(old, None)
-        gram.decays[damp] = profiles
+    profiles = look(gram, damp).profiles
     if not profiles:
         return [None] * 3
     found = []
@@ -264,58 +286,53 @@ def decay(gram, damp, target=BAND):
     return found
 
 
-def halo_of(gram, damp):
+def halo_of(gram, damp, target=BAND):
     """Cells around a tile per axis, None where the inverse decays slowly.
 
-    Where it decays to HALO further off than is measured, they are found from the depth
-    of bands, as it decays geometrically.
+    It is cut off where it has decayed to ``HALO / BAND`` of `target`. Where that is
+    further off than is measured, they are found from the depth of bands, as it decays
+    geometrically.
     """
-    bands, found = decay(gram, damp), decay(gram, damp, HALO)
+    cut = target * HALO / BAND
+    bands, found = decay(gram, damp, target), decay(gram, damp, cut)
     if None in bands:
         return None
-    rate = math.log(HALO) / math.log(BAND)
+    rate = math.log(cut) / math.log(target)
     return [math.ceil(rate * b) if h is None else h for b, h in zip(bands, found)]
 
 
-def _normal_symbol(gram, torus):
-    """N's interior at the frequencies of a torus, mostly without making the stencil."""
-    kernel = gram.op.geometry.kernel
-    if any(n == 1 and k > 1 for n, k in zip(torus, kernel)):  # taps that see padding
-        gram, real = _with_interior(gram, torus), gram.dtype.kind != "c"
-        return interior_symbol(gram, torus, [np.arange(1)] * 3, real)
-    matrices = symbol(gram.layer, gram.op._weights, torus)
-    matrices = np.moveaxis(matrices, (1, 2), (4, 5))
-    if gram.side != "self":
-        adjoint = matrices.conj().swapaxes(4, 5)
-        inside = gram.side == "input"
-        matrices = adjoint @ matrices if inside else matrices @ adjoint
-    return np.ascontiguousarray(np.moveaxis(matrices, (4, 5), (1, 2)))
-
-
-def _profiles(gram, damp):
-    """The size of the inverse's entries over the distance, on each axis.
-
-    None at all for a symbol that is singular at a frequency.
-    """
+def _look(gram, damp):
+    """On tori that grow until the inverse has decayed, or is longer than the image."""
     long = max(sum(n > 1 for n in gram.grid), 1)
-    coarse, work = COARSE[long - 1], gram.groups * gram.channels**3
-    while coarse > COARSEST and coarse**long * work > WORK:
-        coarse //= 2
-    torus = tuple(1 if n == 1 else coarse for n in gram.grid)
-    blocks = _normal_symbol(gram, torus)
+    most, work = COARSE[long - 1], gram.groups * gram.channels**3
+    while most > COARSEST and most**long * work > WORK:
+        most //= 2
+    size = min(FIRST, most)
+    while True:
+        found = _look_at(gram, damp, tuple(1 if n == 1 else size for n in gram.grid))
+        undecayed = [p.size > 1 and p[-1] > BAND / 3 for p in found.profiles]
+        enough = size >= min(most, 2 * max(gram.grid))
+        if enough or not any(undecayed):  # or singular
+            return found
+        size *= 2
+
+
+def _look_at(gram, damp, torus):
+    real = gram.dtype.kind != "c"
+    blocks = interior_symbol(gram, torus, [np.arange(n) for n in gram.grid], real)
     try:
-        _invert_all(blocks, damp, gram.side)
+        rconds, least = _invert_all(blocks, damp, gram.side)
     except Singular:
-        return []
+        return Look([], 0.0, 0.0)
     axes = (3, 4, 5)
-    if gram.dtype.kind == "c":
-        response = scipy.fft.ifftn(blocks, axes=axes)
-    else:
+    if real:
         response = scipy.fft.irfftn(blocks, s=torus, axes=axes)
+    else:
+        response = scipy.fft.ifftn(blocks, axes=axes)
     size = np.max(np.abs(response), axis=(0, 1, 2))
     found = []
     for axis in range(3):
         others = tuple(a for a in range(3) if a != axis)
         profile = np.max(size, axis=others)[: torus[axis] // 2 + 1]
         found.append(profile / profile[0])
-    return found
+    return Look(found, float(rconds.min()), least)

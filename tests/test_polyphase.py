@@ -54,14 +54,17 @@ def test_stride_one_is_a_view():
 
 @settings(max_examples=60)
 @given(layers())
-def test_taps(op):
+def test_stencil(op):
     """Where no sample is padded the taps alone give the outputs."""
     g, cells = op.geometry, Polyphase(op.geometry)
     x = random((1, *op.input_shape), op.dtype)
     y = op.forward(x).reshape(g.groups, cells.filters, *g.output)
     v, total = cells.pack(x)[0], np.zeros_like(y)
     inside = np.ones(g.output, bool)
-    for offset, tap in cells.taps(op._weights):
+    first, matrices = cells.stencil(op._weights)
+    for at in np.ndindex(*matrices.shape[3:]):
+        tap = matrices[(..., *at)]
+        offset = [f + a for f, a in zip(first, at)]
         places = [np.arange(m) + o for m, o in zip(g.output, offset)]
         kept = [(p >= 0) & (p < n) for p, n in zip(places, cells.cells)]
         inside &= kept[0][:, None, None] & kept[1][:, None] & kept[2]

@@ -181,29 +181,9 @@ def test_tiles_reach_further_than_bands_may():
     assert np.linalg.norm(got - x) <= 1e-4 * np.linalg.norm(x)
 
 
-@pytest.mark.parametrize("side", ["input", "output"])
-@pytest.mark.parametrize("dtype", ["float64", "complex128"])
-def test_decay_without_the_stencil(side, dtype):
-    """The symbol says what the stencil says, on axes of one cell too."""
-    for shape, size, options in (
-        ((4, 2, 3, 3), (2, 20, 21), {"stride": (2, 1)}),
-        ((2, 4, 3, 2), (4, 20, 30), {"padding": 1, "boundary": "reflect"}),
-        ((3, 1, 3, 3), (1, 1, 40), {"padding": 1}),
-        ((4, 1, 2, 3), (2, 20, 20), {"groups": 2}),
-    ):
-        gram = Gram(layer(shape, size, dtype, **options), side)
-        torus = tuple(1 if n == 1 else 16 for n in gram.grid)
-        symbol = _torus._normal_symbol(gram, torus)
-        inside = _torus._with_interior(gram, torus)
-        expected = _torus.interior_symbol(
-            inside, torus, [np.arange(1)] * 3, gram.dtype.kind != "c"
-        )
-        np.testing.assert_allclose(symbol, expected, atol=1e-11)
-
-
 def test_decay_of_singular_symbols():
     gram = Gram(ConvLinearOperator(np.array([[[1.0, -2, 1]]]), (1, 50)), "output")
     assert decay(gram, 0.0) == [None] * 3 and halo_of(gram, 0.0) is None
     for damp in np.linspace(0.1, 1, 30):
         assert None not in decay(gram, damp)
-    assert len(gram.decays) <= 4
+    assert len(gram.looks) <= 4
