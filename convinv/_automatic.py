@@ -1,30 +1,25 @@
 """What method="auto" does: the order in which methods are tried, and why."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from ._banded import block_cells
-from ._exact import gram_of, side_of
+from ._accuracy import FINEST
+from ._banded import MemoryLimit
+from ._plan import Plan, Way
 from ._polyphase import Polyphase
-from ._torus import decay
-from .solvers.direct import MEMORY
+from .solvers._problem import Unsuitable
+from .solvers.direct import factored
+from .solvers.schwarz import nested
 
-# Seconds of this package's kernels on two cores; only their ratios matter.
-PRODUCT_RATE = {4: 60e9, 8: 30e9}  # multiply-adds of matrix products in a second
-FACTOR_RATE = 16e9  # the same in the recursion, in double precision
-BANDWIDTH = 12e9  # bytes in a second
-CALL = 6e-6  # a small matrix product and its bookkeeping
-TRANSFORM = {4: 2e-9, 8: 4e-9}  # a number's way through an FFT pair, per log2
-CHANNEL = {4: 0.4e-9, 8: 0.8e-9}  # one multiplication by the symbol's inverse
-START = 0.05  # seconds to look at a layer and to set its bands up
 # Iterations of a preconditioned method that gets there at all, and of one that may.
 BUDGET, LONG = 300, 3000
 SCHWARZ: dict = {"preconditioner": "schwarz"}
+EXACT: dict = {"direct": factored, "schwarz": nested}
+TIGHT = 1e-12  # a tolerance that asks for a few refinements
 SAME = 30  # rounding errors that two products may differ by
-CHEAP = 0.05  # seconds below which no alternative is looked at
 
 
 @dataclass(frozen=True)
@@ -33,6 +28,7 @@ class Choice:
 
     `budget` is the number of iterations after which the next choice has its turn. A
     choice for `regular` operators would lose the solution of least norm of others.
+    `watch` is asked in each iteration whether the next choice is to go on.
     """
 
     name: str
@@ -41,13 +37,16 @@ class Choice:
     preconditioner: str | None = None
     budget: int | None = None
     regular: bool = False
+    watch: Callable | None = None
 
 
-def choose(op, *, damp=0.0, batch=1) -> Iterator[Choice]:
+def choose(
+    op, *, damp=0.0, batch=1, rtol=1e-6, memory=math.inf
+) -> Iterator[Choice]:
     """The methods that "auto" tries, in order; the next one where one fails.
 
     A choice is made when it is asked for: what the later ones cost to find is not spent
-    where an earlier one succeeds.
+    where an earlier one succeeds. `memory` bounds the bytes of set-ups.
     """
     if not hasattr(op, "layer"):
         yield from _general(op)
@@ -61,10 +60,19 @@ def choose(op, *, damp=0.0, batch=1) -> Iterator[Choice]:
             yield Choice("cgls", reason, preconditioner="schwarz", budget=BUDGET)
         yield Choice("cgls", reason)
     else:
-        exact = _exact(op, damp, batch)
-        yield exact
-        if exact.name != "cgls":
-            yield from _after_exact(op, damp)
+        yield from _by_costs(op, Plan(op, damp, batch, rtol, memory))
+
+
+def exact_choices(op, *, damp=0.0, batch=1) -> list[Choice]:
+    """The inverses without coarseness that may be had, the cheapest first."""
+    ways = Plan(op, damp, batch, TIGHT).exact_ways()
+    ways = [way for way in ways if way.options["accuracy"] == FINEST]
+    return [_choice(way, "it is exact") for way in sorted(ways, key=_seconds)]
+
+
+def prepare(op, damp, choice):
+    """Make the `GramInverse` of an exact choice, which is kept with the layer."""
+    return EXACT[choice.name](op, damp, **choice.options)
 
 
 def _general(op):
@@ -76,33 +84,74 @@ def _general(op):
     yield Choice("lsmr", "cgls does not get there")
 
 
-def _exact(op, damp, batch):
-    """The exact inverse that costs least, or cgls where there is none."""
-    direct, axis = direct_seconds(op, batch)
-    if direct < CHEAP:
-        reason = "lines are so short that two sweeps of matrix products cost least"
-        return Choice("direct", reason, {"axis": axis})
-    tori = schwarz_seconds(op, damp, batch)
-    if direct == tori == math.inf:
-        reason = "the inverse decays too slowly for corrections along the borders"
-        return Choice("cgls", reason)
-    words = f"(estimates: direct {direct:.2g} s, schwarz {tori:.2g} s)"
-    if direct <= tori:
-        reason = f"two sweeps of matrix products cost least {words}"
-        return Choice("direct", reason, {"axis": axis})
-    return Choice(
-        "schwarz", f"FFTs and corrections along the borders cost least {words}"
-    )
+def _by_costs(op, plan):
+    """Iterations first where they are expected to cost less, then an exact inverse."""
+    way = plan.first()
+    if way.name == "cgls":
+        watch = _Watch(op, plan) if op.xp is np else None
+        yield Choice("cgls", plan.words(way), watch=watch)
+        way = watch.found if watch else plan.exact()
+    if way is None:
+        yield from _after_exact(op, plan, "cgls makes no progress")
+        return
+    yield _choice(way, plan.words(way))
+    yield from _after_exact(op, plan, "the exact inverse alone makes no progress")
 
 
-def _after_exact(op, damp):
+def _seconds(way: Way) -> float:
+    return way.seconds
+
+
+def _choice(way: Way, reason) -> Choice:
+    return Choice(way.name, reason, way.options)
+
+
+class _Watch:
+    """Looks at the progress of iterations, and for what would cost less than the rest.
+
+    Called with the number of iterations and how far the worst item is from its
+    tolerance; true when `found` is ready to take over. What it needs is made before, so
+    that iterations go on where that fails.
+    """
+
+    def __init__(self, op, plan):
+        self.op, self.plan, self.found = op, plan, None
+        self.logs, self.next = [], 6
+
+    def __call__(self, left):
+        self.logs.append(math.log(max(left, 1e-300)))
+        made = len(self.logs)
+        self.plan.finish(made)
+        if made < self.next or left <= 1:
+            return False
+        self.next = made + max(2, made // 4)
+        way = self.plan.instead(made, self._remaining())
+        if way is None:
+            return False
+        try:
+            prepare(self.op, self.plan.damp, _choice(way, ""))
+        except (Unsuitable, MemoryLimit, np.linalg.LinAlgError):
+            self.plan.fails(way)
+            return False
+        self.found = way
+        return True
+
+    def _remaining(self):
+        """Iterations to come at the rate of the latter half of those made."""
+        best = np.minimum.accumulate(self.logs)
+        half = len(best) // 2
+        slope = (best[half] - best[-1]) / (len(best) - 1 - half)
+        return best[-1] / slope if slope > 0 else math.inf
+
+
+def _after_exact(op, plan, reason):
     """What is left where an exact inverse is not to be had or does not suffice."""
-    reason = "the exact inverse alone makes no progress"
-    if not damp and _is_hermitian(op):
-        words = f"{reason}, and the layer is Hermitian"
-        yield Choice("cg", words, budget=BUDGET, regular=True, **SCHWARZ)
-        yield Choice("cg", words, budget=LONG, regular=True)
-    yield Choice("cgls", reason, budget=BUDGET, regular=True, **SCHWARZ)
+    if plan.may_probe:
+        if not plan.damp and _is_hermitian(op):
+            words = f"{reason}, and the layer is Hermitian"
+            yield Choice("cg", words, budget=BUDGET, regular=True, **SCHWARZ)
+            yield Choice("cg", words, budget=LONG, regular=True)
+        yield Choice("cgls", reason, budget=BUDGET, regular=True, **SCHWARZ)
     yield Choice("cgls", "the exact inverse can't be had")
 
 
@@ -124,65 +173,3 @@ def _is_hermitian(op):
 
 def _wraps(g):
     return g.boundary == "periodic" and any(g.before + g.after)
-
-
-def direct_seconds(op, batch):
-    """The cheapest axis for `direct`: ``(seconds, axis)``, set-up included."""
-    op = op.layer  # N is the same for the adjoint
-    g = op.geometry
-    layer = Polyphase(g)
-    if side_of(op) == "input":
-        grid, channels = layer.cells, layer.channels
-    else:
-        grid, channels = g.output, layer.filters
-    costs = []
-    for axis in range(3 - g.ndim, 3):
-        reach = g.dilation[axis] * (g.kernel[axis] - 1) // g.stride[axis]
-        line = channels * math.prod(n for a, n in enumerate(grid) if a != axis)
-        costs.append((_sweeps(op, line, reach, grid[axis], batch), axis - 3 + g.ndim))
-    return min(costs)
-
-
-def _sweeps(op, line, reach, length, batch):
-    """Seconds to factor and solve with lines of so many unknowns; inf if too large."""
-    step = block_cells(line, reach, length)
-    width, count = line * step, -(-length // step)
-    band = min(-(-reach // step), max(count - 1, 0))
-    rows = min(count, 40 // step + 4)
-    size = op.dtype.itemsize
-    groups = op.geometry.groups
-    if rows * (2 * band + 1) * groups * width**2 * size > MEMORY:
-        return math.inf
-    real = size if op.dtype.kind == "f" else size // 2
-    work = (size // real) ** 2 * groups
-    numbers = (2 * band + 1) * width**2
-    factor = rows * (3 * band + 2 + 2 * (band > 1)) * width**3 * work / FACTOR_RATE
-    row = max(
-        batch * numbers * work / PRODUCT_RATE[real], groups * numbers * size / BANDWIDTH
-    )
-    return factor + count * (row + 2 * groups * CALL)
-
-
-def schwarz_seconds(op, damp, batch):
-    """Seconds of `schwarz`, set-up included."""
-    op = op.layer
-    g, gram = op.geometry, gram_of(op, side_of(op))
-    if None in decay(gram, damp):
-        return math.inf
-    frame = [max(r, b) for r, b in zip(gram.reach, gram.border)]
-    depth = [d + f for d, f in zip(decay(gram, damp), frame)]
-    long = [n > 2 * (d + f) + 1 for n, d, f in zip(gram.grid, depth, frame)]
-    if sum(long) < 2:  # bands would meet: it is a factor of the whole
-        return direct_seconds(op, batch)[0]
-    real = op.dtype.itemsize // (1 if op.dtype.kind == "f" else 2)
-    numbers = gram.groups * gram.channels * math.prod(gram.grid)
-    transform = TRANSFORM[real] * math.log2(max(math.prod(gram.grid), 2))
-    once = batch * numbers * (transform + CHANNEL[real] * gram.channels)
-    bands = 0.0
-    for axis in range(3 - g.ndim, 3):
-        along = [a for a in range(3) if a != axis]
-        long = max(along, key=lambda a: gram.grid[a])
-        short = math.prod(gram.grid[a] for a in along if a != long)
-        line = gram.channels * depth[axis] * short
-        bands += 2 * _sweeps(op, line, gram.reach[long], gram.grid[long], 2 * batch)
-    return START + 2 * once + bands + 20e-9 * math.prod(gram.grid) * gram.channels**2

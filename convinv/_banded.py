@@ -208,6 +208,9 @@ class BlockCholesky:
             lower, pivot, inverse = state.advance(block, entries)
             if same:
                 settling.take(state.change)
+            if self.compute == self.dtype:  # nothing to wait for
+                lower, inverse = self._stored(lower), self._stored(inverse)
+                stored = len(rows) + 1
             rows.append(_Row(lower, inverse))
             which.append(len(rows) - 1)
             pivots.append((_norm(pivot), _norm(inverse)))
@@ -220,11 +223,17 @@ class BlockCholesky:
 
     def _store(self, rows, first, last):
         """Bring rows that the recursion needs no more into the factor's dtype."""
-        if np.finfo(self.dtype).eps < TINY:
-            return first
         for i in range(first, last):
-            rows[i] = _Row(*(_single(part, self.dtype) for part in rows[i]))
-        return last
+            rows[i] = _Row(*map(self._stored, rows[i]))
+        return max(first, last)
+
+    def _stored(self, matrices):
+        """In the factor's dtype, if that is single precision without tiny entries."""
+        matrices = matrices.astype(self.dtype, copy=False)
+        if np.finfo(self.dtype).eps > TINY:
+            size = np.abs(matrices)
+            matrices[size < TINY * size.max(initial=0)] = 0
+        return matrices
 
     def sweep(self, z):
         """Solve in place for `z`, ``(groups, batch, count * width)``, contiguous."""
@@ -382,14 +391,6 @@ def factor_work(line, reach, length):
     rows = min(-(-length // step), SETTLES // step + 2)
     band = -(-reach // step)
     return rows * (band**2 + 2 * band + 3) * (line * step) ** 3
-
-
-def _single(matrices, dtype):
-    """In single precision, without tiny entries."""
-    matrices = matrices.astype(dtype)
-    size = np.abs(matrices)
-    matrices[size < TINY * size.max(initial=0)] = 0
-    return matrices
 
 
 def _times_conjugate(xp, z, matrices):

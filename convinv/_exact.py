@@ -5,13 +5,13 @@ import math
 
 import numpy as np
 
+from ._accuracy import COARSE, FINEST, FULL, NARROW, at
 from ._banded import MemoryLimit, Singular
 from ._gram import Gram
+from ._torus import look
 
-REPEATS = 3  # refinements inside the damped correction of a wide layer
-# Up to this reciprocal condition number an inverse is kept in double precision: in
-# single precision it would have few digits, and more refinements would cost more.
-NARROW = 1e-4
+MEMORY = 2**30  # bytes of a factor, and of what finding its entries takes
+ROUNDING = 1e-12  # what refinements inside the damped correction of a wide layer leave
 ZERO = 4  # rounding errors of the kernel that a singular value of zero may become
 LARGE = 2**14  # unknowns from which on inverse iteration is worth its time no more
 STEPS = 4  # of inverse iteration for the smallest singular value
@@ -29,11 +29,12 @@ class GramInverse:
     shift : float
         What was added to a singular N besides: the inverse is an approximation then,
         for preconditioning. 0 as a rule.
+    accuracy : Accuracy
     """
 
-    def __init__(self, xp, gram, inner, damp, shift=0.0):
+    def __init__(self, xp, gram, inner, damp, shift=0.0, accuracy=FULL):
         self.xp, self.gram, self.inner = xp, gram, inner
-        self.damp, self.shift = damp, shift
+        self.damp, self.shift, self.accuracy = damp, shift, accuracy
         self._least = None
 
     @property
@@ -54,9 +55,15 @@ class GramInverse:
         return self._apply(self.inner.symmetric, v)
 
     def _apply(self, function, v):
-        xp, dtype = self.xp, np.result_type(v.dtype, self.inner.dtype)
+        """In the precision of the inverse, or that of v where this is wider."""
+        xp, given = self.xp, np.dtype(v.dtype)
+        dtype = self.inner.dtype
+        if not self.accuracy.single:
+            dtype = np.result_type(given, dtype)
+        elif given.kind == "c":
+            dtype = np.result_type(dtype, np.complex64)
         v = self.gram.pack(v.astype(dtype, copy=False))
-        x = function(xp.ascontiguousarray(v))
+        x = function(xp.ascontiguousarray(v)).astype(np.result_type(given, dtype))
         return self.gram.unpack(xp.ascontiguousarray(x))
 
     def correction(self, problem):
@@ -71,7 +78,9 @@ class GramInverse:
         s = problem.gradient
         v = problem.forward(s)
         u = self.solve(v)
-        for _ in range(REPEATS):  # the division makes errors large
+        error = min(self.accuracy.decay, 0.1)
+        # the division makes errors large
+        for _ in range(math.ceil(math.log(ROUNDING) / math.log(error))):
             residual = v - problem.forward(problem.adjoint(u)) - problem.damp**2 * u
             u = u + self.solve(residual)
         return (s - problem.adjoint(u)) / problem.damp**2
@@ -89,6 +98,9 @@ class GramInverse:
         by_torus = getattr(self.inner, "torus", None) is not None
         if by_torus and self._size > LARGE and self.rcond > NARROW:
             return math.sqrt(self.inner.least)
+        if self.accuracy.single and self.rcond > NARROW:
+            interior = look(self.gram, self.damp).least
+            return math.sqrt(min(self.inner.least, interior))
         if self._least is None:
             v = np.random.default_rng(0).standard_normal((1, self._size))
             v = self.xp.asarray(v.astype(self.inner.dtype))
@@ -141,15 +153,27 @@ def gram_of(op, side):
     return layer._kept(("gram", side), lambda: Gram(layer._bare(), side))
 
 
-def gram_inverse(op, kind, key, damp, make):
-    """``GramInverse`` of kind `kind`, whose inner solver is ``make(gram, dtype)``."""
+def gram_inverse(op, kind, key, damp, make, accuracy=FINEST):
+    """``GramInverse`` of kind `kind`, by ``make(gram, dtype, accuracy)``."""
 
     def build():
         gram = gram_of(op, side_of(op))
-        inner = sound(lambda dtype: make(gram, dtype), op.dtype)
-        return GramInverse(op.xp, gram, inner, damp)
+        # a singular interior may still be part of a regular layer
+        wanted = FULL if accuracy <= FINEST else at(accuracy, look(gram, damp).rcond)
+        inner, found = sound(
+            lambda dtype, accuracy: make(gram, dtype, accuracy), op.dtype, wanted
+        )
+        return GramInverse(op.xp, gram, inner, damp, accuracy=found)
 
-    return op.layer._kept((kind, damp, *key), build)
+    return op.layer._kept((kind, damp, accuracy, *key), build)
+
+
+def is_kept(op, damp, kind, options) -> bool:
+    """Whether `gram_inverse` has been made with such options."""
+    key = (kind, damp, options["accuracy"])
+    if kind == "direct":
+        key = (*key, options["axis"], MEMORY)
+    return any(kept[: len(key)] == key for kept in list(op.layer._plans) if isinstance(kept, tuple))
 
 
 def shifted_inverse(gram, xp, damp, dtype, make, shares):
@@ -162,33 +186,39 @@ def shifted_inverse(gram, xp, damp, dtype, make, shares):
         shift = share * gram.bound if share else 0.0
         root = math.hypot(damp, math.sqrt(shift)) if shift else damp
         try:
-            inner = sound(lambda dtype, root=root: make(root, dtype), dtype)
+            inner, _ = sound(lambda dtype, _, root=root: make(root, dtype), dtype)
             return GramInverse(xp, gram, inner, root, shift)
         except Singular as error:
             refusal = error
     raise refusal
 
 
-def sound(make, dtype):
-    """``make(dtype)``, in double precision where `dtype` would leave few digits.
+def sound(make, dtype, accuracy=FULL):
+    """``make(dtype, accuracy)`` and its accuracy; exact where coarse has few digits.
 
-    Raises Singular where double precision would not leave any either.
+    An inverse in single precision, of an operator in single precision or of a coarse
+    one, is made again in double precision where it is too ill-conditioned for that.
+    Raises Singular where double precision would not leave any digits either.
     """
     dtype = np.dtype(dtype)
     wide, limit = np.result_type(dtype, np.float64), 0.0
-    if dtype != wide:
-        narrow = make(dtype)
-        if narrow.rcond > NARROW:
-            return narrow
-        limit = 100 * float(np.finfo(dtype).eps)
+    narrow = np.dtype(np.float32 if dtype.kind == "f" else np.complex64)
+    exact = accuracy
+    if dtype == narrow or accuracy.single:
+        found = make(narrow, accuracy)
+        if found.rcond > (COARSE if accuracy.single else NARROW):
+            return found, accuracy
+        limit = 100 * float(np.finfo(narrow).eps)
+    if accuracy.single:
+        exact = at(accuracy.decay, found.rcond)._replace(single=False, narrow=False)
     try:
-        inner = make(wide)
+        inner = make(wide, exact)
     except MemoryLimit:
-        if dtype != wide and narrow.rcond > limit:
-            return narrow
+        if (dtype == narrow or accuracy.single) and found.rcond > limit:
+            return found, accuracy
         raise
     refuse_unsound(inner, dtype)
-    return inner
+    return inner, exact
 
 
 def refuse_unsound(inner, dtype):

@@ -13,11 +13,10 @@ import numpy as np
 
 from ._array import contiguous
 from ._array import copy as copy_array
+from ._automatic import EXACT, prepare
 from ._banded import MemoryLimit, Singular
 from ._operator import ConvLinearOperator
 from ._outcome import ORDER, Outcome
-from .solvers.direct import factored
-from .solvers.schwarz import nested
 
 MOST = 32  # parts besides that of the regular groups
 
@@ -91,10 +90,8 @@ def _singular_groups(op, choice, damp):
     while len(left):
         part = op if not bad else part_of(op, left).op
         try:
-            if choice.name == "direct":
-                factored(part, damp, choice.options["axis"])
-            elif choice.name == "schwarz":
-                nested(part, damp)
+            if choice.name in EXACT:
+                prepare(part, damp, choice)
             break
         except MemoryLimit:
             break

@@ -41,6 +41,9 @@ class Run:
         """Take a method, its options and its preconditioner."""
         self.entry, self.options = METHODS[choice.name], choice.options
         self.preconditioner, self.fresh = None, True
+        self.watch, self.finest = choice.watch, False
+        own = "accuracy" in choice.options and not choice.reason
+        self.may_refine = self.entry.verified and not own
         self.limit = self.maxiter
         if choice.budget is not None:
             self.limit = min(self.maxiter, self.nit + choice.budget)
@@ -159,6 +162,8 @@ class Run:
                 scaled.restore(x_before, worse)
                 check = scaled.check()
             stuck = ~(check.measure <= PROGRESS * before.measure)
+            if self._takes_finest(running & ~check.good & stuck):
+                continue
             for i in np.flatnonzero(running & ~check.good):
                 if self.item_status[i] is Status.CONVERGED and stuck[i]:
                     self.item_status[i] = Status.STALLED
@@ -172,6 +177,13 @@ class Run:
                 ended = self.nit >= self.limit
                 self.item_status[i] = Status.MAXITER if ended else Status.STALLED
         return check
+
+    def _takes_finest(self, stuck):
+        """Whether items that make no progress are to have an inverse that is finer."""
+        if self.finest or not (self.may_refine and stuck.any()):
+            return False
+        self.finest = True
+        return True
 
     def _worse(self, check, before):
         """Items that are farther from the tolerance, and from the data too."""
@@ -188,12 +200,13 @@ class Run:
             claim = [s is Status.CONVERGED for s in self.item_status]
             running &= np.array(claim)
         problem = scaled.problem(
-            check, self.preconditioner, self.limit - self.nit, self.rng
+            check, self.preconditioner, self.limit - self.nit, self.rng, self.finest
         )
         active = problem.xp.asarray(running, **problem.place)
         report = None if self.callback is None else self._report
         goals = scaled.goals(check, self.conlim)
         monitor = Monitor(problem, goals, active, report, self.nit, self.tick)
+        monitor.watch = self.watch
         d, notes = self.entry.function(problem, monitor, **self.options)
         self.fresh = False
         self.notes.update(notes)

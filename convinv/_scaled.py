@@ -53,6 +53,7 @@ class ScaledProblem:
         self.damp = float(np.ldexp(damp, -self.kernel_power))
         self.residuals = Residuals(self.op, self.b, self.damp)
         self.x = None if layout.x0 is None else self._start(layout.x0)
+        self.rtol = rtol
         self._judge(rtol, atol, rtol if rtol_normal is None else rtol_normal)
 
     @property
@@ -157,7 +158,7 @@ class ScaledProblem:
         put = lambda a: self.xp.asarray(a, **self._place)  # noqa: E731
         return self.verdict.goals(check, put, conlim)
 
-    def problem(self, check, preconditioner, maxiter, rng):
+    def problem(self, check, preconditioner, maxiter, rng, finest=False):
         """The problem of the correction to the present x."""
         power = self.kernel_power - self.data_power
         return Problem(
@@ -170,6 +171,8 @@ class ScaledProblem:
             x_scale=self.xp.asarray(np.ldexp(1.0, -power), **self._place),
             preconditioner=preconditioner,
             maxiter=maxiter,
+            rtol=self.rtol,
+            finest=finest,
             rng=rng,
         )
 

@@ -1,6 +1,7 @@
 """solve(): validate, scale, dispatch, verify, wrap."""
 
 import contextlib
+import math
 import time
 import warnings
 from dataclasses import dataclass, field
@@ -210,6 +211,7 @@ def solve(
     task = _Task(op, layout, entry, rtol, atol, maxiter, _arguments.generator(rng))
     task.rtol_normal, task.conlim = rtol_normal, conlim
     task.bounded = limit is not None
+    task.memory = math.inf if limit is None else limit
     task.preconditioner, task.options = preconditioner, method_options
     task.rule, task.damp, task.copied = rule, damp, copied(layout, b, x0)
     slices = None if limit is None else slices_of(task.estimate(), limit)
@@ -240,6 +242,7 @@ class _Task:
     rtol_normal: float = 0.0
     conlim: float | None = None
     bounded: bool = False  # by max_memory, which counts single precision
+    memory: float = math.inf  # bytes of set-ups that "auto" may make
     rule: Any = None
     damp: float = 0.0
     copied: int = 0
@@ -314,7 +317,7 @@ class _Task:
         if not automatic or self.is_part or not has_groups(scaled.working):
             return None
         choice = next(
-            choose(scaled.working, damp=scaled.damp, batch=self.layout.batch)
+            self._automatic(scaled)
         )
         return parts_of(self.op, scaled.working, choice, scaled.damp)
 
@@ -324,13 +327,22 @@ class _Task:
         if self.entry.name != "auto":
             yield Choice(self.entry.name, "", self.options), given
             return
-        op = scaled.working
         if given is not None:
+            op = scaled.working
             name = "cgls" if op.has_adjoint else "gmres"
             yield Choice(name, "a preconditioner was given"), given
             return
-        for choice in choose(op, damp=scaled.damp, batch=self.layout.batch):
+        for choice in self._automatic(scaled):
             yield choice, choice.preconditioner
+
+    def _automatic(self, scaled):
+        return choose(
+            scaled.working,
+            damp=scaled.damp,
+            batch=self.layout.batch,
+            rtol=self.rtol,
+            memory=self.memory,
+        )
 
 
 @contextlib.contextmanager

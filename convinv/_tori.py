@@ -11,6 +11,7 @@ import math
 
 import numpy as np
 
+from ._accuracy import FULL
 from ._banded import BlockCholesky, factor_work, solve_all
 from ._gram import Patch
 from ._torus import SLOW, Torus, decay, halo_of
@@ -40,7 +41,9 @@ class NestedTori:
         window=None,
         bands=True,
         factors=None,
+        accuracy=FULL,
     ):
+        self.accuracy = accuracy
         self.gram, self.damp, self.xp = gram, damp, xp
         self.dtype = np.dtype(gram.dtype if dtype is None else dtype)
         self.window = [(0, n) for n in gram.grid] if window is None else window
@@ -72,6 +75,8 @@ class NestedTori:
                 window=self.window,
                 damp=self.damp,
                 dtype=self.dtype,
+                settle=self.accuracy.settle,
+                compute=self.dtype if self.accuracy.narrow else None,
             )
         return self.factors[window]
 
@@ -86,7 +91,8 @@ class NestedTori:
 
     def _depths(self, depth):
         """Depths of the bands, and cells around a tile; None where it decays slowly."""
-        found = decay(self.gram, self.damp)
+        target = self.accuracy.decay
+        found = decay(self.gram, self.damp, target)
         reach = [SLOW if d is None else d for d in found]
         if depth is not None:
             reach = [max(depth - f, 0) for f in self.frame]
@@ -94,7 +100,7 @@ class NestedTori:
             1 if n == 1 else r + f
             for n, r, f in zip(self.gram.grid, reach, self.frame)
         ]
-        return tuple(bands), halo_of(self.gram, self.damp)
+        return tuple(bands), halo_of(self.gram, self.damp, target)
 
     def _nests(self, halo):
         """Whether a torus along the window costs less than a factor along it."""
@@ -215,6 +221,7 @@ class _Face:
             depth=depth,
             window=self.window,
             factors=tori.factors,
+            accuracy=tori.accuracy,
         )
         # the cells where N differs from the torus, without those of earlier axes
         frame = tori.frame[axis]

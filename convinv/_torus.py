@@ -13,16 +13,17 @@ import numpy as np
 import scipy.fft
 
 from . import kernels
+from ._accuracy import FINEST
 from ._banded import Singular
 from ._gram import Gram
 from ._small_matrices import SMALL, invert
 
-BAND = 3e-6  # the inverse's decay that bands leave
 HALO = 1e-8  # the inverse's decay where it is cut off between tiles
 DEEP = 64  # cells that a band may be deep
 SLOW = 16  # cells beyond the frame that bands reach where the decay takes longer
 # Cells of the torus on which decay is measured: the first, and at most by long axes.
 FIRST, COARSE = 32, (256, 128, 32)
+GLANCE = (64, 12, 6)  # of that on which the condition is seen, by long axes
 COARSEST, WORK = 16, 1e9  # fewer cells where that takes so many multiplications
 TILE = 256  # cells of a tile, about, and what is not cut
 SLAB = 2**20  # bytes of matrices that are inverted at once: a share of a cache
@@ -270,7 +271,7 @@ def look(gram, damp) -> Look:
     return found
 
 
-def decay(gram, damp, target=BAND):
+def decay(gram, damp, target=FINEST):
     """Cells per axis after which the inverse of N's interior has decayed to `target`.
 
     None on an axis where that takes more than DEEP cells; on all where N is singular at
@@ -286,19 +287,31 @@ def decay(gram, damp, target=BAND):
     return found
 
 
-def halo_of(gram, damp, target=BAND):
+def halo_of(gram, damp, target=FINEST):
     """Cells around a tile per axis, None where the inverse decays slowly.
 
-    It is cut off where it has decayed to ``HALO / BAND`` of `target`. Where that is
+    It is cut off where it has decayed to ``HALO / FINEST`` of `target`. Where that is
     further off than is measured, they are found from the depth of bands, as it decays
     geometrically.
     """
-    cut = target * HALO / BAND
+    cut = target * HALO / FINEST
     bands, found = decay(gram, damp, target), decay(gram, damp, cut)
     if None in bands:
         return None
     rate = math.log(cut) / math.log(target)
     return [math.ceil(rate * b) if h is None else h for b, h in zip(bands, found)]
+
+
+def condition(gram, damp):
+    """The condition number of ``N + damp^2`` in the interior, from few frequencies."""
+    long = sum(n > 1 for n in gram.grid)
+    size = GLANCE[max(long, 1) - 1]
+    torus = tuple(1 if n == 1 else size for n in gram.grid)
+    short = [np.arange(n) for n in gram.grid]
+    blocks = interior_symbol(gram, torus, short, gram.dtype.kind != "c")
+    values = np.linalg.eigvalsh(np.moveaxis(blocks, (1, 2), (4, 5))) + damp**2
+    least, most = float(values.min()), float(values.max())
+    return most / least if least > LEAST * most else math.inf
 
 
 def _look(gram, damp):
@@ -310,7 +323,7 @@ def _look(gram, damp):
     size = min(FIRST, most)
     while True:
         found = _look_at(gram, damp, tuple(1 if n == 1 else size for n in gram.grid))
-        undecayed = [p.size > 1 and p[-1] > BAND / 3 for p in found.profiles]
+        undecayed = [p.size > 1 and p[-1] > FINEST / 3 for p in found.profiles]
         enough = size >= min(most, 2 * max(gram.grid))
         if enough or not any(undecayed):  # or singular
             return found

@@ -6,7 +6,7 @@ import numpy as np
 
 from ._arguments import number
 from ._array import namespace, placement, to_numpy, working_dtype
-from ._automatic import choose
+from ._automatic import exact_choices, prepare
 from ._banded import MemoryLimit, Singular
 from ._exact import side_of
 from ._general import as_operator
@@ -15,8 +15,6 @@ from ._polyphase import Polyphase
 from ._result import ConvergenceWarning
 from ._solve import solve
 from ._spectral_inverse import normal_inverse
-from .solvers.direct import factored
-from .solvers.schwarz import nested
 
 __all__ = ["normal_solve"]
 
@@ -191,14 +189,9 @@ class _Normal:
             inverse = op._kept(key, lambda: normal_inverse(wide, damp))
             self.inside |= not damp and inverse.zeros > 0
             return inverse.apply
-        for choice in choose(op, damp=damp, batch=len(self.g)):
+        for choice in exact_choices(op, damp=damp, batch=len(self.g)):
             try:
-                if choice.name == "direct":
-                    inverse = factored(op, damp, choice.options["axis"])
-                elif choice.name == "schwarz":
-                    inverse = nested(op, damp)
-                else:
-                    continue
+                inverse = prepare(op, damp, choice)
             except (MemoryLimit, Singular):
                 continue
             self.size = inverse.gram.bound + damp**2

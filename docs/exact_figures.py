@@ -17,7 +17,7 @@ from convinv._banded import BlockCholesky
 from convinv._gram import Gram, product
 from convinv._result import ConvergenceWarning
 from convinv._tori import NestedTori
-from convinv._torus import BAND
+from convinv._accuracy import FINEST
 
 LINE = 32  # cells, of the image whose factor is looked at
 STEPS = 20  # iterations that are shown
@@ -126,7 +126,7 @@ def draw_decay(norms, changes):
     ax.semilogy(inner, label="blocks of $N^{-1}$, by their distance from the diagonal")
     label = "blocks of the factor, from the one they converge to"
     ax.semilogy(changes[:-4], label=label)
-    ax.axhline(BAND, color="0.6", linewidth=0.8, linestyle="--")
+    ax.axhline(FINEST, color="0.6", linewidth=0.8, linestyle="--")
     ax.set(xlabel="lines of the image", ylabel="relative norm", ylim=(1e-12, 10))
     ax.legend(loc="lower left", fontsize="small")
     return figure

@@ -29,7 +29,7 @@ class GramPreconditioner(Preconditioner):
                 gram, op.xp, self.damp, op.dtype, make, [self.SHARE]
             )
         else:
-            inner = sound(lambda dtype: make(self.damp, dtype), op.dtype)
+            inner, _ = sound(lambda dtype, _: make(self.damp, dtype), op.dtype)
             self.inverse = GramInverse(op.xp, gram, inner, self.damp)
 
     def __reduce__(self):

@@ -69,6 +69,10 @@ class Problem:
         Maps ``(B, n)`` arrays to the same.
     maxiter : int
     rng : numpy.random.Generator
+    rtol : float
+        The tolerance of the solve.
+    finest : bool
+        Whether coarse inverses are known not to do.
     vectors : module
         The fused vector updates for the arrays at hand.
     """
@@ -86,7 +90,10 @@ class Problem:
         maxiter,
         rng,
         gradient=None,
+        rtol=1e-6,
+        finest=False,
     ):
+        self.rtol, self.finest = rtol, finest
         self.op, self.b, self.origin, self.damp = op, b, origin, damp
         self.gradient = gradient
         self.kernel_scale, self.x_scale = kernel_scale, x_scale
@@ -272,6 +279,9 @@ class Monitor:
         What the last `update` said.
     recording : bool
         Whether iterations are captured, not made: nothing is looked at then.
+    watch : callable or None
+        Asked in every iteration, on the host: given how far the worst item is from its
+        tolerance, it says whether another method goes on.
     smallest : array, shape (B,)
         The smallest singular value of A (of ``[A; damp I]``) that the method has seen:
         infinite where it says nothing.
@@ -290,7 +300,7 @@ class Monitor:
         self.start = self.nit = nit
         self.history, self.last = [], None
         self.watches_normal = self.stopped = self.recording = False
-        self.report, self.tick = report, tick
+        self.report, self.tick, self.watch = report, tick, None
         self.known = problem.preconditioner is None
         self.smallest, self.zero = problem.fill(float("inf")), problem.fill(0.0)
         self.column = self.inverse = self.size = self.zero
@@ -368,12 +378,23 @@ class Monitor:
         if self.recording:
             return False
         stop = False
+        if self.watch is not None and self.watch(self._left(residual, normal)):
+            self.end(self.active, STALLED)
+            stop = True
         if self.report is not None and self.report(self, d, watched):
             self.end(self.active, STOPPED)
             stop = True
         self.tick(self.nit)
         self.stopped = stop or self._over()
         return self.stopped
+
+    def _left(self, residual, normal):
+        """How far the worst item is from its tolerance; 1 or less is there."""
+        left = normal / self.goals.normal_tol(self.xp, residual)
+        if residual is not None:
+            near = self.goals.residual > 0
+            left = np.where(near, np.minimum(left, residual / self.goals.residual), left)
+        return float(np.max(left, where=self.active, initial=0.0))
 
     def replayed(self, norms):
         """Take in iterations made without `update`: their rows of the history."""

@@ -2,12 +2,12 @@
 
 import numpy as np
 
+from .._accuracy import FINEST
 from .._banded import BlockCholesky, Singular
-from .._exact import condition_notes, gram_inverse
+from .._exact import MEMORY, condition_notes, gram_inverse
+from .._plan import accuracy_of
 from ._problem import Unsuitable
 from ._registry import solver
-
-MEMORY = 2**30
 
 
 @solver(
@@ -19,7 +19,7 @@ MEMORY = 2**30
     vectors="2 n, and the factor",
     products="1 forward, 1 adjoint",
 )
-def direct(problem, monitor, *, axis=None, memory=MEMORY):
+def direct(problem, monitor, *, axis=None, memory=MEMORY, accuracy=None):
     """Exact inverse by a block Cholesky factor that repeats itself.
 
     Tall operators are inverted through ``N = A^H A + damp^2 I``, wide ones through ``N
@@ -28,8 +28,11 @@ def direct(problem, monitor, *, axis=None, memory=MEMORY):
     Cholesky factor ``(I + L) D (I + L)^H`` converges geometrically: its blocks, of the
     size of a line, are computed until they stop changing. A solve is a sweep over the
     lines and one back, each line one matrix product for the whole batch. An iteration
-    is one solve; float32 solves are refined with residuals in double precision, and the
-    factor of an ill-conditioned layer is kept and applied in double precision.
+    is one solve, which is refined with a residual in double precision until the
+    tolerance holds. Since it is, the factor need not be exact: by default it is as
+    coarse (`accuracy` is what an application leaves of the error, 3e-6 or less for the
+    exact one) as makes set-up and refinements together cheapest for the batch and the
+    tolerance, in single precision where the condition allows that.
 
     Time grows with (pixels of a line)^2 times the number of lines, memory with (pixels
     of a line)^2 times the lines of the recursion, 10 to 50. `axis` is the spatial axis
@@ -39,8 +42,9 @@ def direct(problem, monitor, *, axis=None, memory=MEMORY):
     """
     layer = problem.op.layer
     axis = _axis(layer, axis) - 3 + layer.geometry.ndim
+    accuracy = accuracy_of(problem, accuracy, "direct", axis=axis)
     try:
-        inverse = factored(problem.op, problem.damp, axis, memory)
+        inverse = factored(problem.op, problem.damp, axis, memory, accuracy)
     except Singular as error:
         raise Unsuitable(str(error)) from None
     notes = {"axis": axis, "nbytes": inverse.nbytes}
@@ -48,23 +52,31 @@ def direct(problem, monitor, *, axis=None, memory=MEMORY):
     return inverse.correction(problem), notes
 
 
-def factored(op, damp, axis, memory=MEMORY):
+def factored(op, damp, axis, memory=MEMORY, accuracy=FINEST):
     """The `GramInverse` by a factor along a spatial axis; kept with the layer."""
     first = 3 - op.layer.geometry.ndim
 
-    def make(gram, dtype):
-        return _factor(gram, axis + first, damp, dtype, memory)
+    def make(gram, dtype, accuracy):
+        return _factor(gram, axis + first, damp, dtype, memory, accuracy)
 
-    return gram_inverse(op, "direct", (axis, memory), damp, make)
+    return gram_inverse(op, "direct", (axis, memory), damp, make, accuracy)
 
 
-def _factor(gram, axis, damp, dtype, memory):
+def _factor(gram, axis, damp, dtype, memory, accuracy):
     if not gram.local:
         raise ValueError(
             "method 'direct' takes no layers that wrap around the image; use "
             "'spectral' where the stride divides the image, else 'auto'"
         )
-    return BlockCholesky(gram, axis, damp=damp, dtype=dtype, memory=memory)
+    return BlockCholesky(
+        gram,
+        axis,
+        damp=damp,
+        dtype=dtype,
+        memory=memory,
+        settle=accuracy.settle,
+        compute=dtype if accuracy.narrow else None,
+    )
 
 
 def _axis(op, axis):

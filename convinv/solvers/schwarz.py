@@ -1,7 +1,9 @@
 """Nested tori: the exact inverse by FFT and corrections along the borders."""
 
+from .._accuracy import FINEST
 from .._banded import Singular
 from .._exact import condition_notes, gram_inverse
+from .._plan import accuracy_of
 from .._tori import NestedTori, check_depth
 from ._problem import Unsuitable
 from ._registry import solver
@@ -16,7 +18,7 @@ from ._registry import solver
     vectors="4 n, and the inverses",
     products="1 forward, 1 adjoint",
 )
-def schwarz(problem, monitor, *, depth=None):
+def schwarz(problem, monitor, *, depth=None, accuracy=None):
     """Iterative refinement with an inverse by FFT, corrected along the borders.
 
     ``N = A^H A + damp^2 I`` (``A A^H + damp^2 I`` for wide operators) is inverted on a
@@ -24,8 +26,10 @@ def schwarz(problem, monitor, *, depth=None):
     residual within a kernel's reach of the borders only, which bands along the borders
     take, `depth` cells deep, which share the residual out and do not wait for each
     other: a Schwarz method with subdomains invariant along their length. The error
-    contracts by the decay of N's inverse over the depth, by default 3e-6, and each
-    iteration is one such correction with a residual in double precision.
+    contracts by the decay of N's inverse over the depth, `accuracy`, and each iteration
+    is one such correction with a residual in double precision. By default it is the
+    accuracy, from 1e-2 to 3e-6, with which set-up and iterations together cost least
+    for the batch and the tolerance.
 
     Time is ``O(n log n)``. If the inverse decays so slowly that iterations stall, use
     the same as a preconditioner: ``method="cgls", preconditioner="schwarz"``. The
@@ -33,8 +37,12 @@ def schwarz(problem, monitor, *, depth=None):
     """
     op = problem.op
     depth = check_depth(depth)
+    if depth is None:
+        accuracy = accuracy_of(problem, accuracy, "schwarz")
+    elif accuracy is None:
+        accuracy = FINEST
     try:
-        inverse = nested(op, problem.damp, depth)
+        inverse = nested(op, problem.damp, depth, accuracy)
     except Singular as error:
         way_out = "method='cgls' with preconditioner='schwarz' may take it"
         raise Unsuitable(f"{error}; {way_out}") from None
@@ -46,19 +54,21 @@ def schwarz(problem, monitor, *, depth=None):
     return inverse.correction(problem), notes
 
 
-def nested(op, damp, depth=None):
+def nested(op, damp, depth=None, accuracy=FINEST):
     """The `GramInverse` by nested tori; kept with the layer."""
 
-    def make(gram, dtype):
-        return _tori(gram, damp, op.xp, dtype, depth)
+    def make(gram, dtype, accuracy):
+        return _tori(gram, damp, op.xp, dtype, depth, accuracy)
 
-    return gram_inverse(op, "schwarz", (depth,), damp, make)
+    return gram_inverse(op, "schwarz", (depth,), damp, make, accuracy)
 
 
-def _tori(gram, damp, xp, dtype, depth):
+def _tori(gram, damp, xp, dtype, depth, accuracy):
     if not gram.local:
         raise ValueError(
             "method 'schwarz' takes no layers that wrap around the image; use "
             "'spectral' where the stride divides the image, else 'auto'"
         )
-    return NestedTori(gram, damp=damp, xp=xp, dtype=dtype, depth=depth)
+    return NestedTori(
+        gram, damp=damp, xp=xp, dtype=dtype, depth=depth, accuracy=accuracy
+    )

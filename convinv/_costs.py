@@ -1,0 +1,219 @@
+"""What products, iterations and exact inverses cost, in seconds, from sizes alone.
+
+All counts are of multiplications, numbers and calls, so that a choice by them is the
+same in every run; the rates that turn them into seconds are those of two cores. Only
+their ratios matter.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from ._banded import block_cells
+from ._torus import FIRST, look
+
+CONVOLVE = {4: 230e9, 8: 120e9}  # operations of a product's kernel in a second
+MULTIPLY = {4: 110e9, 8: 55e9}  # the same of a large matrix product by one thread
+HALF = 40  # rows and columns with which it reaches half of that
+BANDWIDTH = 20e9  # bytes in a second
+CACHED = 28e9  # the same of a matrix that serves one row after the other
+TOUCH = 3e9  # the same where entries are picked and rearranged
+TRANSFORM = {4: 0.4e-9, 8: 0.8e-9}  # a number's way through an FFT pair, per log2
+CHANNEL = 0.2e-9  # one multiplication by an inverse at a frequency
+PRODUCT = 25e-6  # the call of a product
+STEP = 100e-6  # the calls of an iteration besides its products
+ROW, CALL = 120e-6, 4e-6  # one row of a factor's recursion, one small matrix product
+LOOK = 2e-3  # what planning a set-up takes anyway
+CHECK = 0.4e-3  # what a residual in double precision takes besides its products
+# Rows that are computed at most end where the inverse has decayed to the root of it.
+DECAYED = {4: 1.5e-8, 8: 1e-12}
+FACE = 2e-3  # what a band's set-up takes anyway
+
+
+class Cost(NamedTuple):
+    """Seconds of a set-up and of one application, and the bytes that are kept."""
+
+    setup: float
+    once: float
+    nbytes: float
+    axis: int = 0  # of a factor
+
+    def total(self, applications):
+        return self.setup + applications * self.once
+
+
+NEVER = Cost(math.inf, math.inf, math.inf)
+
+
+def real_size(dtype) -> int:
+    """Bytes of a real number of that precision."""
+    return dtype.itemsize // (1 if dtype.kind == "f" else 2)
+
+
+def product(op, batch, dtype=None):
+    """Seconds of one product with a layer."""
+    g, dtype = op.layer.geometry, op.dtype if dtype is None else dtype
+    complex_ = 4 if dtype.kind == "c" else 1
+    operations = 2 * complex_ * g.multiplications * batch / CONVOLVE[real_size(dtype)]
+    return PRODUCT + operations + batch * sum(op.shape) * dtype.itemsize / BANDWIDTH
+
+
+def iteration(op, batch, damp=0.0):
+    """Seconds of one iteration of cgls."""
+    m, n = op.shape
+    numbers = batch * (4 * m + (6 + 2 * bool(damp)) * n)
+    calls = STEP * (1 + bool(damp))
+    return 2 * product(op, batch) + numbers * op.dtype.itemsize / BANDWIDTH + calls
+
+
+def check(op, batch):
+    """Seconds of a residual, a normal residual and the update of x, in double."""
+    m, n = op.shape
+    wide = np.result_type(op.dtype, np.float64)
+    moved = batch * (2 * m + 4 * n) * wide.itemsize / BANDWIDTH
+    return CHECK + 2 * product(op, batch, wide) + moved
+
+
+def stencil(gram):
+    """Seconds and bytes of finding N's entries at the borders."""
+    op, twin = gram.op, math.prod(gram.twin)
+    probes = math.prod(min(2 * r + 1, n) for r, n in zip(gram.reach, gram.twin))
+    share = twin / max(math.prod(gram.grid), 1)
+    offsets = math.prod(2 * r + 1 for r in gram.reach)
+    count = probes * gram.channels
+    entries = gram.groups * gram.channels**2 * twin
+    nbytes = 8 * entries * (2 * offsets + 2 * probes)
+    probing = 2 * share * 2 * op.geometry.multiplications * count / CONVOLVE[8]
+    return LOOK / 2 + probing + nbytes / TOUCH / 2, nbytes
+
+
+def looking(gram):
+    """Seconds of a look at N's interior on the first torus, about."""
+    cells = FIRST ** sum(n > 1 for n in gram.grid) / 2
+    return LOOK / 2 + cells * gram.groups * (
+        20e-9 * gram.channels**2 + 0.6e-9 * gram.channels**3
+    )
+
+
+def direct(gram, damp, batch, accuracy) -> Cost:
+    """Of a factor along the axis that costs least."""
+    found = []
+    for axis in range(3 - gram.op.geometry.ndim, 3):
+        line = math.prod(n for a, n in enumerate(gram.grid) if a != axis)
+        line *= gram.channels
+        setup, once, nbytes = sweeps(
+            gram, damp, batch, accuracy, line, axis, gram.grid[axis]
+        )
+        found.append(Cost(setup, once, nbytes, axis - 3 + gram.op.geometry.ndim))
+    return min(found, key=lambda cost: cost.total(2))
+
+
+def sweeps(gram, damp, batch, accuracy, line, axis, length):
+    """Of a factor along `axis` with lines of so many unknowns."""
+    reach, size = gram.reach[axis], _size(gram, accuracy)
+    step = block_cells(line, reach, length)
+    width, count = line * step, -(-length // step)
+    band = min(-(-reach // step), max(count - 1, 0))
+    cells = 2 * gram.border[axis] + _settled(gram, damp, axis, accuracy)
+    rows = min(count, cells // step + band)
+    work = gram.groups * (4 if gram.dtype.kind == "c" else 1)
+    # products at their rate, and an inverse at a third of it
+    operations = (2 * (3 * band + 2 * (band > 1)) + 6) * width**3 * work
+    computed = 4 if accuracy.narrow else 8
+    entries = (2 * band + 1) * width**2 * gram.groups
+    setup = rows * (
+        ROW * gram.groups**0.5
+        + operations / _rate(width, computed)
+        + 2 * entries * 8 / TOUCH
+    )
+    moved = entries * size / CACHED
+    times = batch * 2 * (2 * band + 1) * width**2 * work
+    times /= _rate(min(width, 8 * batch), min(size, 8))
+    once = count * ((2 + band) * CALL + max(moved, times if batch > 1 else 0))
+    kept = rows * entries * size
+    return setup, once, kept
+
+
+def schwarz(gram, damp, batch, accuracy) -> Cost:
+    """Of nested tori."""
+    depth = depths(gram, damp, accuracy.decay)
+    if depth is None:
+        return NEVER
+    frame = [max(r, b) for r, b in zip(gram.reach, gram.border)]
+    sizes = zip(gram.grid, depth, frame)
+    long = [a for a, (n, d, f) in enumerate(sizes) if n > 2 * (d + f) + 1]
+    if not long:  # bands would meet: it is a factor of the whole
+        return direct(gram, damp, batch, accuracy)
+    real, cells = min(_size(gram, accuracy), 8), math.prod(gram.grid)
+    numbers = batch * gram.groups * gram.channels * cells
+    once = numbers * (
+        TRANSFORM[real] * math.log2(max(cells, 2)) + CHANNEL * gram.channels
+    )
+    setup = cells * gram.groups * gram.channels**2 * (4e-9 + 0.3e-9 * gram.channels)
+    kept = 2.0 * real * cells * gram.groups * gram.channels**2
+    for axis in long:
+        others = [a for a in range(3) if a != axis and gram.grid[a] > 1]
+        along = max(others, key=lambda a: gram.grid[a], default=axis)
+        line = gram.channels * depth[axis] * (along != axis)
+        for a in others:
+            line *= gram.grid[a] if a != along else 1
+        line = line or gram.channels
+        length = gram.grid[along] if along != axis else depth[axis]
+        band = sweeps(gram, damp, batch, accuracy, line, along, length)
+        setup, once, kept = (
+            total + 2 * part for total, part in zip((setup + FACE, once, kept), band)
+        )
+    thick = [2 * (frame[a] + gram.reach[a] + gram.border[a]) / gram.grid[a] for a in long]
+    patches = sum(thick) * product(gram.op, batch, gram.dtype) * 2
+    return Cost(setup, once + patches + 2 * len(long) * 4 * CALL, kept)
+
+
+def circulant(gram, batch) -> Cost:
+    """Of the inverse on a torus."""
+    real, cells = real_size(gram.dtype), math.prod(gram.grid)
+    numbers = batch * gram.groups * gram.channels * cells
+    once = numbers * (
+        TRANSFORM[real] * math.log2(max(cells, 2)) + CHANNEL * gram.channels
+    )
+    setup = cells * gram.groups * gram.channels**2 * (4e-9 + 0.3e-9 * gram.channels)
+    kept = 2.0 * real * cells * gram.groups * gram.channels**2
+    return Cost(LOOK + setup, once + STEP, kept)
+
+
+def depths(gram, damp, target):
+    """Cells per axis that bands reach, None where the inverse does not decay so far."""
+    found = []
+    for size, profile, border, reach in zip(
+        gram.grid, look(gram, damp).profiles, gram.border, gram.reach
+    ):
+        if size == 1:
+            found.append(1)
+            continue
+        beyond = profile > target
+        if beyond[-1]:
+            return None
+        found.append(int(beyond.nonzero()[0][-1]) + 1 + max(border, reach))
+    return found if len(found) == 3 else None
+
+
+def _settled(gram, damp, axis, accuracy):
+    """Rows after which the recursion repeats itself, about: decay counts twice."""
+    profiles = look(gram, damp).profiles
+    if not profiles:
+        return gram.grid[axis]
+    profile = profiles[axis]
+    target = math.sqrt(accuracy.settle or DECAYED[real_size(gram.dtype)])
+    beyond = (profile > target).nonzero()[0]
+    return gram.grid[axis] if beyond[-1] == len(profile) - 1 else int(beyond[-1]) + 1
+
+
+def _size(gram, accuracy):
+    """Bytes of a number of a factor."""
+    halved = accuracy.single and real_size(gram.dtype) == 8
+    return gram.dtype.itemsize // (1 + halved)
+
+
+def _rate(width, size):
+    """Operations in a second of products of blocks of that width."""
+    return MULTIPLY[4 if size < 8 else 8] * width / (width + HALF)
