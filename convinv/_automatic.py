@@ -16,6 +16,7 @@ from .solvers.schwarz import nested
 
 # Iterations of a preconditioned method that gets there at all, and of one that may.
 BUDGET, LONG = 300, 3000
+FIRST = 6  # iterations after which their progress is looked at
 SCHWARZ: dict = {"preconditioner": "schwarz"}
 EXACT: dict = {"direct": factored, "schwarz": nested}
 TIGHT = 1e-12  # a tolerance that asks for a few refinements
@@ -28,7 +29,8 @@ class Choice:
 
     `budget` is the number of iterations after which the next choice has its turn. A
     choice for `regular` operators would lose the solution of least norm of others.
-    `watch` is asked in each iteration whether the next choice is to go on.
+    `watch` is asked in each iteration whether the next choice is to go on, and `aim`
+    lowers the tolerance of iterations.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Choice:
     budget: int | None = None
     regular: bool = False
     watch: Callable | None = None
+    aim: float = 1.0
 
 
 def choose(
@@ -54,11 +57,6 @@ def choose(
         reason = "the layer is periodic: one small matrix per frequency"
         yield Choice("spectral", reason)
         yield Choice("cgls", "the spectral solution does not satisfy the tolerance")
-    elif _wraps(op.layer.geometry):
-        reason = "the layer wraps around the image and is no torus"
-        if damp:  # without it a preconditioner might lose the least norm
-            yield Choice("cgls", reason, preconditioner="schwarz", budget=BUDGET)
-        yield Choice("cgls", reason)
     else:
         yield from _by_costs(op, Plan(op, damp, batch, rtol, memory))
 
@@ -67,7 +65,7 @@ def exact_choices(op, *, damp=0.0, batch=1) -> list[Choice]:
     """The inverses without coarseness that may be had, the cheapest first."""
     ways = Plan(op, damp, batch, TIGHT).exact_ways()
     ways = [way for way in ways if way.options["accuracy"] == FINEST]
-    return [_choice(way, "it is exact") for way in sorted(ways, key=_seconds)]
+    return [_choice(way) for way in sorted(ways, key=_seconds)]
 
 
 def prepare(op, damp, choice):
@@ -85,55 +83,64 @@ def _general(op):
 
 
 def _by_costs(op, plan):
-    """Iterations first where they are expected to cost less, then an exact inverse."""
+    """The way that costs least, another one where it fails or turns out to be slow."""
     way = plan.first()
-    if way.name == "cgls":
-        watch = _Watch(op, plan) if op.xp is np else None
-        yield Choice("cgls", plan.words(way), watch=watch)
-        way = watch.found if watch else plan.exact()
-    if way is None:
-        yield from _after_exact(op, plan, "cgls makes no progress")
-        return
-    yield _choice(way, plan.words(way))
-    yield from _after_exact(op, plan, "the exact inverse alone makes no progress")
+    while way is not None:
+        watch = _Watch(op, plan, way) if way.iterates and op.xp is np else None
+        yield _choice(way, plan.words(way), watch, plan.aim)
+        found = watch.found if watch else None
+        way = plan.after(way) if found is None else found
+    yield from _hermitian(op, plan)
+    yield Choice("cgls", "nothing else suffices")
+
+
+def _choice(way: Way, reason="", watch=None, aim=1.0) -> Choice:
+    return Choice(
+        way.name,
+        reason,
+        way.options,
+        way.preconditioner,
+        regular=way.regular,
+        watch=watch,
+        aim=aim if way.iterates else 1.0,
+    )
 
 
 def _seconds(way: Way) -> float:
     return way.seconds
 
 
-def _choice(way: Way, reason) -> Choice:
-    return Choice(way.name, reason, way.options)
-
-
 class _Watch:
     """Looks at the progress of iterations, and for what would cost less than the rest.
 
-    Called with the number of iterations and how far the worst item is from its
-    tolerance; true when `found` is ready to take over. What it needs is made before, so
-    that iterations go on where that fails.
+    Called in each iteration with how far the worst item is from its tolerance; true
+    when `found` is ready to take over. An inverse is made before, so that iterations go
+    on where that fails.
     """
 
-    def __init__(self, op, plan):
-        self.op, self.plan, self.found = op, plan, None
-        self.logs, self.next = [], 6
+    def __init__(self, op, plan, way):
+        self.op, self.plan, self.way, self.found = op, plan, way, None
+        self.logs, self.next = [], FIRST
 
     def __call__(self, left):
         self.logs.append(math.log(max(left, 1e-300)))
         made = len(self.logs)
-        self.plan.finish(made)
+        self.plan.finish(self.way, made)
         if made < self.next or left <= 1:
             return False
         self.next = made + max(2, made // 4)
-        way = self.plan.instead(made, self._remaining())
-        if way is None:
+        found = self.plan.instead(self.way, made, self._remaining())
+        if found is None:
             return False
         try:
-            prepare(self.op, self.plan.damp, _choice(way, ""))
+            if found.name in EXACT:
+                prepare(self.op, self.plan.damp, _choice(found))
         except (Unsuitable, MemoryLimit, np.linalg.LinAlgError):
-            self.plan.fails(way)
+            self.plan.fails(found)
             return False
-        self.found = way
+        if self.way.preconditioner:  # it has had its turn
+            self.plan.fails(self.way)
+        self.found = found
         return True
 
     def _remaining(self):
@@ -144,15 +151,12 @@ class _Watch:
         return best[-1] / slope if slope > 0 else math.inf
 
 
-def _after_exact(op, plan, reason):
-    """What is left where an exact inverse is not to be had or does not suffice."""
-    if plan.may_probe:
-        if not plan.damp and _is_hermitian(op):
-            words = f"{reason}, and the layer is Hermitian"
-            yield Choice("cg", words, budget=BUDGET, regular=True, **SCHWARZ)
-            yield Choice("cg", words, budget=LONG, regular=True)
-        yield Choice("cgls", reason, budget=BUDGET, regular=True, **SCHWARZ)
-    yield Choice("cgls", "the exact inverse can't be had")
+def _hermitian(op, plan):
+    """Conjugate gradients, which do not square the condition number."""
+    if plan.may_probe and not plan.damp and _is_hermitian(op):
+        words = "nothing else suffices, and the layer is Hermitian"
+        yield Choice("cg", words, budget=BUDGET, regular=True, **SCHWARZ)
+        yield Choice("cg", words, budget=LONG, regular=True)
 
 
 def _is_hermitian(op):
@@ -169,7 +173,3 @@ def _is_hermitian(op):
     size = xp.linalg.norm(a_u.ravel()) * xp.linalg.norm(v.ravel())
     eps = float(np.finfo(op.dtype).eps)
     return bool(abs(difference) <= SAME * eps * size)
-
-
-def _wraps(g):
-    return g.boundary == "periodic" and any(g.before + g.after)

@@ -10,8 +10,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ._accuracy import FULL
 from ._banded import block_cells
-from ._torus import FIRST, look
+from ._small_matrices import SMALL
+from ._torus import DEEP, FIRST, SLOW, look
 
 CONVOLVE = {4: 230e9, 8: 120e9}  # operations of a product's kernel in a second
 MULTIPLY = {4: 110e9, 8: 55e9}  # the same of a large matrix product by one thread
@@ -85,15 +87,14 @@ def stencil(gram):
     entries = gram.groups * gram.channels**2 * twin
     nbytes = 8 * entries * (2 * offsets + 2 * probes)
     probing = 2 * share * 2 * op.geometry.multiplications * count / CONVOLVE[8]
-    return LOOK / 2 + probing + nbytes / TOUCH / 2, nbytes
+    return LOOK / 2 + 2 * probing + nbytes / TOUCH, nbytes
 
 
 def looking(gram):
-    """Seconds of a look at N's interior on the first torus, about."""
-    cells = FIRST ** sum(n > 1 for n in gram.grid) / 2
-    return LOOK / 2 + cells * gram.groups * (
-        20e-9 * gram.channels**2 + 0.6e-9 * gram.channels**3
-    )
+    """Seconds of a look at N's interior, about: of an inverse at each frequency."""
+    cells = (2 * FIRST) ** sum(n > 1 for n in gram.grid) / 2
+    matrix = 12e-9 * gram.channels**3 + (10e-6 if gram.channels > SMALL else 1e-6)
+    return LOOK / 2 + cells * gram.groups * matrix
 
 
 def direct(gram, damp, batch, accuracy) -> Cost:
@@ -136,49 +137,54 @@ def sweeps(gram, damp, batch, accuracy, line, axis, length):
 
 
 def schwarz(gram, damp, batch, accuracy) -> Cost:
-    """Of nested tori."""
+    """Of nested tori, NEVER where the inverse does not decay so far."""
     depth = depths(gram, damp, accuracy.decay)
     if depth is None:
         return NEVER
+    return _tori(gram, damp, batch, accuracy, depth)
+
+
+def slow(gram, damp, batch) -> Cost:
+    """Of nested tori where the inverse decays slowly."""
+    frames = zip(gram.grid, gram.border, gram.reach)
+    depth = [1 if n == 1 else SLOW + max(b, r) for n, b, r in frames]
+    return _tori(gram, damp, batch, FULL, depth)
+
+
+def _tori(gram, damp, batch, accuracy, depth) -> Cost:
+    """Of nested tori with bands of that depth."""
     frame = [max(r, b) for r, b in zip(gram.reach, gram.border)]
     sizes = zip(gram.grid, depth, frame)
     long = [a for a, (n, d, f) in enumerate(sizes) if n > 2 * (d + f) + 1]
     if not long:  # bands would meet: it is a factor of the whole
         return direct(gram, damp, batch, accuracy)
-    real, cells = min(_size(gram, accuracy), 8), math.prod(gram.grid)
-    numbers = batch * gram.groups * gram.channels * cells
-    once = numbers * (
-        TRANSFORM[real] * math.log2(max(cells, 2)) + CHANNEL * gram.channels
-    )
-    setup = cells * gram.groups * gram.channels**2 * (4e-9 + 0.3e-9 * gram.channels)
-    kept = 2.0 * real * cells * gram.groups * gram.channels**2
+    inside = circulant(gram, batch, accuracy)
+    setup, once, kept = inside.setup, inside.once, inside.nbytes
     for axis in long:
         others = [a for a in range(3) if a != axis and gram.grid[a] > 1]
         along = max(others, key=lambda a: gram.grid[a], default=axis)
-        line = gram.channels * depth[axis] * (along != axis)
-        for a in others:
-            line *= gram.grid[a] if a != along else 1
-        line = line or gram.channels
+        line = gram.channels * (depth[axis] if along != axis else 1)
+        line *= math.prod(gram.grid[a] for a in others if a != along)
         length = gram.grid[along] if along != axis else depth[axis]
         band = sweeps(gram, damp, batch, accuracy, line, along, length)
         setup, once, kept = (
             total + 2 * part for total, part in zip((setup + FACE, once, kept), band)
         )
-    thick = [2 * (frame[a] + gram.reach[a] + gram.border[a]) / gram.grid[a] for a in long]
-    patches = sum(thick) * product(gram.op, batch, gram.dtype) * 2
-    return Cost(setup, once + patches + 2 * len(long) * 4 * CALL, kept)
-
-
-def circulant(gram, batch) -> Cost:
-    """Of the inverse on a torus."""
-    real, cells = real_size(gram.dtype), math.prod(gram.grid)
-    numbers = batch * gram.groups * gram.channels * cells
-    once = numbers * (
-        TRANSFORM[real] * math.log2(max(cells, 2)) + CHANNEL * gram.channels
+    thick = sum(
+        2 * (frame[a] + gram.reach[a] + gram.border[a]) / gram.grid[a] for a in long
     )
-    setup = cells * gram.groups * gram.channels**2 * (4e-9 + 0.3e-9 * gram.channels)
-    kept = 2.0 * real * cells * gram.groups * gram.channels**2
-    return Cost(LOOK + setup, once + STEP, kept)
+    patches = 2 * thick * product(gram.op, batch) + 8 * len(long) * CALL
+    return Cost(setup, once + patches, kept)
+
+
+def circulant(gram, batch, accuracy=FULL) -> Cost:
+    """Of the inverse on a torus."""
+    real, cells = min(_size(gram, accuracy), 8), math.prod(gram.grid)
+    matrices = cells * gram.groups * gram.channels**2
+    numbers = batch * gram.groups * gram.channels * cells
+    once = TRANSFORM[real] * math.log2(max(cells, 2)) + CHANNEL * gram.channels
+    setup = matrices * (4e-9 + 0.3e-9 * gram.channels)
+    return Cost(LOOK + setup, numbers * once + 2 * STEP, 2.0 * real * matrices)
 
 
 def depths(gram, damp, target):
@@ -187,14 +193,25 @@ def depths(gram, damp, target):
     for size, profile, border, reach in zip(
         gram.grid, look(gram, damp).profiles, gram.border, gram.reach
     ):
-        if size == 1:
-            found.append(1)
-            continue
-        beyond = profile > target
-        if beyond[-1]:
+        far = _decayed(profile, target) if size > 1 else 1
+        if far is None:
             return None
-        found.append(int(beyond.nonzero()[0][-1]) + 1 + max(border, reach))
+        found.append(far + (max(border, reach) if size > 1 else 0))
     return found if len(found) == 3 else None
+
+
+def _decayed(profile, target):
+    """Cells after which it has decayed so far, None where that takes too many.
+
+    Beyond what was looked at it goes on as it began.
+    """
+    beyond = (profile > target).nonzero()[0]
+    last = int(beyond[-1])
+    if last < len(profile) - 1:
+        return last + 1
+    rate = math.log(profile[-1]) / (len(profile) - 1) if profile[-1] < 1 else 0.0
+    far = math.ceil(math.log(target) / rate) if rate else DEEP + 1
+    return far if far <= DEEP else None
 
 
 def _settled(gram, damp, axis, accuracy):
@@ -202,10 +219,10 @@ def _settled(gram, damp, axis, accuracy):
     profiles = look(gram, damp).profiles
     if not profiles:
         return gram.grid[axis]
-    profile = profiles[axis]
     target = math.sqrt(accuracy.settle or DECAYED[real_size(gram.dtype)])
-    beyond = (profile > target).nonzero()[0]
-    return gram.grid[axis] if beyond[-1] == len(profile) - 1 else int(beyond[-1]) + 1
+    if gram.grid[axis] == 1:
+        return 1
+    return _decayed(profiles[axis], target) or gram.grid[axis]
 
 
 def _size(gram, accuracy):

@@ -168,12 +168,10 @@ def gram_inverse(op, kind, key, damp, make, accuracy=FINEST):
     return op.layer._kept((kind, damp, accuracy, *key), build)
 
 
-def is_kept(op, damp, kind, options) -> bool:
-    """Whether `gram_inverse` has been made with such options."""
-    key = (kind, damp, options["accuracy"])
-    if kind == "direct":
-        key = (*key, options["axis"], MEMORY)
-    return any(kept[: len(key)] == key for kept in list(op.layer._plans) if isinstance(kept, tuple))
+def is_kept(op, *key) -> bool:
+    """Whether a set-up whose key begins so is kept with the layer."""
+    kept = [k for k in list(op.layer._plans) if isinstance(k, tuple)]
+    return any(k[: len(key)] == key for k in kept)
 
 
 def shifted_inverse(gram, xp, damp, dtype, make, shares):

@@ -1,16 +1,18 @@
 """Which way to solve a layer's problems costs least, with what earlier calls have paid.
 
 Iterations need no set-up; exact inverses need one, the coarser the cheaper, and are
-refined. A plan compares what they are expected to take in all. What a way without its
-set-up would have saved is remembered with the operator: once that exceeds the set-up,
-the next call makes it. So a sequence of calls never pays much more than twice what it
-would have paid had it been known in advance.
+refined; preconditioned iterations lie between. A plan compares what they are expected
+to take in all. What a way without its set-up has run longer than another would have is
+remembered with the operator: once that exceeds the other's set-up, the next call makes
+it. So a sequence of calls never pays much more than twice what it would have paid had
+it been known in advance.
 """
 
 import functools
 import math
 from dataclasses import dataclass, field
-from typing import NamedTuple
+
+import numpy as np
 
 from . import _costs
 from ._accuracy import FINEST, FULL, at, levels
@@ -19,9 +21,15 @@ from ._torus import condition, look
 
 MOST = 20000  # iterations that are expected at most
 FEWER = 0.3  # of them, where the problem is damped or of least norm
+GUESS = {"schwarz": 15, "circulant": 60}  # of them, preconditioned
+RANK = 60  # products that the rank of a layer takes to be seen
 PREFER = 1.15  # an exact inverse, which serves later calls too, may cost so much more
+CHANGE = 0.7  # of the time to go, that makes another way worth the change
+SPENT = 4  # the same, in units of the time that iterations have taken
 LOOSE = 3.0  # what an application leaves, in units of its accuracy
 TIGHTEST = 1e-14  # a tolerance
+# Iterations end at residuals that leave an error of x of about ERROR, or at FLOOR.
+ERROR, FLOOR, SMALLEST = 1e-5, 1e-12, 1e-4
 
 
 @dataclass
@@ -30,9 +38,15 @@ class Way:
 
     name: str
     cost: _costs.Cost
-    applications: int
+    applications: float
     options: dict = field(default_factory=dict)
+    preconditioner: str | None = None
     kept: bool = False  # whether its set-up has been made
+    regular: bool = False  # whether it loses the least norm of singular operators
+
+    @property
+    def iterates(self):
+        return self.name == "cgls"
 
     @property
     def running(self):
@@ -44,14 +58,20 @@ class Way:
 
     @property
     def key(self):
-        return self.name, *sorted(self.options.items())
+        return self.name, self.preconditioner, *sorted(self.options.items())
+
+    def __str__(self):
+        with_ = f" with {self.preconditioner}" if self.preconditioner else ""
+        steps = "iterations" if self.iterates else "applications"
+        count = math.ceil(self.applications)
+        return f"{self.name}{with_} {self.seconds:.2g} s, {count} {steps}"
 
 
 @dataclass
 class _Past:
     """What earlier calls with the same layer and damp have found."""
 
-    iterations: dict = field(default_factory=dict)  # of cgls, by tolerance
+    iterations: dict = field(default_factory=dict)  # by tolerance and preconditioner
     condition: float | None = None  # of N's interior
     failed: set = field(default_factory=set)  # keys of ways
     regret: float = 0.0  # seconds more than a way with a set-up would have run
@@ -80,88 +100,116 @@ class Plan:
         probing, nbytes = _costs.stencil(self.gram)
         self.probing = 0.0 if "stencil" in vars(self.gram) else probing
         self.may_probe = self.gram.local and nbytes <= self.memory
-        # what an exact inverse takes at least
+        # what anything but plain iterations takes at least
         looking = _costs.looking(self.gram)
-        self.floor = _costs.LOOK + self.probing + looking + self.check
+        self.floor = _costs.LOOK + looking + self.check
         self.past = op.layer._kept(("past", damp), _Past)
 
     @functools.cached_property
-    def iterations(self):
+    def condition(self):
+        """The condition number of A (of ``[A; damp I]``) in the interior."""
+        if self.past.condition is None:
+            self.past.condition = math.sqrt(condition(self.gram, self.damp))
+        return self.past.condition
+
+    @property
+    def aim(self):
+        """By how much iterations are to go below the tolerance, for the error of x."""
+        if self.damp or np.finfo(self.op.dtype).eps > FLOOR:
+            return 1.0
+        wanted = max(ERROR / min(self.condition, 1e15), FLOOR) / self.rtol
+        return min(max(wanted, SMALLEST), 1.0)
+
+    def iterations(self, preconditioner=None):
         """Iterations of cgls: as many as last time, else from the condition."""
-        known = self.past.iterations.get(self.rtol)
+        known = self.past.iterations.get((self.rtol, preconditioner))
         if known is not None:
             return known
-        if self.past.condition is None:
-            self.past.condition = condition(self.gram, self.damp)
-        root = math.sqrt(self.past.condition)
-        count = root * math.log(2 / self.rtol)
+        count = self.condition * math.log(2 / (self.rtol * self.aim))
         tall = self.gram.side == "input" and not self.damp
-        return min(count if tall else FEWER * count, MOST)
+        count = min(count if tall else FEWER * count, MOST)
+        if preconditioner is not None:
+            return min(count, GUESS[preconditioner])
+        return count
 
     def cgls(self) -> Way:
         """Iterations without any set-up."""
         step = _costs.Cost(0.0, self.step, 0.0)
-        return Way("cgls", step, math.ceil(self.iterations), kept=True)
+        return Way("cgls", step, self.iterations(), kept=True)
 
     def first(self) -> Way:
         """What to begin with; to be asked once in a call."""
         cgls, past = self.cgls(), self.past
-        if cgls.seconds + past.regret < self.floor:
+        if cgls.seconds + past.regret < self.floor and cgls.key not in past.failed:
             past.regret += cgls.seconds
             return cgls
-        ways = [*self.exact_ways(), cgls]
-        best = min(ways, key=lambda w: w.seconds / (1 if w is cgls else PREFER))
-        least = min(ways, key=lambda w: w.running)
+        ways = self.ways()
+        best = min(ways, key=lambda way: way.seconds / (1 if way.iterates else PREFER))
+        least = min(ways, key=lambda way: way.running)
         past.regret += best.running - least.running
         if past.regret > least.seconds:
             best, past.regret = least, 0.0
         return best
 
-    def instead(self, made, remaining) -> Way | None:
-        """What takes over after `made` iterations, with so many to come."""
-        self.iterations = made + min(remaining, MOST)
-        self.past.iterations[self.rtol] = self.iterations
-        seconds = remaining * self.step
+    def instead(self, way, made, remaining) -> Way | None:
+        """What takes over after `made` iterations of `way`, with so many to come.
+
+        Early rates of convergence mislead: it must not cost much more than what the
+        iterations have already.
+        """
+        self.finish(way, made + min(remaining, MOST))
+        seconds = min(CHANGE * remaining, SPENT * made) * way.cost.once
         if seconds < self.floor:
             return None
-        way = self.exact()
-        return None if way is None or way.seconds > seconds else way
+        others = [other for other in self.ways() if other.key != way.key]
+        best = min(others, key=lambda other: other.seconds, default=None)
+        return None if best is None or best.seconds > seconds else best
 
-    def exact(self, name=None, **options) -> Way | None:
-        """The exact inverse that costs least, None where there is none.
+    def after(self, way) -> Way | None:
+        """What is left after a way that has failed."""
+        self.fails(way)
+        ways = self.ways()
+        return min(ways, key=lambda other: other.seconds, default=None)
 
-        `name` and `options` leave only those that have them.
-        """
+    def fails(self, way):
+        """Take it that a way is not to be had."""
+        self.past.failed.add(way.key)
+
+    def finish(self, way, made):
+        """Take in how many iterations a way takes."""
+        self.past.iterations[self.rtol, way.preconditioner] = made
+
+    def exact(self, name, **options) -> Way | None:
+        """The exact inverse of a kind that costs least, None where there is none."""
         ways = [
             way
             for way in self.exact_ways()
-            if name in (None, way.name) and options.items() <= way.options.items()
+            if name == way.name and options.items() <= way.options.items()
         ]
         return min(ways, key=lambda way: way.seconds, default=None)
+
+    def ways(self) -> list[Way]:
+        """All that may be had and has not failed."""
+        found = [self.cgls(), *self.exact_ways(), *self._preconditioned()]
+        return [way for way in found if way.key not in self.past.failed]
 
     def exact_ways(self) -> list[Way]:
         """All exact inverses that may be had."""
         if not self.may_probe:
             return []
         seen = look(self.gram, self.damp)
-        if not seen.profiles:
-            return []
         on_device = self.op.xp.__name__ != "numpy"
+        coarse = seen.profiles and not on_device
         found = []
-        for decay in [FINEST] if on_device else levels(seen.rcond):
-            for name, cost in self._costs(at(decay, seen.rcond)):
-                way = self._way(name, cost, decay)
-                possible = way.cost.nbytes <= self.memory
-                if possible and way.key not in self.past.failed:
-                    found.append(way)
-        return found
+        for decay in levels(seen.rcond) if coarse else [FINEST]:
+            accuracy = at(decay, seen.rcond)
+            cost = _costs.direct(self.gram, self.damp, self.batch, accuracy)
+            found.append(self._exact("direct", cost, decay))
+            cost = _costs.schwarz(self.gram, self.damp, self.batch, accuracy)
+            found.append(self._exact("schwarz", cost, decay))
+        return [way for way in found if way.cost.nbytes <= self.memory]
 
-    def _costs(self, accuracy):
-        gram, damp, batch = self.gram, self.damp, self.batch
-        yield "direct", _costs.direct(gram, damp, batch, accuracy)
-        yield "schwarz", _costs.schwarz(gram, damp, batch, accuracy)
-
-    def _way(self, name, cost, decay):
+    def _exact(self, name, cost, decay):
         """With the refinements that the tolerance takes."""
         rate = min(LOOSE * decay, 0.3)
         count = max(math.ceil(math.log(self.rtol / LOOSE) / math.log(rate)), 1)
@@ -172,26 +220,39 @@ class Plan:
         cost = cost._replace(
             setup=cost.setup + self.probing, once=cost.once + self.check
         )
-        return Way(name, cost, count, options, is_kept(self.op, self.damp, name, options))
+        key = (name, self.damp, decay, *([cost.axis] if name == "direct" else []))
+        return Way(name, cost, count, options, kept=is_kept(self.op, *key))
 
-    def fails(self, way):
-        """Take it that a way is not to be had."""
-        self.past.failed.add(way.key)
-
-    def finish(self, made):
-        """Take in how many iterations of cgls there have been in this call so far."""
-        self.past.iterations[self.rtol] = made
+    def _preconditioned(self):
+        """Iterations with a circulant, or with bands along the borders besides."""
+        gram, batch, regular = self.gram, self.batch, not self.damp
+        rank = RANK * (_costs.product(self.op, 1) * 2) if regular else 0.0
+        names = []
+        boundary = self.op.layer.geometry.boundary
+        # of a part of a Toeplitz matrix the rank is known, of others it takes bands
+        if not regular or (gram.side == "output" and boundary == "zero"):
+            names.append("circulant")
+        if self.may_probe and self.op.xp is np:
+            names.append("schwarz")
+        for name in names:
+            cost = _costs.circulant(gram, batch)
+            if name == "schwarz":
+                bands = _costs.schwarz(gram, self.damp, batch, FULL)
+                # as deep as they may be where the inverse decays slowly
+                cost = bands if bands is not _costs.NEVER else _costs.slow(gram, self.damp, batch)
+                cost = cost._replace(setup=cost.setup + self.probing, once=2 * cost.once)
+            kept = is_kept(self.op, f"preconditioner {name}", self.damp, "normal")
+            cost = cost._replace(setup=cost.setup + rank, once=cost.once + self.step)
+            if cost.nbytes <= self.memory:
+                count = self.iterations(name)
+                yield Way(
+                    "cgls", cost, count, {}, name, kept=kept, regular=regular
+                )
 
     def words(self, way) -> str:
         """The estimates by which it was taken."""
-        cgls = self.cgls()
-        words = f"cgls {cgls.seconds:.2g} s in {cgls.applications} iterations"
-        if way.name == "cgls":
-            return f"iterations cost least (estimate: {words})"
-        return (
-            f"an exact inverse costs least (estimates: {way.seconds:.2g} s with "
-            f"{way.applications} applications; {words})"
-        )
+        words = [str(way)] + ([str(self.cgls())] if way.key != self.cgls().key else [])
+        return f"costs least (estimates: {'; '.join(words)})"
 
 
 def accuracy_of(problem, given, name, **options):

@@ -41,7 +41,7 @@ class Run:
         """Take a method, its options and its preconditioner."""
         self.entry, self.options = METHODS[choice.name], choice.options
         self.preconditioner, self.fresh = None, True
-        self.watch, self.finest = choice.watch, False
+        self.watch, self.aim, self.finest = choice.watch, choice.aim, False
         own = "accuracy" in choice.options and not choice.reason
         self.may_refine = self.entry.verified and not own
         self.limit = self.maxiter
@@ -86,7 +86,7 @@ class Run:
         unsuitable = False
         for choice, preconditioner in choices:
             try:
-                if choice.regular and not self._is_regular(unsuitable):
+                if choice.regular and not self._is_regular(choice, unsuitable):
                     continue
                 self.use(choice, preconditioner)
                 check = self._converge(check)
@@ -104,7 +104,7 @@ class Run:
                 break
         return check
 
-    def _is_regular(self, doubtful):
+    def _is_regular(self, choice, doubtful):
         """Whether there is one solution, or a preconditioner leaves the least norm.
 
         N may be singular in the layer's interior, and regular with its own boundary.
@@ -112,6 +112,8 @@ class Run:
         op, damp = self.scaled.working, self.scaled.damp
         if damp:
             return True
+        if choice.preconditioner == "circulant":
+            return True  # it is chosen where the rank is known
         M = op._kept(
             ("preconditioner schwarz", damp, "normal"),
             lambda: Schwarz._named(op, damp, "normal"),
@@ -204,7 +206,7 @@ class Run:
         )
         active = problem.xp.asarray(running, **problem.place)
         report = None if self.callback is None else self._report
-        goals = scaled.goals(check, self.conlim)
+        goals = scaled.goals(check, self.conlim).times(self.aim)
         monitor = Monitor(problem, goals, active, report, self.nit, self.tick)
         monitor.watch = self.watch
         d, notes = self.entry.function(problem, monitor, **self.options)

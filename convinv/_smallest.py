@@ -30,12 +30,14 @@ def has_full_rank(op, inverse) -> bool:
         return False
     wide = op.astype(np.result_type(op.dtype, np.float64))
     size = math.sqrt(inverse.gram.bound)
-    found = smallest_singular_value(wide, size, 0, inverse)
-    full = max(FULL, 10 * float(np.finfo(op.dtype).eps))
-    return found.value - found.error > full * size
+    zero = max(FULL, 10 * float(np.finfo(op.dtype).eps)) * size
+    found = smallest_singular_value(wide, size, 0, inverse, enough=zero)
+    return found.value - found.error > zero
 
 
-def smallest_singular_value(op, largest, rng=None, inverse=None) -> Estimate:
+def smallest_singular_value(
+    op, largest, rng=None, inverse=None, enough=math.inf
+) -> Estimate:
     """An upper bound of the least of ``min(m, n)`` singular values, as a rule sharp.
 
     Davidson's method: the vector v with the least ``||A v||`` in a space that grows by
@@ -52,6 +54,8 @@ def smallest_singular_value(op, largest, rng=None, inverse=None) -> Estimate:
         The largest singular value, about.
     inverse : GramInverse, optional
         M; made where it is not given.
+    enough : float
+        A lower bound that ends the search.
     """
     forward, backward = op._forward, op._backward
     side = side_of(op)
@@ -80,7 +84,7 @@ def smallest_singular_value(op, largest, rng=None, inverse=None) -> Estimate:
         u = image / theta if theta else image
         residual = backward(u.reshape(1, *other)).reshape(-1) - theta * v
         error = float(np.linalg.norm(residual)) / math.sqrt(2)
-        if error <= CLOSE * theta or theta <= rounding:
+        if error <= CLOSE * theta or theta <= rounding or theta - error > enough:
             break
         if len(basis) == BASIS:
             best = right[-KEPT:].conj()

@@ -22,9 +22,10 @@ HALO = 1e-8  # the inverse's decay where it is cut off between tiles
 DEEP = 64  # cells that a band may be deep
 SLOW = 16  # cells beyond the frame that bands reach where the decay takes longer
 # Cells of the torus on which decay is measured: the first, and at most by long axes.
-FIRST, COARSE = 32, (256, 128, 32)
+FIRST, COARSE = 16, (256, 128, 32)
 GLANCE = (64, 12, 6)  # of that on which the condition is seen, by long axes
-COARSEST, WORK = 16, 1e9  # fewer cells where that takes so many multiplications
+COARSEST, WORK = 16, 5e7  # fewer cells where that takes so many multiplications
+SEEN = 1e-3  # the inverse's decay that a first look follows
 TILE = 256  # cells of a tile, about, and what is not cut
 SLAB = 2**20  # bytes of matrices that are inverted at once: a share of a cache
 LEAST = 20 * 2.0**-52  # reciprocal condition numbers below it are rounding
@@ -258,16 +259,37 @@ class Look(NamedTuple):
     profiles: list  # per axis the size of its entries over the distance, from 1 on
     rcond: float  # 0 where N is singular at a frequency, and there are no profiles
     least: float  # eigenvalue, about
+    size: int  # cells of the torus
+    ends: bool  # whether a larger torus would tell no more
+
+    def suffices(self, target):
+        """Whether it follows the inverse's decay to `target`."""
+        undecayed = (p.size > 1 and p[-1] > target / 3 for p in self.profiles)
+        return self.ends or not any(undecayed)
 
 
-def look(gram, damp) -> Look:
-    """A look at the inverse of ``N + damp^2``, kept with the stencil."""
+def look(gram, damp, target=SEEN) -> Look:
+    """A look at the inverse of ``N + damp^2``, kept with the stencil.
+
+    On tori that grow until the inverse has decayed to `target`, or is longer than the
+    image.
+    """
     found = gram.looks.get(damp)
-    if found is None:
-        found = _look(gram, damp)
-        for old in list(gram.looks)[: max(len(gram.looks) - KEPT + 1, 0)]:
-            gram.looks.pop(old, None)
-        gram.looks[damp] = found
+    if found is not None and found.suffices(target):
+        return found
+    long = max(sum(n > 1 for n in gram.grid), 1)
+    most, work = COARSE[long - 1], gram.groups * gram.channels**3
+    while most > COARSEST and most**long * work > WORK:
+        most //= 2
+    most = min(most, 2 * max(gram.grid))
+    size = min(FIRST, most) if found is None else 2 * found.size
+    found = _look(gram, damp, size, size >= most)
+    while not found.suffices(target):
+        size *= 2
+        found = _look(gram, damp, size, size >= most)
+    for old in list(gram.looks)[: max(len(gram.looks) - KEPT + 1, 0)]:
+        gram.looks.pop(old, None)
+    gram.looks[damp] = found
     return found
 
 
@@ -277,7 +299,7 @@ def decay(gram, damp, target=FINEST):
     None on an axis where that takes more than DEEP cells; on all where N is singular at
     a frequency.
     """
-    profiles = look(gram, damp).profiles
+    profiles = look(gram, damp, target).profiles
     if not profiles:
         return [None] * 3
     found = []
@@ -314,38 +336,24 @@ def condition(gram, damp):
     return most / least if least > LEAST * most else math.inf
 
 
-def _look(gram, damp):
-    """On tori that grow until the inverse has decayed, or is longer than the image."""
-    long = max(sum(n > 1 for n in gram.grid), 1)
-    most, work = COARSE[long - 1], gram.groups * gram.channels**3
-    while most > COARSEST and most**long * work > WORK:
-        most //= 2
-    size = min(FIRST, most)
-    while True:
-        found = _look_at(gram, damp, tuple(1 if n == 1 else size for n in gram.grid))
-        undecayed = [p.size > 1 and p[-1] > FINEST / 3 for p in found.profiles]
-        enough = size >= min(most, 2 * max(gram.grid))
-        if enough or not any(undecayed):  # or singular
-            return found
-        size *= 2
-
-
-def _look_at(gram, damp, torus):
+def _look(gram, damp, size, ends) -> Look:
+    """From the frequencies of a torus of `size` cells on each long axis."""
     real = gram.dtype.kind != "c"
+    torus = tuple(1 if n == 1 else size for n in gram.grid)
     blocks = interior_symbol(gram, torus, [np.arange(n) for n in gram.grid], real)
     try:
         rconds, least = _invert_all(blocks, damp, gram.side)
     except Singular:
-        return Look([], 0.0, 0.0)
+        return Look([], 0.0, 0.0, size, True)
     axes = (3, 4, 5)
     if real:
         response = scipy.fft.irfftn(blocks, s=torus, axes=axes)
     else:
         response = scipy.fft.ifftn(blocks, axes=axes)
-    size = np.max(np.abs(response), axis=(0, 1, 2))
+    sizes = np.max(np.abs(response), axis=(0, 1, 2))
     found = []
     for axis in range(3):
         others = tuple(a for a in range(3) if a != axis)
-        profile = np.max(size, axis=others)[: torus[axis] // 2 + 1]
+        profile = np.max(sizes, axis=others)[: torus[axis] // 2 + 1]
         found.append(profile / profile[0])
-    return Look(found, float(rconds.min()), least)
+    return Look(found, float(rconds.min()), least, size, ends)

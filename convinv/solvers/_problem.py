@@ -243,6 +243,14 @@ class Goals:
     rounding: float = 0.0
     conlim: float | None = None
 
+    def times(self, factor):
+        """Goals that are lower by a factor."""
+        if factor == 1.0:
+            return self
+        share = None if self.share is None else factor * self.share
+        lower = (factor * norm for norm in (self.residual, self.normal, self.least))
+        return Goals(*lower, share, self.rounding, self.conlim)
+
     def normal_tol(self, xp, residual):
         """The norm of the normal residual at which an item is done."""
         if self.share is None or residual is None:
