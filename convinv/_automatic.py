@@ -139,7 +139,7 @@ class _Watch:
             self.plan.fails(found)
             return False
         if self.way.preconditioner:  # it has had its turn
-            self.plan.fails(self.way)
+            self.plan.used.add(self.way.key)
         self.found = found
         return True
 

@@ -104,6 +104,7 @@ class Plan:
         looking = _costs.looking(self.gram)
         self.floor = _costs.LOOK + looking + self.check
         self.past = op.layer._kept(("past", damp), _Past)
+        self.used: set = set()  # keys of ways that did not suffice
 
     @functools.cached_property
     def condition(self):
@@ -140,7 +141,7 @@ class Plan:
     def first(self) -> Way:
         """What to begin with; to be asked once in a call."""
         cgls, past = self.cgls(), self.past
-        if cgls.seconds + past.regret < self.floor and cgls.key not in past.failed:
+        if cgls.seconds + past.regret < self.floor:
             past.regret += cgls.seconds
             return cgls
         ways = self.ways()
@@ -166,13 +167,13 @@ class Plan:
         return None if best is None or best.seconds > seconds else best
 
     def after(self, way) -> Way | None:
-        """What is left after a way that has failed."""
-        self.fails(way)
+        """What is left after a way that did not suffice."""
+        self.used.add(way.key)
         ways = self.ways()
         return min(ways, key=lambda other: other.seconds, default=None)
 
     def fails(self, way):
-        """Take it that a way is not to be had."""
+        """Take it that a way is not to be had, in later calls either."""
         self.past.failed.add(way.key)
 
     def finish(self, way, made):
@@ -191,7 +192,7 @@ class Plan:
     def ways(self) -> list[Way]:
         """All that may be had and has not failed."""
         found = [self.cgls(), *self.exact_ways(), *self._preconditioned()]
-        return [way for way in found if way.key not in self.past.failed]
+        return [w for w in found if w.key not in self.past.failed | self.used]
 
     def exact_ways(self) -> list[Way]:
         """All exact inverses that may be had."""

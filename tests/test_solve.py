@@ -1049,6 +1049,8 @@ class TestBatch:
         x = np.stack([s, c.x, 0 * s, 1e30 * rng.standard_normal(s.size), 1e-30 * c.x])
         b = x @ c.A.T
         kwargs = {"rtol": LOOSE, "maxiter": 400, "rng": 0}
+        if variant == "schwarz":  # the accuracy that costs least depends on the batch
+            kwargs["accuracy"] = 1e-4
         batch, _ = run(variant, c.op, b.reshape(5, *c.op.output_shape), **kwargs)
         for i, item in enumerate(b):
             alone, _ = run(variant, c.op, item, **kwargs)
