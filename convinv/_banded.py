@@ -173,6 +173,10 @@ class BlockCholesky:
         found[-1][:, :, extra] = 0
         found[-1][:, extra, extra] = 1
         found[-1][:, diagonal, diagonal] += self.damp**2
+        if not self.damp:  # unknowns that the layer does not see
+            unseen = found[-1][:, diagonal, diagonal] == 0
+            size = _peak(found[-1]) or 1.0
+            found[-1][:, diagonal, diagonal] += np.where(unseen, size, 0)
         return found
 
     def _box(self, block):

@@ -14,6 +14,7 @@ MEMORY = 2**30  # bytes of a factor, and of what finding its entries takes
 ROUNDING = 1e-12  # what refinements inside the damped correction of a wide layer leave
 ZERO = 4  # rounding errors of the kernel that a singular value of zero may become
 LARGE = 2**14  # unknowns from which on inverse iteration is worth its time no more
+UNSEEN = 1e-12  # of the sum of an unknown's taps: it may be rounding
 STEPS = 4  # of inverse iteration for the smallest singular value
 
 
@@ -36,6 +37,7 @@ class GramInverse:
         self.xp, self.gram, self.inner = xp, gram, inner
         self.damp, self.shift, self.accuracy = damp, shift, accuracy
         self._least = None
+        self.seen = None if damp or gram.side != "input" else _seen(gram, xp)
 
     @property
     def nbytes(self):
@@ -64,7 +66,8 @@ class GramInverse:
             dtype = np.result_type(dtype, np.complex64)
         v = self.gram.pack(v.astype(dtype, copy=False))
         x = function(xp.ascontiguousarray(v)).astype(np.result_type(given, dtype))
-        return self.gram.unpack(xp.ascontiguousarray(x))
+        x = self.gram.unpack(xp.ascontiguousarray(x))
+        return x if self.seen is None else x * self.seen
 
     def correction(self, problem):
         """d that solves ``min ||A d - b||^2 + damp^2 ||origin + d||^2``."""
@@ -114,6 +117,17 @@ class GramInverse:
     def _size(self):
         shape = self.gram.op.shape
         return shape[1] if self.gram.side == "input" else shape[0]
+
+
+def _seen(gram, xp):
+    """1 for unknowns that the layer sees and 0 for others, None where it sees all."""
+    op = gram.op
+    cover = op._with_kernel(xp.abs(op.kernel))
+    sums = cover._backward(xp.ones((1, *op.output_shape), dtype=cover.dtype))
+    seen = sums > UNSEEN * sums.max()
+    if bool(seen.all()):
+        return None
+    return seen.reshape(1, -1).astype(gram.dtype)
 
 
 def _widened(problem, dtype):

@@ -142,6 +142,8 @@ def _invert_all(blocks, damp, side):
     all, about.
     """
     groups, size = blocks.shape[:2]
+    if not damp:
+        fill(np.moveaxis(blocks, (1, 2), (4, 5)))
     flat = blocks.reshape(groups, size, size, -1)
     step = max(SLAB // (16 * groups * size**2), 1)
     largest, largest_inverse = np.zeros(groups), np.zeros(groups)
@@ -159,6 +161,19 @@ def _invert_all(blocks, damp, side):
     if not good.all():
         raise Singular(SINGULAR, np.flatnonzero(~good))
     return 1 / np.maximum(product, 1.0), 1 / float(largest_inverse.max())
+
+
+def fill(matrices):
+    """Put a number on the diagonal where all of ``(groups, ..., c, c)`` have a 0.
+
+    Unknowns that the layer does not see have no part in a solution of least norm.
+    """
+    diagonal = np.einsum("...ii->...i", matrices)
+    axes = tuple(range(1, diagonal.ndim - 1))
+    unseen = ~diagonal.any(axis=axes, keepdims=True)
+    if unseen.any():
+        size = np.abs(diagonal).max() or 1.0
+        np.copyto(diagonal, size, where=np.broadcast_to(unseen, diagonal.shape))
 
 
 SINGULAR = "the layer is singular at a frequency of its interior"
@@ -331,7 +346,10 @@ def condition(gram, damp):
     torus = tuple(1 if n == 1 else size for n in gram.grid)
     short = [np.arange(n) for n in gram.grid]
     blocks = interior_symbol(gram, torus, short, gram.dtype.kind != "c")
-    values = np.linalg.eigvalsh(np.moveaxis(blocks, (1, 2), (4, 5))) + damp**2
+    matrices = np.moveaxis(blocks, (1, 2), (4, 5))
+    if not damp:
+        fill(matrices)
+    values = np.linalg.eigvalsh(matrices) + damp**2
     least, most = float(values.min()), float(values.max())
     return most / least if least > LEAST * most else math.inf
 

@@ -93,7 +93,7 @@ def test_iterations_that_turn_out_to_be_slow_are_taken_over(monkeypatch):
     result = solve(op, op.forward(x), rtol=1e-10)
     first, second = result.message.split("; then ")
     assert "cgls: " in first and result.method in second and result.method != "cgls"
-    np.testing.assert_allclose(result.x, x, atol=1e-6)
+    np.testing.assert_allclose(result.x, x, atol=1e-5)
     iterations = result.nit
     fresh = ConvLinearOperator(kernel, (2, 90, 90))
 
@@ -104,7 +104,7 @@ def test_iterations_that_turn_out_to_be_slow_are_taken_over(monkeypatch):
     monkeypatch.setattr(Plan, "_preconditioned", lambda plan: [])
     result = solve(fresh, fresh.forward(x), rtol=1e-10)
     assert result.success and result.method == "cgls" and result.nit > iterations
-    np.testing.assert_allclose(result.x, x, atol=1e-6)
+    np.testing.assert_allclose(result.x, x, atol=1e-5)
 
 
 def test_set_ups_keep_to_the_memory_allowed():
