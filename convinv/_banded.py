@@ -14,6 +14,7 @@ import numpy as np
 from scipy.linalg import lapack
 
 from ._array import namespace
+from ._pulse import pulse
 from ._settling import Settling
 
 LEAST_ITEMS = 8  # of a batch that a thread takes at a time
@@ -201,6 +202,7 @@ class BlockCholesky:
         rounding = 64 * float(np.finfo(self.compute).eps)
         settling, key = Settling(self.band, self.settle, rounding), None
         for block in range(self.count):
+            pulse()
             previous, key = key, self._key(block)
             same = key == previous
             if same and settling.done:

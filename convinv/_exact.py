@@ -12,6 +12,9 @@ from ._torus import look
 
 MEMORY = 2**30  # bytes of a factor, and of what finding its entries takes
 ROUNDING = 1e-12  # what refinements inside the damped correction of a wide layer leave
+# Shifts of iterated Tikhonov regularization: a smaller one converges faster and leaves
+# more rounding outside the range of A^H, for which tolerances below TIGHT are too tight.
+SHIFT, LARGER, TIGHT = 1e-4, 1e-3, 1e-8
 ZERO = 4  # rounding errors of the kernel that a singular value of zero may become
 LARGE = 2**14  # unknowns from which on inverse iteration is worth its time no more
 UNSEEN = 1e-12  # of the sum of an unknown's taps: it may be rounding
@@ -180,6 +183,16 @@ def gram_inverse(op, kind, key, damp, make, accuracy=FINEST):
         return GramInverse(op.xp, gram, inner, damp, accuracy=found)
 
     return op.layer._kept((kind, damp, accuracy, *key), build)
+
+
+def shift_for(rtol) -> float:
+    """What is added to a singular N, the root of it in units of ``||A||``."""
+    return SHIFT if rtol >= TIGHT else LARGER
+
+
+def shifted(op, damp, shift) -> float:
+    """The damp with which an inverse is one of N plus ``(shift ||A||)^2``."""
+    return math.hypot(damp, shift * math.sqrt(gram_of(op, side_of(op)).bound))
 
 
 def is_kept(op, *key) -> bool:

@@ -17,6 +17,7 @@ import scipy.fft
 from ._array import namespace, to_numpy
 from ._operator import ConvLinearOperator
 from ._polyphase import Polyphase, symbol
+from ._pulse import pulse
 
 PROBES = 2**22  # numbers in one batch of probes
 
@@ -180,6 +181,7 @@ class Gram:
         size = self.groups * self.channels * math.prod(self.twin)
         parts = min(-(-probes.size * size // PROBES), probes.size)
         for part in np.array_split(probes, parts):
+            pulse()
             answers.append(self._probe(op, twin, part, colours))
         answers = np.concatenate(answers).reshape(
             *colours, self.channels, self.groups, self.channels, *self.twin

@@ -16,12 +16,13 @@ import numpy as np
 
 from . import _costs
 from ._accuracy import FINEST, FULL, at, levels
-from ._exact import MEMORY, gram_of, is_kept, side_of
+from ._exact import MEMORY, gram_of, is_kept, shift_for, shifted, side_of
 from ._torus import condition, look
 
 MOST = 20000  # iterations that are expected at most
 FEWER = 0.3  # of them, where the problem is damped or of least norm
 GUESS = {"schwarz": 15, "circulant": 60}  # of them, preconditioned
+ITERATED = 4  # applications of an inverse that is shifted
 RANK = 60  # products that the rank of a layer takes to be seen
 PREFER = 1.15  # an exact inverse, which serves later calls too, may cost so much more
 CHANGE = 0.7  # of the time to go, that makes another way worth the change
@@ -208,7 +209,17 @@ class Plan:
             found.append(self._exact("direct", cost, decay))
             cost = _costs.schwarz(self.gram, self.damp, self.batch, accuracy)
             found.append(self._exact("schwarz", cost, decay))
+        if not (seen.profiles or self.damp or on_device):
+            found.append(self._regularized(found[0]))
         return [way for way in found if way.cost.nbytes <= self.memory]
+
+    def _regularized(self, way):
+        """The factor of a singular N plus a shift, which is iterated."""
+        shift = shift_for(self.rtol)
+        damp = shifted(self.op, 0.0, shift)
+        kept = is_kept(self.op, "direct", damp, FINEST, way.cost.axis)
+        options = {**way.options, "shift": shift}
+        return Way("direct", way.cost, ITERATED, options, kept=kept)
 
     def _exact(self, name, cost, decay):
         """With the refinements that the tolerance takes."""

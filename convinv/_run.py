@@ -1,5 +1,6 @@
 """One solve: the methods to try, started until an answer holds."""
 
+import time
 from typing import NamedTuple
 
 import numpy as np
@@ -8,6 +9,7 @@ from ._array import to_numpy
 from ._banded import MemoryLimit
 from ._outcome import Outcome
 from ._preconditioning import preconditioner as make_preconditioner
+from ._pulse import Ended, beating
 from ._result import Status
 from ._smallest import has_full_rank
 from .precondition import Schwarz
@@ -19,6 +21,7 @@ from .solvers._problem import Monitor, Unsuitable
 PROGRESS = 0.5
 # An answer with so much smaller a residual is better, whatever its normal residual is.
 NEARER = 0.999
+SILENCE = 0.5  # seconds of a set-up after which the callback is called
 LONG = 1000  # a limit of iterations of which half is kept for double precision
 
 OUTSIDE_RANGE = "b is not in the range of A: x is a least-squares solution"
@@ -70,10 +73,12 @@ class Run:
         total, check = self.maxiter, self.scaled.check()
         if may_widen and total >= LONG and self.scaled.is_single:
             self.maxiter = total // 2
-        check = self._try(choices(), check)
+        with beating(self._beat):
+            check = self._try(choices(), check)
         self.maxiter = total
         if may_widen and not self._is_over(check) and self.scaled.widen():
-            check = self._try(choices(), self.scaled.check())
+            with beating(self._beat):
+                check = self._try(choices(), self.scaled.check())
         self.x, self.check = self._delivered(check)
 
     def _is_over(self, check):
@@ -82,7 +87,37 @@ class Run:
         given_up = {Status.STOPPED, Status.ILL_CONDITIONED}
         return ended or not given_up.isdisjoint(self.item_status)
 
+    def _beat(self):
+        """Call the callback where a set-up has been silent for long."""
+        now = time.perf_counter()
+        if self.callback is None or now - self.heard < SILENCE:
+            return
+        monitor = self.monitor
+        if monitor is not None and monitor.last is not None:
+            ended = self._report(monitor, monitor.latest, monitor.last)
+        else:
+            check = self.scaled.check()
+            watched = check.normal if self.watches_normal else check.residual
+            checked = _Checked(self.nit, self.watches_normal)
+            ended = self._report(checked, None, watched)
+        if ended:
+            raise Ended
+
     def _try(self, choices, check):
+        self.heard, self.monitor = time.perf_counter(), None
+        try:
+            return self._try_all(choices, check)
+        except Ended:
+            check = self.scaled.check()
+            self._end(~check.good)
+            return check
+
+    def _end(self, items):
+        """Take it that the callback has stopped some items."""
+        for i in np.flatnonzero(items):
+            self.item_status[i] = Status.STOPPED
+
+    def _try_all(self, choices, check):
         unsuitable = False
         for choice, preconditioner in choices:
             try:
@@ -156,7 +191,7 @@ class Run:
             before, x_before = check, scaled.x
             running = self._start(check)
             check = scaled.check()
-            if self.entry.verified and self._stopped(check):
+            if self.stopped or (self.entry.verified and self._stopped(check)):
                 break
             worse = running & self._worse(check, before)
             # keep the best; who stops a method wants what was seen last
@@ -208,8 +243,16 @@ class Run:
         report = None if self.callback is None else self._report
         goals = scaled.goals(check, self.conlim).times(self.aim)
         monitor = Monitor(problem, goals, active, report, self.nit, self.tick)
-        monitor.watch = self.watch
-        d, notes = self.entry.function(problem, monitor, **self.options)
+        monitor.watch, self.monitor = self.watch, monitor
+        try:
+            d, notes = self.entry.function(problem, monitor, **self.options)
+        except Ended:
+            if monitor.latest is not None:
+                scaled.advance(monitor.latest, active)
+            self._end(running)
+            return running
+        finally:
+            self.monitor = None
         self.fresh = False
         self.notes.update(notes)
         finite = scaled.advance(d, active)
@@ -273,8 +316,7 @@ class Run:
         monitor = _Checked(self.nit, self.scaled.wide.has_adjoint)
         if not self._report(monitor, None, watched):
             return False
-        for i in np.flatnonzero(~check.good):
-            self.item_status[i] = Status.STOPPED
+        self._end(~check.good)
         return True
 
     def _delivered(self, check):
@@ -293,6 +335,7 @@ class Run:
         return x, check
 
     def _report(self, monitor, d, watched):
+        self.heard = time.perf_counter()
         answer = self.callback(_State(self, monitor, d, watched))
         stop = isinstance(answer, (bool, np.bool_)) and bool(answer)
         self.stopped = self.stopped or stop

@@ -7,6 +7,7 @@ import numpy as np
 from ._banded import BlockCholesky, MemoryLimit, Singular, factor_work
 from ._exact import OTHER, gram_of, shifted_inverse, side_of
 from ._lanczos import EPS, Estimate, start
+from ._pulse import pulse
 from ._tori import NestedTori
 from ._torus import SLOW, decay
 
@@ -73,6 +74,7 @@ def smallest_singular_value(
     basis = np.empty((0, n), op.dtype)
     images = np.empty((0, max(op.shape)), op.dtype)
     for _ in range(STEPS):
+        pulse()
         new = _orthonormal(new, basis)
         if new is None:  # the space is all there is
             break

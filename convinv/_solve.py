@@ -95,7 +95,8 @@ def solve(
     callback : callable, optional
         Called as ``callback(state)`` after each iteration; ``state.nit``, ``state.x``
         (shaped like the result, not to be kept) and ``state.residual_norm`` (what the
-        method watches). Returning True ends the solve.
+        method watches). Returning True ends the solve. While a set-up takes long it is
+        called every half second with the state as it stands.
     rng : None, int or numpy.random.Generator
         Source of random numbers for methods that use them.
     progress : bool

@@ -16,6 +16,7 @@ from . import kernels
 from ._accuracy import FINEST
 from ._banded import Singular
 from ._gram import Gram
+from ._pulse import pulse
 from ._small_matrices import SMALL, invert
 
 HALO = 1e-8  # the inverse's decay where it is cut off between tiles
@@ -29,6 +30,7 @@ SEEN = 1e-3  # the inverse's decay that a first look follows
 TILE = 256  # cells of a tile, about, and what is not cut
 SLAB = 2**20  # bytes of matrices that are inverted at once: a share of a cache
 LEAST = 20 * 2.0**-52  # reciprocal condition numbers below it are rounding
+ZERO = 1e-10  # eigenvalues, in units of the largest, that count as zero
 KEPT = 4  # damps whose decay is kept with a stencil
 
 
@@ -148,6 +150,7 @@ def _invert_all(blocks, damp, side):
     step = max(SLAB // (16 * groups * size**2), 1)
     largest, largest_inverse = np.zeros(groups), np.zeros(groups)
     for start in range(0, flat.shape[3], step):
+        pulse()
         slab = flat[..., start : start + step]
         slab[:, np.arange(size), np.arange(size)] += damp**2
         largest = np.maximum(largest, _norm(slab))
@@ -340,7 +343,10 @@ def halo_of(gram, damp, target=FINEST):
 
 
 def condition(gram, damp):
-    """The condition number of ``N + damp^2`` in the interior, from few frequencies."""
+    """The condition number of ``N + damp^2`` in the interior, from few frequencies.
+
+    Where it is singular, that of what is left without the null space.
+    """
     long = sum(n > 1 for n in gram.grid)
     size = GLANCE[max(long, 1) - 1]
     torus = tuple(1 if n == 1 else size for n in gram.grid)
@@ -350,8 +356,9 @@ def condition(gram, damp):
     if not damp:
         fill(matrices)
     values = np.linalg.eigvalsh(matrices) + damp**2
-    least, most = float(values.min()), float(values.max())
-    return most / least if least > LEAST * most else math.inf
+    most = float(values.max())
+    least = float(values.min(initial=most, where=values > ZERO * most))
+    return most / least if most > 0 else math.inf
 
 
 def _look(gram, damp, size, ends) -> Look:

@@ -285,6 +285,8 @@ class Monitor:
         Whether the history holds norms of the normal residual.
     stopped : bool
         What the last `update` said.
+    latest : array or None
+        The d of the last `update`.
     recording : bool
         Whether iterations are captured, not made: nothing is looked at then.
     watch : callable or None
@@ -306,7 +308,7 @@ class Monitor:
         )
         self.item_nit = self.xp.zeros_like(self.code)
         self.start = self.nit = nit
-        self.history, self.last = [], None
+        self.history, self.last, self.latest = [], None, None
         self.watches_normal = self.stopped = self.recording = False
         self.report, self.tick, self.watch = report, tick, None
         self.known = problem.preconditioner is None
@@ -386,11 +388,12 @@ class Monitor:
         if self.recording:
             return False
         stop = False
-        if self.watch is not None and self.watch(self._left(residual, normal)):
-            self.end(self.active, STALLED)
-            stop = True
+        self.latest = d
         if self.report is not None and self.report(self, d, watched):
             self.end(self.active, STOPPED)
+            stop = True
+        elif self.watch is not None and self.watch(self._left(residual, normal)):
+            self.end(self.active, STALLED)
             stop = True
         self.tick(self.nit)
         self.stopped = stop or self._over()

@@ -4,10 +4,12 @@ import numpy as np
 
 from .._accuracy import FINEST
 from .._banded import BlockCholesky, Singular
-from .._exact import MEMORY, condition_notes, gram_inverse
+from .._exact import MEMORY, condition_notes, gram_inverse, shift_for, shifted
 from .._plan import accuracy_of
 from ._problem import Unsuitable
 from ._registry import solver
+
+TIKHONOV = "N is singular: iterated Tikhonov regularization"
 
 
 @solver(
@@ -19,7 +21,9 @@ from ._registry import solver
     vectors="2 n, and the factor",
     products="1 forward, 1 adjoint",
 )
-def direct(problem, monitor, *, axis=None, memory=MEMORY, accuracy=None):
+def direct(
+    problem, monitor, *, axis=None, memory=MEMORY, accuracy=None, shift=None
+):
     """Exact inverse by a block Cholesky factor that repeats itself.
 
     Tall operators are inverted through ``N = A^H A + damp^2 I``, wide ones through ``N
@@ -39,22 +43,41 @@ def direct(problem, monitor, *, axis=None, memory=MEMORY, accuracy=None):
     that the sweeps run along, by default the one that makes lines smallest. A factor
     that needs more than `memory` bytes is refused with ValueError, as are layers that
     wrap around the image. The factor is kept with the operator.
+
+    Where N is singular, ``N + (shift ||A||)^2 I`` is inverted instead, and iterations
+    go on from the residual: iterated Tikhonov regularization (Hanke and Groetsch, J.
+    Optim. Theory Appl. 98, 1998), which tends to the solution of least norm, with the
+    factor ``shift^2 / (shift^2 + s^2)`` for a singular value of ``s ||A||``. `shift` is
+    1e-4 by default, for tolerances below 1e-8 it is 1e-3.
     """
     layer = problem.op.layer
     axis = _axis(layer, axis) - 3 + layer.geometry.ndim
     accuracy = accuracy_of(problem, accuracy, "direct", axis=axis)
+    options = {"axis": axis, "memory": memory, "accuracy": accuracy}
     try:
-        inverse = factored(problem.op, problem.damp, axis, memory, accuracy)
+        try:
+            inverse = factored(problem.op, problem.damp, **options, shift=shift or 0.0)
+        except Singular:
+            if problem.damp or shift is not None:
+                raise
+            shift = shift_for(problem.rtol)
+            inverse = factored(problem.op, 0.0, **options, shift=shift)
     except Singular as error:
         raise Unsuitable(str(error)) from None
     notes = {"axis": axis, "nbytes": inverse.nbytes}
-    notes |= condition_notes(inverse, problem)
+    if shift:
+        notes |= {"shift": shift, "message": TIKHONOV}
+    else:
+        notes |= condition_notes(inverse, problem)
     return inverse.correction(problem), notes
 
 
-def factored(op, damp, axis, memory=MEMORY, accuracy=FINEST):
+def factored(op, damp, axis, memory=MEMORY, accuracy=FINEST, shift=0.0):
     """The `GramInverse` by a factor along a spatial axis; kept with the layer."""
     first = 3 - op.layer.geometry.ndim
+    if shift:
+        accuracy = FINEST  # errors are multiplied by 1 / shift^2 outside the range
+        damp = shifted(op, damp, shift)
 
     def make(gram, dtype, accuracy):
         return _factor(gram, axis + first, damp, dtype, memory, accuracy)
