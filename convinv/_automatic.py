@@ -8,7 +8,7 @@ import numpy as np
 
 from ._accuracy import FINEST
 from ._banded import MemoryLimit
-from ._plan import Plan, Way
+from ._plan import GUESS, Plan, Way
 from ._polyphase import Polyphase
 from .solvers._problem import Unsuitable
 from .solvers.direct import factored
@@ -120,7 +120,7 @@ class _Watch:
 
     def __init__(self, op, plan, way):
         self.op, self.plan, self.way, self.found = op, plan, way, None
-        self.logs, self.next = [], FIRST
+        self.logs, self.next = [], GUESS.get(way.preconditioner, FIRST)
 
     def __call__(self, left):
         self.logs.append(math.log(max(left, 1e-300)))

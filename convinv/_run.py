@@ -14,7 +14,7 @@ from ._result import Status
 from ._smallest import has_full_rank
 from .precondition import Schwarz
 from .solvers import METHODS
-from .solvers._problem import Monitor, Unsuitable
+from .solvers._problem import STOPPED, Monitor, Unsuitable
 
 # A method may be started again from the residual of what it returned; it is, as long as
 # that makes progress.
@@ -247,10 +247,11 @@ class Run:
         try:
             d, notes = self.entry.function(problem, monitor, **self.options)
         except Ended:
-            if monitor.latest is not None:
-                scaled.advance(monitor.latest, active)
-            self._end(running)
-            return running
+            if monitor.latest is None:
+                self._end(running)
+                return running
+            monitor.end(monitor.active, STOPPED)
+            d, notes = monitor.latest, {}
         finally:
             self.monitor = None
         self.fresh = False

@@ -72,28 +72,54 @@ def smallest_singular_value(
     if inverse is not None:
         new = inverse.solve(new[None])[0]
     basis = np.empty((0, n), op.dtype)
-    images = np.empty((0, max(op.shape)), op.dtype)
+    images = _Images(max(op.shape), op.dtype)
     for _ in range(STEPS):
         pulse()
         new = _orthonormal(new, basis)
         if new is None:  # the space is all there is
             break
-        image = forward(new.reshape(1, *shape)).reshape(1, -1)
-        basis, images = np.vstack([basis, new]), np.vstack([images, image])
-        _, values, right = np.linalg.svd(images.T, full_matrices=False)
+        basis = np.vstack([basis, new])
+        images.append(forward(new.reshape(1, *shape)).reshape(-1))
+        left, values, right = np.linalg.svd(images.triangle)
         theta, v = float(values[-1]), right[-1].conj() @ basis
-        image = right[-1].conj() @ images
-        u = image / theta if theta else image
+        u = left[:, -1] @ images.rows
         residual = backward(u.reshape(1, *other)).reshape(-1) - theta * v
         error = float(np.linalg.norm(residual)) / math.sqrt(2)
         if error <= CLOSE * theta or theta <= rounding or theta - error > enough:
             break
         if len(basis) == BASIS:
-            best = right[-KEPT:].conj()
-            basis, images = best @ basis, best @ images
+            basis = right[-KEPT:].conj() @ basis
+            images.keep(left[:, -KEPT:], values[-KEPT:])
         new = residual if inverse is None else inverse.solve(residual[None])[0]
     # there is one between 0 and theta in any case
     return Estimate(theta, min(error, theta) + rounding, "upper bound")
+
+
+class _Images:
+    """The images of a basis as ``rows.T @ triangle``, with orthonormal rows."""
+
+    def __init__(self, length, dtype):
+        self.rows = np.empty((0, length), dtype)
+        self.triangle = np.empty((0, 0), dtype)
+
+    def append(self, image):
+        count = len(self.rows)
+        column = np.zeros(count + 1, self.rows.dtype)
+        for _ in range(2):
+            part = self.rows.conj() @ image
+            image = image - part @ self.rows
+            column[:count] += part
+        column[count] = length = np.linalg.norm(image)
+        new = image / length if length else image
+        self.rows = np.vstack([self.rows, new])
+        wide = np.zeros((count + 1, count + 1), self.rows.dtype)
+        wide[:count, :count] = self.triangle
+        wide[:, count] = column
+        self.triangle = wide
+
+    def keep(self, left, values):
+        """Of ``triangle = left @ diag(values) @ right`` what belongs to some values."""
+        self.rows, self.triangle = left.T @ self.rows, np.diag(values)
 
 
 def _orthonormal(v, basis):

@@ -1,14 +1,18 @@
 """Exact inverses in `solve`, on layers where their shortcuts might fail."""
 
 import gc
+import os
+import subprocess
+import sys
 import weakref
 
 import numpy as np
 import pytest
 from layer_cases import layer, matrix, random
 
-from convinv import ConvLinearOperator, solve
+from convinv import ConvergenceWarning, ConvLinearOperator, Status, solve
 from convinv._banded import MemoryLimit, Singular
+from convinv._plan import Plan
 
 
 def error(x, expected):
@@ -144,3 +148,138 @@ def test_auto_keeps_the_least_norm_of_singular_layers(boundary, refusal, monkeyp
     result = solve(op, b, rtol=1e-9)
     expected = np.linalg.pinv(matrix(op), rcond=1e-9) @ b.ravel()
     assert result.success and error(result.x, expected) <= 1e-5
+
+
+UNSEEN = {  # layers that do not see some unknowns
+    "samples left over": ((8, 2, 3, 3), (2, 40, 42), {"stride": 2}),
+    "a channel": ((6, 3, 3, 3), (3, 30, 28), {}),
+}
+
+
+@pytest.mark.parametrize("method", ["direct", "schwarz", "auto"])
+@pytest.mark.parametrize("name", UNSEEN)
+def test_unknowns_that_are_not_seen_are_zero(name, method):
+    shape, input_shape, options = UNSEEN[name]
+    kernel = random(shape, seed=5)
+    if name == "a channel":
+        kernel[:, 1] = 0
+    op = ConvLinearOperator(kernel, input_shape, **options)
+    b = random(op.output_shape, seed=6)
+    expected = np.linalg.lstsq(matrix(op), b.ravel(), rcond=1e-11)[0]
+    result = solve(op, b, method, rtol=1e-10)
+    assert result.success and error(result.x, expected) <= 1e-7
+    assert not np.any(result.x.ravel()[np.abs(expected) < 1e-12])
+    scaled = ConvLinearOperator(1e-8 * kernel, input_shape, **options)
+    result = solve(scaled, b, method, rtol=1e-10)
+    assert result.success and error(1e-8 * result.x, expected) <= 1e-7
+    x0 = random(op.input_shape, seed=7)
+    damped = solve(op, b, method, damp=0.3, x0=x0, rtol=1e-10)
+    expected = solve(op, b, "lsmr", damp=0.3, x0=x0, rtol=1e-12)
+    assert damped.success and error(damped.x, expected.x) <= 1e-6
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "complex128"])
+@pytest.mark.parametrize("shape", [(8, 3, 3, 3), (4, 8, 3, 3)])
+def test_singular_layers_take_iterated_regularization(shape, dtype):
+    """Two channels that do the same share what one of them would have."""
+    kernel = random(shape, dtype, seed=3)
+    if shape[0] > shape[1]:
+        kernel[:, 2] = kernel[:, 1]
+    else:
+        kernel[3] = kernel[1]
+    op = ConvLinearOperator(kernel, (shape[1], 14, 15))
+    b = op.forward(random((2, *op.input_shape), dtype, seed=4))
+    cutoff = 1e-5 if dtype == "float32" else 1e-10
+    inverse = np.linalg.pinv(matrix(op.astype(np.result_type(dtype, "f8"))), cutoff)
+    expected = b.reshape(2, -1) @ inverse.T
+    for rtol, bound in ((1e-6, 1e-5), (1e-10, 1e-7)):
+        if dtype == "float32" and rtol < 1e-6:
+            continue
+        result = solve(op, b, "direct", rtol=rtol)
+        assert result.success and "Tikhonov" in result.message
+        assert error(result.x, expected) <= bound
+    with pytest.warns(ConvergenceWarning):  # rank-deficient: no shift, no inverse
+        assert not solve(op, b, "direct", shift=0.0).success
+
+
+def test_accuracy():
+    """A coarse inverse takes more applications; tolerance and answer stay."""
+    op = layer((8, 3, 3, 3), (3, 60, 62))
+    x = random((2, *op.input_shape), seed=2)
+    counts = []
+    for accuracy in (1e-2, 1e-4, 1e-6):
+        for method in ("direct", "schwarz"):
+            result = solve(op, op.forward(x), method, rtol=1e-9, accuracy=accuracy)
+            assert result.success and error(result.x, x) <= 1e-7
+        counts.append(result.nit)
+    assert counts[0] > counts[1] > counts[2]
+    for bad, refusal in ((0.0, ValueError), ("fine", TypeError), (True, TypeError)):
+        with pytest.raises(refusal, match="accuracy"):
+            solve(op, op.forward(x), "direct", accuracy=bad)
+
+
+@pytest.mark.parametrize("method", ["direct", "schwarz"])
+def test_callbacks_are_heard_in_set_ups(method, monkeypatch):
+    monkeypatch.setattr("convinv._run.SILENCE", 0.0)
+    op = layer((4, 2, 3, 3), (2, 24, 25))
+    b, x0 = random(op.output_shape), random(op.input_shape, seed=8)
+    seen = []
+
+    def callback(state):
+        seen.append((state.nit, np.array(state.x), state.residual_norm))
+        return len(seen) == 3
+
+    result = solve(op, b, method, callback=callback, x0=x0)
+    assert result.status is Status.STOPPED and len(seen) == 3 and result.nit == 0
+    np.testing.assert_allclose(result.x, x0)
+    np.testing.assert_allclose([s[1] for s in seen], [x0] * 3)
+    assert seen[0][2] == pytest.approx(np.linalg.norm(b - op.forward(x0)))
+
+
+def test_what_iterations_have_found_survives_a_set_up(monkeypatch):
+    """That of an inverse which was to take over, and was stopped."""
+    monkeypatch.setattr("convinv._run.SILENCE", 0.0)
+    monkeypatch.setattr(Plan, "condition", 1.5)
+    monkeypatch.setattr("convinv._plan.SPENT", 1e9)
+    kernel = random((4, 2, 3, 3))
+    kernel[:, 1] = kernel[:, 0] + 0.03 * kernel[:, 1]
+    op = ConvLinearOperator(kernel, (2, 90, 90))
+    norms = []
+
+    def callback(state):
+        again = state.nit > 5 and state.nit == norms[-1][0]
+        norms.append((state.nit, state.residual_norm))
+        return again  # without an iteration: a set-up
+
+    b = op.forward(random(op.input_shape))
+    result = solve(op, b, rtol=1e-10, callback=callback)
+    assert result.status is Status.STOPPED and result.nit == norms[-1][0] > 5
+    assert result.residual_norm < 0.5 * np.linalg.norm(b)
+
+
+PLANNING = """
+import resource
+import numpy as np
+from convinv import ConvLinearOperator, gallery, solve
+peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+psf = gallery.gaussian_kernel(65, 8.0)[None, None]
+small = ConvLinearOperator(psf[..., 24:41, 24:41], (1, 64, 64), padding="same")
+solve(small, small.forward(np.ones((1, 64, 64))), damp=0.1, maxiter=2)
+op = ConvLinearOperator(psf, (1, 512, 512), padding="same", boundary="{boundary}")
+b = op.forward(np.random.default_rng(0).random((1, 512, 512)))
+before = peak()
+solve(op, b, damp=0.1, callback=lambda state: True)
+print((peak() - before) / 1024)
+"""
+
+
+@pytest.mark.parametrize("boundary", ["zero", "reflect"])
+def test_planning_takes_little_memory(boundary):
+    """For a large kernel, in a process of its own, up to the first iteration."""
+    code = PLANNING.replace("{boundary}", boundary)
+    environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment
+    )
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) < 200

@@ -114,3 +114,20 @@ def test_few_probes_at_a_time(monkeypatch):
     expected = Gram(op, "input").stencil
     monkeypatch.setattr("convinv._gram.PROBES", 1)
     np.testing.assert_array_equal(Gram(op, "input").stencil, expected)
+
+
+@settings(max_examples=100)
+@given(layers(), sides)
+def test_the_interior_is_that_of_a_large_image(op, side):
+    """On an image so large that no border is near its middle."""
+    gram = Gram(op, side)
+    size = [4 * (b + s) + 1 for b, s in zip(gram.border, gram.spread)]
+    large = Gram(gram.operator(size), side)
+    if not gram.local or large.grid != tuple(size) or np.prod(size) > 5000:
+        return
+    middle = large.stencil[(..., *(n // 2 for n in large.twin), *(slice(None),) * 3)]
+    inside = [slice(r - s, r + s + 1) for r, s in zip(large.reach, gram.spread)]
+    close(gram.interior, middle[(..., *inside)])
+    outside = middle.copy()
+    outside[(..., *inside)] = 0
+    assert not np.any(outside)
