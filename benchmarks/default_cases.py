@@ -23,8 +23,14 @@ LAYERS = {
     "depthwise 32": ((1, 32, 3), {"padding": "same", "groups": 32}),
     "filters 1->128 512": ((1, 128, (512,)), {"stride": 4, "padding": 254}),
 }
-# Sides of small images that every layer takes, to compile on; 32 for the others.
-SMALL = {"filters 1->128 512": 1024}
+# Small images to compile on: sides by the layer, and by the axes for all others.
+SMALL = {
+    "16->64": 12,
+    "32->32": 12,
+    "3->64 7x7 stride 2": 20,
+    "patches 3->192 8x8": 8,
+    "filters 1->128 512": 64,
+}
 SMALL_TAPS, SMALL_SIDES = 5, {2: 32, 3: 12}
 SMALL_BATCH, SMALL_DAMP = 8, 0.1
 

@@ -23,8 +23,8 @@ CANDIDATES = {
 # Seconds of a call: at most FACTOR times the best, but at least LEAST, at most MOST.
 FACTOR, LEAST, MOST = 3.0, 0.3, 6.0
 SHORT = 0.3  # seconds below which a call is repeated
-ROUNDS = 8
-RIVAL = 2.0  # times the best, from which a candidate is not repeated
+REPEAT, ROUNDS = 1.5, (2, 8)  # seconds of repetitions, and their number between these
+RIVAL = 3.0  # times the best, from which a candidate is not repeated
 COMPILE = 120.0  # seconds that a candidate may take to compile
 TRACED = 10.0  # times slower, when memory is traced
 PLAIN_STEPS = 3  # iterations of cgls after which its memory is known
@@ -78,6 +78,8 @@ def warm(case, skipped, announce):
                 fresh(case, b, name, COMPILE)
             except Failed:
                 continue  # what it has compiled is there all the same
+    gc.collect()
+    gc.freeze()  # later collections need not look at compiled kernels
 
 
 def limit_of(times):
@@ -117,7 +119,6 @@ def repeat(case, b, times, announce):
     best = [min(column) for column in zip(*times.values())]
     if best[0] >= SHORT:
         return
-    most = min(max(2, int(SHORT / best[0])), ROUNDS)
     limit = limit_of(times)
 
     def call(name):
@@ -127,12 +128,14 @@ def repeat(case, b, times, announce):
         except Failed:  # this once, under load: the run before has counted
             return (math.inf, math.inf), None
 
-    rivals = {
-        name: functools.partial(call, name)
+    rivals = [
+        name
         for name, taken in times.items()
         if name == AUTO or any(t <= RIVAL * least for t, least in zip(taken, best))
-    }
-    again, _ = fresh_rounds(rivals, math.inf, most)
+    ]
+    count = int(REPEAT / sum(sum(times[name]) for name in rivals))
+    calls = {name: functools.partial(call, name) for name in rivals}
+    again, _ = fresh_rounds(calls, math.inf, min(max(count, ROUNDS[0]), ROUNDS[1]))
     for name, taken in again.items():
         times[name] = tuple(map(min, times[name], taken))
 
