@@ -22,8 +22,9 @@ CANDIDATES = {
 }
 # Seconds of a call: at most FACTOR times the best, but at least LEAST, at most MOST.
 FACTOR, LEAST, MOST = 3.0, 0.3, 6.0
-SHORT = 0.3  # seconds below which a call is repeated
-REPEAT, ROUNDS = 1.5, (2, 8)  # seconds of repetitions, and their number between these
+SHORT = 0.3  # seconds below which a call is made three times or more
+LONG = 2.0  # seconds from which it is made once, and twice in between
+REPEAT, ROUNDS = 1.0, 8  # seconds of repetitions, and how many at most
 RIVAL = 3.0  # times the best, from which a candidate is not repeated
 COMPILE = 120.0  # seconds that a candidate may take to compile
 TRACED = 10.0  # times slower, when memory is traced
@@ -117,7 +118,7 @@ def repeat(case, b, times, announce):
     if not times:
         return
     best = [min(column) for column in zip(*times.values())]
-    if best[0] >= SHORT:
+    if best[0] >= LONG:
         return
     limit = limit_of(times)
 
@@ -134,8 +135,9 @@ def repeat(case, b, times, announce):
         if name == AUTO or any(t <= RIVAL * least for t, least in zip(taken, best))
     ]
     count = int(REPEAT / sum(sum(times[name]) for name in rivals))
+    count = min(max(count, 2 if best[0] < SHORT else 1), ROUNDS)
     calls = {name: functools.partial(call, name) for name in rivals}
-    again, _ = fresh_rounds(calls, math.inf, min(max(count, ROUNDS[0]), ROUNDS[1]))
+    again, _ = fresh_rounds(calls, math.inf, count)
     for name, taken in again.items():
         times[name] = tuple(map(min, times[name], taken))
 
