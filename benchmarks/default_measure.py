@@ -7,7 +7,7 @@ import tracemalloc
 
 from .exact_measure import decibels
 from .measure import clock, fresh_rounds, quietly
-from .time_limit import OutOfTime, time_limit
+from .time_limit import OutOfTime, TimeLimit
 
 RTOL = 1e-6
 AUTO = "auto"
@@ -101,7 +101,7 @@ def fresh(case, b, name, limit):
     seconds = []
     for _ in range(2):
         try:
-            with time_limit(limit):
+            with TimeLimit(limit):
                 taken, result = clock(call)
         except OutOfTime as reason:
             raise Failed(str(reason)) from None
@@ -148,7 +148,7 @@ def peaks(case, b, seconds):
     None where it did not end in `TRACED` times its seconds.
     """
     try:
-        with time_limit(TRACED * (seconds + SHORT)):
+        with TimeLimit(TRACED * (seconds + SHORT)):
             return {
                 AUTO: _peak(case, b, "auto"),
                 "cgls": _peak(case, b, "cgls", maxiter=PLAIN_STEPS),

@@ -1,30 +1,33 @@
 """A block of code that is stopped when its time is up."""
 
-import contextlib
 import signal
-
-AGAIN = 0.5  # seconds after which a stop is repeated that a finalizer has swallowed
 
 
 class OutOfTime(BaseException):
     """The time is up; no `except Exception` on the way takes it for its own."""
 
 
-@contextlib.contextmanager
-def time_limit(seconds):
-    """Raise `OutOfTime` in the block after so many seconds.
+class TimeLimit:
+    """Raises `OutOfTime` in the block ``with TimeLimit(seconds):`` after so many.
 
-    The alarm is heard between two steps of Python: what compiled code is at work on
-    ends first. Needs the main thread, and a system that has SIGALRM.
+    It is raised once, between two steps of Python: what compiled code is at work on
+    ends first, and a finalizer may swallow it, so that only another process can stop
+    all code. Needs the main thread, and a system that has SIGALRM.
     """
 
-    def stop(number, frame):
-        raise OutOfTime(f"more than {seconds:.3g} s")
+    def __init__(self, seconds):
+        self.seconds = seconds
 
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds, AGAIN)
-    try:
-        yield
-    finally:
+    def __enter__(self):
+        self.before = signal.signal(signal.SIGALRM, self._stop)
+        signal.setitimer(signal.ITIMER_REAL, self.seconds)
+        return self
+
+    def __exit__(self, *error):
         signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        signal.signal(signal.SIGALRM, self.before)
+
+    def _stop(self, number, frame):
+        # an alarm that comes when the block has ended must not leave its handler there
+        if frame is None or frame.f_code is not TimeLimit.__exit__.__code__:
+            raise OutOfTime(f"more than {self.seconds:.3g} s")
