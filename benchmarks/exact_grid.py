@@ -11,17 +11,14 @@ process. Nothing else should run meanwhile: the load average in the heading tell
 """
 
 import argparse
-import datetime
 import gc
 import json
-import os
 import pathlib
-import platform
 import sys
 
 from . import exact_report as report
 from .exact_measure import measure, pixel_times
-from .kernel_table import PACKAGES, processor, version
+from .heading import headed
 from .problems import BLURS, DTYPES, LAYERS, Inversion
 
 OUTPUT = pathlib.Path(__file__).parent / "results" / "exact.md"
@@ -146,21 +143,12 @@ def write(args, rows):
 
 def heading():
     """What was measured where, and by which command."""
-    packages = [f"{name} {version(name)}" for name in PACKAGES if name != "torch"]
-    command = " ".join(["python -m benchmarks.exact_grid", *sys.argv[1:]])
-    load = f"{os.getloadavg()[0]:.2f}" if hasattr(os, "getloadavg") else "unknown"
-    lines = [
-        "# Exact inverses",
-        "",
-        f"- command: `{command}`",
-        f"- processor: {processor()}, {os.cpu_count()} cores; load average {load} on "
-        f"{datetime.date.today()}",
-        f"- {platform.system()} {platform.machine()}, Python "
-        f"{platform.python_version()}, {', '.join(packages)}",
-        "- 3x3 valid layers with torch's default weights and blurs with padding "
+    return headed(
+        "Exact inverses",
+        "exact_grid",
+        "3x3 valid layers with torch's default weights and blurs with padding "
         '"same" of photographs, 1 % noise',
-    ]
-    return "\n".join(lines)
+    )
 
 
 if __name__ == "__main__":

@@ -3,18 +3,16 @@
 import math
 import os
 import time
-import warnings
 
 import numpy as np
 import scipy.sparse
 from scipy.sparse import linalg
 
-from convinv import ConvergenceWarning, solve
 from convinv._automatic import direct_seconds
 from convinv._polyphase import Polyphase, symbol
 from convinv.strips import strip_plan
 
-from .measure import clock, fresh_rounds
+from .measure import clock, fresh_rounds, quietly
 from .problems import Inversion
 
 BAR = 120.0  # dB
@@ -93,7 +91,7 @@ def warm(case):
     op, b = small.data()
     for method in ("direct", "schwarz", "cgls", "strip"):
         options = {"window": (8, 8)} if method == "strip" else {}
-        _quietly(op, b, method, damp=case.damp, rtol=0, maxiter=2, **options)
+        quietly(op, b, method, damp=case.damp, rtol=0, maxiter=2, **options)
 
 
 def tolerance(case, op, b, exact, items):
@@ -104,7 +102,7 @@ def tolerance(case, op, b, exact, items):
     """
     best, step = RTOLS[0], 0
     while step < len(RTOLS):
-        result = _quietly(op, b, "auto", damp=case.damp, rtol=RTOLS[step])
+        result = quietly(op, b, "auto", damp=case.damp, rtol=RTOLS[step])
         if not result.success:
             break
         best, missing = RTOLS[step], BAR - decibels(result.x[items], exact)
@@ -128,7 +126,7 @@ def reference(case, b):
     op, b = case.operator("float64"), b.astype(float)
     plain = condition(op, case.damp) < WELL and case.size <= 256
     options = {} if plain else {"preconditioner": "schwarz"}
-    result = _quietly(op, b, "lsmr", damp=case.damp, rtol=1e-13, **options)
+    result = quietly(op, b, "lsmr", damp=case.damp, rtol=1e-13, **options)
     gradient = np.linalg.norm(op.adjoint(b).reshape(len(b), -1), axis=1)
     notes = {"reference_residual": float(max(result.normal_residual_norm / gradient))}
     if op.shape[1] <= CHECKED:
@@ -175,19 +173,13 @@ def _solves(case, b, method, options):
 
     def call():
         op = case.operator()
-        first, _ = clock(lambda: _quietly(op, b, method, damp=case.damp, **options))
+        first, _ = clock(lambda: quietly(op, b, method, damp=case.damp, **options))
         second, result = clock(
-            lambda: _quietly(op, b, method, damp=case.damp, **options)
+            lambda: quietly(op, b, method, damp=case.damp, **options)
         )
         return (first, second), result
 
     return call
-
-
-def _quietly(op, b, method, **options):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        return solve(op, b, method, **options)
 
 
 def best_strip(case, op, b, exact, items, limit):
@@ -197,7 +189,7 @@ def best_strip(case, op, b, exact, items, limit):
 
         def call(window=window):
             seconds, result = clock(
-                lambda: _quietly(
+                lambda: quietly(
                     case.operator(),
                     b,
                     "strip",
@@ -262,7 +254,7 @@ def cgls(case, op, b, exact, target, limit):
 
     def run(maxiter):
         seconds, result = clock(
-            lambda: _quietly(op, b, "cgls", damp=case.damp, rtol=0, maxiter=maxiter)
+            lambda: quietly(op, b, "cgls", damp=case.damp, rtol=0, maxiter=maxiter)
         )
         return seconds, result.nit
 
@@ -295,7 +287,7 @@ def iterations(case, b, exact, target, limit):
         looked += time.perf_counter() - start
         return enough
 
-    _quietly(op, b, "cgls", damp=case.damp, rtol=0, callback=look)
+    quietly(op, b, "cgls", damp=case.damp, rtol=0, callback=look)
     each = (time.perf_counter() - begin - looked) / seen[-1][0]
     count, reached = seen[-1]
     guessed = reached < target and each * count > limit

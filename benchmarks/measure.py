@@ -72,6 +72,13 @@ def fresh_rounds(calls, seconds, most):
     return times, last
 
 
+def quietly(op, b, method, **options):
+    """`solve` without the warning where it does not succeed."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return solve(op, b, method, **options)
+
+
 def summary(values):
     return Seconds(min(values), statistics.median(values))
 
@@ -93,16 +100,14 @@ def iteration(method, layer, dtype, iterations=10, rounds=3):
     products()
     for _ in range(rounds):
         stamps = []
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            solve(
-                op,
-                b,
-                method,
-                rtol=0,
-                maxiter=iterations + 1,
-                callback=lambda state: stamps.append(time.perf_counter()),
-            )
+        quietly(
+            op,
+            b,
+            method,
+            rtol=0,
+            maxiter=iterations + 1,
+            callback=lambda state: stamps.append(time.perf_counter()),
+        )
         taken["iteration"] += list(np.diff(stamps))
         for _ in range(iterations):
             start = time.perf_counter()

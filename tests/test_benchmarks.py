@@ -118,7 +118,7 @@ def test_exact_tolerance(load, monkeypatch):
         x = np.ones((1, 4)) * (1 + 1e3 * rtol)
         return types.SimpleNamespace(success=rtol > 5e-10, x=x)
 
-    monkeypatch.setattr(measure, "_quietly", solve)
+    monkeypatch.setattr(measure, "quietly", solve)
     case, exact = types.SimpleNamespace(damp=0.0), np.ones((1, 4))
     assert measure.tolerance(case, None, None, exact, [0]) == 1e-9
     assert asked == [1e-6, 1e-9]
