@@ -8,7 +8,7 @@ import numpy as np
 import scipy.sparse
 from scipy.sparse import linalg
 
-from convinv._automatic import direct_seconds
+from convinv._plan import Plan
 from convinv._polyphase import Polyphase, symbol
 from convinv.strips import strip_plan
 
@@ -162,9 +162,9 @@ def decibels(x, exact):
 def _single(case, op):
     """The exact methods that fit, with their options."""
     methods = {"auto": {}, "schwarz": {}}
-    seconds, axis = direct_seconds(op, case.batch)
-    if seconds <= DIRECT_LIMIT:
-        methods["direct"] = {"axis": axis}
+    direct = Plan(op, case.damp, case.batch, RTOLS[0]).exact("direct")
+    if direct is not None and direct.seconds <= DIRECT_LIMIT:
+        methods["direct"] = {"axis": direct.options["axis"]}
     return methods
 
 

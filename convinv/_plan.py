@@ -23,6 +23,8 @@ MOST = 20000  # iterations that are expected at most
 FEWER = 0.3  # of them, where the problem is damped or of least norm
 GUESS = {"schwarz": 15, "circulant": 60}  # of them, preconditioned
 ITERATED = 4  # applications of an inverse that is shifted
+LOOKS = 4  # times what a look takes that there must be to gain
+REGRET = 2  # times a set-up that later calls must have regretted
 RANK = 60  # products that the rank of a layer takes to be seen
 PREFER = 1.15  # an exact inverse, which serves later calls too, may cost so much more
 CHANGE = 0.7  # of the time to go, that makes another way worth the change
@@ -102,7 +104,7 @@ class Plan:
         self.probing = 0.0 if "stencil" in vars(self.gram) else probing
         self.may_probe = self.gram.local and nbytes <= self.memory
         # what anything but plain iterations takes at least
-        looking = _costs.looking(self.gram)
+        looking = LOOKS * _costs.looking(self.gram)
         self.floor = _costs.LOOK + looking + self.check
         self.past = op.layer._kept(("past", damp), _Past)
         self.used: set = set()  # keys of ways that did not suffice
@@ -149,7 +151,7 @@ class Plan:
         best = min(ways, key=lambda way: way.seconds / (1 if way.iterates else PREFER))
         least = min(ways, key=lambda way: way.running)
         past.regret += best.running - least.running
-        if past.regret > least.seconds:
+        if past.regret > REGRET * least.seconds:
             best, past.regret = least, 0.0
         return best
 
