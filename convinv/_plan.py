@@ -254,10 +254,11 @@ class Plan:
         for name in names:
             cost = _costs.circulant(gram, batch)
             if name == "schwarz":
-                bands = _costs.schwarz(gram, self.damp, batch, FULL)
-                # as deep as they may be where the inverse decays slowly
-                cost = bands if bands is not _costs.NEVER else _costs.slow(gram, self.damp, batch)
-                cost = cost._replace(setup=cost.setup + self.probing, once=2 * cost.once)
+                cost = _costs.schwarz(gram, self.damp, batch, FULL)
+                if cost is _costs.NEVER:  # bands are as deep as they may be
+                    cost = _costs.slow(gram, self.damp, batch)
+                setup = cost.setup + self.probing
+                cost = cost._replace(setup=setup, once=2 * cost.once)
             kept = is_kept(self.op, f"preconditioner {name}", self.damp, "normal")
             cost = cost._replace(setup=cost.setup + rank, once=cost.once + self.step)
             if cost.nbytes <= self.memory:

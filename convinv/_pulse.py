@@ -12,7 +12,7 @@ class Ended(Exception):
 
 @contextlib.contextmanager
 def beating(beat):
-    """Have `pulse` call ``beat()`` in this thread meanwhile, which may raise `Ended`."""
+    """Have `pulse` call ``beat()`` in this thread meanwhile; it may raise `Ended`."""
     before = getattr(_here, "beat", None)
     _here.beat = beat
     try:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from layer_cases import BOUNDARIES, layer, normal_matrix, random
 
-from convinv import ConvLinearOperator, _torus
+from convinv import ConvLinearOperator
 from convinv._banded import Singular
 from convinv._gram import Gram, Patch
 from convinv._tori import NestedTori, check_depth

@@ -403,8 +403,8 @@ class Monitor:
         """How far the worst item is from its tolerance; 1 or less is there."""
         left = normal / self.goals.normal_tol(self.xp, residual)
         if residual is not None:
-            near = self.goals.residual > 0
-            left = np.where(near, np.minimum(left, residual / self.goals.residual), left)
+            goal = self.goals.residual
+            left = np.where(goal > 0, np.minimum(left, residual / goal), left)
         return float(np.max(left, where=self.active, initial=0.0))
 
     def replayed(self, norms):
