@@ -10,6 +10,7 @@ import math
 
 import numpy as np
 
+from . import kernels
 from ._polyphase import Polyphase
 
 SLAB = 2**23  # bytes of the matrices that are treated at once; several such live
@@ -20,11 +21,16 @@ class Blocks:
 
     The frequencies are those of `numpy.fft.rfftn` over the torus for real weights, of
     `numpy.fft.fftn` for complex ones; in a slab they have two axes, the first two axes
-    of the torus together and the last.
+    of the torus together and the last. Subclasses have those of other transforms.
 
     Attributes
     ----------
     layer : Polyphase
+    xp : module
+    dtype : dtype
+        The library and the dtype of the layer.
+    kind : dtype
+        That of the matrices.
     shape : tuple of int
         ``(groups, filters, channels)`` of the matrices of one frequency; ``(groups,
         channels, filters)`` for the adjoint of a convolution.
@@ -41,23 +47,19 @@ class Blocks:
 
     def __init__(self, op, torus=None):
         self.adjoint, op = op is not op.layer, op.layer
+        self.xp, self.dtype = op.xp, op.dtype
         self.layer = Polyphase(op.geometry)
-        self.torus = torus = tuple(torus or self.layer.cells)
+        self.torus = tuple(torus or self.layer.cells)
         taps = self.layer.taps(op._weights)
         self.real = not np.iscomplexobj(taps[0][1])
         self.shape = taps[0][1].shape
-        self.bins = (*torus[:2], torus[2] // 2 + 1 if self.real else torus[2])
-        self.multiplicity = np.ones(self.bins[2])
-        if self.real:
-            self.multiplicity[1 : (torus[2] + 1) // 2] = 2
+        self._count_frequencies()
         offsets = [sorted({offset[axis] for offset, _ in taps}) for axis in range(3)]
-        table = np.zeros((*map(len, offsets), *self.shape), complex)
+        self._waves = [self._wave(*pair) for pair in enumerate(offsets)]
+        self.kind = np.result_type(self._waves[0], taps[0][1])
+        table = np.zeros((*map(len, offsets), *self.shape), self.kind)
         for offset, matrix in taps:
             table[tuple(o.index(q) for o, q in zip(offsets, offset))] = matrix
-        self._waves = [
-            np.exp(2j * np.pi * (np.outer(np.arange(b), o) % n) / n)
-            for b, o, n in zip(self.bins, offsets, torus)
-        ]
         last = len(offsets[2])
         self._table = np.moveaxis(table.reshape(-1, last, *self.shape), (0, 1), (3, 4))
         norms = np.linalg.norm(table, axis=(-2, -1)).reshape(-1, self.shape[0])
@@ -66,6 +68,20 @@ class Blocks:
         self.tolerance = self.scale * (eps + 10 * max(self.shape[1:]) * 2.0**-52)
         if self.adjoint:
             self.shape = (self.shape[0], *self.shape[:0:-1])
+
+    def _count_frequencies(self):
+        """Set `bins` and `multiplicity`."""
+        *first, last = self.torus
+        self.bins = (*first, last // 2 + 1 if self.real else last)
+        self.multiplicity = np.ones(self.bins[2])
+        if self.real:
+            self.multiplicity[1 : (last + 1) // 2] = 2
+
+    def _wave(self, axis, offsets):
+        """What a tap at each offset contributes to each frequency of an axis."""
+        n = self.torus[axis]
+        turns = np.outer(np.arange(self.bins[axis]), offsets) % n
+        return np.exp(2j * np.pi * turns / n)
 
     def without_matrices(self):
         """What tells how vectors are packed, and no more."""
@@ -102,8 +118,11 @@ class Blocks:
         rows = self.shape[1 if data else 2]
         return v.reshape((v.shape[0], self.shape[0], rows, *self.torus))
 
-    def unpack(self, v):
-        """Unknowns as ``(B, n)`` again."""
+    def unpack(self, v, given=None, factor=0.0):
+        """Unknowns as ``(B, n)`` again; those of no frequency are ``factor * given``.
+
+        On a torus there are none.
+        """
         return v.reshape((len(v), -1)) if self.adjoint else self.layer.unpack(v)
 
     @property
@@ -114,7 +133,17 @@ class Blocks:
     def empty(self, rows, columns):
         """Matrices of that size at every frequency, as the slabs are indexed."""
         frequencies = (self.bins[0] * self.bins[1], self.bins[2])
-        return np.empty((self.shape[0], rows, columns, *frequencies), complex)
+        return np.empty((self.shape[0], rows, columns, *frequencies), self.kind)
+
+    def multiplication(self, matrices):
+        """A function that multiplies at every frequency, by matrices as in `empty`.
+
+        It maps ``(B, groups, columns, *torus)`` to ``(B, groups, rows, *torus)``.
+        """
+        kernel = kernels.load("circulant", self.xp)
+        matrices = matrices.reshape(*matrices.shape[:3], *self.bins)
+        plan = kernel.prepare(matrices, self.torus, self.dtype)
+        return lambda v: kernel.apply(plan, v)
 
     def largest(self):
         """The largest singular value."""

@@ -15,6 +15,7 @@ from ._polyphase import Polyphase
 from ._result import ConvergenceWarning
 from ._solve import solve
 from ._spectral_inverse import normal_inverse
+from ._spectrum import Blocks
 from .solvers.direct import factored
 from .solvers.schwarz import nested
 
@@ -188,7 +189,7 @@ class _Normal:
         if Polyphase(op.layer.geometry).is_torus:
             key = ("spectral normal", self.wide, damp)
             wide = op.astype(self.wide)
-            inverse = op._kept(key, lambda: normal_inverse(wide, damp))
+            inverse = op._kept(key, lambda: normal_inverse(Blocks(wide), damp))
             self.inside |= not damp and inverse.zeros > 0
             return inverse.apply
         for choice in choose(op, damp=damp, batch=len(self.g)):

@@ -1,0 +1,93 @@
+"""Kernels that are outer products, and the matrices that their factors make.
+
+With ``kernel[o, c, u, v, w] = M[o, c] a[u] b[v] c[w]`` the layer is the Kronecker
+product of M and of one matrix per axis, whatever its boundary, padding, stride and
+dilation are.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ._array import to_numpy
+from ._geometry import tap_samples
+from ._kernel_rounding import departure
+
+LONGEST = 1024  # samples of an axis, and channels: an SVD takes the cube of it
+FEW = 8  # filters of the first group that are looked at before the whole kernel
+SAME = 4 * 2.0**-52  # what the taps of groups may differ by and count as the same
+
+
+class Factors(NamedTuple):
+    """``channels[g, o, c]`` and ``taps[axis][g, u]``, one g where groups share them.
+
+    `departure` is what rounding of the kernel adds to the norm of the layer.
+    """
+
+    channels: np.ndarray
+    taps: list[np.ndarray]
+    departure: float
+
+
+def factors_of(op) -> Factors | None:
+    """The factors of a layer's kernel, None where it is no outer product.
+
+    Or where the matrices of the axes would be too large to be decomposed.
+    """
+    g = op.layer.geometry
+    if longest_side(g) > LONGEST:
+        return None
+    kernel = to_numpy(op.layer._weights)
+    kernel = kernel.astype(np.result_type(kernel.dtype, np.float64))
+    kernel = kernel.reshape(g.groups, -1, *g.kernel)
+    largest = np.abs(kernel).max()
+    for part in (kernel[:1, :FEW], kernel):  # most kernels are refused by the first
+        filters, taps = _cross(part)
+        model = filters
+        for row in taps:
+            model = model[..., None] * row.reshape(len(row), *[1] * (model.ndim - 1), -1)
+        found = departure(part, model, largest)
+        if found is None:
+            return None
+    channels = filters.reshape(g.groups, g.c_out // g.groups, -1)
+    return Factors(channels, [_shared(t, channels) for t in taps], found)
+
+
+def longest_side(g) -> int:
+    """Rows or columns of the largest of the matrices of a separable layer."""
+    return max(*g.input, *g.output, g.c_in // g.groups, g.c_out // g.groups)
+
+
+def _cross(kernel):
+    """The fibers of each group's kernel through its largest entry, that of taps 1."""
+    groups, filters, *sizes = kernel.shape
+    group = np.arange(groups)
+    peak = np.abs(kernel).reshape(groups, -1).argmax(axis=1)
+    f, u, v, w = np.unravel_index(peak, (filters, *sizes))
+    pivot = kernel[group, f, u, v, w][:, None]
+    pivot = np.where(pivot == 0, 1, pivot)
+    taps = [
+        kernel[group, f, :, v, w] / pivot,
+        kernel[group, f, u, :, w] / pivot,
+        kernel[group, f, u, v, :] / pivot,
+    ]
+    return kernel[group, :, u, v, w], taps
+
+
+def _shared(taps, channels):
+    """The taps of one group where all others have the same, or no kernel at all."""
+    alive = np.abs(channels).reshape(len(channels), -1).max(axis=1) > 0
+    first = taps[int(np.argmax(alive))]
+    same = (np.abs(taps - first) <= SAME).all(axis=1) | ~alive
+    return first[None] if same.all() else taps
+
+
+def axis_matrices(g, axis, taps):
+    """The matrices that taps make on one axis, ``(groups, output, input)``."""
+    samples = tap_samples(g, axis)
+    matrices = np.zeros((len(taps), g.output[axis], g.input[axis]), taps.dtype)
+    output = np.arange(g.output[axis])
+    for row, at in zip(taps.T, samples.T):
+        inside = at >= 0
+        matrices[:, output[inside], at[inside]] += row[:, None]
+    return matrices
