@@ -24,10 +24,11 @@ from ._spectrum import Blocks, why_not_torus
 # Seconds of this package's kernels on two cores; only their ratios matter.
 PRODUCT_RATE = {4: 60e9, 8: 30e9}  # multiply-adds of matrix products in a second
 BANDWIDTH = 6e9  # bytes in a second, of copies that change the order of axes
-TRANSFORM = {4: 0.4e-9, 8: 0.8e-9}  # a number's way through a transform, per log2
-MULTIPLICATION = {4: 0.4e-9, 8: 0.8e-9}  # one by a matrix that a frequency has
+TRANSFORM = {4: 0.2e-9, 8: 0.4e-9}  # a number's way through a transform, per log2
+MULTIPLICATION = {4: 0.25e-9, 8: 0.5e-9}  # one by a matrix that a frequency has
 SMALL_MATRIX, ENTRY = 30e-9, 3e-9  # a small matrix with others, and one of its products
 LARGE_MATRIX = 15e-6  # a matrix by LAPACK, beside its products
+COMPLEX = 2.5  # what complex matrices cost, in units of real ones
 FACTOR_RATE = 10e9  # multiply-adds of inverses and SVDs in a second
 SVD = 5  # multiply-adds of one, in units of the cube of its size
 CALL = 25e-6  # an array operation
@@ -88,40 +89,46 @@ class FrequencyForm(ClosedForm):
         Rows and columns of a matrix.
     matrices, cells : int
         How many matrices a group has, and how many places of the image.
+    is_complex : bool
+        Whether the matrices are.
     """
 
-    def __init__(self, op, make, reason, shape, matrices, cells, orthonormal=True):
+    def __init__(
+        self, op, make, reason, shape, matrices, cells, is_complex, orthonormal=True
+    ):
         self._op, self._make = op, make
         self.reason, self.orthonormal = reason, orthonormal
         self._matrices, self._cells = matrices, cells
         groups = op.layer.geometry.groups
         small, large = sorted(shape)
-        work = small**2 * (1.5 * large + small) * groups * matrices
+        one = small**2 * (1.5 * large + small)  # multiplications of an inverse
         if small <= SMALL:
-            self.setup = SMALL_MATRIX * groups * matrices + ENTRY * work
+            one = SMALL_MATRIX + ENTRY * one
         else:
-            self.setup = LARGE_MATRIX * groups * matrices + work / FACTOR_RATE
-        self._entries = groups * small * large
+            one = LARGE_MATRIX + one / FACTOR_RATE
+        self.setup = one * groups * matrices * (COMPLEX if is_complex else 1)
         self._real, self._itemsize = _real_size(op.dtype), op.dtype.itemsize
-        self._vectors = sum(op.shape)
-        self.nbytes = self._entries * matrices * 2 * self._real
+        self._entries, self._vectors = groups * small * large, sum(op.shape)
+        size = self._real * (2 if is_complex else 1)
+        self.nbytes = self._entries * matrices * size
 
     def application(self, batch):
         real, numbers = self._real, batch * self._vectors
         ratio = self._itemsize // real
+        products = batch * self._entries * self._cells * ratio
         if self._matrices == 1:
-            products = batch * self._entries * self._cells * ratio**2
             moved = numbers * self._itemsize
+            products *= ratio
             return CALL + products / PRODUCT_RATE[real] + moved / BANDWIDTH
         transform = TRANSFORM[real] * math.log2(max(self._cells, 2)) * ratio
-        products = MULTIPLICATION[real] * batch * self._entries * self._cells
-        return CALL + transform * numbers + products * ratio
+        return CALL + transform * numbers + MULTIPLICATION[real] * products
 
-    def _blocks(self):
+    def blocks(self):
+        """The matrices, made slab by slab."""
         return self._make(self._op)
 
     def inverse(self, damp=0.0, rcond=None):
-        found = by_frequency.inverse(self._blocks(), damp, rcond)
+        found = by_frequency.inverse(self.blocks(), damp, rcond)
         if found.zeros and not self.orthonormal:
             raise Singular(
                 f"{found.zeros} of {found.count} eigenvalues of the layer are zero, "
@@ -131,7 +138,7 @@ class FrequencyForm(ClosedForm):
         return found
 
     def remainder(self, damp):
-        return by_frequency.remainder(self._blocks(), damp)
+        return by_frequency.remainder(self.blocks(), damp)
 
 
 class SeparableForm(ClosedForm):
@@ -160,8 +167,9 @@ class SeparableForm(ClosedForm):
         self._work = (op.dtype.itemsize // real) ** 2  # of a multiplication
         self._ranks = [min(m, n) for _, m, n in sides]
         self._rate, self._samples = PRODUCT_RATE[real], max(op.shape)
+        entry = SVD * self._work / FACTOR_RATE
         self.setup = sum(
-            groups * (CALL + SVD * min(m, n) ** 2 * max(m, n) * self._work / FACTOR_RATE)
+            groups * (CALL + entry * min(m, n) ** 2 * max(m, n))
             for groups, m, n in set(sides)  # equal axes share one as a rule
         )
         vectors = sum(groups * min(m, n) * (m + n) for groups, m, n in sides)
@@ -205,14 +213,16 @@ def _find(op, of_layer=None):
     g = op.layer.geometry
     layer = Polyphase(g)
     shape, cells = (layer.filters, layer.channels), math.prod(layer.cells)
+    is_complex = op.dtype.kind == "c"
     if is_patches(g):
         reason = "windows do not overlap: one small matrix for all of them"
         window = (layer.filters, g.c_in // g.groups * math.prod(g.kernel))
-        return FrequencyForm(op, PatchBlocks, reason, window, 1, math.prod(g.output))
+        outputs = math.prod(g.output)
+        return FrequencyForm(op, PatchBlocks, reason, window, 1, outputs, is_complex)
     if layer.is_torus:
         reason = "the layer is periodic: one small matrix per frequency"
-        bins = cells if op.dtype.kind == "c" else cells // 2 + 1
-        return FrequencyForm(op, Blocks, reason, shape, bins, cells)
+        bins = cells if is_complex else cells // 2 + 1
+        return FrequencyForm(op, Blocks, reason, shape, bins, cells, True)
     # on a device there is no cosine transform among the kernels
     kind, departure = cosine_type(op) or (None, 0.0)
     make = functools.partial(CosineBlocks, type=kind, departure=departure)
@@ -220,14 +230,16 @@ def _find(op, of_layer=None):
     # on a device there is no cosine transform among the kernels
     kind = kind if op.xp is np else None
     if kind == 2:
-        return FrequencyForm(op, make, reason, shape, cells, cells)
+        return FrequencyForm(op, make, reason, shape, cells, cells, is_complex)
     if isinstance(of_layer, SeparableForm):
         return SeparableForm(op, of_layer.factors, of_layer)
     factors = factors_of(op)
     if factors is not None:
         return SeparableForm(op, factors)
     if kind == 1 and shape[0] == shape[1]:
-        return FrequencyForm(op, make, reason, shape, cells, cells, orthonormal=False)
+        return FrequencyForm(
+            op, make, reason, shape, cells, cells, is_complex, orthonormal=False
+        )
     return None
 
 

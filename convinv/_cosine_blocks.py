@@ -42,6 +42,13 @@ class CosineBlocks(Blocks):
         turns = np.outer(np.arange(self.bins[axis]), offsets) % (2 * half)
         return np.cos(np.pi * turns / half)
 
+    def transform(self, v):
+        return scipy.fft.dctn(v, self.type, axes=(-3, -2, -1), norm="ortho")
+
+    def squares(self):
+        first, second, third = ((np.arange(n) / n) ** 2 for n in self.torus)
+        return (first[:, None] + second).reshape(-1, 1) + third
+
     def multiplication(self, matrices):
         from .kernels._numba import thread_count
 
@@ -90,7 +97,7 @@ def cosine_type(op) -> tuple[int, float] | None:
         return None
     kernel = to_numpy(op.layer._weights)
     kernel = kernel.astype(np.result_type(kernel.dtype, np.float64))
-    largest = np.abs(kernel).max()
+    largest, rounding = np.abs(kernel).max(), 0.0
     for part in (kernel[:1], kernel):  # most kernels are refused by their first filter
         even = part
         for axis in (-3, -2, -1):
@@ -98,7 +105,8 @@ def cosine_type(op) -> tuple[int, float] | None:
         found = departure(part, even, largest)
         if found is None:
             return None
-    return type, found
+        rounding = found
+    return type, rounding
 
 
 def _type_of_boundary(g):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-EXACT = 1e-12  # of the largest entry: what computing a kernel in double precision leaves
+EXACT = 1e-12  # of the largest entry: what computing a kernel in double leaves
 # Of each entry, in rounding errors: what computing a kernel in single precision leaves.
 SINGLE = 8 * float(np.finfo("float32").eps)
 
@@ -11,8 +11,9 @@ def departure(kernel, model, largest) -> float | None:
     """What `kernel` adds to the norm of a layer with `model`, None if not by rounding.
 
     Both have three spatial axes, the last ones; `kernel` may be a part of one whose
-    largest entry is `largest`, and one of single precision in a wider dtype. The entries of a kernel are rounded one by one: a small
-    one beside large ones is no rounding error.
+    largest entry is `largest`, and one of single precision in a wider dtype. The
+    entries of a kernel are rounded one by one: a small one beside large ones is no
+    rounding error.
     """
     difference = np.abs(kernel - model)
     allowed = EXACT * largest

@@ -47,7 +47,8 @@ class PatchBlocks(Blocks):
 
     def slabs(self):
         matrix = self._matrix[..., None, None]
-        yield slice(1), slice(1), matrix.conj().swapaxes(1, 2) if self.adjoint else matrix
+        matrix = matrix.conj().swapaxes(1, 2) if self.adjoint else matrix
+        yield slice(1), slice(1), matrix
 
     def pack(self, v, data):
         g, batch = self.geometry, len(v)

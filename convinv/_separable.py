@@ -40,17 +40,19 @@ def factors_of(op) -> Factors | None:
     kernel = to_numpy(op.layer._weights)
     kernel = kernel.astype(np.result_type(kernel.dtype, np.float64))
     kernel = kernel.reshape(g.groups, -1, *g.kernel)
-    largest = np.abs(kernel).max()
+    largest, rounding = np.abs(kernel).max(), 0.0
     for part in (kernel[:1, :FEW], kernel):  # most kernels are refused by the first
         filters, taps = _cross(part)
         model = filters
-        for row in taps:
-            model = model[..., None] * row.reshape(len(row), *[1] * (model.ndim - 1), -1)
+        for rows in taps:
+            ones = [1] * (model.ndim - 1)
+            model = model[..., None] * rows.reshape(len(rows), *ones, -1)
         found = departure(part, model, largest)
         if found is None:
             return None
+        rounding = found
     channels = filters.reshape(g.groups, g.c_out // g.groups, -1)
-    return Factors(channels, [_shared(t, channels) for t in taps], found)
+    return Factors(channels, [_shared(t, channels) for t in taps], rounding)
 
 
 def longest_side(g) -> int:

@@ -9,6 +9,7 @@ import copy
 import math
 
 import numpy as np
+import scipy.fft
 
 from . import kernels
 from ._polyphase import Polyphase
@@ -134,6 +135,17 @@ class Blocks:
         """Matrices of that size at every frequency, as the slabs are indexed."""
         frequencies = (self.bins[0] * self.bins[1], self.bins[2])
         return np.empty((self.shape[0], rows, columns, *frequencies), self.kind)
+
+    def transform(self, v):
+        """The orthonormal transform of ``(..., *torus)`` arrays of the host."""
+        function = scipy.fft.rfftn if self.real else scipy.fft.fftn
+        return function(v, axes=(-3, -2, -1), norm="ortho")
+
+    def squares(self):
+        """The squared size of each frequency, ``(rows, columns)`` as in a slab."""
+        last = scipy.fft.rfftfreq if self.real else scipy.fft.fftfreq
+        first, second = (scipy.fft.fftfreq(n) ** 2 for n in self.torus[:2])
+        return (first[:, None] + second).reshape(-1, 1) + last(self.torus[2]) ** 2
 
     def multiplication(self, matrices):
         """A function that multiplies at every frequency, by matrices as in `empty`.
