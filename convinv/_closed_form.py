@@ -60,6 +60,10 @@ class ClosedForm(abc.ABC):
         """Seconds of an application to a batch, about."""
 
     @abc.abstractmethod
+    def scratch(self, damped) -> int:
+        """Numbers of an item that an application holds beside data and unknowns."""
+
+    @abc.abstractmethod
     def inverse(self, damp=0.0, rcond=None):
         """The pseudoinverse as an object with `apply`, `zeros` and `count`.
 
@@ -111,6 +115,7 @@ class FrequencyForm(ClosedForm):
         self._entries, self._vectors = groups * small * large, sum(op.shape)
         size = self._real * (2 if is_complex else 1)
         self.nbytes = self._entries * matrices * size
+        self._gathers = matrices == 1 and op is not op.layer
 
     def application(self, batch):
         real, numbers = self._real, batch * self._vectors
@@ -122,6 +127,9 @@ class FrequencyForm(ClosedForm):
             return CALL + products / PRODUCT_RATE[real] + moved / BANDWIDTH
         transform = TRANSFORM[real] * math.log2(max(self._cells, 2)) * ratio
         return CALL + transform * numbers + MULTIPLICATION[real] * products
+
+    def scratch(self, damped):
+        return self._op.shape[0] if self._gathers else 0
 
     def blocks(self):
         """The matrices, made slab by slab."""
@@ -178,6 +186,11 @@ class SeparableForm(ClosedForm):
     def application(self, batch):
         work = 2 * sum(self._ranks) * batch * self._samples * self._work
         return 2 * CALL * len(self._ranks) + work / self._rate
+
+    def scratch(self, damped):
+        # with a start, what of it is along no singular vector
+        wide = math.prod(self._ranks) * self._op.layer.geometry.groups < self._op.shape[1]
+        return self._samples if damped and wide else 0
 
     @functools.cached_property
     def decomposition(self):
