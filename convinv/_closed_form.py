@@ -189,8 +189,8 @@ class SeparableForm(ClosedForm):
 
     def scratch(self, damped):
         # with a start, what of it is along no singular vector
-        wide = math.prod(self._ranks) * self._op.layer.geometry.groups < self._op.shape[1]
-        return self._samples if damped and wide else 0
+        found = math.prod(self._ranks) * self._op.layer.geometry.groups
+        return self._samples if damped and found < self._op.shape[1] else 0
 
     @functools.cached_property
     def decomposition(self):
