@@ -16,7 +16,7 @@ from ._banded import Singular
 from ._cosine_blocks import CosineBlocks, cosine_type
 from ._patch_blocks import PatchBlocks, is_patches
 from ._polyphase import Polyphase
-from ._separable import LONGEST, factors_of, longest_side
+from ._separable import LONGEST, count_vectors, factors_of, longest_side
 from ._separable_svd import Decomposition
 from ._small_matrices import SMALL
 from ._spectrum import Blocks, why_not_torus
@@ -72,8 +72,11 @@ class ClosedForm(abc.ABC):
         """
 
     @abc.abstractmethod
-    def remainder(self, damp):
-        """``damp^2 (A^H A + damp^2)^-1``, as `inverse` gives it."""
+    def remainder(self, damp=0.0):
+        """``damp^2 (A^H A + damp^2)^-1``, as `inverse` gives it.
+
+        Without `damp` that is the projection onto the null space.
+        """
 
     def seconds(self, batch) -> float:
         """Seconds of a solve, set-up included."""
@@ -145,7 +148,7 @@ class FrequencyForm(ClosedForm):
             )
         return found
 
-    def remainder(self, damp):
+    def remainder(self, damp=0.0):
         return by_frequency.remainder(self.blocks(), damp)
 
 
@@ -180,8 +183,8 @@ class SeparableForm(ClosedForm):
             groups * (CALL + entry * min(m, n) ** 2 * max(m, n))
             for groups, m, n in set(sides)  # equal axes share one as a rule
         )
-        vectors = sum(groups * min(m, n) * (m + n) for groups, m, n in sides)
-        self.nbytes = vectors * op.dtype.itemsize + min(op.shape) * (8 + real)
+        vectors = count_vectors(g, factors) * op.dtype.itemsize
+        self.nbytes = vectors + min(op.shape) * (8 + real)
 
     def application(self, batch):
         work = 2 * sum(self._ranks) * batch * self._samples * self._work
@@ -202,7 +205,7 @@ class SeparableForm(ClosedForm):
     def inverse(self, damp=0.0, rcond=None):
         return separable_svd.inverse(self.decomposition, self._adjoint, damp, rcond)
 
-    def remainder(self, damp):
+    def remainder(self, damp=0.0):
         return separable_svd.remainder(self.decomposition, self._adjoint, damp)
 
 
@@ -259,18 +262,20 @@ def _find(op, of_layer=None):
 def why_no_closed_form(op) -> str:
     """What keeps a layer from being of one of the kinds that have one."""
     g = op.layer.geometry
-    large = longest_side(g) > LONGEST
-    separable = (
-        f"it is longer than the {LONGEST} samples or channels up to which separable "
-        "kernels are taken apart"
-        if large
-        else "its kernel is not separable"
-    )
+    separable = "its kernel is not separable"
+    if longest_side(g) > LONGEST:
+        separable = (
+            f"it is longer than the {LONGEST} samples or channels up to which "
+            "separable kernels are taken apart"
+        )
+    elif g.groups > 1:
+        separable += ", or its groups take too many SVDs"
     even = "its boundary is not 'symmetric'"
     if g.boundary == "symmetric":
         even = "its kernel or its padding is not even along every axis"
         even = even if op.xp is np else "its arrays are on a device"
-    return f"windows overlap, {why_not_torus(g)}, {separable}, and {even}"
+    windows = "windows overlap or leave the image"
+    return f"{windows}, {why_not_torus(g)}, {separable}, and {even}"
 
 
 def _real_size(dtype):

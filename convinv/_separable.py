@@ -14,6 +14,7 @@ from ._geometry import tap_samples
 from ._kernel_rounding import departure
 
 LONGEST = 1024  # samples of an axis, and channels: an SVD takes the cube of it
+MOST = 2**25  # numbers in all singular vectors: groups with kernels of their own count
 FEW = 8  # filters of the first group that are looked at before the whole kernel
 SAME = 4 * 2.0**-52  # what the taps of groups may differ by and count as the same
 
@@ -39,6 +40,8 @@ def factors_of(op) -> Factors | None:
         return None
     kernel = to_numpy(op.layer._weights)
     kernel = kernel.astype(np.result_type(kernel.dtype, np.float64))
+    if np.iscomplexobj(kernel) and not kernel.imag.any():  # cast for complex data
+        kernel = kernel.real
     kernel = kernel.reshape(g.groups, -1, *g.kernel)
     largest, rounding = np.abs(kernel).max(), 0.0
     for part in (kernel[:1, :FEW], kernel):  # most kernels are refused by the first
@@ -52,12 +55,20 @@ def factors_of(op) -> Factors | None:
             return None
         rounding = found
     channels = filters.reshape(g.groups, g.c_out // g.groups, -1)
-    return Factors(channels, [_shared(t, channels) for t in taps], rounding)
+    factors = Factors(channels, [_shared(t, channels) for t in taps], rounding)
+    return factors if count_vectors(g, factors) <= MOST else None
 
 
 def longest_side(g) -> int:
     """Rows or columns of the largest of the matrices of a separable layer."""
     return max(*g.input, *g.output, g.c_in // g.groups, g.c_out // g.groups)
+
+
+def count_vectors(g, factors) -> int:
+    """Numbers in the singular vectors of all matrices of a layer with such factors."""
+    sides = [(g.groups, g.c_out // g.groups, g.c_in // g.groups)]
+    sides += zip(map(len, factors.taps), g.output, g.input)
+    return sum(groups * min(m, n) * (m + n) for groups, m, n in sides)
 
 
 def _cross(kernel):

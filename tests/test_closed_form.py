@@ -377,9 +377,19 @@ class TestWhatIsTaken:
         assert closed_form(separable("valid")) is not None
         assert closed_form(separable("blur")) is None
 
+    def test_groups_that_are_too_many(self, monkeypatch):
+        monkeypatch.setattr("convinv._separable.MOST", 200)
+        alike = np.repeat(outer(1, 1, (3, 3)), 3, axis=0)
+        op = ConvLinearOperator(alike, (3, 5, 5), groups=3, padding=1)
+        assert closed_form(op) is not None
+        op = separable("depthwise")
+        assert closed_form(op) is None
+        with pytest.raises(ValueError, match="its groups take too many SVDs"):
+            solve(op, random(op.output_shape), "spectral")
+
     def test_the_refusal_says_why(self):
         for op, words in (
-            (layer((2, 1, 3, 3), (1, 6, 6)), "windows overlap, .*is not separable"),
+            (layer((2, 1, 3, 3), (1, 6, 6)), "windows overlap .*is not separable"),
             (layer((1, 1, 3, 3), (1, 6, 2000), padding=1), "longer than the 1024"),
             (
                 layer((1, 1, 3, 3), (1, 6, 6), padding=1, boundary="symmetric"),
@@ -389,6 +399,16 @@ class TestWhatIsTaken:
         ):
             with pytest.raises(ValueError, match=f"{words}.*use method='auto'"):
                 solve(op, random(op.output_shape), "spectral")
+
+
+def test_complex_data_of_a_real_layer():
+    """The SVDs stay real."""
+    op = separable("tall")
+    b = random(op.output_shape, "complex128", 4)
+    result = solve(op, b, "spectral", rtol=1e-10)
+    np.testing.assert_allclose(result.x.ravel(), pinv(matrix(op)) @ b.ravel())
+    form = closed_form(op.astype("complex128"))
+    assert all(taps.dtype == "float64" for taps in form.factors.taps)
 
 
 @every_damp
