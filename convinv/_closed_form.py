@@ -171,8 +171,8 @@ class SeparableForm(ClosedForm):
         self._op, self.factors, self._layer = op, factors, layer
         self._adjoint = op is not op.layer
         g = op.layer.geometry
-        sides = [(g.groups, g.c_out // g.groups, g.c_in // g.groups)]
-        sides += zip(map(len, factors.taps), g.output, g.input)
+        sides = [(factors.channels, g.c_out // g.groups, g.c_in // g.groups)]
+        sides += zip(factors.taps, g.output, g.input)
         sides = [side for side in sides if side[1:] != (1, 1)]
         real = _real_size(op.dtype)
         self._work = (op.dtype.itemsize // real) ** 2  # of a multiplication
@@ -181,7 +181,8 @@ class SeparableForm(ClosedForm):
         entry = SVD * self._work / FACTOR_RATE
         self.setup = sum(
             groups * (CALL + entry * min(m, n) ** 2 * max(m, n))
-            for groups, m, n in set(sides)  # equal axes share one as a rule
+            # equal axes share one as a rule
+            for groups, m, n, _ in {(len(t), m, n, t.tobytes()) for t, m, n in sides}
         )
         vectors = count_vectors(g, factors) * op.dtype.itemsize
         self.nbytes = vectors + min(op.shape) * (8 + real)
