@@ -6,11 +6,19 @@ import numpy as np
 
 from . import _arguments
 from ._array import placement
+from ._closed_form import FrequencyForm, SeparableForm, closed_form
+from ._cosine_blocks import CosineBlocks
 from ._damping_krylov import krylov_pick
 from ._damping_rules import RULES, Pick, pick
-from ._damping_spectra import Periodogram, dense_spectrum, torus_spectrum
+from ._damping_spectra import (
+    Periodogram,
+    dense_spectrum,
+    separable_spectrum,
+    spectrum_by_frequency,
+)
 from ._polyphase import Polyphase
 from ._scaled import ScaledProblem
+from ._spectrum import Blocks
 
 # Up to so many unknowns or data, and entries, the matrix is made and decomposed; for
 # GCV so many times as many, since its trace is what projections take long to find.
@@ -69,13 +77,26 @@ def _pick(scaled, b, rule, target, eps):
     """`pick` from the singular values, or as many as are needed."""
     wide = scaled.wide
     m, n = wide.shape
-    if hasattr(wide, "geometry") and Polyphase(wide.geometry).is_torus:
-        spectrum = torus_spectrum(wide, b)
-    elif _is_small(m, n, rule):
+    spectrum = _closed_spectrum(wide, b) if hasattr(wide, "geometry") else None
+    if spectrum is None and _is_small(m, n, rule):
         spectrum = dense_spectrum(wide, b)
-    else:
+    if spectrum is None:
         return krylov_pick(scaled.working, b, rule, target, eps)
     return spectrum, pick(spectrum, rule, target, eps)
+
+
+def _closed_spectrum(layer, b):
+    """The spectrum of a layer that a transform takes apart, None for others."""
+    if Polyphase(layer.geometry).is_torus:
+        return spectrum_by_frequency(Blocks(layer), b)
+    form = closed_form(layer)
+    if isinstance(form, SeparableForm):
+        return separable_spectrum(layer, form.decomposition, b)
+    if isinstance(form, FrequencyForm) and form.orthonormal:
+        blocks = form.blocks()
+        if isinstance(blocks, CosineBlocks):
+            return spectrum_by_frequency(blocks, b)
+    return None
 
 
 def _is_small(m, n, rule):

@@ -7,17 +7,17 @@ from scipy import fft
 
 from ._array import namespace, placement, to_numpy
 from ._damping_rules import Spectrum
-from ._spectrum import Blocks, matrices_last
+from ._separable_svd import Basis
+from ._spectrum import matrices_last
 
 
-def torus_spectrum(op, b) -> Spectrum:
-    """That of a layer on a torus: one small SVD per frequency.
+def spectrum_by_frequency(blocks, b) -> Spectrum:
+    """That of a layer with one small matrix per frequency: an SVD of each.
 
-    `b` is an array ``(B, m)``. The power of the residual is that of its discrete
-    Fourier transform.
+    `b` is an array ``(B, m)``. The power of the residual is that of the transform whose
+    frequencies they are.
     """
     b = to_numpy(b)
-    blocks = Blocks(op)
     groups, filters, channels = blocks.shape
     data = b.size
     if blocks.real and b.dtype.kind == "c":
@@ -25,8 +25,7 @@ def torus_spectrum(op, b) -> Spectrum:
     b = b.reshape(-1, groups, filters, *blocks.torus).astype(
         "float64" if blocks.real else "complex128", copy=False
     )
-    transform = fft.rfftn if blocks.real else fft.fftn
-    parts = transform(b, axes=(3, 4, 5), norm="ortho")
+    parts = blocks.transform(b)
     parts = parts.reshape(*parts.shape[:3], -1, blocks.bins[2])
     frequencies, rank = parts.shape[3:], min(filters, channels)
     values = np.empty((*frequencies, groups, rank))
@@ -44,7 +43,7 @@ def torus_spectrum(op, b) -> Spectrum:
     weight = np.broadcast_to(blocks.multiplicity, frequencies)
     energy *= weight[..., None, None]
     rest *= weight[..., None]
-    shells = _shells_of_blocks(blocks, weight)
+    shells = Shells(blocks.squares().ravel(), weight.ravel())
     items = data // (groups * filters * math.prod(blocks.torus))
     counts = np.broadcast_to(items * weight[..., None, None], values.shape)
     found = Spectrum(
@@ -65,14 +64,6 @@ def torus_spectrum(op, b) -> Spectrum:
     return found
 
 
-def _shells_of_blocks(blocks, weight):
-    last = fft.rfftfreq if blocks.real else fft.fftfreq
-    squares = [fft.fftfreq(n) ** 2 for n in blocks.torus[:2]]
-    square = squares[0][:, None] + squares[1]
-    square = square.reshape(-1, 1) + last(blocks.torus[2]) ** 2
-    return Shells(square.ravel(), weight.ravel())
-
-
 class Shells:
     """Frequencies of one size together, in increasing order, without 0.
 
@@ -87,6 +78,43 @@ class Shells:
     def sums(self, power):
         """The power in each shell."""
         return np.bincount(self.shell, weights=power)[1:]
+
+
+def separable_spectrum(op, decomposition, b) -> Spectrum:
+    """That of a layer with a separable kernel, whose SVD is made of small ones.
+
+    `b` is an array ``(B, m)``. The power of the residual is that of its cosine
+    transform, where the operator's output is an image.
+    """
+    basis, xp = Basis(decomposition, data=True), decomposition.xp
+    parts = basis.parts(b)
+    beyond = 0.0 if basis.complete else b - basis.sum(parts)
+    rest = np.zeros(1) if basis.complete else np.array([_energy(beyond).sum()])
+    values = decomposition.values.copy()
+    values[values <= decomposition.tolerance] = 0
+    found = Spectrum(
+        values.reshape(1, -1),
+        _energy(parts).sum(axis=0).reshape(1, -1),
+        rest,
+        math.prod(b.shape),
+        values.ravel(),
+        np.full(values.size, float(len(b))),
+    )
+    periodogram = Periodogram.of(op)
+    if periodogram is not None:
+
+        def power(damp):
+            passed = xp.asarray(found.passed(damp).reshape(values.shape))
+            return periodogram.power(to_numpy(beyond + basis.sum(parts * passed)))
+
+        found.power, found.share = power, periodogram.share
+    return found
+
+
+def _energy(array):
+    """The squares of the entries, on the host."""
+    array = to_numpy(array)
+    return np.abs(array.astype(np.result_type(array.dtype, np.float64))) ** 2
 
 
 def dense_spectrum(op, b) -> Spectrum:

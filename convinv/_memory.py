@@ -10,6 +10,7 @@ import numpy as np
 from . import _residual
 from ._arguments import number
 from ._array import namespace, to_numpy
+from ._closed_form import closed_form
 from ._exact import side_of
 from ._operator import LAYERS
 from ._polyphase import Polyphase
@@ -227,6 +228,9 @@ class Estimate:
         if name != "direct" and not self.host:
             count += TRANSFORM
         more = sum(self.shape) if self.damped and side_of(self.op) == "output" else 0
+        form = closed_form(self.op) if name == "spectral" else None
+        if form is not None:
+            more += form.scratch(self.damped)
         return count * side + more
 
     def _preconditioning(self, given):

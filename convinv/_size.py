@@ -104,17 +104,28 @@ def _row_norm(op, power, part):
     wide = np.ldexp(1.0, -(power // 2)) * wide * np.ldexp(1.0, power // 2 - power)
     wide, hits = part(wide), []
     for axis, n in enumerate(g.output):
-        hits.append(tap_samples(g, axis)[sorted({0, n // 2, n - 1})])
+        rows = tap_samples(g, axis)[sorted({0, n // 2, n - 1})]
+        hits.append({_pattern(row) for row in rows})
     return max(_folded_norm(wide, row) for row in itertools.product(*hits))
+
+
+def _pattern(samples):
+    """The number of the sample that each tap meets, in their order; -1 for padding."""
+    inside = samples >= 0
+    pattern = np.full(len(samples), -1)
+    pattern[inside] = np.unique(samples[inside], return_inverse=True)[1]
+    return tuple(pattern.tolist())
 
 
 def _folded_norm(weights, hits):
     """The norm of a row; taps that meet one sample add up, those on padding are out."""
-    for axis, hit in enumerate(hits):
-        found, place = np.unique(hit[hit >= 0], return_inverse=True)
-        taps = np.compress(hit >= 0, weights, axis=2 + axis)
-        if len(found) < taps.shape[2 + axis]:
-            gather = np.zeros((len(place), len(found)))
+    for axis, hit in enumerate(map(np.array, hits)):
+        place, taps = hit[hit >= 0], weights
+        if len(place) < len(hit):
+            taps = np.compress(hit >= 0, weights, axis=2 + axis)
+        count = int(place.max(initial=-1)) + 1
+        if count < len(place):
+            gather = np.zeros((len(place), count))
             gather[np.arange(len(place)), place] = 1
             taps = np.moveaxis(np.tensordot(taps, gather, (2 + axis, 0)), -1, 2 + axis)
         weights = taps

@@ -1,17 +1,21 @@
-"""The pseudoinverse of a layer on a torus, frequency by frequency."""
+"""The pseudoinverse of a layer that is one small matrix at every frequency.
+
+`blocks` is a `_spectrum.Blocks`, or the same for another transform.
+"""
 
 import numpy as np
 
-from . import kernels
 from ._small_matrices import SMALL, invert
-from ._spectrum import Blocks, matrices_last
+from ._spectrum import matrices_last
 
 EPS = 2.0**-52
 LOSS = 1e-10  # the loss of accuracy up to which matrices are inverted without an SVD
 
 
-class TorusMap:
+class FrequencyMap:
     """A map of vectors that is one small matrix at every frequency.
+
+    Unknowns of no frequency are multiplied by `rest`.
 
     Attributes
     ----------
@@ -20,28 +24,25 @@ class TorusMap:
         and how many there are.
     """
 
-    def __init__(self, op, blocks, matrices, zeros, from_data):
-        kernel = kernels.load("circulant", op.xp)
-        matrices = matrices.reshape(*matrices.shape[:3], *blocks.bins)
-        self._kernel, self._from_data = kernel, from_data
+    def __init__(self, blocks, matrices, zeros, *, from_data, rest=0.0):
+        self._multiply = blocks.multiplication(matrices)
         self._blocks = blocks.without_matrices()
-        self._plan = kernel.prepare(matrices, blocks.torus, op.dtype)
+        self._from_data, self._rest = from_data, rest
         self.zeros = zeros
         self.count = blocks.frequencies * blocks.shape[0] * min(blocks.shape[1:])
 
     def apply(self, v):
         """``(B, m)`` or ``(B, n)`` vectors -> ``(B, n)``."""
-        v = self._blocks.pack(v, self._from_data)
-        return self._blocks.unpack(self._kernel.apply(self._plan, v))
+        found = self._multiply(self._blocks.pack(v, self._from_data))
+        return self._blocks.unpack(found, v, self._rest)
 
 
-def inverse(op, damp=0.0, rcond=None) -> TorusMap:
-    """The pseudoinverse of a torus layer, ``(A^H A + damp^2)^-1 A^H`` with `damp`.
+def inverse(blocks, damp=0.0, rcond=None) -> FrequencyMap:
+    """The pseudoinverse of a layer, ``(A^H A + damp^2)^-1 A^H`` with `damp`.
 
     Singular values up to `rcond` times the largest of all count as zero; by default
     those that rounding may have made.
     """
-    blocks = Blocks(op)
     cut = blocks.tolerance if rcond is None else rcond * blocks.largest()
 
     def by_svd(slab):
@@ -54,15 +55,14 @@ def inverse(op, damp=0.0, rcond=None) -> TorusMap:
     matrices, zeros = _fill(
         blocks, blocks.shape[1], lambda slab: _directly(slab, damp, cut), by_svd
     )
-    return TorusMap(op, blocks, matrices, zeros, from_data=True)
+    return FrequencyMap(blocks, matrices, zeros, from_data=True)
 
 
-def remainder(op, damp=0.0) -> TorusMap:
+def remainder(blocks, damp=0.0) -> FrequencyMap:
     """What is left of x by its own damped inversion: ``damp^2 (A^H A + damp^2)^-1``.
 
     With ``damp=0`` that is the orthogonal projection onto the null space.
     """
-    blocks = Blocks(op)
     cut = blocks.tolerance
     _, filters, channels = blocks.shape
 
@@ -73,7 +73,7 @@ def remainder(op, damp=0.0) -> TorusMap:
             part = np.moveaxis(np.eye(channels) - last, (0, 1), (3, 4))
         else:
             shape = (slab.shape[0], channels, channels, *slab.shape[3:])
-            part = np.zeros(shape, complex)
+            part = np.zeros(shape, slab.dtype)
             good &= filters >= channels
         return np.ascontiguousarray(part), good
 
@@ -84,17 +84,16 @@ def remainder(op, damp=0.0) -> TorusMap:
         return np.eye(channels) - (_adjoint(vh) * inside[..., None, :] ** 2) @ vh, keep
 
     matrices, zeros = _fill(blocks, channels, directly, by_svd)
-    return TorusMap(op, blocks, matrices, zeros, from_data=False)
+    return FrequencyMap(blocks, matrices, zeros, from_data=False, rest=1.0)
 
 
-def normal_inverse(op, damp=0.0) -> TorusMap:
-    """``(A^H A + damp^2)^-1`` of a torus layer, without `damp` the pseudoinverse."""
-    blocks = Blocks(op)
+def normal_inverse(blocks, damp=0.0) -> FrequencyMap:
+    """``(A^H A + damp^2)^-1`` of a layer, without `damp` the pseudoinverse."""
     cut, channels = blocks.tolerance, blocks.shape[2]
 
     def never(slab):
         shape = (slab.shape[0], channels, channels, *slab.shape[3:])
-        return np.empty(shape, complex), np.zeros((shape[0], *shape[3:]), bool)
+        return np.empty(shape, slab.dtype), np.zeros((shape[0], *shape[3:]), bool)
 
     def by_svd(slab):
         _, s, vh = np.linalg.svd(slab, full_matrices=True)
@@ -105,7 +104,8 @@ def normal_inverse(op, damp=0.0) -> TorusMap:
         return (_adjoint(vh) * gain[..., None, :]) @ vh, keep
 
     matrices, zeros = _fill(blocks, channels, never, by_svd)
-    return TorusMap(op, blocks, matrices, zeros, from_data=False)
+    rest = damp**-2 if damp else 0.0
+    return FrequencyMap(blocks, matrices, zeros, from_data=False, rest=rest)
 
 
 def _fill(blocks, columns, directly, by_svd):
@@ -169,7 +169,7 @@ def _small(slab, damp):
     matrix = slab.transpose(1, 2, 0, 3, 4)
     matrix = matrix if tall else matrix.swapaxes(0, 1).conj()
     size = matrix.shape[1]
-    gram = np.empty((size, *matrix.shape[1:]), complex)
+    gram = np.empty((size, *matrix.shape[1:]), slab.dtype)
     for i in range(size):
         for j in range(i, size):
             gram[i, j] = np.sum(matrix[:, i].conj() * matrix[:, j], axis=0)
@@ -177,7 +177,7 @@ def _small(slab, damp):
         gram[i, i] += damp**2
     norm = _norm(gram)
     inverted = invert(gram)
-    part = np.empty((*matrix.shape[1::-1], *matrix.shape[2:]), complex)
+    part = np.empty((*matrix.shape[1::-1], *matrix.shape[2:]), slab.dtype)
     for i in range(size):
         part[i] = inverted[i, 0] * matrix[:, 0].conj()
         for j in range(1, size):

@@ -9,7 +9,9 @@ import copy
 import math
 
 import numpy as np
+import scipy.fft
 
+from . import kernels
 from ._polyphase import Polyphase
 
 SLAB = 2**23  # bytes of the matrices that are treated at once; several such live
@@ -20,11 +22,16 @@ class Blocks:
 
     The frequencies are those of `numpy.fft.rfftn` over the torus for real weights, of
     `numpy.fft.fftn` for complex ones; in a slab they have two axes, the first two axes
-    of the torus together and the last.
+    of the torus together and the last. Subclasses have those of other transforms.
 
     Attributes
     ----------
     layer : Polyphase
+    xp : module
+    dtype : dtype
+        The library and the dtype of the layer.
+    kind : dtype
+        That of the matrices.
     shape : tuple of int
         ``(groups, filters, channels)`` of the matrices of one frequency; ``(groups,
         channels, filters)`` for the adjoint of a convolution.
@@ -41,20 +48,18 @@ class Blocks:
 
     def __init__(self, op, torus=None):
         self.adjoint, op = op is not op.layer, op.layer
+        self.xp, self.dtype = op.xp, op.dtype
         self.layer = Polyphase(op.geometry)
-        self.torus = torus = tuple(torus or self.layer.cells)
+        self.torus = tuple(torus or self.layer.cells)
         first, table = self.layer.stencil(op._weights)
         self.real, self.shape = not np.iscomplexobj(table), table.shape[:3]
-        self.bins = (*torus[:2], torus[2] // 2 + 1 if self.real else torus[2])
-        self.multiplicity = np.ones(self.bins[2])
-        if self.real:
-            self.multiplicity[1 : (torus[2] + 1) // 2] = 2
+        self._count_frequencies()
         spans = table.shape[3:]
-        self._waves = [
-            np.exp(2j * np.pi * (np.outer(np.arange(b), q + np.arange(span)) % n) / n)
-            for b, q, span, n in zip(self.bins, first, spans, torus)
-        ]
-        self._table = table.reshape(*self.shape, -1, spans[2]).astype(complex)
+        offsets = [q + np.arange(span) for q, span in zip(first, spans)]
+        self._waves = [self._wave(*pair) for pair in enumerate(offsets)]
+        self.kind = np.result_type(self._waves[0], table)
+        table = table.astype(self.kind)
+        self._table = table.reshape(*self.shape, -1, spans[2])
         table = np.moveaxis(table, (0, 1, 2), (3, 4, 5))
         norms = np.linalg.norm(table, axis=(-2, -1)).reshape(-1, self.shape[0])
         self.scale = float(norms.sum(axis=0).max())
@@ -62,6 +67,20 @@ class Blocks:
         self.tolerance = self.scale * (eps + 10 * max(self.shape[1:]) * 2.0**-52)
         if self.adjoint:
             self.shape = (self.shape[0], *self.shape[:0:-1])
+
+    def _count_frequencies(self):
+        """Set `bins` and `multiplicity`."""
+        *first, last = self.torus
+        self.bins = (*first, last // 2 + 1 if self.real else last)
+        self.multiplicity = np.ones(self.bins[2])
+        if self.real:
+            self.multiplicity[1 : (last + 1) // 2] = 2
+
+    def _wave(self, axis, offsets):
+        """What a tap at each offset contributes to each frequency of an axis."""
+        n = self.torus[axis]
+        turns = np.outer(np.arange(self.bins[axis]), offsets) % n
+        return np.exp(2j * np.pi * turns / n)
 
     def without_matrices(self):
         """What tells how vectors are packed, and no more."""
@@ -98,8 +117,11 @@ class Blocks:
         rows = self.shape[1 if data else 2]
         return v.reshape((v.shape[0], self.shape[0], rows, *self.torus))
 
-    def unpack(self, v):
-        """Unknowns as ``(B, n)`` again."""
+    def unpack(self, v, given=None, factor=0.0):
+        """Unknowns as ``(B, n)`` again; those of no frequency are ``factor * given``.
+
+        On a torus there are none.
+        """
         return v.reshape((len(v), -1)) if self.adjoint else self.layer.unpack(v)
 
     @property
@@ -110,7 +132,28 @@ class Blocks:
     def empty(self, rows, columns):
         """Matrices of that size at every frequency, as the slabs are indexed."""
         frequencies = (self.bins[0] * self.bins[1], self.bins[2])
-        return np.empty((self.shape[0], rows, columns, *frequencies), complex)
+        return np.empty((self.shape[0], rows, columns, *frequencies), self.kind)
+
+    def transform(self, v):
+        """The orthonormal transform of ``(..., *torus)`` arrays of the host."""
+        function = scipy.fft.rfftn if self.real else scipy.fft.fftn
+        return function(v, axes=(-3, -2, -1), norm="ortho")
+
+    def squares(self):
+        """The squared size of each frequency, ``(rows, columns)`` as in a slab."""
+        last = scipy.fft.rfftfreq if self.real else scipy.fft.fftfreq
+        first, second = (scipy.fft.fftfreq(n) ** 2 for n in self.torus[:2])
+        return (first[:, None] + second).reshape(-1, 1) + last(self.torus[2]) ** 2
+
+    def multiplication(self, matrices):
+        """A function that multiplies at every frequency, by matrices as in `empty`.
+
+        It maps ``(B, groups, columns, *torus)`` to ``(B, groups, rows, *torus)``.
+        """
+        kernel = kernels.load("circulant", self.xp)
+        matrices = matrices.reshape(*matrices.shape[:3], *self.bins)
+        plan = kernel.prepare(matrices, self.torus, self.dtype)
+        return lambda v: kernel.apply(plan, v)
 
     def largest(self):
         """The largest singular value."""

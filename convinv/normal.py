@@ -8,6 +8,7 @@ from ._arguments import number
 from ._array import namespace, placement, to_numpy, working_dtype
 from ._automatic import exact_choices, prepare
 from ._banded import MemoryLimit, Singular
+from ._closed_form import closed_form
 from ._exact import side_of
 from ._general import as_operator
 from ._linear import ShapedOperator
@@ -186,7 +187,8 @@ class _Normal:
         if Polyphase(op.layer.geometry).is_torus:
             key = ("spectral normal", self.wide, damp)
             wide = op.astype(self.wide)
-            inverse = op._kept(key, lambda: normal_inverse(wide, damp))
+            form = closed_form(wide)
+            inverse = op._kept(key, lambda: normal_inverse(form.blocks(), damp))
             self.inside |= not damp and inverse.zeros > 0
             return inverse.apply
         for choice in exact_choices(op, damp=damp, batch=len(self.g)):

@@ -6,11 +6,11 @@ import warnings
 import numpy as np
 
 from ._array import to_numpy, working_dtype
+from ._closed_form import closed_form
 from ._operator import LAYERS
 from ._polyphase import Polyphase
 from ._result import ConvergenceWarning
 from ._solve import solve
-from ._spectral_inverse import remainder
 from .solvers import METHODS
 
 __all__ = ["project_nullspace"]
@@ -86,7 +86,7 @@ def project_nullspace(op, x, *, rtol=1e-10, method="auto", **options):
     wide = wide.reshape(-1, op.shape[1])
     if Polyphase(op.layer.geometry).is_torus:
         key = ("null space", dtype)
-        projection = op._kept(key, lambda: remainder(op.astype(dtype)))
+        projection = op._kept(key, closed_form(op.astype(dtype)).remainder)
         return projection.apply(wide).reshape(x.shape)
     double = np.result_type(dtype, np.float64)
     wide = wide.astype(double, copy=False)

@@ -47,6 +47,39 @@ def layer(shape, size, dtype="float64", **options):
     return ConvLinearOperator(kernel, size, **options)
 
 
+def decompose(monkeypatch, small):
+    """Decompose matrices up to a size; with 0 neither these nor separable kernels."""
+    monkeypatch.setattr(damping, "DENSE", small)
+    if not small:
+        monkeypatch.setattr(damping, "closed_form", lambda layer: None)
+
+
+def disc(size):
+    """A blur that is even and not separable, sharper than the others."""
+    y, x = np.mgrid[-2:3, -2:3]
+    kernel = np.clip(2.5 - np.hypot(x, y), 0, 1) + 4 * (np.hypot(x, y) == 0)
+    kernel = kernel[None, None] / kernel.sum()
+    return ConvLinearOperator(kernel, (1, *size), padding=2, boundary="symmetric")
+
+
+def even(shape, size, dtype="float64"):
+    """A layer that the cosine transform takes apart."""
+    kernel = normal(np.random.default_rng(1), shape, dtype)
+    for axis in range(2, len(shape)):
+        kernel = kernel + np.flip(kernel, axis)
+    return ConvLinearOperator(kernel, size, padding="same", boundary="symmetric")
+
+
+def separable(dtype="float64"):
+    """Two groups of a tall layer with a stride."""
+    rng = np.random.default_rng(1)
+    filters, down, across = (
+        normal(rng, (2, *shape), dtype) for shape in ((2, 1, 1, 1), (3, 1), (1, 2))
+    )
+    kernel = (filters * down[:, None, None] * across[:, None, None]).reshape(4, 1, 3, 2)
+    return ConvLinearOperator(kernel, (2, 6, 5), groups=2, stride=(1, 2), padding=1)
+
+
 # name: (operator, whether it is invariant under shifts of a torus)
 LAYERS = {
     "blur on a torus": (lambda: blur("periodic"), True),
@@ -75,6 +108,10 @@ LAYERS = {
         True,
     ),
     "blur": (lambda: blur("reflect"), False),
+    "disc": (lambda: disc((8, 9)), False),
+    "even, complex": (lambda: even((1, 2, 3), (2, 20), "complex128"), False),
+    "separable": (lambda: separable(), False),
+    "separable, complex": (lambda: separable("complex128"), False),
     "over": (lambda: layer((4, 1, 3, 3), (1, 7, 6)), False),
     "under": (lambda: layer((1, 2, 3, 3), (2, 5, 6), padding=1), False),
     "complex border": (lambda: layer((2, 1, 4), (1, 30), "complex128"), False),
@@ -213,7 +250,7 @@ def test_hybrid_finds_the_dense_damp(monkeypatch, name, noise, rule):
     op = LAYERS[name][0]()
     b, level = data(op, noise)
     want = chosen(op, b, rule, level).extra["damp"]
-    monkeypatch.setattr(damping, "DENSE", 0)
+    decompose(monkeypatch, 0)
     got = chosen(op, b, rule, level).extra["damp"]
     # a criterion that is flat at small damps may take any of them
     assert got == pytest.approx(want, rel=0.05, abs=1e-3)
@@ -225,7 +262,7 @@ def test_hybrid_of_a_batch(monkeypatch, rule):
     b, level = data(op, 0.1, batch=3)
     b *= np.array([1, 0, 0.5]).reshape(3, 1, 1, 1)
     want = chosen(op, b, rule, level).extra
-    monkeypatch.setattr(damping, "DENSE", 0)
+    decompose(monkeypatch, 0)
     got = chosen(op, b, rule, level).extra
     assert got["damp"] == pytest.approx(want["damp"], rel=0.03)
     assert got["nit"].shape == (3,)
@@ -237,11 +274,11 @@ def test_hybrid_stops_before_the_end(monkeypatch, rule):
     op = blur("reflect", (24, 25), 1.5)
     image = picture(op.input_shape[1:])
     b = op.forward(image) + 0.02 * normal(np.random.default_rng(0), op.output_shape)
-    monkeypatch.setattr(damping, "DENSE", 1000)
+    decompose(monkeypatch, 1000)
     want = chosen(op, b, rule, 0.02).extra["damp"]
     looked = []
     extend = krylov.Basis.extend
-    monkeypatch.setattr(damping, "DENSE", 0)
+    decompose(monkeypatch, 0)
     monkeypatch.setattr(
         krylov.Basis, "extend", lambda s, k: looked.append(k) or extend(s, k)
     )
@@ -382,7 +419,7 @@ class TestWhatIsChosen:
     @pytest.mark.parametrize("factor", [0.3, 0.9])
     @every_hybrid
     def test_the_residual_has_the_norm_of_the_noise(self, monkeypatch, factor, small):
-        monkeypatch.setattr(damping, "DENSE", small)
+        decompose(monkeypatch, small)
         for name in LAYERS:
             op = LAYERS[name][0]()
             b, _ = data(op, 0.1)
@@ -395,7 +432,7 @@ class TestWhatIsChosen:
     @pytest.mark.parametrize("rule", ["discrepancy", "gcv", "lcurve"])
     @every_hybrid
     def test_any_operator(self, monkeypatch, small, rule):
-        monkeypatch.setattr(damping, "DENSE", small)
+        decompose(monkeypatch, small)
         op = LAYERS["blur"][0]()
         b, level = data(op, 0.1)
         want = chosen(op, b, rule, level).extra["damp"]
@@ -412,7 +449,7 @@ class TestLimits:
     @every_rule
     @pytest.mark.parametrize("name", ["blur", "blur on a torus"])
     def test_zero_b(self, monkeypatch, name, rule, small):
-        monkeypatch.setattr(damping, "DENSE", small)
+        decompose(monkeypatch, small)
         op = LAYERS[name][0]()
         result = chosen(op, np.zeros((2, *op.output_shape)), rule, 1.0)
         assert result.success and not result.x.any()
@@ -422,7 +459,7 @@ class TestLimits:
     @every_hybrid
     @every_rule
     def test_a_zero_operator(self, monkeypatch, rule, small):
-        monkeypatch.setattr(damping, "DENSE", small)
+        decompose(monkeypatch, small)
         for boundary in ("periodic", "zero"):
             op = ConvLinearOperator(np.zeros((1, 1, 3)), (1, 9), boundary=boundary)
             result = chosen(op, np.ones(op.output_shape), rule, 1e-3)
@@ -431,7 +468,7 @@ class TestLimits:
     @every_hybrid
     @pytest.mark.parametrize("name", ["blur", "blur on a torus", "over"])
     def test_noise_that_accounts_for_all(self, monkeypatch, name, small):
-        monkeypatch.setattr(damping, "DENSE", small)
+        decompose(monkeypatch, small)
         op = LAYERS[name][0]()
         b, _ = data(op, 0.1)
         level = 1.001 * np.sqrt(np.mean(b**2))
@@ -444,7 +481,7 @@ class TestLimits:
     @pytest.mark.parametrize("level", [0.0, 1e-9])
     def test_noise_that_needs_no_damp(self, monkeypatch, level, small):
         """The least-squares residual alone is as large as the noise."""
-        monkeypatch.setattr(damping, "DENSE", small)
+        decompose(monkeypatch, small)
         for name in ("over", "over, strided"):
             op = LAYERS[name][0]()
             b, _ = data(op, 0.1)
@@ -461,7 +498,7 @@ class TestLimits:
         assert result.extra["damp"] <= 1e-4 * np.linalg.norm(op.todense(), 2)
 
     def test_what_has_not_settled_says_so(self, monkeypatch):
-        monkeypatch.setattr(damping, "DENSE", 0)
+        decompose(monkeypatch, 0)
         monkeypatch.setattr(krylov, "MOST", 9)
         op = blur("reflect", (20, 20), 1.5)
         b, _ = data(op, 1e-6)
@@ -482,7 +519,7 @@ class TestLimits:
         A = rng.standard_normal((40, 4)) @ rng.standard_normal((4, 30))
         b = A @ rng.standard_normal(30) + rng.standard_normal(40)
         want = chosen(A, b, rule, 1.0).extra["damp"]
-        monkeypatch.setattr(damping, "DENSE", 0)
+        decompose(monkeypatch, 0)
         got = chosen(A, b, rule, 1.0).extra["damp"]
         assert got == pytest.approx(want, rel=1e-4)
 
@@ -547,7 +584,7 @@ class TestArguments:
 def test_device_equals_host(monkeypatch, boundary, small, rule):
     from cuda_host import installed
 
-    monkeypatch.setattr(damping, "DENSE", small)
+    decompose(monkeypatch, small)
     op = blur(boundary)
     b, level = data(op, 0.1, batch=2)
     want = chosen(op, b, rule, level, "cgls")

@@ -164,6 +164,32 @@ class TestHonesty:
         said = estimate_of(op, b, name, **arguments).bytes(24)
         assert said / 3 <= found + 2**16 and found <= 1.2 * said + 2**18
 
+    @pytest.mark.parametrize("dtype", ["float64", "complex64"])
+    @pytest.mark.parametrize("damp", [0.0, 0.3])
+    @pytest.mark.parametrize("name", ["separable", "even", "patches"])
+    def test_closed_forms(self, name, damp, dtype):
+        """Forwards and adjoint; single precision starts again from what it has."""
+        options = {
+            "separable": {"padding": 1},
+            "even": {"padding": 1, "boundary": "symmetric"},
+            "patches": {"stride": 3},
+        }[name]
+        kernel = layer((4, 1, 3, 3), dtype=dtype).kernel
+        if name == "separable":
+            rows, columns = kernel[:1, :, :1], kernel[:1, :, :, :1]
+            kernel = kernel[:, :, :1, :1] * rows * columns
+        if name == "even":
+            kernel = kernel + kernel[:, :, ::-1]
+            kernel = kernel + kernel[..., ::-1]
+        op = ConvLinearOperator(kernel, (1, 24, 24), **options)
+        for one in (op, op.H):
+            b = data(one, 24)
+            found = self.peak(
+                lambda: quiet(one, b, "spectral", rtol=1e-14, maxiter=3, damp=damp)
+            )
+            said = estimate_of(one, b, "spectral", damp).bytes(24)
+            assert said / 4 <= found + 2**16 and found <= 1.2 * said + 2**18
+
     def test_matrices_and_operators(self):
         matrix = np.random.default_rng(0).standard_normal((1500, 500))
         op = aslinearoperator(matrix)

@@ -19,7 +19,7 @@ from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
 import convinv
 from convinv import ConvergenceWarning, ConvLinearOperator, Status, methods, solve
-from convinv._polyphase import Polyphase
+from convinv._closed_form import closed_form
 from convinv.precondition import Jacobi
 
 METHODS = {m.name: m for m in methods()}
@@ -57,7 +57,7 @@ VARIANTS = {
 VARIANTS = {k: v for k, v in VARIANTS.items() if v[0] in METHODS}
 # What methods and preconditioners ask of a layer beside what the registry says.
 TAKES = {
-    "spectral": lambda op: Polyphase(op.geometry).is_torus,
+    "spectral": lambda op: closed_form(op) is not None,
     "direct": lambda op: is_local(op),
     "schwarz": lambda op: is_local(op),
 }

@@ -1,8 +1,9 @@
-"""The pseudoinverse of a periodic layer, frequency by frequency."""
+"""The pseudoinverse of layers that a known transform takes apart."""
 
-from .._polyphase import Polyphase
-from .._spectral_inverse import inverse, remainder
-from .._spectrum import why_not_torus
+import numpy as np
+
+from .._closed_form import closed_form, why_no_closed_form
+from ._problem import Unsuitable
 from ._registry import solver
 
 
@@ -15,15 +16,29 @@ from ._registry import solver
     products="the pseudoinverse once",
 )
 def spectral(problem, monitor, *, rcond=None):
-    """The exact inverse of a periodic layer, by the discrete Fourier transform.
+    """The exact inverse of a layer that a transform takes apart.
 
-    For layers that are invariant under shifts around a torus: with periodic boundary
-    and as many outputs as steps of the stride fit into the input, or with no overlap of
-    windows at all. The s^d samples of a cell of stride s are taken as channels; then
-    the layer is one dense matrix of shape ``(C_out / groups, C_in / groups * s^d)`` per
-    frequency and group, and their pseudoinverses together are the pseudoinverse of the
-    layer: x is the least-squares solution, of least norm where there are many, and with
-    `damp` the damped one.
+    Those are, in the order in which they are looked for:
+
+    - Layers whose windows do not overlap, as in a patch embedding: one small matrix for
+      all windows. Samples under no window are zero in x.
+    - Layers that are invariant under shifts around a torus: with periodic boundary and
+      as many outputs as steps of the stride fit into the input. The s^d samples of a
+      cell of stride s are taken as channels; then the discrete Fourier transform leaves
+      one matrix of shape ``(C_out / groups, C_in / groups * s^d)`` per frequency.
+    - Layers of stride 1 with boundary "symmetric", padding "same" and a kernel that is
+      even along every axis: the cosine transform leaves one matrix of shape ``(C_out /
+      groups, C_in / groups)`` per frequency. (NumPy arrays only.)
+    - Layers with a separable kernel, ``M[o, c] a[u] b[v] c[w]`` in every group, of any
+      boundary, padding, stride and dilation, with up to 1024 samples per axis: one SVD
+      of M and of the matrix of each axis, which serve every damp.
+    - With boundary "reflect" instead of "symmetric" as many filters as channels, and
+      no `damp`: the transform then is orthonormal in another norm, so that there is an
+      inverse of layers of full rank alone.
+
+    The pseudoinverses of all matrices together are the pseudoinverse of the layer: x is
+    the least-squares solution, of least norm where there are many, and with `damp` the
+    damped one.
 
     Singular values up to `rcond` times the largest count as zero (truncated SVD, not to
     be had with `damp`); where that changes x, it is no least-squares solution any more,
@@ -34,32 +49,41 @@ def spectral(problem, monitor, *, rcond=None):
     next solve. An iteration is one application; a second one mostly is needed only in
     single precision.
     """
-    _check(rcond, problem)
     op, damp = problem.op, problem.damp
+    form = _form(op, damp, rcond)
     key = ("spectral", problem.b.dtype, damp, rcond)
-    inverted = op._kept(key, lambda: inverse(op, damp, rcond))
+    try:
+        inverted = op._kept(key, lambda: form.inverse(damp, rcond))
+    except np.linalg.LinAlgError as error:
+        raise Unsuitable(f"{error}; use method='auto'") from None
     d = inverted.apply(problem.b)
     if damp and problem.origin is not None:
         # the damped pseudoinverse of the residual, less what damping takes from the
         # start; A^H r - damp^2 origin would lose more to rounding where damp is small
         key = ("spectral remainder", problem.b.dtype, damp)
-        d = d - op._kept(key, lambda: remainder(op, damp)).apply(problem.origin)
+        d = d - op._kept(key, lambda: form.remainder(damp)).apply(problem.origin)
     return d, {} if damp else _notes(inverted, rcond)
 
 
-def _check(rcond, problem):
-    geometry = problem.op.layer.geometry
-    if not Polyphase(geometry).is_torus:
+def _form(op, damp, rcond):
+    """The closed form of a layer; raises for what it does not take."""
+    form = closed_form(op)
+    if form is None:
         raise ValueError(
-            "method 'spectral' needs a layer that is invariant under shifts around a "
-            f"torus, but {why_not_torus(geometry)}; use method='auto'"
+            "method 'spectral' needs a layer that a known transform takes apart, but "
+            f"{why_no_closed_form(op)}; use method='auto'"
         )
-    if rcond is None:
-        return
-    if not 0 <= rcond < 1:
+    if rcond is not None and not 0 <= rcond < 1:
         raise ValueError(f"rcond must be in [0, 1), got {rcond!r}")
-    if problem.damp:
+    if rcond is not None and damp:
         raise ValueError("rcond truncates and damp damps: take one of them, not both")
+    if not form.orthonormal and (damp or rcond is not None):
+        raise ValueError(
+            "method 'spectral' takes neither damp nor rcond where the boundary is "
+            "'reflect' and the kernel not separable, since the transform is not "
+            "orthonormal; use method='auto', or boundary='symmetric'"
+        )
+    return form
 
 
 def _notes(inverted, rcond):
