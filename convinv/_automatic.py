@@ -9,7 +9,6 @@ import numpy as np
 from ._accuracy import FINEST
 from ._banded import MemoryLimit
 from ._plan import GUESS, Plan, Way
-from ._polyphase import Polyphase
 from .solvers._problem import Unsuitable
 from .solvers.direct import factored
 from .solvers.schwarz import nested
@@ -53,10 +52,6 @@ def choose(
     """
     if not hasattr(op, "layer"):
         yield from _general(op)
-    elif Polyphase(op.layer.geometry).is_torus:
-        reason = "the layer is periodic: one small matrix per frequency"
-        yield Choice("spectral", reason)
-        yield Choice("cgls", "the spectral solution does not satisfy the tolerance")
     else:
         yield from _by_costs(op, Plan(op, damp, batch, rtol, memory))
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from . import _costs
 from ._accuracy import FINEST, FULL, at, levels
+from ._closed_form import closed_form
 from ._exact import MEMORY, gram_of, is_kept, shift_for, shifted, side_of
 from ._torus import condition, look
 
@@ -46,6 +47,7 @@ class Way:
     preconditioner: str | None = None
     kept: bool = False  # whether its set-up has been made
     regular: bool = False  # whether it loses the least norm of singular operators
+    reason: str = "it costs least"
 
     @property
     def iterates(self):
@@ -141,10 +143,24 @@ class Plan:
         step = _costs.Cost(0.0, self.step, 0.0)
         return Way("cgls", step, self.iterations(), kept=True)
 
+    @functools.cached_property
+    def spectral(self) -> Way | None:
+        """The closed form of the layer, if it has one."""
+        form = closed_form(self.op)
+        if form is None or (self.damp and not form.orthonormal):
+            return None
+        single = np.finfo(self.op.dtype).eps > FLOOR
+        cost = _costs.Cost(
+            form.setup, form.application(self.batch) + self.check, form.nbytes
+        )
+        kept = is_kept(self.op, "spectral", self.op.dtype, self.damp)
+        return Way("spectral", cost, 1 + single, kept=kept, reason=form.reason)
+
     def first(self) -> Way:
         """What to begin with; to be asked once in a call."""
         cgls, past = self.cgls(), self.past
-        if cgls.seconds + past.regret < self.floor:
+        floor = min(self.floor, self.spectral.seconds if self.spectral else math.inf)
+        if cgls.seconds + past.regret < floor:
             past.regret += cgls.seconds
             return cgls
         ways = self.ways()
@@ -197,7 +213,9 @@ class Plan:
 
     def ways(self) -> list[Way]:
         """All that may be had and has not failed."""
-        found = [self.cgls(), *self.exact_ways(), *self._preconditioned()]
+        found = [self.cgls()] + ([self.spectral] if self.spectral else [])
+        if not (self.spectral and self.spectral.seconds < self.floor):
+            found += [*self.exact_ways(), *self._preconditioned()]
         return [w for w in found if w.key not in self.past.failed | self.used]
 
     def exact_ways(self) -> list[Way]:
@@ -270,7 +288,7 @@ class Plan:
     def words(self, way) -> str:
         """The estimates by which it was taken."""
         words = [str(way)] + ([str(self.cgls())] if way.key != self.cgls().key else [])
-        return f"costs least (estimates: {'; '.join(words)})"
+        return f"{way.reason} (estimates: {'; '.join(words)})"
 
 
 def accuracy_of(problem, given, name, **options):
