@@ -224,7 +224,7 @@ class Axis:
 
 
 # Tiles per lattice that are tried, and the fewest outputs of one.
-COUNTS = (2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 40, 48, 64, 96, 128)
+COUNTS = (2, 3, 4, 5, 6, 8, 10, 12, 16, 24, 32, 48, 64, 96, 128)
 SHORTEST = 8
 
 

@@ -1,11 +1,13 @@
 """Which torus a product by FFT takes: the cheapest by a small model of its cost.
 
-Larger tiles have less overlap, smaller ones stay in a cache and take up less room for
-the transform of the kernel. The constants are nanoseconds of one core, measured by
-``python -m benchmarks.products --fit``.
+Larger tiles have less overlap, smaller ones stay in a cache and take less room for the
+transform of the kernel, which is counted at `REUSED` products. The constants are
+nanoseconds of one core with AVX-512 (a 2.x GHz Xeon), fitted to the times of some 300
+products with float32 and float64 data, 1 to 16 channels, 2-D and 3-D: three quarters
+of the products take within 20 % of what the model says. ``python -m
+benchmarks.products`` prints model and time side by side.
 """
 
-import itertools
 import math
 from typing import NamedTuple
 
@@ -14,15 +16,20 @@ import numpy as np
 from .._geometry import Geometry
 from ._fft_axes import Axis
 
-CACHE = 2**21  # bytes of a tile's samples that stay near a core
-# Nanoseconds per sample: of each transform and factor of two, in float32 and float64
-# and beyond the cache; of copies; of a multiply-add of the matrices.
-TRANSFORM = {4: 0.30, 8: 0.50}
-FAR = 1.6
-COPY = {4: 0.9, 8: 1.6}
-MATRIX = {4: 0.10, 8: 0.20}
-PART = 60e3  # nanoseconds of a part, whatever its size
-ROWS = 2**18  # bytes of a part whose rows are not transformed along the axis
+# Per sample, by bytes of a real number: of transforms, for each factor of two; of
+# copies; and for each product of a matrix.
+TRANSFORM = {4: 0.12, 8: 0.11}
+COPY = {4: 0.96, 8: 2.6}
+MATRIX = {4: 0.33, 8: 0.65}
+PART = 40e3  # of a part, whatever its size
+# What is added for each factor of two, up to three, by which samples of a part and
+# matrices are larger than what stays near a core.
+FAR, SAMPLES = 0.7, 2**21
+FETCH, MATRICES = 0.35, 2**23
+SETUP, REUSED = 30.0, 50  # of each number of the matrices, once
+# Bytes of the matrices of a direction: not more, unless the kernel itself is so large.
+MOST, TIMES = 2**28, 8
+ROWS = 2**18  # bytes of a part on whose rows one matrix acts
 
 
 class Torus(NamedTuple):
@@ -50,22 +57,22 @@ def choose(geometry: Geometry, dtype) -> Torus:
     real = dtype.kind == "f"
     order = _order(axes)
     choices = [
-        [(1, 0)]
+        [(1, 1.0)]
         if axis.kernel == 1
         else axis.lengths(even=real and i == order[2])
         for i, axis in enumerate(axes)
     ]
-    best = min(
-        ((_cost(g, dtype, axes, lengths), lengths)
-         for lengths in itertools.product(*choices)),
-        key=lambda found: found[0],
-    )  # fmt: skip
-    nanoseconds, chosen = best
-    lengths = tuple(length for length, _ in chosen)
-    rows = _rows(g, dtype, axes, lengths)
+    lengths, counts = zip(*(zip(*choice) for choice in choices))
+    lengths, counts = np.ix_(*lengths), np.ix_(*counts)
+    cost = _cost(g, dtype, axes, lengths, counts)
+    best = np.unravel_index(np.argmin(cost), cost.shape)
+    chosen = tuple(int(choice[i][0]) for choice, i in zip(choices, best))
+    nanoseconds = float(cost[best])
     if padded:
-        nanoseconds += 2 * COPY[_size(dtype)] * g.c_in * math.prod(g.padded)
-    return Torus(axes, lengths, rows, padded, order, nanoseconds)
+        nanoseconds += 2 * COPY[real_size(dtype)] * g.c_in * math.prod(g.padded)
+    return Torus(
+        axes, chosen, _rows(g, dtype, axes, chosen), padded, order, nanoseconds
+    )
 
 
 def _axis(g, axis):
@@ -98,27 +105,37 @@ def _order(axes):
     return tuple(sorted(range(3), key=key))
 
 
-def _size(dtype):
+def real_size(dtype):
+    """Bytes of a real number of this precision."""
     return np.empty(0, dtype).real.dtype.itemsize
 
 
-def _cost(g, dtype, axes, chosen):
-    """Nanoseconds of one core for a product with one image."""
-    size, lengths = _size(dtype), [length for length, _ in chosen]
-    samples = math.prod(lengths)
+def _cost(g, dtype, axes, lengths, counts):
+    """Nanoseconds of one core for a product with one image, for every torus.
+
+    `lengths` and `counts`, of tiles, are arrays for each axis that broadcast.
+    """
+    size, components = real_size(dtype), dtype.itemsize // real_size(dtype)
+    samples, tiles = math.prod(lengths), math.prod(counts)
     q = g.c_in // g.groups * math.prod(axis.phases for axis in axes)
     p = g.c_out // g.groups
     rows = math.prod(axis.outputs for axis in axes if axis.kernel == 1)
-    tiles = math.prod(count for length, count in chosen if count)
-    components = 2 if dtype.kind == "c" else 1
-    transform = TRANSFORM[size] * components
-    near = min(rows, max(ROWS // (samples * dtype.itemsize * max(p, q)), 1))
-    if samples * dtype.itemsize * g.groups * max(p, q) > CACHE:
-        transform *= FAR
-    each = transform * math.log2(max(samples, 2)) + COPY[size] * components
-    matrix = MATRIX[size] * components * p * q
-    one = g.groups * samples * ((p + q) * each + matrix)
-    return tiles * (rows * one + rows / near * PART)
+    item = samples * (dtype.itemsize * g.groups * max(p, q))
+    matrices = samples * (dtype.itemsize * g.groups * p * q)
+    transform = TRANSFORM[size] * (1 + FAR * _beyond(item, SAMPLES))
+    each = transform * np.log2(np.maximum(samples, 2)) + COPY[size]
+    product = p * q * MATRIX[size] * (1 + FETCH * _beyond(matrices, MATRICES))
+    one = g.groups * components * samples * ((p + q) * each + product)
+    parts = rows / np.clip(ROWS // item, 1, rows)
+    setup = SETUP / REUSED * matrices / size
+    most = max(MOST, TIMES * dtype.itemsize * g.c_out * q * math.prod(g.kernel))
+    setup = setup + np.where(matrices > most, 1e3 * setup, 0)
+    return tiles * (rows * one + parts * PART) + setup
+
+
+def _beyond(nbytes, limit):
+    """Factors of two by which sizes are over a limit, three at most."""
+    return np.clip(np.log2(nbytes / limit), 0, 3)
 
 
 def _rows(g, dtype, axes, lengths):
