@@ -93,10 +93,32 @@ class Plan:
             x[items] = self._edges.fold(padded)
         return x, self._sumsq(x, sumsq)
 
-    def _pieces(self, batch):
+    def scratch_bytes(self, batch):
+        """Of a product with a batch, at most, beside its argument and its result."""
+        g, torus = self.geometry, self.torus
+        phases = math.prod(axis.phases for axis in torus.axes)
+        shape = g.c_out // g.groups, g.c_in // g.groups * phases
+        lengths = [torus.lengths[i] for i in torus.order]
+        items = batch * math.prod(
+            axis.outputs if axis.kernel == 1 else math.ceil(axis.tiles_of(length))
+            for axis, length in zip(torus.axes, torus.lengths)
+        )
+        found = self._circulant.scratch_bytes(
+            g.groups, shape, lengths, self.dtype, items
+        )
+        padded = min(batch, self._padded_together()) * self._padded_bytes()
+        return found + padded * bool(self.torus.padded)
+
+    def _padded_bytes(self):
+        """Of one padded image."""
+        return self.geometry.c_in * math.prod(self._edges.shape) * self.dtype.itemsize
+
+    def _padded_together(self):
         """Items that are padded at a time."""
-        item = self.geometry.c_in * math.prod(self._edges.shape) * self.dtype.itemsize
-        size = max(PADDED // item, 1)
+        return max(PADDED // self._padded_bytes(), 1)
+
+    def _pieces(self, batch):
+        size = self._padded_together()
         return [slice(i, min(i + size, batch)) for i in range(0, batch, size)]
 
     def _apply(self, direction, source, target):

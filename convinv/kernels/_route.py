@@ -19,10 +19,11 @@ from ._fft_tiles import Torus, choose, real_size
 
 # Nanoseconds, by bytes of a real number: of a multiply-add, and of a sample that is
 # read or written; and of a product, whatever its size.
-TAP = {4: 0.0165, 8: 0.031}
+TAP = {4: 0.0175, 8: 0.033}
 SAMPLE = {4: 0.35, 8: 0.7}
 CALL = 15e3
 VECTOR = 64  # bytes of the vectors of a row's samples that are computed at once
+SUMS = 8  # vectors of sums that keep the multipliers busy
 FEW = 27  # taps, 3 x 3 x 3, below which FFTs never pay
 # A GPU does both faster, multiply-adds most: an FFT pays later.
 GPU = 4.0
@@ -50,16 +51,26 @@ def fft_torus(geometry: Geometry, dtype, taps: int, gpu=False) -> Torus | None:
 
 
 def direct_nanoseconds(geometry: Geometry, dtype, taps: int) -> float:
-    """What a product with one image takes tap by tap, on one core."""
+    """What a product with one image takes tap by tap, on one core, as a mean of both.
+
+    Every plane that a plane of the result needs is copied for it; sums of few columns
+    and rows at once wait for each other.
+    """
     g, size = geometry, real_size(dtype)
     components = np.dtype(dtype).itemsize // size
-    lanes = VECTOR // size
-    width = g.output[2] * components
-    filled = -(-width // lanes) * lanes / width
     channels = g.c_in // g.groups * g.c_out
-    products = channels * math.prod(g.output) * taps * components * filled
-    samples = g.c_in * math.prod(g.input) + g.c_out * math.prod(g.output)
-    return TAP[size] * products + SAMPLE[size] * components * samples + CALL
+    products = channels * math.prod(g.output) * taps * components
+    width, lanes = g.output[2] * components, VECTOR // size
+    vectors = -(-width // lanes)
+    rows = max(g.c_out // g.groups, 4 if g.stride[1] == 1 else 2)
+    sums = min(vectors, 4) * min(rows, 8)
+    slow = vectors * lanes / width * max(SUMS / sums, 1)
+    planes = -(-g.kernel[0] // g.stride[0])
+    read = g.kernel[0] * g.output[0] * g.c_in * math.prod(g.input[1:])
+    read += planes * g.input[0] * g.c_out * math.prod(g.output[1:])
+    written = g.c_in * math.prod(g.input) + g.c_out * math.prod(g.output)
+    samples = (read + written) / 2 * components
+    return TAP[size] * products * slow + SAMPLE[size] * samples + CALL
 
 
 def count_taps(kernel) -> int:

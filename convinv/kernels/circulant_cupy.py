@@ -42,19 +42,23 @@ def prepare(blocks, torus, dtype):
 
 
 def apply(plan, v, grid=None, out=None):
+    """As many items at a time as `STACK` has room for."""
     grid = check_grid(plan, v, grid)
     _cuda.check("v", v, plan.dtype)
     cells = (..., *(slice(n) for n in grid))
-    if out is None:
+    batch, size = v.shape[0], max(STACK // _item_bytes(plan), 1)
+    if out is None and batch <= size:
         return cupy.ascontiguousarray(_applied(plan, v)[cells])
-    out[...] = _applied(plan, v)[cells]
+    if out is None:
+        out = cupy.empty((*v.shape[:2], plan.shape[0], *grid), dtype=v.dtype)
+    for first in range(0, batch, size):
+        out[first : first + size] = _applied(plan, v[first : first + size])[cells]
     return out
 
 
 def apply_parts(plan, v, out, parts):
     """As many parts and items at a time as `STACK` has room for."""
-    each = plan.groups * max(plan.shape) * math.prod(plan.torus) * plan.dtype.itemsize
-    room, waiting, used = max(STACK // each, 1), [], 0
+    room, waiting, used = max(STACK // _item_bytes(plan), 1), [], 0
     for part in parts:
         rows = math.prod(rows_of(plan, part))
         size = max(room // rows, 1)
@@ -99,6 +103,18 @@ def apply_tiles(plan, v, core, halo):
 def _applied(plan, v):
     """The results on the whole torus."""
     return _backward(plan, _multiply(plan, cupy.ascontiguousarray(_forward(plan, v))))
+
+
+def scratch_bytes(groups, shape, torus, dtype, batch):
+    """Samples and spectra of the items at a time, and what cuFFT adds."""
+    item = groups * max(shape) * math.prod(torus) * np.dtype(dtype).itemsize
+    return 6 * item * min(batch, max(STACK // item, 1))
+
+
+def _item_bytes(plan):
+    """Bytes of one item on the torus."""
+    samples = plan.groups * max(plan.shape) * math.prod(plan.torus)
+    return samples * plan.dtype.itemsize
 
 
 def _axes(plan):

@@ -27,6 +27,10 @@ into tiles of ``core`` cells per axis (the last may have less), each applied by 
 with the up to ``halo`` cells of `v` around it, and the cells around it dropped after.
 A tile with its halo must fit the torus.
 
+``scratch_bytes(groups, shape, torus, dtype, batch)`` -> int: a bound of the memory that
+applying a plan of this ``shape`` ``(p, q)`` takes for a batch, beside arguments, results
+and the plan.
+
 Real data on a torus whose last axis has even length W are transformed as complex data
 of half that length, in place, as ``z[j] = x[2 j] + i x[2 j + 1]`` costs no copy. With
 ``Z`` the transform of ``z``, ``E(k) = (Z(k) + conj Z(-k)) / 2`` and ``O(k) = (Z(k) -
@@ -168,6 +172,16 @@ def apply_tiles(plan, v, core, halo):
     out = np.empty((*v.shape[:2], plan.shape[0], *v.shape[3:]), dtype=v.dtype)
     apply_parts(plan, v, out, parts)
     return out
+
+
+def scratch_bytes(groups, shape, torus, dtype, batch):
+    dtype, (p, q) = np.dtype(dtype), shape
+    item = groups * max(shape) * math.prod(torus) * dtype.itemsize
+    together = max(WHOLE, item * min(batch, 1 + p * q // (p + q)))
+    by_threads = thread_count() * max(PIECE, item)
+    halved = dtype.kind == "f" and torus[2] % 2 == 1
+    arrays = (1 if p == q else 2) + 2 * halved
+    return arrays * min(max(together, by_threads), batch * item)
 
 
 class _Scratch(threading.local):

@@ -1,7 +1,8 @@
 """The products of a convolution by the route that costs less.
 
 ``prepare(kernel, geometry, xp)`` gives what has `forward` and `adjoint` with the
-arguments and results that the contract of `correlate_numba` has after the plan.
+arguments and results that the contract of `correlate_numba` has after the plan, and
+``scratch_bytes(batch)``, a bound of the memory that a product takes beside them.
 """
 
 import numpy as np
@@ -23,6 +24,10 @@ class Direct:
 
     def adjoint(self, y, sumsq=False, out=None):
         return self._correlate.adjoint(self._plan, y, sumsq, out)
+
+    def scratch_bytes(self, batch):
+        """Rows of images in a cache, which are not worth counting."""
+        return 0
 
 
 def prepare(kernel, geometry, xp):
