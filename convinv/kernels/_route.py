@@ -19,7 +19,7 @@ from ._fft_tiles import Torus, choose, real_size
 
 # Nanoseconds, by bytes of a real number: of a multiply-add, and of a sample that is
 # read or written; and of a product, whatever its size.
-TAP = {4: 0.0175, 8: 0.033}
+TAP = {4: 0.0148, 8: 0.0275}
 SAMPLE = {4: 0.35, 8: 0.7}
 CALL = 15e3
 VECTOR = 64  # bytes of the vectors of a row's samples that are computed at once
