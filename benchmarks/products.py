@@ -25,8 +25,9 @@ from convinv.kernels import products
 from convinv.kernels._fft_plan import Plan
 from convinv.kernels._route import count_taps, direct_nanoseconds, fft_torus
 
-from .kernel_table import processor, section
+from .kernel_table import heading, section, with_threads
 from .measure import interleaved
+from .problems import DTYPES
 
 # Multiplications of a product that is measured tap by tap, and of one of the grid.
 MOST, SOME = 40e9, 3e9
@@ -88,18 +89,17 @@ QUICK = (*BLURS[:2], *BLURS[4:6], Case((3, 8), (15, 15), (128, 128)),
 
 def grid():
     """Layers on both sides of the crossover."""
-    cases = every()
+    sizes = [
+        *itertools.product([2], (3, 7, 11, 15, 31, 63, 127), (64, 256, 1024)),
+        *itertools.product([3], (3, 5, 7, 15), (24, 64)),
+    ]
+    cases = [
+        Case(channels, (taps,) * ndim, (size,) * ndim, dtype, stride)
+        for dtype, stride, channels, (ndim, taps, size) in itertools.product(
+            DTYPES, (1, 2), ((1, 1), (3, 3), (8, 3), (16, 16)), sizes
+        )
+    ]
     return [case for case in cases if case.geometry.multiplications <= SOME]
-
-
-def every():
-    for dtype, stride, channels in itertools.product(
-        ("float32", "float64"), (1, 2), ((1, 1), (3, 3), (8, 3), (16, 16))
-    ):
-        for k, n in itertools.product((3, 7, 11, 15, 31, 63, 127), (64, 256, 1024)):
-            yield Case(channels, (k, k), (n, n), dtype, stride)
-        for k, n in itertools.product((3, 5, 7, 15), (24, 64)):
-            yield Case(channels, (k,) * 3, (n,) * 3, dtype, stride)
 
 
 def main():
@@ -107,17 +107,18 @@ def main():
         prog="python -m benchmarks.products", description=__doc__.split("\n")[0]
     )
     parser.add_argument("--quick", action="store_true", help="six layers, 20 seconds")
+    parser.add_argument("--threads", type=int, default=2, help="default 2")
     parser.add_argument("--output", type=pathlib.Path, help="also write to a file")
     args = parser.parse_args()
+    with_threads(args.threads, "benchmarks.products")
+    parts = [heading(args, "Products by both routes", "benchmarks.products")]
     if args.quick:
-        parts = [measured("Products", QUICK, seconds=0.1)]
+        parts.append(measured("Products", QUICK, seconds=0.1))
     else:
-        parts = [
-            measured("Large PSFs", BLURS, seconds=1.0),
-            measured("Around the crossover", grid(), seconds=0.15),
-        ]
-    text = "\n\n".join([f"# Products by both routes\n\n- {processor()}", *parts]) + "\n"
-    print(text)
+        parts.append(measured("Large PSFs", BLURS, seconds=1.0))
+        parts.append(measured("Around the crossover", grid(), seconds=0.15))
+    text = "\n\n".join(parts) + "\n"
+    print(text, end="")
     if args.output:
         args.output.write_text(text, encoding="utf-8")
 

@@ -14,6 +14,11 @@ from typing import NamedTuple
 import scipy.fft
 
 
+# Tiles per lattice that are tried, and the fewest outputs of one.
+COUNTS = (2, 3, 4, 5, 6, 8, 10, 12, 16, 24, 32, 48, 64, 96, 128)
+SHORTEST = 8
+
+
 class Copy(NamedTuple):
     """Cells ``cells`` of a channel phase, and the places of the array they are."""
 
@@ -84,38 +89,47 @@ class Axis:
         Zeros before the first sample that are not in the array.
     ring : bool
         Whether the axis is a ring of `length` samples and as many outputs.
+
+    Attributes
+    ----------
+    phases : int
+        Phases of the samples, which become channels.
+    lattices : list of Lattice
+        Those that have outputs which are not zero. A ring is one, on which taps go
+        round.
     """
 
     def __init__(self, length, outputs, taps, stride, dilation, before, ring=False):
-        self.ring, self.length, self.outputs = ring, length, outputs
-        self.dilation, self.before, self.kernel = dilation, before, taps
-        common = math.gcd(stride, dilation) if taps > 1 else stride
-        self.step = max(stride // common, 1) if taps > 1 else 1
-        spread = dilation // common if taps > 1 else 1
-        self.phases = min(self.step, taps)
-        self.taps = -(-taps // self.step)
-        reach = (dilation * self.step) if taps > 1 else stride
-        found = [
-            self._lattice(r, spread, reach, stride, dilation) for r in range(spread)
-        ]
-        self.lattices = [lattice for lattice in found if lattice]
+        if taps == 1:
+            dilation = stride  # which has no effect, and makes one lattice of it
+        self.length, self.outputs, self.kernel = length, outputs, taps
+        self.stride, self.dilation, self.before = stride, dilation, before
+        self.ring = ring
         if ring:
-            self.lattices = [
-                Lattice(length, length, 0, 1, 0, 1, ((0, 0, length),), 1)
-            ]
-            self.phases, self.step = 1, 1
+            every = Lattice(length, length, 0, 1, 0, 1, ((0, 0, length),), 1)
+            self.step, self.phases, self.lattices = 1, 1, [every]
+            return
+        common = math.gcd(stride, dilation)
+        self.step = stride // common  # of the outputs of a lattice, in samples of it
+        self.phases = min(self.step, taps)
+        self.taps = -(-taps // self.step)  # of a phase
+        found = [self._lattice(r) for r in range(dilation // common)]
+        self.lattices = [lattice for lattice in found if lattice]
 
-    def _lattice(self, r, spread, reach, stride, dilation):
-        """The lattice of outputs ``r, r + spread, ...``, None if they are all zero."""
+    def _lattice(self, r):
+        """The lattice from output r on; None if its outputs are all zero."""
+        spread = self.dilation * self.step // self.stride
+        reach = self.dilation * self.step
         count = max(-(-(self.outputs - r) // spread), 0)
-        bases = [stride * r + dilation * p - self.before for p in range(self.phases)]
-        spans = [
-            (max(-(base // reach), 0), -((base - self.length) // reach))
-            for base in bases
+        bases = [
+            self.stride * r + self.dilation * phase - self.before
+            for phase in range(self.phases)
         ]
-        spans = [(low, max(low, high)) for low, high in spans]
-        low = min(low for low, _ in spans)
-        high = max(high for _, high in spans)
+        spans = []  # cells of each phase that are samples
+        for base in bases:
+            low = max(-(base // reach), 0)
+            spans.append((low, max(low, -((base - self.length) // reach))))
+        low, high = min(a for a, _ in spans), max(b for _, b in spans)
         start, stop = max(0, low - self.taps + 1), min(count, high)
         low, high = max(low, start), min(high, stop - 1 + self.taps)
         if start >= stop or low >= high:
@@ -137,9 +151,7 @@ class Axis:
         return max((lattice.torus for lattice in self.lattices), default=1)
 
     def lengths(self, even):
-        """Lengths of the torus that are worth a thought, and how many tiles each needs.
-
-        """
+        """(length, tiles): tori worth a thought, and how many tiles each needs."""
         if self.ring or not self.lattices:
             return [(self.whole, 1)]
         lengths = {fast_length(self.whole, even)}
@@ -153,15 +165,12 @@ class Axis:
 
     def tiles_of(self, torus):
         """Tiles of a product, the mean of both directions."""
-        forward = sum(
-            1 if torus >= x.torus else -(-x.outputs // (torus - x.taps + 1))
-            for x in self.lattices
-        )
-        adjoint = sum(
-            1 if torus >= x.torus else -(-x.samples // (torus - x.taps + 1))
-            for x in self.lattices
-        )
-        return (forward + adjoint) / 2
+        needed = 0
+        for x in self.lattices:
+            core = torus - x.taps + 1
+            for cells in (x.outputs, x.samples):
+                needed += 1 if torus >= x.torus else -(-cells // core)
+        return needed / 2
 
     def anchor(self, adjoint):
         """Where the taps of a normal axis start on the torus: at the longest lead."""
@@ -221,11 +230,6 @@ class Axis:
                     Tile(reads(start, stop), stop - start, cells, writes(start, stop))
                 )
         return tiles
-
-
-# Tiles per lattice that are tried, and the fewest outputs of one.
-COUNTS = (2, 3, 4, 5, 6, 8, 10, 12, 16, 24, 32, 48, 64, 96, 128)
-SHORTEST = 8
 
 
 def fast_length(n, even):

@@ -28,8 +28,8 @@ with the up to ``halo`` cells of `v` around it, and the cells around it dropped 
 A tile with its halo must fit the torus.
 
 ``scratch_bytes(groups, shape, torus, dtype, batch)`` -> int: a bound of the memory that
-applying a plan of this ``shape`` ``(p, q)`` takes for a batch, beside arguments, results
-and the plan.
+applying a plan of this ``shape`` ``(p, q)`` takes for a batch, beside arguments,
+results and the plan.
 
 Real data on a torus whose last axis has even length W are transformed as complex data
 of half that length, in place, as ``z[j] = x[2 j] + i x[2 j + 1]`` costs no copy. With
