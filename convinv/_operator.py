@@ -73,7 +73,10 @@ class ConvLinearOperator(ShapedOperator):
     -----
     A product has dtype ``result_type(op, x)``. The adjoint is exact for every
     combination of options. Building the operator costs nothing but a copy of the
-    kernel; a product costs one multiplication per tap and output sample.
+    kernel. A product costs one multiplication per output sample and tap that is not
+    zero; where FFTs cost less it is done by these, and the operator keeps the
+    transforms of the kernel. Errors are then small relative to the largest number of
+    a result, not to each.
 
     Examples
     --------

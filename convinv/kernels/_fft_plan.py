@@ -10,6 +10,7 @@ folded back onto them after, unless it makes an axis a ring.
 import functools
 import itertools
 import math
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.fft
@@ -23,12 +24,12 @@ from ._fft_tiles import choose
 PADDED = 2**25  # bytes of padded images that are made at a time
 
 
-class Direction:
-    """One of the two products: blocks on the torus, and the parts to apply them to."""
+class Direction(NamedTuple):
+    """One of the two products."""
 
-    def __init__(self, circulant, blocks, torus, dtype, parts, covered):
-        self.parts, self.covered = parts, covered
-        self.plan = circulant.prepare(blocks, torus, dtype)
+    plan: Any  # of the circulant kernel
+    parts: list  # to apply it to
+    covered: bool  # whether the parts write every sample of the result
 
 
 class Plan:
@@ -51,7 +52,9 @@ class Plan:
 
     def _direction(self, adjoint):
         torus, g = self.torus, self.geometry
-        blocks = _blocks(to_numpy(self._kernel), g, torus, adjoint)
+        kernel = _on_torus(to_numpy(self._kernel), g, torus, adjoint)
+        transform = scipy.fft.rfftn if kernel.dtype.kind == "f" else scipy.fft.fftn
+        blocks = transform(kernel, axes=(3, 4, 5), workers=self._workers())
         lengths = [torus.lengths[i] for i in torus.order]
         tiles = [
             axis.rows(rows, adjoint)
@@ -64,9 +67,16 @@ class Plan:
         size = self._edges.shape if adjoint else g.output
         parts = [_part(tile, phases) for tile in itertools.product(*tiles)]
         covered = sum(map(_written, parts)) == math.prod(size)
-        return Direction(
-            self._circulant, blocks, lengths, self.dtype, parts, covered
-        )
+        plan = self._circulant.prepare(blocks, lengths, self.dtype)
+        return Direction(plan, parts, covered)
+
+    def _workers(self):
+        """Threads that transform the kernel, which is done on the host."""
+        if self.xp is not np:
+            return None
+        from ._numba import thread_count
+
+        return thread_count()
 
     def forward(self, x, sumsq=False, out=None):
         g, xp = self.geometry, self.xp
@@ -187,8 +197,12 @@ def _simple(direction, source, target):
     )
 
 
-def _blocks(kernel, g, torus, adjoint):
-    """The matrix of each group at every frequency of the torus."""
+def _on_torus(kernel, g, torus, adjoint):
+    """The matrix of each group at every place of the torus, in double precision.
+
+    Its transform is what `circulant_numba.prepare` takes: results by source channels,
+    the phases of a stride among them, for the adjoint the other way round.
+    """
     groups, order = g.groups, torus.order
     kernel = kernel.reshape(
         groups, g.c_out // groups, g.c_in // groups, *g.kernel
@@ -210,11 +224,6 @@ def _blocks(kernel, g, torus, adjoint):
     lengths = [torus.lengths[i] for i in order]
     if adjoint:
         kernel = kernel.transpose(0, *phases, 2, 1, *cells).conj()
-        kernel = kernel.reshape(groups, -1, g.c_out // groups, *lengths)
-    else:
-        kernel = kernel.transpose(0, 1, *phases, 2, *cells)
-        kernel = kernel.reshape(groups, g.c_out // groups, -1, *lengths)
-    axes = (3, 4, 5)
-    if kernel.dtype.kind == "f":
-        return scipy.fft.rfftn(kernel, axes=axes, workers=-1)
-    return scipy.fft.fftn(kernel, axes=axes, workers=-1)
+        return kernel.reshape(groups, -1, g.c_out // groups, *lengths)
+    kernel = kernel.transpose(0, 1, *phases, 2, *cells)
+    return kernel.reshape(groups, g.c_out // groups, -1, *lengths)

@@ -28,7 +28,7 @@ FAR, SAMPLES = 0.7, 2**21
 FETCH, MATRICES = 0.35, 2**23
 SETUP, REUSED = 30.0, 200  # of each number of the matrices, once
 # Bytes of the matrices of a direction: not more, unless the kernel itself is so large.
-MOST, TIMES = 2**28, 8
+MOST, TIMES = 2**26, 8
 ROWS = 2**18  # bytes of a part on whose rows one matrix acts
 
 
