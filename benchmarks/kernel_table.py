@@ -66,23 +66,24 @@ def parse():
     return parser.parse_args()
 
 
-def with_threads(count):
+def with_threads(count, module="benchmarks.kernel_table"):
     """Start again with `count` threads set for every library, unless they are."""
     wanted = dict.fromkeys(THREAD_VARIABLES, str(count))
     if wanted.items() <= os.environ.items():
         return
     os.environ.update(wanted)
-    module = [sys.executable, "-m", "benchmarks.kernel_table"]
-    os.execv(sys.executable, module + sys.argv[1:])
+    os.execv(sys.executable, [sys.executable, "-m", module, *sys.argv[1:]])
 
 
-def heading(args):
+def heading(
+    args, title="Speed of the CPU kernels", module="benchmarks.kernel_table"
+):
     """What was measured where, and by which command."""
     versions = [f"{name} {version(name)}" for name in PACKAGES]
-    command = " ".join(["python -m benchmarks.kernel_table", *sys.argv[1:]])
+    command = " ".join([f"python -m {module}", *sys.argv[1:]])
     load = f"{os.getloadavg()[0]:.2f}" if hasattr(os, "getloadavg") else "unknown"
     lines = [
-        "# Speed of the CPU kernels",
+        f"# {title}",
         "",
         f"- command: `{command}`",
         f"- processor: {processor()}, {os.cpu_count()} cores, {args.threads} threads, "

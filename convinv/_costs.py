@@ -14,8 +14,9 @@ from ._accuracy import FULL
 from ._banded import block_cells
 from ._small_matrices import SMALL
 from ._torus import DEEP, FIRST, SLOW, look
+from .kernels._numba import thread_count
+from .kernels._route import count_taps, direct_nanoseconds, fft_torus
 
-CONVOLVE = {4: 230e9, 8: 120e9}  # operations of a product's kernel in a second
 MULTIPLY = {4: 110e9, 8: 55e9}  # the same of a large matrix product by one thread
 HALF = 40  # rows and columns with which it reaches half of that
 BANDWIDTH = 20e9  # bytes in a second
@@ -54,11 +55,18 @@ def real_size(dtype) -> int:
 
 
 def product(op, batch, dtype=None):
-    """Seconds of one product with a layer."""
-    g, dtype = op.layer.geometry, op.dtype if dtype is None else dtype
-    complex_ = 4 if dtype.kind == "c" else 1
-    operations = 2 * complex_ * g.multiplications * batch / CONVOLVE[real_size(dtype)]
-    return PRODUCT + operations + batch * sum(op.shape) * dtype.itemsize / BANDWIDTH
+    """Seconds of one product with a layer, by the route that it takes."""
+    layer, dtype = op.layer, op.dtype if dtype is None else np.dtype(dtype)
+    one = layer._kept((f"nanoseconds {dtype}",), lambda: _nanoseconds(layer, dtype))
+    return PRODUCT + 1e-9 * batch * one / thread_count()
+
+
+def _nanoseconds(layer, dtype):
+    taps = count_taps(layer.kernel)
+    torus = fft_torus(layer.geometry, dtype, taps)
+    if torus is not None:
+        return torus.nanoseconds
+    return direct_nanoseconds(layer.geometry, dtype, taps)
 
 
 def iteration(op, batch, damp=0.0):
@@ -86,7 +94,7 @@ def stencil(gram):
     count = probes * gram.channels
     entries = gram.groups * gram.channels**2 * twin
     nbytes = 8 * entries * (2 * offsets + 2 * probes)
-    probing = 2 * share * 2 * op.geometry.multiplications * count / CONVOLVE[8]
+    probing = 2 * share * count * (product(op, 1, np.float64) - PRODUCT)
     return LOOK / 2 + 2 * probing + nbytes / TOUCH, nbytes
 
 

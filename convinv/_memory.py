@@ -137,6 +137,11 @@ class Estimate:
         self.solving = own + max(self._solving(*pair) for pair in pairs)
         self.checking = own + self._checking()
         self.fixed = copied + max(self._shared(entry) for entry, _ in pairs)
+        # of products by FFT, in the solve's precision and in that of the check
+        self.plans = []
+        if self.fused:
+            wide = np.result_type(layout.dtype, np.float64)
+            self.plans = [op.layer._plan(dtype) for dtype in {layout.dtype, wide}]
 
     def bytes(self, items) -> float:
         """What a solve of so many items takes."""
@@ -148,7 +153,8 @@ class Estimate:
             piece = min(items, max(size, 1))
         wide = piece * (m + n + narrow * n) * self.double
         kept = items * (m + n) * self.itemsize if narrow or piece < items else 0
-        return self.fixed + max(
+        scratch = max((plan.scratch_bytes(items) for plan in self.plans), default=0)
+        return self.fixed + scratch + max(
             items * self.solving + narrow * wide,  # it waits for the next start
             items * self.checking + wide + kept,
         )

@@ -18,6 +18,7 @@ from ._banded import Singular
 from ._gram import Gram
 from ._pulse import pulse
 from ._small_matrices import SMALL, invert
+from .kernels._fft_axes import fast_length
 
 HALO = 1e-8  # the inverse's decay where it is cut off between tiles
 DEEP = 64  # cells that a band may be deep
@@ -68,7 +69,9 @@ class Torus:
             need = [c + 2 * h for c, h in zip(self.core, self.halo)]
         else:
             need = self.grid
-        self.torus = tuple(_fast(n, a == 2) if n > 1 else 1 for a, n in enumerate(need))
+        self.torus = tuple(
+            fast_length(n, even=a == 2) if n > 1 else 1 for a, n in enumerate(need)
+        )
         blocks, self.rconds, self.least = torus_inverse(
             gram, self.torus, damp, cells, dtype
         )
@@ -99,13 +102,6 @@ class Torus:
             x = kernel.apply(self.plan, moved)
         back = [order.index(a) for a in range(6)]
         return xp.ascontiguousarray(x.reshape(middle).transpose(back))
-
-
-def _fast(n, last):
-    """A size not below n that transforms fast; even on the last axis."""
-    if last:
-        return 2 * scipy.fft.next_fast_len(-(-n // 2))
-    return scipy.fft.next_fast_len(n)
 
 
 def _cut_off(blocks, torus, halo, dtype):

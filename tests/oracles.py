@@ -207,6 +207,28 @@ def circulant_apply_tiles(blocks, torus, v, core, halo):
     return out
 
 
+def circulant_apply_parts(blocks, torus, v, out, parts):
+    """`out` after all parts, with a torus of its own for each row of a part."""
+    out, groups = wide(out).copy(), blocks.shape[0]
+    for part in parts:
+        z = np.zeros((len(v), groups, blocks.shape[2], *part.given), wide(v).dtype)
+        for phase, places, cells in part.reads:
+            at = slice(phase * v.shape[2], (phase + 1) * v.shape[2])
+            z[(slice(None), slice(None), at, *cells)] = v[(..., *places)]
+        rows = [n if t == 1 else 1 for n, t in zip(part.given, torus)]
+        sizes = [n if t == 1 else t for n, t in zip(part.given, torus)]
+        y = np.zeros((len(v), groups, blocks.shape[1], *sizes), out.dtype)
+        for row in itertools.product(*map(range, rows)):
+            cells = [slice(r, r + 1) if t == 1 else slice(None)
+                     for r, t in zip(row, torus)]  # fmt: skip
+            y[(..., *cells)] = circulant_apply(blocks, torus, z[(..., *cells)], torus)
+        y = y[(..., *part.wanted)]
+        for phase, places, cells in part.writes:
+            at = slice(phase * out.shape[2], (phase + 1) * out.shape[2])
+            out[(..., *places)] = y[(slice(None), slice(None), at, *cells)]
+    return out
+
+
 def rows_row_sweep(A, x, b, z, scale, damp, active, order, reverse=False):
     """``(x, z)`` after the actions of rows of a dense matrix; z may be None."""
     x, z = wide(x).copy(), None if z is None else wide(z).copy()

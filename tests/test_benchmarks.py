@@ -180,6 +180,30 @@ def test_numbers_have_three_digits(load, value, text):
     assert load("exact_report").number(value) == text
 
 
+def test_products_by_both_routes(load, monkeypatch):
+    """The table tells what was taken, and by how much it was slower."""
+    found = load("products")
+    cases = [
+        found.Case((1, 1), (31, 31), (96, 96)),
+        found.Case((2, 1), (3, 3), (20, 20), "float64", stride=2),
+    ]
+
+    def interleaved(calls, seconds, rounds):
+        for call in calls.values():
+            call()
+        seconds = {"FFT": 2.0, "direct": 1.0, "fftconvolve": 3.0, "oaconvolve": 5.0}
+        return {name: types.SimpleNamespace(least=seconds[name]) for name in calls}
+
+    monkeypatch.setattr(found, "interleaved", interleaved)
+    large, small = cells(found.measured("Products", cases, 0.0), "Products")
+    assert large["layer"] == "1->1, 31x31 on 96x96" and large["taken"] == "FFT"
+    assert large["fftconvolve"] == "3.0" and large["oaconvolve"] == "5.0"
+    assert large["over best"] == "2.00"
+    assert small["layer"] == "1->2, 3x3 on 20x20, stride 2"
+    assert small["taken"] == "direct" and small["over best"] == "1.00"
+    assert small["fftconvolve"] == "" and small["dtype"] == "float64"
+
+
 def test_photographs_differ(load):
     import numpy as np
 

@@ -11,6 +11,7 @@ import sys
 import numpy as np
 import oracles
 import pytest
+from circulant_cases import circulant_parts
 from cuda_host import host_module, on_host
 from test_rows_kernel import check_columns, check_rows
 
@@ -584,6 +585,13 @@ def check_circulant(cupy, circulant, name, dtype):
     want = oracles.circulant_apply_tiles(blocks, torus, v, core, halo)
     assert_close(got, want, dtype)
     np.testing.assert_array_equal(given.get(), v)
+    blocks = random((2, 4, 6, *torus[:2], last), "complex128")
+    plan = circulant.prepare(blocks, torus, dtype)
+    v, out, parts = circulant_parts(torus, dtype)
+    want = oracles.circulant_apply_parts(blocks, torus, v, out, parts)
+    out = cupy.asarray(out)
+    assert circulant.apply_parts(plan, cupy.asarray(v), out, parts) is None
+    assert_close(out, want, dtype)
 
 
 class TestCirculant:

@@ -9,6 +9,7 @@ import numba
 import numpy as np
 import oracles
 import pytest
+from circulant_cases import circulant_parts
 
 from convinv._geometry import make_geometry
 from convinv.kernels import (
@@ -473,6 +474,35 @@ class TestCorrelate:
             assert np.all(np.isnan(around[:100])) and np.all(np.isnan(around[-100:]))
 
     @pytest.mark.parametrize("layer", LAYERS)
+    @pytest.mark.parametrize("dtype", ["float32", "complex128"])
+    def test_zero_taps_are_skipped(self, layer, dtype):
+        shape, input_shape, options = LAYERS[layer]
+        g = make_geometry(shape, input_shape, **{**DEFAULTS, **options})
+        kernel = random((*shape[:2], *g.kernel), dtype)
+        left = np.random.default_rng(3).random(g.kernel) < 0.3
+        kernel[..., ~left] = 0
+        kernel[0, 0][left] = 0  # zero in one channel only
+        spelt = {
+            "stride": g.stride,
+            "padding": list(zip(g.before, g.after)),
+            "dilation": g.dilation,
+            "groups": g.groups,
+            "boundary": g.boundary,
+        }
+        x = random((2, g.c_in, *g.input), dtype, 1)
+        y = random((2, g.c_out, *g.output), dtype, 2)
+        plan = correlate_numba.prepare(kernel, g)
+        got, _ = correlate_numba.forward(plan, x)
+        want = oracles.correlate_forward(kernel, x, **spelt)
+        assert_close(got, want, dtype, 50)
+        got, _ = correlate_numba.adjoint(plan, y)
+        want = oracles.correlate_adjoint(kernel, y, (g.c_in, *g.input), **spelt)
+        assert_close(got, want, dtype, 50)
+        full = correlate_numba.prepare(random(kernel.shape, dtype, 4), g)
+        if not left.all():
+            assert len(plan.adjoint_taps.offsets) < len(full.adjoint_taps.offsets)
+
+    @pytest.mark.parametrize("layer", LAYERS)
     def test_batches_are_independent(self, layer):
         for product, plan, array, _ in self.products(layer, "float32", batch=3):
             together, _ = product(plan, array)
@@ -645,6 +675,26 @@ class TestCirculant:
                     got = circulant_numba.apply_tiles(plan, v, core, halo)
                     assert got.dtype == dtype and got.flags.c_contiguous
                     assert_close(got, want, dtype, 50)
+
+    @pytest.mark.parametrize("torus", ["2-D", "3-D", "2-D odd", "1-D"])
+    @dtypes
+    def test_parts(self, monkeypatch, dtype, torus):
+        """Phases, rows, strided arrays; what nobody writes stays as it is."""
+        torus = TORI[torus]
+        blocks = random_blocks(2, 4, 6, torus, dtype)
+        plan = circulant_numba.prepare(blocks, torus, dtype)
+        v, out, parts = circulant_parts(torus, dtype)
+        want = oracles.circulant_apply_parts(blocks, torus, v, out, parts)
+        for piece, work in ((2**8, 1), (2**20, 1e9)):
+            monkeypatch.setattr(circulant_numba, "PIECE", piece)
+            monkeypatch.setattr(_numba, "SERIAL_WORK", work)
+            wide = np.full((*out.shape[:-1], 2 * out.shape[-1]), 7, dtype)
+            got = wide[..., ::2]
+            got[...] = out
+            given = np.asfortranarray(v)
+            assert circulant_numba.apply_parts(plan, given, got, parts) is None
+            assert_close(got, want, dtype, 50)
+            assert np.all(wide[..., 1::2] == 7)
 
     def test_refused_tiles(self):
         torus = (1, 6, 8)

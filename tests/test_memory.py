@@ -16,6 +16,7 @@ from convinv._arguments import method as find_method
 from convinv._layout import Layout
 from convinv._memory import Estimate, copied, parse_bytes, vectors
 from convinv._out_of_memory import explained
+from convinv.kernels._fft_plan import Plan
 from convinv.solvers import METHODS
 
 
@@ -189,6 +190,24 @@ class TestHonesty:
             )
             said = estimate_of(one, b, "spectral", damp).bytes(24)
             assert said / 4 <= found + 2**16 and found <= 1.2 * said + 2**18
+
+    @pytest.mark.parametrize("dtype", ["float32", "complex128"])
+    @pytest.mark.parametrize("boundary", ["zero", "symmetric", "periodic"])
+    def test_products_by_fft(self, dtype, boundary):
+        """What they take is bounded, whatever the batch, and counted."""
+        rng = np.random.default_rng(0)
+        kernel = (0.01 * rng.standard_normal((2, 1, 41, 41))).astype(dtype)
+        op = ConvLinearOperator(
+            kernel, (1, 128, 128), padding="same", boundary=boundary
+        )
+        assert isinstance(op._plan(op.dtype), Plan)
+        b = data(op, 24)
+        found = self.peak(lambda: quiet(op, b, "cgls", rtol=1e-14, maxiter=3))
+        estimate = estimate_of(op, b, "cgls")
+        said = estimate.bytes(24)
+        assert said / 3 <= found <= 1.2 * said + 2**18
+        scratch = [plan.scratch_bytes(10**6) for plan in estimate.plans]
+        assert max(scratch) < 2**28
 
     def test_matrices_and_operators(self):
         matrix = np.random.default_rng(0).standard_normal((1500, 500))

@@ -53,16 +53,28 @@ def check_grid(plan, v, grid):
     return grid
 
 
-class Tile(NamedTuple):
-    """Slices of three axes."""
+class Copy(NamedTuple):
+    """Cells of channels ``phase * n`` to ``(phase + 1) * n``, and where they are.
 
-    around: tuple  # of the data: the tile with its halo
-    inside: tuple  # the tile's first cell in that
-    place: tuple  # of the data: the tile
+    n is the number of channels of the array that is read from or written to.
+    """
+
+    phase: int
+    places: tuple  # slices of the array's axes
+    cells: tuple  # slices of the torus
+
+
+class Part(NamedTuple):
+    """One application for `apply_parts`: what it reads, and what it writes where."""
+
+    reads: tuple  # of Copy
+    given: tuple  # cells per axis that may be read, from cell 0 on
+    wanted: tuple  # slices of the result, to which the cells of `writes` are relative
+    writes: tuple  # of Copy
 
 
 def cut(plan, v, core, halo):
-    """The tiles of the data, if they fit the plan."""
+    """The tiles of the data as parts, if they fit the plan."""
     core, halo = tuple(map(int, core)), tuple(map(int, halo))
     if len(core) != 3 or len(halo) != 3 or min(core) < 1 or min(halo) < 0:
         raise ValueError(
@@ -74,11 +86,62 @@ def cut(plan, v, core, halo):
         for first in range(0, n, c):
             start, last = max(first - h, 0), min(first + c, n)
             around = slice(start, min(last + h, n))
-            axis.append((around, first - start, slice(first, last)))
+            wanted = slice(first - start, last - start)
+            axis.append((around, around.stop - start, wanted, slice(first, last)))
         axes.append(axis)
-    largest = [max(a.stop - a.start for a, *_ in axis) for axis in axes]
+    largest = [max(given for _, given, *_ in axis) for axis in axes]
     check_grid(plan, v[(..., *map(slice, largest))], None)
-    return [Tile(*zip(*tile)) for tile in itertools.product(*axes)]
+    parts = []
+    for tile in itertools.product(*axes):
+        around, given, wanted, place = zip(*tile)
+        read = Copy(0, around, tuple(slice(0, n) for n in given))
+        write = Copy(0, place, tuple(slice(p.stop - p.start) for p in place))
+        parts.append(Part((read,), given, wanted, (write,)))
+    return parts
+
+
+def rows_of(plan, part):
+    """How many cells a part has on the axes that are not transformed."""
+    return tuple(n if t == 1 else 1 for n, t in zip(part.given, plan.torus))
+
+
+def cells_of(z, count, rows):
+    """`z`, of shape ``(count * rows, groups, channels, *torus)``, with rows as cells.
+
+    On an axis a torus of length 1 has the rows for cells.
+    """
+    groups, channels, *torus = z.shape[1:]
+    z = z.reshape((count, *rows, groups, channels, *torus))
+    z = z.transpose(0, 4, 5, 1, 6, 2, 7, 3, 8)
+    whole = slice(None)
+    pairs = ((whole, 0) if t == 1 else (0, whole) for t in torus)
+    return z[(whole, whole, whole, *(place for pair in pairs for place in pair))]
+
+
+def read_part(part, v, cells):
+    """Copy what a part reads of `v`, ``(B, groups, channels, *size)``, into `cells`."""
+    channels = v.shape[2]
+    every = tuple(slice(0, n) for n in part.given)
+    full = all(to == every for _, _, to in part.reads)
+    if full and len(part.reads) * channels == cells.shape[2]:
+        d, h, w = part.given
+        cells[:, :, :, d:] = 0
+        cells[:, :, :, :d, h:] = 0
+        cells[:, :, :, :d, :h, w:] = 0
+    else:
+        cells[...] = 0
+    for phase, places, to in part.reads:
+        at = slice(phase * channels, (phase + 1) * channels)
+        cells[(slice(None), slice(None), at, *to)] = v[(..., *places)]
+
+
+def write_part(part, cells, out):
+    """Copy the wanted cells of a result to their places in `out`."""
+    channels = out.shape[2]
+    cells = cells[(..., *part.wanted)]
+    for phase, places, of in part.writes:
+        at = slice(phase * channels, (phase + 1) * channels)
+        out[(..., *places)] = cells[(slice(None), slice(None), at, *of)]
 
 
 def make_hermitian(blocks, torus):

@@ -1,7 +1,8 @@
 """Tap lists: a convolution and its adjoint as the loops of `correlate_numba` see them.
 
 All rearranging of the kernel, for strides, dilation, groups, boundaries and complex
-numbers, is done here, once per operator and dtype.
+numbers, is done here, once per operator and dtype. Taps that are zero in all channels,
+as most of a motion blur are, are left out.
 """
 
 import itertools
@@ -76,21 +77,31 @@ class Plan:
         return self._folds
 
 
-def _rows_together(outputs, taps, step, available):
+def _rows_together(outputs, used, step, available):
     """Rows that one block computes at once, to share loads when channels are few.
 
-    `taps` rows of the kernel reach over ``taps + (rows - 1) * step`` buffer rows; a
-    load costs about half a multiply-add of a whole block.
+    ``used[row, tap]`` says which taps of a row of the kernel are not zero. Those of the
+    rows together are the union of as many copies, `step` rows apart; a load costs about
+    half a multiply-add of a whole block.
     """
     best, chosen = None, 1
     for rows in (1, 2, 4):
         if rows * outputs > ROWS or rows > available:
             break
-        reach = taps + (rows - 1) * step
-        cost = reach * max(rows * outputs, 2 + rows * outputs / 2) / (rows * outputs)
+        union = np.zeros((len(used) + (rows - 1) * step, used.shape[1]), bool)
+        for r in range(rows):
+            union[r * step : r * step + len(used)] |= used
+        cost = np.count_nonzero(union)
+        cost = cost * max(rows * outputs, 2 + rows * outputs / 2) / (rows * outputs)
         if best is None or cost < 0.95 * best:
             best, chosen = cost, rows
     return chosen
+
+
+def _used(weights):
+    """``(rows, taps of a row)``: which taps are not zero in all channels."""
+    used = np.any(weights != 0, axis=(0, 1, 2, 3))  # (depth, row, column)
+    return np.moveaxis(used, 1, 0).reshape(used.shape[1], -1)
 
 
 def _blocks(outputs):
@@ -110,9 +121,32 @@ def _task_rows(together, available, fixed, per_row, bytes_per_row):
     return -(-rows // together) * together
 
 
-def _pack(weights, start):
-    """Lay (taps, outputs) out block by block."""
-    return [weights[:, a:b].ravel() for a, b in itertools.pairwise(start)]
+class _Packer:
+    """Offsets and weights, phase by phase, without the taps whose weights are zero."""
+
+    def __init__(self, start):
+        self.start, self.offsets, self.first = start, [], [0]
+        self.weights, self.weight_start, self.position = [], [], 0
+
+    def add(self, offsets, weights):
+        """A phase: `weights` has shape (groups, taps, outputs)."""
+        kept = np.any(weights != 0, axis=(0, 2))
+        self.offsets.append(np.array(offsets, np.int64)[kept])
+        self.first.append(self.first[-1] + len(self.offsets[-1]))
+        for group in weights[:, kept]:
+            for a, b in itertools.pairwise(self.start):
+                self.weight_start.append(self.position)
+                self.weights.append(group[:, a:b].ravel())
+                self.position += self.weights[-1].size
+
+    def fields(self, groups):
+        """`offsets`, `first`, `weights`, `weight_start` and `block_start` of `Taps`."""
+        starts = np.array(self.weight_start, np.int64)
+        return (
+            np.concatenate(self.offsets), np.array(self.first, np.int64),
+            np.concatenate(self.weights),
+            starts.reshape(-1, groups, len(self.start) - 1), self.start,
+        )  # fmt: skip
 
 
 def _forward_taps(plan):
@@ -125,7 +159,7 @@ def _forward_taps(plan):
     length = comp * -(-g.padded[2] // g.stride[2])
     pitch = len(used) * length
     together = (
-        _rows_together(c_out, kh, g.stride[1], g.output[1])
+        _rows_together(c_out, _used(plan.weights), g.stride[1], g.output[1])
         if g.dilation[1] == 1
         else 1
     )
@@ -140,41 +174,31 @@ def _forward_taps(plan):
             for r, u in itertools.product(range(together), range(kh))
         }
     )
-    offsets = np.array(
-        [
-            (((c * parts + p) * kd + d) * held + h) * pitch
-            + used.index(phase[v]) * length
-            + comp * (g.dilation[2] * v // g.stride[2])
-            for p, c, d, h, v in itertools.product(
-                range(parts), range(c_in), range(kd), heights, range(kw)
-            )
-        ],
-        np.int64,
-    )
+    offsets = [
+        (((c * parts + p) * kd + d) * held + h) * pitch
+        + used.index(phase[v]) * length
+        + comp * (g.dilation[2] * v // g.stride[2])
+        for p, c, d, h, v in itertools.product(
+            range(parts), range(c_in), range(kd), heights, range(kw)
+        )
+    ]
     spread = np.zeros(
         (parts, groups, together, c_out, c_in, kd, len(heights), kw), plan.real
     )
     for r, u in itertools.product(range(together), range(kh)):
         h = heights.index(r * g.stride[1] + g.dilation[1] * u)
         spread[:, :, r, :, :, :, h] = plan.weights[..., u, :]
-    start = _blocks(together * c_out)
-    packed, weight_start = [], np.zeros((1, groups, len(start) - 1), np.int64)
-    position = 0
-    for group in range(groups):
-        flat = spread[:, group].transpose(0, 3, 4, 5, 6, 1, 2)
-        flat = flat.reshape(-1, together * c_out)
-        for block, piece in enumerate(_pack(flat, start)):
-            weight_start[0, group, block] = position
-            packed.append(piece)
-            position += piece.size
+    packer = _Packer(_blocks(together * c_out))
+    flat = spread.transpose(1, 0, 4, 5, 6, 7, 2, 3)
+    packer.add(offsets, flat.reshape(groups, -1, together * c_out))
     layout = [
         comp, parts, groups, c_in, c_out, *g.output, g.stride[0], g.stride[1],
         g.stride[2], g.dilation[0], kd, rows, together, held, pitch, length,
         g.before[2], slack(plan.real.itemsize), fixed,
     ]  # fmt: skip
     return Taps(
-        tuple(map(int, layout)), np.array(used), offsets, np.array([0, len(offsets)]),
-        np.concatenate(packed), weight_start, start, plan.maps[2], rows,
+        tuple(map(int, layout)), np.array(used), *packer.fields(groups),
+        plan.maps[2], rows,
         g.stride[2] == 1 and len(plan.maps[2]) == g.input[2],
     )  # fmt: skip
 
@@ -199,28 +223,24 @@ def _adjoint_taps(plan):
     back = [-min((s for p in ph for _, s in p), default=0) for ph in phases]
     together = 1
     if g.stride[1] == g.dilation[1] == 1:
-        together = _rows_together(c_in, g.kernel[1], 1, g.input[1])
+        together = _rows_together(c_in, _used(plan.weights), 1, g.input[1])
     length = comp * (back[2] + max(g.output[2], -(-g.padded[2] // g.stride[2])))
     planes = max(len(p) for p in phases[0])
     size = c_out * parts * max(planes, 1) * length * plan.real.itemsize
     rows = _task_rows(together, g.input[1], back[1] + 1, 1 / g.stride[1], size)
     held = (rows - 1) // g.stride[1] + 1 + back[1] + together
-    start = _blocks(together * c_in)
-    offsets, first, packed = [], [0], []
-    weight_start = np.zeros((*g.stride, groups, len(start) - 1), np.int64)
-    position = 0
+    packer = _Packer(_blocks(together * c_in))
     conjugate = plan.weights * np.array([1, -1][:parts]).reshape(-1, *(1,) * 6)
     for phase in itertools.product(*(range(s) for s in g.stride)):
         depth, height, width = (ph[p] for ph, p in zip(phases, phase))
         shifts = sorted({r + s for r in range(together) for _, s in height})
-        offsets += [
+        offsets = [
             (((o * parts + p) * planes + d) * held + back[1] + h) * length
             + comp * (back[2] + s)
             for p, o, d, h, (_, s) in itertools.product(
                 range(parts), range(c_out), range(len(depth)), shifts, width
             )
         ]
-        first.append(len(offsets))
         spread = np.zeros(
             (parts, groups, c_out, together, c_in, len(depth), len(shifts), len(width)),
             plan.real,
@@ -229,13 +249,8 @@ def _adjoint_taps(plan):
             enumerate(depth), range(together), height, enumerate(width)
         ):
             spread[:, :, :, r, :, d, shifts.index(r + s), v] = conjugate[..., i, j, k]
-        for group in range(groups):
-            flat = spread[:, group].transpose(0, 1, 4, 5, 6, 2, 3)
-            flat = flat.reshape(-1, together * c_in)
-            for block, piece in enumerate(_pack(flat, start)):
-                weight_start[(*phase, group, block)] = position
-                packed.append(piece)
-                position += piece.size
+        flat = spread.transpose(1, 0, 2, 5, 6, 7, 3, 4)
+        packer.add(offsets, flat.reshape(groups, -1, together * c_in))
     padded = any(g.before) or any(g.after)
     single = g.boundary == "zero" or not padded  # every sample is shown once
     columns = padded_index(g.output[2], back[2], length // comp, "zero")
@@ -249,8 +264,6 @@ def _adjoint_taps(plan):
         for d, (_, s) in enumerate(ph):
             depth_taps[p * planes + d] = -s
     return Taps(
-        tuple(map(int, layout)), np.array(depth_taps), np.array(offsets, np.int64),
-        np.array(first, np.int64), np.concatenate(packed),
-        weight_start.reshape(-1, groups, len(start) - 1), start,
+        tuple(map(int, layout)), np.array(depth_taps), *packer.fields(groups),
         columns[: length // comp], rows, single and g.stride[2] == 1,
     )  # fmt: skip

@@ -9,7 +9,18 @@ import cupy
 import numpy as np
 
 from . import _cuda
-from ._circulant import check_blocks, check_grid, cut, make_hermitian
+from ._circulant import (
+    cells_of,
+    check_blocks,
+    check_grid,
+    cut,
+    make_hermitian,
+    read_part,
+    rows_of,
+    write_part,
+)
+
+STACK = 2**28  # bytes of the parts that are transformed at a time
 
 
 class Plan:
@@ -30,33 +41,80 @@ def prepare(blocks, torus, dtype):
     return Plan(blocks, torus, dtype)
 
 
-def apply(plan, v, grid=None):
+def apply(plan, v, grid=None, out=None):
+    """As many items at a time as `STACK` has room for."""
     grid = check_grid(plan, v, grid)
     _cuda.check("v", v, plan.dtype)
-    spectrum = _multiply(plan, cupy.ascontiguousarray(_forward(plan, v)))
-    out = _backward(plan, spectrum)[:, :, :, : grid[0], : grid[1], : grid[2]]
-    return cupy.ascontiguousarray(out)
+    cells = (..., *(slice(n) for n in grid))
+    batch, size = v.shape[0], max(STACK // _item_bytes(plan), 1)
+    if out is None and batch <= size:
+        return cupy.ascontiguousarray(_applied(plan, v)[cells])
+    if out is None:
+        out = cupy.empty((*v.shape[:2], plan.shape[0], *grid), dtype=v.dtype)
+    for first in range(0, batch, size):
+        out[first : first + size] = _applied(plan, v[first : first + size])[cells]
+    return out
+
+
+def apply_parts(plan, v, out, parts):
+    """As many parts and items at a time as `STACK` has room for."""
+    room, waiting, used = max(STACK // _item_bytes(plan), 1), [], 0
+    for part in parts:
+        rows = math.prod(rows_of(plan, part))
+        size = max(room // rows, 1)
+        for first in range(0, v.shape[0], size):
+            last = min(first + size, v.shape[0])
+            if used + (last - first) * rows > room and waiting:
+                _stacked(plan, v, out, waiting)
+                waiting, used = [], 0
+            waiting.append((part, slice(first, last)))
+            used += (last - first) * rows
+    if waiting:
+        _stacked(plan, v, out, waiting)
+
+
+def _stacked(plan, v, out, pieces):
+    """Apply parts to items, all as one batch."""
+    starts = [0]
+    for part, items in pieces:
+        count = (items.stop - items.start) * math.prod(rows_of(plan, part))
+        starts.append(starts[-1] + count)
+    stack = cupy.empty((starts[-1], plan.groups, plan.shape[1], *plan.torus), v.dtype)
+
+    def each(stack):
+        for (part, items), start, stop in zip(pieces, starts, starts[1:]):
+            count = items.stop - items.start
+            yield part, items, cells_of(stack[start:stop], count, rows_of(plan, part))
+
+    for part, items, cells in each(stack):
+        read_part(part, v[items], cells)
+    for part, items, cells in each(_applied(plan, stack)):
+        write_part(part, cells, out[items])
 
 
 def apply_tiles(plan, v, core, halo):
-    """All tiles as one batch."""
-    tiles, batch = cut(plan, v, core, halo), v.shape[0]
+    parts = cut(plan, v, core, halo)
     _cuda.check("v", v, plan.dtype)
-    size = [min(c + 2 * h, n) for c, h, n in zip(core, halo, v.shape[3:])]
-    stack = cupy.zeros((len(tiles) * batch, *v.shape[1:3], *size), v.dtype)
-    out = cupy.empty((*v.shape[:2], plan.shape[0], *v.shape[3:]), v.dtype)
-    every = slice(None)
-    for i, (around, _, _) in enumerate(tiles):
-        part = stack[i * batch : (i + 1) * batch]
-        part[(every, every, every, *(slice(a.stop - a.start) for a in around))] = v[
-            (..., *around)
-        ]
-    solved = apply(plan, stack)
-    for i, (_, inside, place) in enumerate(tiles):
-        part = solved[i * batch : (i + 1) * batch]
-        cells = (slice(a, a + p.stop - p.start) for a, p in zip(inside, place))
-        out[(every, every, every, *place)] = part[(every, every, every, *cells)]
+    out = cupy.empty((*v.shape[:2], plan.shape[0], *v.shape[3:]), dtype=v.dtype)
+    apply_parts(plan, v, out, parts)
     return out
+
+
+def _applied(plan, v):
+    """The results on the whole torus."""
+    return _backward(plan, _multiply(plan, cupy.ascontiguousarray(_forward(plan, v))))
+
+
+def scratch_bytes(groups, shape, torus, dtype, batch):
+    """Samples and spectra of the items at a time, and what cuFFT adds."""
+    item = groups * max(shape) * math.prod(torus) * np.dtype(dtype).itemsize
+    return 6 * item * min(batch, max(STACK // item, 1))
+
+
+def _item_bytes(plan):
+    """Bytes of one item on the torus."""
+    samples = plan.groups * max(plan.shape) * math.prod(plan.torus)
+    return samples * plan.dtype.itemsize
 
 
 def _axes(plan):

@@ -9,16 +9,27 @@ float64, whose frequencies are those of `numpy.fft.rfftn`, or complex64 or compl
 whose frequencies are those of `numpy.fft.fftn`. The plan has the attributes ``torus``,
 ``dtype``, ``groups``, ``shape`` (``(p, q)``) and ``nbytes``; it is not changed by use.
 
-``apply(plan, v, grid=None)`` -> new array ``(B, groups, p, *grid)``. ``v`` has shape
-``(B, groups, q, *size)``, C-contiguous, no axis longer than the torus. It is extended
-by zeros to the torus, transformed, multiplied at each frequency, transformed back
-(as `numpy.fft.irfftn` does it for real data) and cropped to ``grid``, by default
-``size``. ``v`` is not modified.
+``apply(plan, v, grid=None, out=None)`` -> array ``(B, groups, p, *grid)``, new or
+``out``. ``v`` has shape ``(B, groups, q, *size)``, C-contiguous, no axis longer than
+the torus. It is extended by zeros to the torus, transformed, multiplied at each
+frequency, transformed back (as `numpy.fft.irfftn` does it for real data) and cropped to
+``grid``, by default ``size``. ``v`` is not modified.
+
+``apply_parts(plan, v, out, parts)`` -> None. Applies pieces of ``v``, ``(B, groups, c,
+*size)``, and writes pieces of the results into ``out``, ``(B, groups, e, *size)``, both
+of any strides: each of ``parts`` (`_circulant.Part`) says which, and in which of the
+phases, c of the q channels and e of the p. Parts must write to disjoint places. On an
+axis where the torus has length 1, a part may take any number of cells: the blocks are
+applied to each.
 
 ``apply_tiles(plan, v, core, halo)`` -> new array ``(B, groups, p, *size)``: `v`, cut
 into tiles of ``core`` cells per axis (the last may have less), each applied by itself
 with the up to ``halo`` cells of `v` around it, and the cells around it dropped after.
 A tile with its halo must fit the torus.
+
+``scratch_bytes(groups, shape, torus, dtype, batch)`` -> int: a bound of the memory that
+applying a plan of this ``shape`` ``(p, q)`` takes for a batch, beside arguments,
+results and the plan.
 
 Real data on a torus whose last axis has even length W are transformed as complex data
 of half that length, in place, as ``z[j] = x[2 j] + i x[2 j + 1]`` costs no copy. With
@@ -34,7 +45,16 @@ import numpy as np
 import scipy.fft
 
 from . import _circulant_tiles_numba as tiles
-from ._circulant import check_blocks, check_grid, cut, make_hermitian
+from ._circulant import (
+    cells_of,
+    check_blocks,
+    check_grid,
+    cut,
+    make_hermitian,
+    read_part,
+    rows_of,
+    write_part,
+)
 from ._numba import run, thread_count
 
 PIECE = 2**20  # bytes that a thread transforms at a time: a second-level cache
@@ -97,11 +117,12 @@ def prepare(blocks, torus, dtype):
     return Plan(blocks, torus, dtype)
 
 
-def apply(plan, v, grid=None):
+def apply(plan, v, grid=None, out=None):
     grid = check_grid(plan, v, grid)
     p, q = plan.shape
     batch = v.shape[0]
-    out = np.empty((batch, plan.groups, p, *grid), plan.dtype)
+    if out is None:
+        out = np.empty((batch, plan.groups, p, *grid), plan.dtype)
     samples = plan.groups * max(p, q) * math.prod(plan.torus)
     item, threads = samples * plan.dtype.itemsize, thread_count()
     scratch = _Scratch()
@@ -125,26 +146,42 @@ def apply(plan, v, grid=None):
     return out
 
 
+def apply_parts(plan, v, out, parts):
+    scratch, samples = _Scratch(), plan.groups * max(plan.shape) * math.prod(plan.torus)
+    pieces, work = [], 0
+    for part in parts:
+        each = samples * math.prod(rows_of(plan, part))
+        size = max(PIECE // (each * plan.dtype.itemsize), 1)
+        pieces += [(part, slice(i, i + size)) for i in range(0, len(v), size)]
+        work += each * len(v) * (40 + 4 * plan.shape[1])
+    threads = thread_count()
+    alone = len(pieces) < threads or work < SMALL
+
+    def some(start, stop, workers=1):
+        for part, items in pieces[start:stop]:
+            _part(plan, part, v[items], out[items], scratch, workers)
+
+    if alone:
+        some(0, len(pieces), threads if work > SMALL else 1)
+    else:
+        run(some, len(pieces), work)
+
+
 def apply_tiles(plan, v, core, halo):
-    tiles_ = cut(plan, v, core, halo)
-    batch, item = v.shape[0], math.prod(plan.torus) * plan.dtype.itemsize
-    item *= plan.groups * max(plan.shape)
-    out = np.empty((batch, plan.groups, plan.shape[0], *v.shape[3:]), plan.dtype)
-    scratch, size = _Scratch(), max(PIECE // item, 1)
-    pieces = [
-        (slice(first, first + size), tile)
-        for first in range(0, batch, size)
-        for tile in tiles_
-    ]
-
-    def some(start, stop):
-        for items, (around, inside, place) in pieces[start:stop]:
-            part = out[(items, slice(None), slice(None), *place)]
-            given = v[(items, slice(None), slice(None), *around)]
-            _piece(plan, given, part, scratch, 1, inside)
-
-    run(some, len(pieces), len(pieces) * size * item * (10 + plan.shape[1]))
+    parts = cut(plan, v, core, halo)
+    out = np.empty((*v.shape[:2], plan.shape[0], *v.shape[3:]), dtype=v.dtype)
+    apply_parts(plan, v, out, parts)
     return out
+
+
+def scratch_bytes(groups, shape, torus, dtype, batch):
+    dtype, (p, q) = np.dtype(dtype), shape
+    item = groups * max(shape) * math.prod(torus) * dtype.itemsize
+    together = max(WHOLE, item * min(batch, 1 + p * q // (p + q)))
+    by_threads = thread_count() * max(PIECE, item)
+    halved = dtype.kind == "f" and torus[2] % 2 == 1
+    arrays = (1 if p == q else 2) + 2 * halved
+    return arrays * min(max(together, by_threads), batch * item)
 
 
 class _Scratch(threading.local):
@@ -162,38 +199,67 @@ class _Scratch(threading.local):
 
 def _piece(plan, v, out, scratch, workers, start=(0, 0, 0)):
     """``apply`` for some items, with `workers` threads, to cells from `start` on."""
-    given = [slice(n) for n in v.shape[3:]]
-    wanted = [slice(a, a + n) for a, n in zip(start, out.shape[3:])]
+    wanted = tuple(slice(a, a + n) for a, n in zip(start, out.shape[3:]))
+    whole = out if out.shape[3:] == plan.torus else None
+    y = _applied(
+        plan, len(v), lambda z: _extend(v, z), v.shape[3:], wanted, scratch, workers,
+        whole,
+    )  # fmt: skip
+    if y is not out:
+        out[...] = y[(..., *wanted)]
+
+
+def _part(plan, part, v, out, scratch, workers):
+    """A part of ``apply_parts`` for some items."""
+    rows = rows_of(plan, part)
+    given, wanted = zip(*(
+        (1, slice(0, 1)) if t == 1 else (n, w)
+        for t, n, w in zip(plan.torus, part.given, part.wanted)
+    ))  # fmt: skip
+    y = _applied(
+        plan, len(v) * math.prod(rows),
+        lambda z: read_part(part, v, cells_of(z, len(v), rows)),
+        given, wanted, scratch, workers,
+    )  # fmt: skip
+    write_part(part, cells_of(y, len(v), rows), out)
+
+
+def _applied(plan, count, load, given, wanted, scratch, workers, out=None):
+    """The results of `count` items, on the torus: good at the `wanted` cells only.
+
+    ``load(z)`` writes the items to z, with zeros behind the `given` cells. The array
+    `out`, of the size of the torus, is used for the result where that saves a copy.
+    """
+    given = [slice(n) for n in given]
     p, q = plan.shape
     halved = plan.dtype.kind == "f" and not plan.packed
     kind = plan.complex if halved else plan.dtype
     width = plan.columns if halved else plan.torus[2] + plan.padding
     torus = (*plan.torus[:2], width)
-    whole = out.shape[3:] == plan.torus and not halved and not plan.padding
+    if halved or plan.padding:
+        out = None
 
-    shape = (len(v), plan.groups, q, *torus)
-    z = out if whole and p == q else scratch.take("v", shape, kind)
+    shape = (count, plan.groups, q, *torus)
+    z = out if out is not None and p == q else scratch.take("v", shape, kind)
     if halved:
-        v = scipy.fft.rfft(v, n=plan.torus[2], axis=5, workers=workers)
-    _extend(v, z)
+        real = scratch.take("real", (*shape[:3], *plan.torus), plan.dtype)
+        load(real)
+        z[...] = scipy.fft.rfft(real, axis=5, workers=workers)
+    else:
+        load(z)
     axes = (3, 4) if halved else (3, 4, 5)
     inside = (..., slice(torus[2] - plan.padding))
     _transform(plan, scipy.fft.fft, z[inside], given, axes[::-1], "backward", workers)
     if p != q:
-        shape = (len(v), plan.groups, p, *torus)
-        y = out if whole else scratch.take("out", shape, kind)
+        shape = (count, plan.groups, p, *torus)
+        y = out if out is not None else scratch.take("out", shape, kind)
     else:
         y = z
     _multiply(plan, z, y, workers)
     _transform(plan, scipy.fft.ifft, y[inside], wanted, axes, "forward", workers)
-    d, h, w = wanted
     if halved:
-        y = scipy.fft.irfft(
-            y[:, :, :, d, h], plan.torus[2], 5, norm="forward", workers=workers
-        )
-        d = h = slice(None)
-    if y is not out:
-        out[...] = y[:, :, :, d, h, w]
+        y = scipy.fft.irfft(y, plan.torus[2], 5, norm="forward", workers=workers)
+    return y
 
 
 def _extend(v, z):
