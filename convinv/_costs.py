@@ -94,7 +94,8 @@ def stencil(gram):
     count = probes * gram.channels
     entries = gram.groups * gram.channels**2 * twin
     nbytes = 8 * entries * (2 * offsets + 2 * probes)
-    probing = 2 * share * count * (product(op, 1, np.float64) - PRODUCT)
+    wide = np.result_type(op.dtype, np.float64)
+    probing = 2 * share * count * (product(op, 1, wide) - PRODUCT)
     return LOOK / 2 + 2 * probing + nbytes / TOUCH, nbytes
 
 
