@@ -271,13 +271,8 @@ def _automatic(op, preconditioner, damped):
         return [(METHODS["gmres"], preconditioner)]
     if preconditioner is not None or not hasattr(op, "layer"):
         return [(cgls, preconditioner)]
-    geometry = op.layer.geometry
-    if Polyphase(geometry).is_torus:
-        return [(METHODS["spectral"], None), (cgls, None)]
-    if geometry.boundary == "periodic" and any(geometry.before + geometry.after):
-        return [(cgls, "schwarz" if damped else None)]
-    exact = [(METHODS[name], None) for name in ("direct", "schwarz")]
-    return [*exact, (cgls, "schwarz")]
+    names = ["direct", "schwarz"] + ["spectral"] * (closed_form(op) is not None)
+    return [*((METHODS[name], None) for name in names), (cgls, "schwarz")]
 
 
 def copied(layout, b, x0) -> int:
