@@ -130,17 +130,8 @@ class Gram:
         Offsets run from ``-spread`` to `spread` on each axis, as those of `stencil` do.
         """
         torus = [2 * n + 1 for n in self.spread]
-        real = self.dtype.kind != "c"
-        matrices = np.moveaxis(
-            symbol(self.layer, self.op._weights, torus), (1, 2), (4, 5)
-        )
-        if self.side != "self":
-            adjoint = matrices.conj().swapaxes(4, 5)
-            inside = self.side == "input"
-            matrices = adjoint @ matrices if inside else matrices @ adjoint
-        matrices = np.moveaxis(matrices, (4, 5), (1, 2))
-        axes = (3, 4, 5)
-        if real:
+        matrices, axes = normal_symbol(self, torus), (3, 4, 5)
+        if self.dtype.kind != "c":
             entries = scipy.fft.irfftn(matrices, s=torus, axes=axes)
         else:
             entries = scipy.fft.ifftn(matrices, axes=axes)
@@ -245,6 +236,17 @@ class Gram:
             for channel in range(self.channels):
                 here[:, channel, channel] = 1 - samples[:, channel]
         return stencil
+
+
+def normal_symbol(gram, torus):
+    """N's interior at the frequencies of a torus, from the symbol of the layer."""
+    matrices = symbol(gram.layer, gram.op._weights, torus)
+    matrices = np.moveaxis(matrices, (1, 2), (4, 5))
+    if gram.side != "self":
+        adjoint = matrices.conj().swapaxes(4, 5)
+        inside = gram.side == "input"
+        matrices = adjoint @ matrices if inside else matrices @ adjoint
+    return np.ascontiguousarray(np.moveaxis(matrices, (4, 5), (1, 2)))
 
 
 class Patch:

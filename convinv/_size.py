@@ -27,21 +27,12 @@ def powers(largest, limit):
 def size_of(op, like):
     """``(power, norm)``: an operator is scaled by ``2**-power`` to an ordinary size.
 
-    `norm` is a lower bound of its norm after that. For layers it is the norm of a row
-    and costs nothing; others are multiplied twice by a vector, and their adjoint once.
+    `norm` is a lower bound of its norm after that. For layers it is the norm of a row,
+    which is kept with them; others are multiplied twice by a vector, and their adjoint once.
     `like` is an array of the library and on the device that products take.
     """
     if isinstance(op, LAYERS):
-        layer = op.layer
-        extent = kernels.load("vectors", layer.xp).extent
-        largest = to_numpy(extent(layer.kernel.reshape(1, -1))[0])
-        if not np.isfinite(largest[0]):
-            raise ValueError("the operator's kernel holds NaN or infinity")
-        power = int(powers(largest, ORDINARY)[0])
-        norm, taps = (_row_norm(layer, power, part) for part in (np.asarray, np.abs))
-        if norm <= ROUNDING * taps:  # these rows vanish, others may not
-            norm = float(np.ldexp(_by_products(op, like, 0), -power))
-        return power, norm if norm > ROUNDING * taps else 0.0
+        return op._kept(("size",), lambda: _size_of_layer(op, like))
     if 0 in op.shape:
         return 0, 0.0
     for tried in TRIES:
@@ -55,6 +46,23 @@ def size_of(op, like):
     if abs(power) <= ORDINARY:
         return 0, float(np.ldexp(mantissa, power))
     return power, float(mantissa)
+
+
+def _size_of_layer(op, like):
+    layer = op.layer
+    extent = kernels.load("vectors", layer.xp).extent
+    largest = to_numpy(extent(layer.kernel.reshape(1, -1))[0])
+    if not np.isfinite(largest[0]):
+        raise ValueError("the operator's kernel holds NaN or infinity")
+    power = int(powers(largest, ORDINARY)[0])
+    norm = _row_norm(layer, power, np.asarray)
+    total = float(np.sum(np.abs(to_numpy(layer.kernel)), dtype=np.float64))
+    if norm > ROUNDING * np.ldexp(total, -power):  # more than a row's taps have
+        return power, norm
+    taps = _row_norm(layer, power, np.abs)
+    if norm <= ROUNDING * taps:  # these rows vanish, others may not
+        norm = float(np.ldexp(_by_products(op, like, 0), -power))
+    return power, norm if norm > ROUNDING * taps else 0.0
 
 
 def _by_products(op, like, power):

@@ -12,9 +12,12 @@ import numpy as np
 import scipy.fft
 
 from . import kernels
-from ._polyphase import Polyphase
+from ._polyphase import Polyphase, symbol
 
 SLAB = 2**23  # bytes of the matrices that are treated at once; several such live
+# Taps from which on they are transformed, if all matrices fit so many bytes.
+MANY, WHOLE = 256, 2**26
+FEW = 64  # taps on the first two axes up to which their waves are multiplied out
 
 
 class Blocks:
@@ -51,7 +54,8 @@ class Blocks:
         self.xp, self.dtype = op.xp, op.dtype
         self.layer = Polyphase(op.geometry)
         self.torus = tuple(torus or self.layer.cells)
-        first, table = self.layer.stencil(op._weights)
+        self._weights = op._weights
+        first, table = self.layer.stencil(self._weights)
         self.real, self.shape = not np.iscomplexobj(table), table.shape[:3]
         self._count_frequencies()
         spans = table.shape[3:]
@@ -85,7 +89,7 @@ class Blocks:
     def without_matrices(self):
         """What tells how vectors are packed, and no more."""
         bare = copy.copy(self)
-        del bare._table, bare._waves
+        del bare._table, bare._waves, bare._weights
         return bare
 
     def slabs(self):
@@ -98,17 +102,45 @@ class Blocks:
         count = max(SLAB // (16 * math.prod(self.shape)), 1)
         rows, columns = self.bins[0] * self.bins[1], self.bins[2]
         width = min(count, columns)
+        whole = self._whole()
+        if whole is not None:
+            whole = whole.reshape(*whole.shape[:3], rows, columns)
+        planes, lines = (wave.shape[1] for wave in self._waves[:2])
+        in_turn = planes > 1 and planes * lines > FEW
+        if in_turn:  # of fewer columns, since all rows are held
+            width = max(width // (planes * self.bins[1] // FEW + 1), 1)
         height = max(count // width, 1)
         for left in range(0, columns, width):
             across = slice(left, min(left + width, columns))
+            if whole is not None:
+                part = whole[..., across]
+                yield slice(0, rows), across, self._turned(part)
+                continue
             along = self._table @ self._waves[2][across].T
+            if in_turn:
+                along = along.reshape(*along.shape[:3], planes, lines, -1)
+                along = self._waves[1] @ along
             for top in range(0, rows, height):
                 down = slice(top, min(top + height, rows))
                 place = np.divmod(np.arange(down.start, down.stop), self.bins[1])
                 first, second = (w[i] for w, i in zip(self._waves, place))
-                wave = first[:, :, None] * second[:, None, :]
-                slab = wave.reshape(len(wave), -1) @ along
-                yield down, across, slab.conj().swapaxes(1, 2) if self.adjoint else slab
+                if in_turn:
+                    slab = np.einsum("rt,gfctrw->gfcrw", first, along[..., place[1], :])
+                else:
+                    wave = first[:, :, None] * second[:, None, :]
+                    slab = wave.reshape(len(wave), -1) @ along
+                yield down, across, self._turned(slab)
+
+    def _whole(self):
+        """All matrices by a transform of the taps, where these are many."""
+        taps = math.prod(wave.shape[1] for wave in self._waves)
+        if taps <= MANY or 16 * math.prod(self.shape) * math.prod(self.bins) > WHOLE:
+            return None
+        return symbol(self.layer, self._weights, self.torus)
+
+    def _turned(self, matrices):
+        """The matrices of the adjoint, if that is what is wanted."""
+        return matrices.conj().swapaxes(1, 2) if self.adjoint else matrices
 
     def pack(self, v, data):
         """Flat data or unknowns ``(B, size)`` as ``(B, groups, channels, *torus)``."""

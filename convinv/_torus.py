@@ -15,7 +15,7 @@ import scipy.fft
 from . import kernels
 from ._accuracy import FINEST
 from ._banded import Singular
-from ._gram import Gram
+from ._gram import Gram, normal_symbol
 from ._pulse import pulse
 from ._small_matrices import SMALL, invert
 from .kernels._fft_axes import fast_length
@@ -232,6 +232,8 @@ def interior_symbol(gram, torus, short, real):
     `short` are the cells of axes of which the torus has one: they count as channels.
     """
     if all(n > 1 or not spread for n, spread in zip(torus, gram.spread)):
+        if math.prod(torus) < math.prod(2 * n + 1 for n in gram.spread):
+            return normal_symbol(gram, torus)
         blocks = gram.interior
     else:
         gram = _with_interior(gram, torus)

@@ -171,7 +171,7 @@ def test_set_up_is_kept():
     b = data(op)
     first = solve(op, b, "spectral")
     kept = {k: v for k, v in op._plans.items() if isinstance(k, tuple)}
-    assert sorted(k[0] for k in kept) == ["closed form", "spectral"]
+    assert sorted(k[0] for k in kept) == ["closed form", "size", "spectral"]
     np.testing.assert_array_equal(solve(op, b, "spectral").x, first.x)
     for key, value in kept.items():
         assert op._plans[key] is value
