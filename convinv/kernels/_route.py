@@ -5,9 +5,9 @@ same way everywhere. Both costs are models in nanoseconds of one core, fitted to
 of both routes measured in turn (one core of a Xeon with AVX-512): that of the FFT is
 `_fft_tiles`', the direct one is here. On a grid of 3 to 127 taps along an axis, images
 of 24 to 1024, 1 to 16 channels, two and three axes, strides of 1 and 2, the route that
-is taken costs 1.01 times the faster one on average; 97 of 100 layers are within 1.1
-times, and what is beyond is near the crossover. ``python -m benchmarks.products``
-prints both.
+is taken took 1.01 to 1.02 times the faster one on average, in three runs on a busy
+machine; 94 to 97 of 100 layers were within 1.1 times, and what was beyond is near the
+crossover. ``python -m benchmarks.products`` prints both.
 """
 
 import math
