@@ -54,8 +54,8 @@ class Blocks:
         self.xp, self.dtype = op.xp, op.dtype
         self.layer = Polyphase(op.geometry)
         self.torus = tuple(torus or self.layer.cells)
-        self._weights = op._weights
-        first, table = self.layer.stencil(self._weights)
+        self._kernel = op._weights
+        first, table = self.layer.stencil(self._kernel)
         self.real, self.shape = not np.iscomplexobj(table), table.shape[:3]
         self._count_frequencies()
         spans = table.shape[3:]
@@ -89,7 +89,7 @@ class Blocks:
     def without_matrices(self):
         """What tells how vectors are packed, and no more."""
         bare = copy.copy(self)
-        del bare._table, bare._waves, bare._weights
+        del bare._table, bare._waves, bare._kernel
         return bare
 
     def slabs(self):
@@ -136,7 +136,7 @@ class Blocks:
         taps = math.prod(wave.shape[1] for wave in self._waves)
         if taps <= MANY or 16 * math.prod(self.shape) * math.prod(self.bins) > WHOLE:
             return None
-        return symbol(self.layer, self._weights, self.torus)
+        return symbol(self.layer, self._kernel, self.torus)
 
     def _turned(self, matrices):
         """The matrices of the adjoint, if that is what is wanted."""
