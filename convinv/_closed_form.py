@@ -240,7 +240,6 @@ def _find(op, of_layer=None):
         reason = "the layer is periodic: one small matrix per frequency"
         bins = cells if is_complex else cells // 2 + 1
         return FrequencyForm(op, Blocks, reason, shape, bins, cells, True)
-    # on a device there is no cosine transform among the kernels
     kind, departure = cosine_type(op) or (None, 0.0)
     make = functools.partial(CosineBlocks, type=kind, departure=departure)
     reason = "the kernel is even: one small matrix per frequency of a cosine transform"

@@ -5,11 +5,14 @@ and so are the singular values (Hansen, Numerical Algorithms 29, 2002). One set-
 serves every damp.
 """
 
+import contextlib
 import math
 
 import numpy as np
 
+from ._pseudoinverse import THREADED_WORK
 from ._separable import axis_matrices
+from .kernels._blas import one_blas_thread
 
 
 class Decomposition:
@@ -70,7 +73,9 @@ def _svd(matrix, found):
     for earlier, result in found:
         if np.array_equal(earlier, matrix):
             return result
-    result = np.linalg.svd(matrix, full_matrices=False)
+    few = matrix.size * min(matrix.shape[1:]) < THREADED_WORK
+    with one_blas_thread if few else contextlib.nullcontext():
+        result = np.linalg.svd(matrix, full_matrices=False)
     found.append((matrix, result))
     return result
 
