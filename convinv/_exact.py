@@ -11,7 +11,7 @@ from ._gram import Gram
 from ._torus import look
 
 MEMORY = 2**30  # bytes of a factor, and of what finding its entries takes
-ROUNDING = 1e-12  # what refinements in the correction of a damped wide layer leave
+ROUNDING = 1e-12  # what refinements for a damped wide layer with a start leave
 # Shifts of iterated Tikhonov regularization: a smaller one converges faster and leaves
 # more rounding outside the range of A^H, for which tolerances below TIGHT are too tight.
 SHIFT, LARGER, TIGHT = 1e-4, 1e-3, 1e-8

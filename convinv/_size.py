@@ -28,8 +28,8 @@ def size_of(op, like):
     """``(power, norm)``: an operator is scaled by ``2**-power`` to an ordinary size.
 
     `norm` is a lower bound of its norm after that. For layers it is the norm of a row,
-    which is kept with them; others are multiplied twice by a vector, and their adjoint once.
-    `like` is an array of the library and on the device that products take.
+    which is kept with them; others are multiplied twice by a vector, and their adjoint
+    once. `like` is an array of the library and on the device that products take.
     """
     if isinstance(op, LAYERS):
         return op._kept(("size",), lambda: _size_of_layer(op, like))
