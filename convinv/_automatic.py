@@ -43,23 +43,28 @@ class Choice:
 
 
 def choose(
-    op, *, damp=0.0, batch=1, rtol=1e-6, memory=math.inf
+    op, *, damp=0.0, batch=1, rtol=1e-6, memory=math.inf, maxiter=math.inf
 ) -> Iterator[Choice]:
     """The methods that "auto" tries, in order; the next one where one fails.
 
     A choice is made when it is asked for: what the later ones cost to find is not spent
-    where an earlier one succeeds. `memory` bounds the bytes of set-ups.
+    where an earlier one succeeds. `memory` bounds the bytes of set-ups, `maxiter` the
+    iterations.
     """
     if not hasattr(op, "layer"):
         yield from _general(op)
     else:
-        yield from _by_costs(op, Plan(op, damp, batch, rtol, memory))
+        yield from _by_costs(op, Plan(op, damp, batch, rtol, memory, maxiter))
 
 
 def exact_choices(op, *, damp=0.0, batch=1) -> list[Choice]:
     """The inverses without coarseness that may be had, the cheapest first."""
     ways = Plan(op, damp, batch, TIGHT).exact_ways()
-    ways = [way for way in ways if way.options["accuracy"] == FINEST]
+    ways = [
+        way
+        for way in ways
+        if way.options["accuracy"] == FINEST and "shift" not in way.options
+    ]
     return [_choice(way) for way in sorted(ways, key=_seconds)]
 
 

@@ -14,7 +14,6 @@ from ._accuracy import FULL
 from ._banded import block_cells
 from ._small_matrices import SMALL
 from ._torus import DEEP, FIRST, SLOW, look
-from .kernels._numba import thread_count
 from .kernels._route import count_taps, direct_nanoseconds, fft_torus
 
 MULTIPLY = {4: 110e9, 8: 55e9}  # the same of a large matrix product by one thread
@@ -57,6 +56,8 @@ def real_size(dtype) -> int:
 def product(op, batch, dtype=None):
     """Seconds of one product with a layer, by the route that it takes."""
     layer, dtype = op.layer, op.dtype if dtype is None else np.dtype(dtype)
+    from .kernels._numba import thread_count  # numba is imported when it is needed
+
     one = layer._kept((f"nanoseconds {dtype}",), lambda: _nanoseconds(layer, dtype))
     return PRODUCT + 1e-9 * batch * one / thread_count()
 

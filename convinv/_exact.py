@@ -11,9 +11,9 @@ from ._gram import Gram
 from ._torus import look
 
 MEMORY = 2**30  # bytes of a factor, and of what finding its entries takes
-ROUNDING = 1e-12  # what refinements for a damped wide layer with a start leave
+ROUNDING = 1e-12  # what refinements for damped wide layers with a start leave
 # Shifts of iterated Tikhonov regularization: a smaller one converges faster and leaves
-# more rounding outside the range of A^H, for which tolerances below TIGHT are too tight.
+# more rounding outside the range of A^H, too much for tolerances below TIGHT.
 SHIFT, LARGER, TIGHT = 1e-4, 1e-3, 1e-8
 ZERO = 4  # rounding errors of the kernel that a singular value of zero may become
 LARGE = 2**14  # unknowns from which on inverse iteration is worth its time no more

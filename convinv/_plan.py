@@ -93,12 +93,15 @@ class Plan:
     rtol : float
     memory : float
         Bytes that set-ups may take.
+    maxiter : int
     """
 
-    def __init__(self, op, damp, batch, rtol, memory=math.inf):
+    def __init__(
+        self, op, damp, batch, rtol, memory=math.inf, maxiter=math.inf
+    ):
         self.op, self.damp, self.batch = op, damp, batch
         self.rtol = min(max(rtol, TIGHTEST), 0.1)
-        self.memory = min(memory, MEMORY)
+        self.memory, self.maxiter = min(memory, MEMORY), maxiter
         self.gram = gram_of(op, side_of(op))
         self.step = _costs.iteration(op, batch, damp)
         self.check = _costs.check(op, batch)
@@ -160,7 +163,8 @@ class Plan:
         """What to begin with; to be asked once in a call."""
         cgls, past = self.cgls(), self.past
         floor = min(self.floor, self.spectral.seconds if self.spectral else math.inf)
-        if cgls.seconds + past.regret < floor:
+        within = cgls.applications <= self.maxiter
+        if within and cgls.seconds + past.regret < floor:
             past.regret += cgls.seconds
             return cgls
         ways = self.ways()
@@ -216,7 +220,9 @@ class Plan:
         found = [self.cgls()] + ([self.spectral] if self.spectral else [])
         if not (self.spectral and self.spectral.seconds < self.floor):
             found += [*self.exact_ways(), *self._preconditioned()]
-        return [w for w in found if w.key not in self.past.failed | self.used]
+        found = [w for w in found if w.key not in self.past.failed | self.used]
+        ending = [way for way in found if way.applications <= self.maxiter]
+        return ending or found
 
     def exact_ways(self) -> list[Way]:
         """All exact inverses that may be had."""

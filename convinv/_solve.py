@@ -343,6 +343,7 @@ class _Task:
             batch=self.layout.batch,
             rtol=self.rtol,
             memory=self.memory,
+            maxiter=self.maxiter,
         )
 
 

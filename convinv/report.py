@@ -126,7 +126,7 @@ def layer_report(op, *, rng=None) -> LayerReport:
         0.125                    0.8536
       damp for 1% noise: 0.00612
       damp for 10% noise: 0.0612
-      auto takes spectral: the layer is periodic: one small matrix per frequency
+      auto takes spectral: the layer is periodic: one small matrix per frequency ...
     """
     found = spectrum(op, rng=rng)
     kernel = to_numpy(op.kernel).astype(complex)

@@ -13,11 +13,11 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from convinv import ConvLinearOperator, gallery, precondition, solve
+from convinv._accuracy import FINEST
 from convinv._banded import BlockCholesky
 from convinv._gram import Gram, product
 from convinv._result import ConvergenceWarning
 from convinv._tori import NestedTori
-from convinv._accuracy import FINEST
 
 LINE = 32  # cells, of the image whose factor is looked at
 STEPS = 20  # iterations that are shown

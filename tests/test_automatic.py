@@ -107,6 +107,15 @@ def test_iterations_that_turn_out_to_be_slow_are_taken_over(monkeypatch):
     np.testing.assert_allclose(result.x, x, atol=1e-5)
 
 
+def test_few_iterations_allowed():
+    op = layer((8, 3, 3, 3), (3, 20, 20))
+    b = op.forward(random(op.input_shape))
+    assert solve(op, b, damp=0.5).method == "cgls"
+    fresh = layer((8, 3, 3, 3), (3, 20, 20))
+    result = solve(fresh, b, damp=0.5, maxiter=4)
+    assert result.success and result.method in ("direct", "schwarz")
+
+
 def test_set_ups_keep_to_the_memory_allowed():
     op = layer((8, 3, 3, 3), (3, 60, 60))
     for memory, some in ((1e9, True), (1e5, False)):

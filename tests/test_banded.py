@@ -116,12 +116,9 @@ def test_single_precision_where_the_recursion_settles_slowly():
     assert error <= 0.02 * np.finfo("float32").eps / factor.rcond
 
 
-@pytest.mark.parametrize("name", ["zero kernel", "one channel twice"])
-def test_singular_matrices(name):
+def test_singular_matrices():
     kernel = random((4, 2, 3, 3))
     kernel[:, 1] = kernel[:, 0]
-    if name == "zero kernel":
-        kernel[:] = 0
     op = layer((4, 2, 3, 3), (2, 12, 8))
     gram = Gram(type(op)(kernel, op.input_shape), "input")
     try:

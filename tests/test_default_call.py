@@ -112,7 +112,7 @@ def test_a_case_is_measured(load):
     assert len(found["times"]["auto"]) == 2 and min(found["times"]["auto"]) > 0
     assert {"cgls", "direct"} <= set(found["times"])
     assert found["failed"]["schwarz"] == "skipped"
-    assert "torus" in found["failed"]["spectral"]  # a valid layer is none
+    assert "separable" in found["failed"]["spectral"]  # a valid layer is none
     assert "schwarz" not in [name for name, _ in announced]
     assert found["decibels"] > 100 and min(found["peaks"].values()) > 0
     assert len(report.shown(found)) == len(report.COLUMNS.split(","))

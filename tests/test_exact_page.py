@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from convinv import ConvLinearOperator, gallery, solve
+from convinv._accuracy import FINEST
 
 ROOT = pathlib.Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -60,7 +61,7 @@ def test_frame(figures):
     assert torus.max() > 1e-2 and torus[4:-4, 4:-4].max() < 1e-13
     assert bands.max() < 3e-4 * torus.max()
     edge = np.zeros(bands.shape, bool)  # of the bands: stencils reach 2 further
-    depths = solve(op, b, "schwarz").extra["depth"]
+    depths = solve(op, b, "schwarz", accuracy=FINEST).extra["depth"]
     assert max(depths) < 40
     for axis, depth in enumerate(depths):
         for lines in (slice(depth, depth + 2), slice(-depth - 2, -depth)):

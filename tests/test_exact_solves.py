@@ -127,7 +127,7 @@ def test_auto_on_layers_that_are_singular_on_a_torus(name, adjoint, monkeypatch)
         x = op.adjoint(random(op.output_shape, seed=2))
     result = solve(op, op.forward(x), rtol=1e-10)
     assert result.success and error(result.x, x) <= 1e-5
-    assert result.method in ("cg", "cgls") and result.nit < 100
+    assert result.method in ("cg", "cgls", "spectral") and result.nit < 100
 
 
 def too_singular(gram, axis, **options):

@@ -625,7 +625,7 @@ class TestSingularLayers:
         kernel[1], kernel[2] = kernel[0], 0
         op = ConvLinearOperator(kernel, (3, 14, 14), padding=1)
         b = op.forward(np.random.default_rng(1).standard_normal((3, 14, 14)))
-        result = solve(op, b, rtol=1e-8)
+        result = solve(op, b, rtol=1e-11)
         assert result.success
         least = np.linalg.pinv(op.todense(), rcond=1e-10) @ b.ravel()
         np.testing.assert_allclose(result.x.ravel(), least, atol=1e-4)

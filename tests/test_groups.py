@@ -66,9 +66,8 @@ def test_singular_groups_change_nothing_for_the_others(dtype, batch):
     assert result.success and result.x.shape == (*batch, *op.input_shape)
     assert result.x.dtype == dtype
     told = result.extra["groups"]
-    assert [t["groups"] for t in told] == [[0, 2, 4], [1], [3]]
-    assert told[0]["method"] == "direct" and told[1]["method"] == "cgls"
-    assert "groups 0, 2, 4: direct" in result.message and "groups 1: " in result.message
+    assert [t["groups"] for t in told] == [[0, 2, 3, 4], [1]]
+    assert told[0]["method"] == "direct" and "groups 1: " in result.message
     A = matrix(op)
     flat_b, flat = b.reshape(-1, len(A)), result.x.reshape(-1, A.shape[1])
     expected = shortest(op, flat_b)

@@ -308,11 +308,16 @@ def test_wrong_arguments(cls):
 
 @FAST
 def test_singular_layers(cls):
-    op = ConvLinearOperator(np.zeros((2, 1, 3, 3)), (1, *SIZE))
-    for shifted in (False, True):
-        with pytest.raises(np.linalg.LinAlgError, match="singular|rank-deficient"):
-            cls(op, shifted=shifted)
-    assert np.all(np.isfinite(dense(cls(op, 1.0))))
+    kernel = random((3, 2, 3, 3))
+    kernel[:, 1] = kernel[:, 0]
+    op = ConvLinearOperator(kernel, (2, *SIZE))
+    with pytest.raises(np.linalg.LinAlgError, match="singular|rank-deficient"):
+        cls(op, equations="normal")
+    assert cls(op, shifted=True).shift > 0
+    zero = ConvLinearOperator(np.zeros((2, 1, 3, 3)), (1, *SIZE))
+    assert not np.any(dense(cls(zero)))  # no unknown is seen
+    for singular in (op, zero):
+        assert np.all(np.isfinite(dense(cls(singular, 1.0))))
 
 
 def test_the_names():

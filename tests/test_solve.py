@@ -889,8 +889,9 @@ class TestScale:
         c = case("over")
         one = solve(c.op, c.b, damp=0.5)
         two = solve(factor * c.op, c.b, damp=0.5 * factor)
-        assert abs(two.nit - one.nit) <= 1 + one.nit // 10  # rounding differs
-        np.testing.assert_allclose(two.x * factor, one.x, rtol=1e-6)
+        if two.method == one.method:  # not where `c.op` has an inverse already
+            assert abs(two.nit - one.nit) <= 1 + one.nit // 10  # rounding differs
+        np.testing.assert_allclose(two.x * factor, one.x, rtol=1e-4, atol=1e-6)
 
     def test_atol_has_the_units_of_b(self):
         c = case("over")
@@ -1050,7 +1051,7 @@ class TestBatch:
         b = x @ c.A.T
         kwargs = {"rtol": LOOSE, "maxiter": 400, "rng": 0}
         if variant == "schwarz":  # the accuracy that costs least depends on the batch
-            kwargs["accuracy"] = 1e-4
+            kwargs["accuracy"] = 3e-6
         batch, _ = run(variant, c.op, b.reshape(5, *c.op.output_shape), **kwargs)
         for i, item in enumerate(b):
             alone, _ = run(variant, c.op, item, **kwargs)
