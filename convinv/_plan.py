@@ -21,6 +21,7 @@ from ._exact import MEMORY, gram_of, is_kept, shift_for, shifted, side_of
 from ._torus import condition, look
 
 MOST = 20000  # iterations that are expected at most
+FEW = 15  # of them, which cost too little to ask for the condition
 FEWER = 0.3  # of them, where the problem is damped or of least norm
 GUESS = {"schwarz": 15, "circulant": 60}  # of them, preconditioned
 ITERATED = 4  # applications of an inverse that is shifted
@@ -161,6 +162,8 @@ class Plan:
 
     def first(self) -> Way:
         """What to begin with; to be asked once in a call."""
+        if self.spectral and self.spectral.seconds < FEW * self.step:
+            return self.spectral
         cgls, past = self.cgls(), self.past
         floor = min(self.floor, self.spectral.seconds if self.spectral else math.inf)
         within = cgls.applications <= self.maxiter

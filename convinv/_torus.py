@@ -26,6 +26,7 @@ SLOW = 16  # cells beyond the frame that bands reach where the decay takes longe
 # Cells of the torus on which decay is measured: the first, and at most by long axes.
 FIRST, COARSE = 16, (256, 128, 32)
 GLANCE = (64, 12, 6)  # of that on which the condition is seen, by long axes
+EIGEN = 8e6  # fewer where eigenvalues take so many multiplications
 COARSEST, WORK = 16, 5e7  # fewer cells where that takes so many multiplications
 SEEN = 1e-3  # the inverse's decay that a first look follows
 TILE = 256  # cells of a tile, about, and what is not cut
@@ -346,7 +347,9 @@ def condition(gram, damp):
     Where it is singular, that of what is left without the null space.
     """
     long = sum(n > 1 for n in gram.grid)
-    size = GLANCE[max(long, 1) - 1]
+    work = gram.groups * gram.channels**3
+    size = min(GLANCE[max(long, 1) - 1], int((EIGEN / work) ** (1 / max(long, 1))))
+    size = max(size, 3)
     torus = tuple(1 if n == 1 else size for n in gram.grid)
     short = [np.arange(n) for n in gram.grid]
     blocks = interior_symbol(gram, torus, short, gram.dtype.kind != "c")
