@@ -8,14 +8,15 @@ import numpy as np
 
 from ._accuracy import FINEST
 from ._banded import MemoryLimit
-from ._plan import GUESS, Plan, Way
+from ._plan import Plan, Way
 from .solvers._problem import Unsuitable
 from .solvers.direct import factored
 from .solvers.schwarz import nested
 
 # Iterations of a preconditioned method that gets there at all, and of one that may.
 BUDGET, LONG = 300, 3000
-FIRST = 6  # iterations after which their progress is looked at
+# Iterations after which their progress is looked at, by the preconditioner.
+AT_FIRST = {None: 6, "schwarz": 15, "circulant": 30}
 SCHWARZ: dict = {"preconditioner": "schwarz"}
 EXACT: dict = {"direct": factored, "schwarz": nested}
 TIGHT = 1e-12  # a tolerance that asks for a few refinements
@@ -87,7 +88,8 @@ def _by_costs(op, plan):
     way = plan.first()
     while way is not None:
         watch = _Watch(op, plan, way) if way.iterates and op.xp is np else None
-        yield _choice(way, plan.words(way), watch, plan.aim)
+        aim = plan.aim if way.iterates else 1.0
+        yield _choice(way, plan.words(way), watch, aim)
         found = watch.found if watch else None
         way = plan.after(way) if found is None else found
     yield from _hermitian(op, plan)
@@ -102,7 +104,7 @@ def _choice(way: Way, reason="", watch=None, aim=1.0) -> Choice:
         way.preconditioner,
         regular=way.regular,
         watch=watch,
-        aim=aim if way.iterates else 1.0,
+        aim=aim,
     )
 
 
@@ -120,7 +122,7 @@ class _Watch:
 
     def __init__(self, op, plan, way):
         self.op, self.plan, self.way, self.found = op, plan, way, None
-        self.logs, self.next = [], GUESS.get(way.preconditioner, FIRST)
+        self.logs, self.next = [], AT_FIRST[way.preconditioner]
 
     def __call__(self, left):
         self.logs.append(math.log(max(left, 1e-300)))

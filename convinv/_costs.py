@@ -102,9 +102,16 @@ def stencil(gram):
 
 def looking(gram):
     """Seconds of a look at N's interior, about: of an inverse at each frequency."""
-    cells = (2 * FIRST) ** sum(n > 1 for n in gram.grid) / 2
-    matrix = 12e-9 * gram.channels**3 + (10e-6 if gram.channels > SMALL else 1e-6)
-    return LOOK / 2 + cells * gram.groups * matrix
+    cells = (2 * FIRST) ** sum(n > 1 for n in gram.grid)
+    return LOOK / 2 + 1.5 * _matrices(gram, cells)
+
+
+def _matrices(gram, cells):
+    """Seconds of inverting N at the frequencies of a torus of so many cells."""
+    matrix = 16e-9 * gram.channels**2
+    if gram.channels > SMALL:
+        matrix += 6e-6 + 3e-9 * gram.channels**3
+    return cells / 2 * gram.groups * matrix
 
 
 def direct(gram, damp, batch, accuracy) -> Cost:
@@ -190,11 +197,10 @@ def _tori(gram, damp, batch, accuracy, depth) -> Cost:
 def circulant(gram, batch, accuracy=FULL) -> Cost:
     """Of the inverse on a torus."""
     real, cells = min(_size(gram, accuracy), 8), math.prod(gram.grid)
-    matrices = cells * gram.groups * gram.channels**2
     numbers = batch * gram.groups * gram.channels * cells
     once = TRANSFORM[real] * math.log2(max(cells, 2)) + CHANNEL * gram.channels
-    setup = matrices * (4e-9 + 0.3e-9 * gram.channels)
-    return Cost(LOOK + setup, numbers * once + 2 * STEP, 2.0 * real * matrices)
+    kept = real * cells * gram.groups * gram.channels**2
+    return Cost(LOOK + _matrices(gram, cells), numbers * once + 2 * STEP, kept)
 
 
 def depths(gram, damp, target):

@@ -22,7 +22,9 @@ from ._torus import condition, look
 
 MOST = 20000  # iterations that are expected at most
 FEW = 15  # of them, which cost too little to ask for the condition
-FEWER = 0.3  # of them, where the problem is damped or of least norm
+FEWER = 0.3  # of them, where few singular values are small, or x is of least norm
+MORE = 1.5  # the same, where unknowns at the borders have few data
+DAMPED = 0.5  # a damp, in units of the least singular value, that dominates
 GUESS = {"schwarz": 15, "circulant": 60}  # of them, preconditioned
 ITERATED = 4  # applications of an inverse that is shifted
 LOOKS = 4  # times what a look takes that there must be to gain
@@ -34,7 +36,7 @@ SPENT = 4  # the same, in units of the time that iterations have taken
 LOOSE = 3.0  # what an application leaves, in units of its accuracy
 TIGHTEST = 1e-14  # a tolerance
 # Iterations end at residuals that leave an error of x of about ERROR, or at FLOOR.
-ERROR, FLOOR, SMALLEST = 1e-5, 1e-12, 1e-4
+ERROR, FLOOR, SMALLEST = 1e-5, 1e-12, 1e-2
 
 
 @dataclass
@@ -107,13 +109,15 @@ class Plan:
         self.step = _costs.iteration(op, batch, damp)
         self.check = _costs.check(op, batch)
         probing, nbytes = _costs.stencil(self.gram)
-        self.probing = 0.0 if "stencil" in vars(self.gram) else probing
-        self.may_probe = self.gram.local and nbytes <= self.memory
+        found = "stencil" in vars(self.gram)
+        self.probing, self.probes = (0.0, 0.0) if found else (probing, nbytes)
+        self.may_probe = self.gram.local and self.probes <= self.memory
         # what anything but plain iterations takes at least
         looking = LOOKS * _costs.looking(self.gram)
         self.floor = _costs.LOOK + looking + self.check
         self.past = op.layer._kept(("past", damp), _Past)
         self.used: set = set()  # keys of ways that did not suffice
+        self.is_compared = False  # whether anything was, with iterations
 
     @functools.cached_property
     def condition(self):
@@ -136,11 +140,19 @@ class Plan:
         if known is not None:
             return known
         count = self.condition * math.log(2 / (self.rtol * self.aim))
-        tall = self.gram.side == "input" and not self.damp
-        count = min(count if tall else FEWER * count, MOST)
+        count = min(self._share() * count, MOST)
         if preconditioner is not None:
             return min(count, GUESS[preconditioner])
         return count
+
+    def _share(self):
+        """Iterations in units of what the condition bounds them by, as a rule."""
+        if self.gram.side == "output":
+            return FEWER
+        if self.damp * self.condition > DAMPED * math.sqrt(self.gram.bound):
+            return FEWER  # most singular values are much larger
+        g = self.op.layer.geometry
+        return 1.0 if any(g.before + g.after) else MORE
 
     def cgls(self) -> Way:
         """Iterations without any set-up."""
@@ -164,19 +176,25 @@ class Plan:
         """What to begin with; to be asked once in a call."""
         if self.spectral and self.spectral.seconds < FEW * self.step:
             return self.spectral
+        self.is_compared = True
         cgls, past = self.cgls(), self.past
         floor = min(self.floor, self.spectral.seconds if self.spectral else math.inf)
         within = cgls.applications <= self.maxiter
         if within and cgls.seconds + past.regret < floor:
             past.regret += cgls.seconds
             return cgls
-        ways = self.ways()
+        ways = self.ways(guesses=False)
         best = min(ways, key=lambda way: way.seconds / (1 if way.iterates else PREFER))
         least = min(ways, key=lambda way: way.running)
         past.regret += best.running - least.running
         if past.regret > REGRET * least.seconds:
             best, past.regret = least, 0.0
         return best
+
+    def _is_guess(self, way):
+        """Whether nothing but a guess says how many iterations it takes."""
+        known = (self.rtol, way.preconditioner) in self.past.iterations
+        return way.preconditioner is not None and not known
 
     def instead(self, way, made, remaining) -> Way | None:
         """What takes over after `made` iterations of `way`, with so many to come.
@@ -218,12 +236,17 @@ class Plan:
         ]
         return min(ways, key=lambda way: way.seconds, default=None)
 
-    def ways(self) -> list[Way]:
-        """All that may be had and has not failed."""
+    def ways(self, guesses=True) -> list[Way]:
+        """All that may be had and has not failed, if there is a choice within maxiter.
+
+        Without `guesses`, only those whose number of iterations is not just guessed.
+        """
         found = [self.cgls()] + ([self.spectral] if self.spectral else [])
         if not (self.spectral and self.spectral.seconds < self.floor):
             found += [*self.exact_ways(), *self._preconditioned()]
         found = [w for w in found if w.key not in self.past.failed | self.used]
+        if not guesses:
+            found = [way for way in found if not self._is_guess(way)]
         ending = [way for way in found if way.applications <= self.maxiter]
         return ending or found
 
@@ -243,7 +266,8 @@ class Plan:
             found.append(self._exact("schwarz", cost, decay))
         if not (seen.profiles or self.damp or on_device):
             found.append(self._regularized(found[0]))
-        return [way for way in found if way.cost.nbytes <= self.memory]
+        left = self.memory - self.probes
+        return [way for way in found if way.cost.nbytes <= left]
 
     def _regularized(self, way):
         """The factor of a singular N plus a shift, which is iterated."""
@@ -287,7 +311,10 @@ class Plan:
                 setup = cost.setup + self.probing
                 cost = cost._replace(setup=setup, once=2 * cost.once)
             kept = is_kept(self.op, f"preconditioner {name}", self.damp, "normal")
-            cost = cost._replace(setup=cost.setup + rank, once=cost.once + self.step)
+            once = cost.once + self.step
+            if regular and gram.side == "output":  # A^H (A A^H)^-2 A is applied
+                once += cost.once + 2 * _costs.product(self.op, batch)
+            cost = cost._replace(setup=cost.setup + rank, once=once)
             if cost.nbytes <= self.memory:
                 count = self.iterations(name)
                 yield Way(
@@ -296,7 +323,9 @@ class Plan:
 
     def words(self, way) -> str:
         """The estimates by which it was taken."""
-        words = [str(way)] + ([str(self.cgls())] if way.key != self.cgls().key else [])
+        words = [str(way)]
+        if self.is_compared and way.key != self.cgls().key:
+            words.append(str(self.cgls()))
         return f"{way.reason} (estimates: {'; '.join(words)})"
 
 

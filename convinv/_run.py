@@ -71,6 +71,7 @@ class Run:
         Where none does in single precision, they are tried again in double.
         """
         total, check = self.maxiter, self.scaled.check()
+        self.may_widen = may_widen
         if may_widen and total >= LONG and self.scaled.is_single:
             self.maxiter = total // 2
         with beating(self._beat):
@@ -123,8 +124,10 @@ class Run:
             try:
                 if choice.regular and not self._is_regular(choice, unsuitable):
                     continue
+                applied = False
                 self.use(choice, preconditioner)
                 check = self._converge(check)
+                applied = True
             except (Unsuitable, np.linalg.LinAlgError) as reason:
                 if not (choice.reason or isinstance(reason, Unsuitable)):
                     raise  # of what the user gave
@@ -135,9 +138,13 @@ class Run:
                     raise ValueError(str(reason)) from None
                 self._unsuitable(check, str(reason))
             self.tried.append(self._outcome(choice))
-            if self._is_over(check):
+            if self._is_over(check) or (applied and self._needs_double()):
                 break
         return check
+
+    def _needs_double(self):
+        """Whether an exact inverse is at the end of single precision."""
+        return self.may_widen and self.entry.verified and self.scaled.is_single
 
     def _is_regular(self, choice, doubtful):
         """Whether there is one solution, or a preconditioner leaves the least norm.

@@ -165,12 +165,13 @@ def solve(
 
     `max_memory` bounds an estimate of that, of the method's vectors, and of copies of b
     and x0. What is set up for an operator and kept with it, or with a preconditioner,
-    comes on top, as do the history, the blocks of `rbk` (which has an option for them)
-    and what a rule for `damp` holds, which looks at all items at once. Slices are
-    solved in order, with one generator `rng`; `strip` and `rbk` make their inverses
-    anew for each. To a callback ``state.nit`` counts on from slice to slice; in
-    ``state.x`` the items to come are where they start, with a ``state.residual_norm``
-    of NaN, and where the callback ends the solve they stay there.
+    comes on top: "auto" takes nothing whose set-up needs more than `max_memory` by its
+    estimates. So do the history, the blocks of `rbk` (which has an option for them) and
+    what a rule for `damp` holds, which looks at all items at once. Slices are solved in
+    order, with one generator `rng`; `strip` and `rbk` make their inverses anew for
+    each. To a callback ``state.nit`` counts on from slice to slice; in ``state.x`` the
+    items to come are where they start, with a ``state.residual_norm`` of NaN, and where
+    the callback ends the solve they stay there.
 
     Examples
     --------

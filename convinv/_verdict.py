@@ -8,7 +8,7 @@ from .solvers._problem import NOISE, Goals
 
 AIM = 0.8  # methods aim a little below, since their own norms drift from the truth
 FLOOR = 4  # rounding errors of ||A|| ||b|| that no normal residual can go below
-ROUNDING = 4  # rounding errors of x that its own dtype may add to the residuals
+ROUNDING = 8  # rounding errors of x that its own dtype may add to the residuals
 # Of ``||A|| ||r||``: a normal residual as small shows that r is outside the range of A,
 # unless the condition number is beyond the inverse of it.
 OUTSIDE = 1e-10
