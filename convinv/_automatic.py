@@ -60,7 +60,7 @@ def choose(
 
 def exact_choices(op, *, damp=0.0, batch=1) -> list[Choice]:
     """The inverses without coarseness that may be had, the cheapest first."""
-    ways = Plan(op, damp, batch, TIGHT).exact_ways()
+    ways = Plan(op, damp, batch, TIGHT).exact_ways
     ways = [
         way
         for way in ways

@@ -23,14 +23,14 @@ CACHED = 28e9  # the same of a matrix that serves one row after the other
 TOUCH = 3e9  # the same where entries are picked and rearranged
 TRANSFORM = {4: 0.4e-9, 8: 0.8e-9}  # a number's way through an FFT pair, per log2
 CHANNEL = 0.2e-9  # one multiplication by an inverse at a frequency
-PRODUCT = 25e-6  # the call of a product
+PRODUCT = 15e-6  # the call of a product
 STEP = 100e-6  # the calls of an iteration besides its products
 ROW, CALL = 120e-6, 4e-6  # one row of a factor's recursion, one small matrix product
 LOOK = 2e-3  # what planning a set-up takes anyway
 CHECK = 0.4e-3  # what a residual in double precision takes besides its products
 # Rows that are computed at most end where the inverse has decayed to the root of it.
 DECAYED = {4: 1.5e-8, 8: 1e-12}
-FACE = 2e-3  # what a band's set-up takes anyway
+FACE = 3e-3  # what a band's set-up takes anyway
 
 
 class Cost(NamedTuple):

@@ -10,7 +10,7 @@ it been known in advance.
 
 import functools
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -27,7 +27,7 @@ MORE = 1.5  # the same, where unknowns at the borders have few data
 DAMPED = 0.5  # a damp, in units of the least singular value, that dominates
 GUESS = {"schwarz": 15, "circulant": 60}  # of them, preconditioned
 ITERATED = 4  # applications of an inverse that is shifted
-LOOKS = 4  # times what a look takes that there must be to gain
+LOOKS = 12  # times what a look takes that there must be to gain
 REGRET = 2  # times a set-up that later calls must have regretted
 RANK = 60  # products that the rank of a layer takes to be seen
 PREFER = 1.15  # an exact inverse, which serves later calls too, may cost so much more
@@ -231,7 +231,7 @@ class Plan:
         """The exact inverse of a kind that costs least, None where there is none."""
         ways = [
             way
-            for way in self.exact_ways()
+            for way in self.exact_ways
             if name == way.name and options.items() <= way.options.items()
         ]
         return min(ways, key=lambda way: way.seconds, default=None)
@@ -243,13 +243,14 @@ class Plan:
         """
         found = [self.cgls()] + ([self.spectral] if self.spectral else [])
         if not (self.spectral and self.spectral.seconds < self.floor):
-            found += [*self.exact_ways(), *self._preconditioned()]
+            found += [*self.exact_ways, *self._preconditioned()]
         found = [w for w in found if w.key not in self.past.failed | self.used]
         if not guesses:
             found = [way for way in found if not self._is_guess(way)]
         ending = [way for way in found if way.applications <= self.maxiter]
         return ending or found
 
+    @functools.cached_property
     def exact_ways(self) -> list[Way]:
         """All exact inverses that may be had."""
         if not self.may_probe:
@@ -293,6 +294,15 @@ class Plan:
 
     def _preconditioned(self):
         """Iterations with a circulant, or with bands along the borders besides."""
+        for way in self._preconditioners:
+            yield replace(way, applications=self.iterations(way.preconditioner))
+
+    @functools.cached_property
+    def _preconditioners(self):
+        """The same, for an iteration each."""
+        return list(self._each_preconditioner())
+
+    def _each_preconditioner(self):
         gram, batch, regular = self.gram, self.batch, not self.damp
         rank = RANK * (_costs.product(self.op, 1) * 2) if regular else 0.0
         names = []
@@ -316,10 +326,7 @@ class Plan:
                 once += cost.once + 2 * _costs.product(self.op, batch)
             cost = cost._replace(setup=cost.setup + rank, once=once)
             if cost.nbytes <= self.memory:
-                count = self.iterations(name)
-                yield Way(
-                    "cgls", cost, count, {}, name, kept=kept, regular=regular
-                )
+                yield Way("cgls", cost, 1, {}, name, kept=kept, regular=regular)
 
     def words(self, way) -> str:
         """The estimates by which it was taken."""

@@ -1,6 +1,7 @@
 """solve(): validate, scale, dispatch, verify, wrap."""
 
 import contextlib
+import itertools
 import math
 import time
 import warnings
@@ -301,7 +302,8 @@ class _Task:
         scaled = ScaledProblem(
             self.op, layout, self.damp, self.rtol, self.atol, self.rtol_normal
         )
-        parts = self._parts(scaled)
+        begun = []  # choices by which it was seen whether groups go apart
+        parts = self._parts(scaled, begun)
         if parts is not None:
             return solve_parts(self, parts, layout, callback, tick, stopped)
         if self.entry.hermitian:
@@ -310,20 +312,22 @@ class _Task:
         if stopped:
             run.stand()
         else:
-            run.solve(lambda: self._choices(scaled), may_widen=not self.bounded)
+            run.solve(
+                lambda: self._choices(scaled, begun), may_widen=not self.bounded
+            )
         return run.outcome(), run.stopped
 
-    def _parts(self, scaled):
+    def _parts(self, scaled, begun):
         """Groups of the layer that are to be solved apart, None as a rule."""
         automatic = self.entry.name == "auto" and self.preconditioner is None
         if not automatic or self.is_part or not has_groups(scaled.working):
             return None
-        choice = next(
-            self._automatic(scaled)
-        )
+        choices = self._automatic(scaled)
+        choice = next(choices)
+        begun.append(itertools.chain([choice], choices))
         return parts_of(self.op, scaled.working, choice, scaled.damp)
 
-    def _choices(self, scaled):
+    def _choices(self, scaled, begun):
         """The methods to try, each with its preconditioner."""
         given = self.preconditioner
         if self.entry.name != "auto":
@@ -334,7 +338,7 @@ class _Task:
             name = "cgls" if op.has_adjoint else "gmres"
             yield Choice(name, "a preconditioner was given"), given
             return
-        for choice in self._automatic(scaled):
+        for choice in begun.pop() if begun else self._automatic(scaled):
             yield choice, choice.preconditioner
 
     def _automatic(self, scaled):

@@ -59,14 +59,14 @@ def test_the_axis_of_the_sweeps():
     """Along the long axis, where lines are short."""
     for size, axis in (((200, 12), 0), ((12, 200), 1)):
         plan = Plan(layer((8, 3, 3, 3), (3, *size)), 0.0, 1, 1e-6)
-        axes = {w.options["axis"] for w in plan.exact_ways() if w.name == "direct"}
+        axes = {w.options["axis"] for w in plan.exact_ways if w.name == "direct"}
         assert axes == {axis}
 
 
 def test_larger_batches_and_images_cost_more():
     def seconds(size, batch):
         plan = Plan(layer((8, 3, 3, 3), (3, size, size)), 0.0, batch, 1e-6)
-        return [way.seconds for way in [plan.cgls(), *plan.exact_ways()]]
+        return [way.seconds for way in [plan.cgls(), *plan.exact_ways]]
 
     for low, high in (((40, 1), (80, 1)), ((64, 1), (64, 100))):
         assert all(a < b for a, b in zip(seconds(*low), seconds(*high), strict=True))
@@ -120,7 +120,7 @@ def test_set_ups_keep_to_the_memory_allowed():
     op = layer((8, 3, 3, 3), (3, 60, 60))
     for memory, some in ((1e9, True), (1e5, False)):
         plan = Plan(op, 0.0, 50, 1e-10, memory)
-        assert bool(plan.exact_ways()) == some
+        assert bool(plan.exact_ways) == some
 
 
 def test_the_message_says_what_was_taken_and_why():
