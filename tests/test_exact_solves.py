@@ -216,6 +216,11 @@ def test_accuracy():
     for bad, refusal in ((0.0, ValueError), ("fine", TypeError), (True, TypeError)):
         with pytest.raises(refusal, match="accuracy"):
             solve(op, op.forward(x), "direct", accuracy=bad)
+        with pytest.raises(refusal, match="accuracy"):
+            solve(op, op.forward(x), "schwarz", depth=8, accuracy=bad)
+    for bad, refusal in ((-1.0, ValueError), (np.nan, ValueError), ("1", TypeError)):
+        with pytest.raises(refusal, match="shift"):
+            solve(op, op.forward(x), "direct", shift=bad)
 
 
 @pytest.mark.parametrize("method", ["direct", "schwarz"])

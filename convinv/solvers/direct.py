@@ -9,7 +9,7 @@ from .._plan import accuracy_of
 from ._problem import Unsuitable
 from ._registry import solver
 
-TIKHONOV = "N is singular: iterated Tikhonov regularization"
+TIKHONOV = "iterated Tikhonov regularization, as of a singular N"
 
 
 @solver(
@@ -52,6 +52,7 @@ def direct(
     """
     layer = problem.op.layer
     axis = _axis(layer, axis) - 3 + layer.geometry.ndim
+    _check_shift(shift)
     accuracy = accuracy_of(problem, accuracy, "direct", axis=axis)
     options = {"axis": axis, "memory": memory, "accuracy": accuracy}
     try:
@@ -70,6 +71,15 @@ def direct(
     else:
         notes |= condition_notes(inverse, problem)
     return inverse.correction(problem), notes
+
+
+def _check_shift(shift):
+    if shift is None:
+        return
+    if isinstance(shift, bool) or not isinstance(shift, (int, float)):
+        raise TypeError(f"shift must be a number, got {shift!r}")
+    if not 0 <= shift < 1:
+        raise ValueError(f"shift must be at least 0 and below 1, got {shift!r}")
 
 
 def factored(op, damp, axis, memory=MEMORY, accuracy=FINEST, shift=0.0):

@@ -37,10 +37,9 @@ def schwarz(problem, monitor, *, depth=None, accuracy=None):
     """
     op = problem.op
     depth = check_depth(depth)
-    if depth is None:
-        accuracy = accuracy_of(problem, accuracy, "schwarz")
-    elif accuracy is None:
+    if depth is not None and accuracy is None:
         accuracy = FINEST
+    accuracy = accuracy_of(problem, accuracy, "schwarz")
     try:
         inverse = nested(op, problem.damp, depth, accuracy)
     except Singular as error:
