@@ -75,9 +75,7 @@ def with_threads(count, module="benchmarks.kernel_table"):
     os.execv(sys.executable, [sys.executable, "-m", module, *sys.argv[1:]])
 
 
-def heading(
-    args, title="Speed of the CPU kernels", module="benchmarks.kernel_table"
-):
+def heading(args, title="Speed of the CPU kernels", module="benchmarks.kernel_table"):
     """What was measured where, and by which command."""
     versions = [f"{name} {version(name)}" for name in PACKAGES]
     command = " ".join([f"python -m {module}", *sys.argv[1:]])

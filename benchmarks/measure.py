@@ -9,7 +9,6 @@ import numpy as np
 
 from convinv import ConvergenceWarning, solve
 
-
 # OpenMP threads go on spinning for a while after the call that needed them, and would
 # take the processor from the call after it.
 REST = 0.01

@@ -107,9 +107,7 @@ class BlockCholesky:
         self.settle = _tolerance(self.dtype) if settle is None else settle
         self.start, stop = self.window[axis]
         self.length = stop - self.start
-        self.others = [
-            np.arange(*w) for a, w in enumerate(self.window) if a != axis
-        ]
+        self.others = [np.arange(*w) for a, w in enumerate(self.window) if a != axis]
         line = gram.channels * math.prod(map(len, self.others))
         self.step = block_cells(line, gram.reach[axis], self.length)
         self.count = -(-self.length // self.step)

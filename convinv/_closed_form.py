@@ -10,8 +10,7 @@ import math
 
 import numpy as np
 
-from . import _separable_svd as separable_svd
-from . import _spectral_inverse as by_frequency
+from . import _separable_svd as separable_svd, _spectral_inverse as by_frequency
 from ._banded import Singular
 from ._cosine_blocks import CosineBlocks, cosine_type
 from ._patch_blocks import PatchBlocks, is_patches

@@ -145,9 +145,7 @@ def rule(damp, noise_level, entry, options, op) -> Rule | None:
     if "normal" in entry.options and not options.get("normal", False):
         raise ValueError("damp needs normal=True: GMRES solves A x = b otherwise")
     if not op.has_adjoint:
-        raise TypeError(
-            f"damp={damp!r} needs the adjoint of op, and op has no rmatvec"
-        )
+        raise TypeError(f"damp={damp!r} needs the adjoint of op, and op has no rmatvec")
     if damp == "ncp" and Periodogram.of(op) is None:
         raise TypeError(
             "damp='ncp' looks at the residual as an image: it needs a "

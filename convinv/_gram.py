@@ -150,9 +150,7 @@ class Gram:
             inside = (offset >= 0) & (offset <= 2 * self.reach[axis])
             shape = [1] * 6
             shape[axis], shape[axis + 3] = inside.shape
-            place = np.broadcast_to(
-                self.place(axis, rows[axis])[:, None], inside.shape
-            )
+            place = np.broadcast_to(self.place(axis, rows[axis])[:, None], inside.shape)
             offset = np.where(inside, offset, 0)
             index.append((place.reshape(shape), offset.reshape(shape)))
             keep = keep & inside.reshape(shape)

@@ -11,8 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ._array import contiguous
-from ._array import copy as copy_array
+from ._array import contiguous, copy as copy_array
 from ._automatic import EXACT, prepare
 from ._banded import MemoryLimit, Singular
 from ._operator import ConvLinearOperator

@@ -154,9 +154,13 @@ class Estimate:
         wide = piece * (m + n + narrow * n) * self.double
         kept = items * (m + n) * self.itemsize if narrow or piece < items else 0
         scratch = max((plan.scratch_bytes(items) for plan in self.plans), default=0)
-        return self.fixed + scratch + max(
-            items * self.solving + narrow * wide,  # it waits for the next start
-            items * self.checking + wide + kept,
+        return (
+            self.fixed
+            + scratch
+            + max(
+                items * self.solving + narrow * wide,  # it waits for the next start
+                items * self.checking + wide + kept,
+            )
         )
 
     def sliced(self, items) -> float:

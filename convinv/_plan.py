@@ -99,9 +99,7 @@ class Plan:
     maxiter : int
     """
 
-    def __init__(
-        self, op, damp, batch, rtol, memory=math.inf, maxiter=math.inf
-    ):
+    def __init__(self, op, damp, batch, rtol, memory=math.inf, maxiter=math.inf):
         self.op, self.damp, self.batch = op, damp, batch
         self.rtol = min(max(rtol, TIGHTEST), 0.1)
         self.memory, self.maxiter = min(memory, MEMORY), maxiter

@@ -20,9 +20,7 @@ class Status(enum.Enum):
     )
     BREAKDOWN = "the method broke down; use another method (lsmr is the most robust)"
     INDEFINITE = "the operator is not positive definite; use cgls or lsmr"
-    ILL_CONDITIONED = (
-        "the condition number is beyond conlim; use damp or raise conlim"
-    )
+    ILL_CONDITIONED = "the condition number is beyond conlim; use damp or raise conlim"
     NONFINITE = "a non-finite number came up; check the operator and the preconditioner"
     STOPPED = "the callback asked to stop"
 

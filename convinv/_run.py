@@ -291,9 +291,7 @@ class Run:
         self.nit += 1
         self.tick(self.nit)
         for i in np.flatnonzero(running):
-            self.item_status[i] = (
-                Status.CONVERGED if finite[i] else Status.NONFINITE
-            )
+            self.item_status[i] = Status.CONVERGED if finite[i] else Status.NONFINITE
             self.item_nit[i] += 1
         self._learn(notes.get("smallest_singular_value"), running)
 

@@ -4,8 +4,7 @@ import copy
 
 import numpy as np
 
-from ._array import copy as copy_array
-from ._array import placement
+from ._array import copy as copy_array, placement
 from ._memory import bytes_text
 from ._outcome import merged
 

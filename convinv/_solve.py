@@ -312,9 +312,7 @@ class _Task:
         if stopped:
             run.stand()
         else:
-            run.solve(
-                lambda: self._choices(scaled, begun), may_widen=not self.bounded
-            )
+            run.solve(lambda: self._choices(scaled, begun), may_widen=not self.bounded)
         return run.outcome(), run.stopped
 
     def _parts(self, scaled, begun):

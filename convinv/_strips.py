@@ -328,9 +328,7 @@ def _window(window, g: Geometry):
             f"window must be a sequence of {g.ndim} integers, got {window!r}"
         ) from None
     output = g.output[3 - g.ndim :]
-    if len(window) != g.ndim or any(
-        not 1 <= p <= n for p, n in zip(window, output)
-    ):
+    if len(window) != g.ndim or any(not 1 <= p <= n for p, n in zip(window, output)):
         raise ValueError(
             f"window must have {g.ndim} entries between 1 and the output's "
             f"{output}, got {window}"

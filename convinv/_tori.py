@@ -97,8 +97,7 @@ class NestedTori:
         if depth is not None:
             reach = [max(depth - f, 0) for f in self.frame]
         bands = [
-            1 if n == 1 else r + f
-            for n, r, f in zip(self.gram.grid, reach, self.frame)
+            1 if n == 1 else r + f for n, r, f in zip(self.gram.grid, reach, self.frame)
         ]
         return tuple(bands), halo_of(self.gram, self.damp, target)
 

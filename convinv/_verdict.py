@@ -157,9 +157,7 @@ class Verdict:
         whole = self.whole(norms[0], x_norm)
         outside = (near <= 1) & (far > 1)
         residual, normal = norms
-        return Check(
-            r, s, residual, normal, whole, x_norm, best <= 1, best, outside
-        )
+        return Check(r, s, residual, normal, whole, x_norm, best <= 1, best, outside)
 
     def goals(self, check, put, conlim=None) -> Goals:
         """What methods aim at from the x of `check`; `put` moves arrays to a device."""

@@ -151,9 +151,7 @@ def _demo(args):
     known = ["auto", *(method.name for method in methods())]
     for name in names:
         if name not in known:
-            raise ValueError(
-                f"--method: {name!r} is none of {', '.join(known)}"
-            )
+            raise ValueError(f"--method: {name!r} is none of {', '.join(known)}")
     args.method = list(dict.fromkeys(names))
     _demo.run(args)
 

@@ -48,8 +48,7 @@ def layers(draw, strides=True, square=False):
     long = draw(st.integers(0, ndim - 1))
     longest = {1: 45, 2: 30, 3: 20}[ndim]
     axes = [
-        _axis(draw, boundary, longest if a == long else 3, strides)
-        for a in range(ndim)
+        _axis(draw, boundary, longest if a == long else 3, strides) for a in range(ndim)
     ]
     size, taps, stride, dilation, padding = zip(*axes)
     if square:

@@ -43,9 +43,7 @@ def correlate_forward(kernel, x, *, stride, padding, dilation, groups, boundary)
     taps = tuple(range(-ndim, 0))
     parts = [
         np.tensordot(v, w, ((1, *taps), (1, *taps)))
-        for v, w in zip(
-            np.split(views, groups, axis=1), np.split(wide(kernel), groups)
-        )
+        for v, w in zip(np.split(views, groups, axis=1), np.split(wide(kernel), groups))
     ]
     return np.moveaxis(np.concatenate(parts, axis=-1), -1, 1)
 

@@ -48,8 +48,9 @@ def close(x, expected, tolerance=1e-7):
 
 def least_squares(A, b, damp=0.0):
     if damp:
-        return np.linalg.solve(A.conj().T @ A + damp**2 * np.eye(A.shape[1]),
-                               A.conj().T @ np.ravel(b))
+        return np.linalg.solve(
+            A.conj().T @ A + damp**2 * np.eye(A.shape[1]), A.conj().T @ np.ravel(b)
+        )
     return np.linalg.pinv(A, rcond=1e-10) @ np.ravel(b)
 
 
@@ -74,8 +75,9 @@ def test_scaled_adjoints_of_complex_layers():
     op = made("tall", "complex128")
     x = random(op.shape[0], "complex128")
     np.testing.assert_allclose((1j * op.H) @ x, 1j * (op.H @ x), atol=1e-12)
-    np.testing.assert_allclose((1j * op.H).H @ op.H.matvec(x),
-                               -1j * (op @ op.H.matvec(x)), atol=1e-9)
+    np.testing.assert_allclose(
+        (1j * op.H).H @ op.H.matvec(x), -1j * (op @ op.H.matvec(x)), atol=1e-9
+    )
 
 
 @DTYPES

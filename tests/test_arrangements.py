@@ -4,8 +4,7 @@ import numpy as np
 import oracles
 import pytest
 import scipy.sparse as sparse
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from strip_cases import LAYERS, layer, random, strip_rows
 
 from convinv import ConvLinearOperator, _wide_blocks, gallery

@@ -99,9 +99,7 @@ class TestSolversOnArrayApiArrays:
         A, x = self.system(method, dtype)
         b = np.stack([A @ x, 0 * (A @ x), 3 * (A @ x)])
         for data in (b, b[0]):
-            got = solve(
-                Strict(A), strict(data), method, damp=damp, rng=0, **options
-            )
+            got = solve(Strict(A), strict(data), method, damp=damp, rng=0, **options)
             assert got.success and str(got.x.dtype).endswith(dtype)
             expected = solve(A, data, method, damp=damp, rng=0, **options)
             assert expected.success

@@ -15,7 +15,6 @@ from convinv._general import as_operator
 from convinv._plan import Plan
 from convinv.solvers import METHODS
 
-
 PERIODIC = {"padding": 1, "boundary": "periodic"}
 
 
@@ -182,9 +181,7 @@ def test_all_fail(monkeypatch):
 
 def test_callbacks_stop_all(monkeypatch):
     op = layer((8, 1, 3, 3), (1, 40, 30))
-    patched(
-        monkeypatch, Choice("schwarz", "one", {"depth": 1}), Choice("cgls", "two")
-    )
+    patched(monkeypatch, Choice("schwarz", "one", {"depth": 1}), Choice("cgls", "two"))
     calls = []
 
     def callback(state):
@@ -199,14 +196,15 @@ def test_callbacks_stop_all(monkeypatch):
 
 def test_iterations_are_counted_over_all_choices(monkeypatch):
     op = layer((8, 1, 3, 3), (1, 40, 30))
-    patched(
-        monkeypatch, Choice("schwarz", "one", {"depth": 1}), Choice("cgls", "two")
-    )
+    patched(monkeypatch, Choice("schwarz", "one", {"depth": 1}), Choice("cgls", "two"))
     seen = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", convinv.ConvergenceWarning)
         result = solve(
-            op, random(op.output_shape), rtol=0, maxiter=12,
+            op,
+            random(op.output_shape),
+            rtol=0,
+            maxiter=12,
             callback=lambda state: seen.append(state.nit),
         )
     assert seen == list(range(1, result.nit + 1)) and result.nit <= 12

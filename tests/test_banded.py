@@ -4,8 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from layer_cases import layer, layers, normal_matrix, random, restricted, windows
 
 from convinv import ConvLinearOperator, _banded, gallery
@@ -143,8 +142,10 @@ def test_condition_estimates():
 
 def test_memory():
     gram = Gram(layer((8, 3, 3, 3), (3, 64, 64)), "input")
-    with pytest.raises(MemoryLimit, match=r"192 x 192 .* at least \d+ MiB, more than "
-                                          r"the 1 MiB allowed") as caught:
+    with pytest.raises(
+        MemoryLimit,
+        match=r"192 x 192 .* at least \d+ MiB, more than " r"the 1 MiB allowed",
+    ) as caught:
         BlockCholesky(gram, 1, memory=2**20)
     assert isinstance(caught.value, ValueError)
     need = BlockCholesky(gram, 1).nbytes
@@ -208,8 +209,9 @@ def test_lines_that_do_not_meet(taps, dilation, stride):
 @pytest.mark.parametrize("dilation", [(2, 1), (1, 2), (2, 2), (3, 2)])
 def test_dilated_layers_with_long_lines(boundary, dilation):
     """Lines of 48 unknowns and more are blocks of their own."""
-    op = layer((2, 1, 3, 3), (1, 49, 52), dilation=dilation, padding=1,
-               boundary=boundary)
+    op = layer(
+        (2, 1, 3, 3), (1, 49, 52), dilation=dilation, padding=1, boundary=boundary
+    )
     agrees(op, 0.3, [1, 2], ["input"])
 
 

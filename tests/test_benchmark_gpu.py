@@ -262,8 +262,10 @@ def test_bars_of_products(cupy):
     assert moved <= 10_000_000 < moved + 4 * sum(op.shape)
     session = types.SimpleNamespace(ceilings={"copy": 1e9, "float32": 1e12})
     seconds = measure.Seconds(moved / 0.7e9, moved / 0.65e9)
-    times = {"convinv": seconds, "cuDNN": measure.Seconds(1.6 * seconds.least,
-                                                          1.4 * seconds.median)}
+    times = {
+        "convinv": seconds,
+        "cuDNN": measure.Seconds(1.6 * seconds.least, 1.4 * seconds.median),
+    }
     rows, claims = [], []
     products.add(session, "thin", layer, op, "forward", times, 0.0, rows, claims)
     assert [c.holds for c in claims] == [True, False]

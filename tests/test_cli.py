@@ -105,9 +105,7 @@ def test_numbers_are_right(demo):
     matrix = op.todense()
     best = np.linalg.lstsq(matrix, b.ravel(), rcond=None)[0].reshape(x.shape)
     result = convinv.solve(op, b, "cgls")
-    expected = [
-        -10 * np.log10(np.mean((result.x - truth) ** 2)) for truth in (x, best)
-    ]
+    expected = [-10 * np.log10(np.mean((result.x - truth) ** 2)) for truth in (x, best)]
     nit, _, _, psnr, _, to_pinv, _, _ = rows(out)["cgls"]
     assert int(nit) == result.nit
     np.testing.assert_allclose(float(psnr), expected[0], atol=0.011)

@@ -104,8 +104,8 @@ def patches(name, dtype="float64"):
 def kind(op):
     """The kind of blocks of a layer's closed form, SeparableForm, or None."""
     form = closed_form(op)
-    return type(form.blocks()) if isinstance(form, FrequencyForm) else form and type(
-        form
+    return (
+        type(form.blocks()) if isinstance(form, FrequencyForm) else form and type(form)
     )
 
 

@@ -6,8 +6,7 @@ import math
 import numpy as np
 import pytest
 from cuda_host import on_host
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from test_cuda_kernels import LAYERS, layer, run_layer
 
 from convinv import _geometry
@@ -80,9 +79,7 @@ def test_many_stages(cupy, correlate, tiles, monkeypatch, name):
 @pytest.mark.parametrize(
     "name", ["plain", "nine channels", "groups", "reflect asymmetric", "3-D", "1-D"]
 )
-def test_layers_that_do_not_fit_are_gathered(
-    cupy, correlate, tiles, monkeypatch, name
-):
+def test_layers_that_do_not_fit_are_gathered(cupy, correlate, tiles, monkeypatch, name):
     monkeypatch.setattr(tiles, "SHARED", 0)
     assert parts(cupy, correlate, name) == [["Gather"], ["Gather"]]
     run_layer(cupy, correlate, name, "complex64", batch=2)

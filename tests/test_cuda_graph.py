@@ -269,9 +269,7 @@ class TestFailure:
             result, launches = replayed(cupy, device, b, method, **options)
         assert len(caught) == 1 and launches == 0  # it is not tried again
         assert not cupy.cuda.get_current_stream().is_capturing()
-        assert_same(
-            result, one_by_one(monkeypatch, cupy, device, b, method, **options)
-        )
+        assert_same(result, one_by_one(monkeypatch, cupy, device, b, method, **options))
 
     @pytest.mark.parametrize("part", ["begin_capture", "end_capture"])
     def test_driver(self, cupy, monkeypatch, part):

@@ -96,9 +96,7 @@ LAYERS = {
         True,
     ),
     "complex": (
-        lambda: layer(
-            (3, 2, 3), (2, 20), "complex128", padding=1, boundary="periodic"
-        ),
+        lambda: layer((3, 2, 3), (2, 20), "complex128", padding=1, boundary="periodic"),
         True,
     ),
     "3-D": (
@@ -202,9 +200,7 @@ def chosen(op, b, rule, level=None, method="lsqr", **options):
     level = level if rule == "discrepancy" else None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        return solve(
-            op, b, method, damp=rule, noise_level=level, maxiter=5, **options
-        )
+        return solve(op, b, method, damp=rule, noise_level=level, maxiter=5, **options)
 
 
 @every_rule
@@ -437,9 +433,13 @@ class TestWhatIsChosen:
         b, level = data(op, 0.1)
         want = chosen(op, b, rule, level).extra["damp"]
         A = op.todense()
-        for other in (A, op.tosparse(), LinearOperator(
-            A.shape, matvec=lambda v: A @ v, rmatvec=lambda v: A.T @ v, dtype=float
-        )):
+        for other in (
+            A,
+            op.tosparse(),
+            LinearOperator(
+                A.shape, matvec=lambda v: A @ v, rmatvec=lambda v: A.T @ v, dtype=float
+            ),
+        ):
             got = chosen(other, b.ravel(), rule, level).extra["damp"]
             assert got == pytest.approx(want, rel=1e-6)
 

@@ -13,7 +13,6 @@ from convinv.lowrank import (
     Proximal,
     TotalVariation,
     admm,
-
 )
 from convinv.lowrank._penalty import Penalty, typical
 

@@ -2,8 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from layer_cases import layer, layers, normal_matrix, random, restricted, windows
 
 from convinv._gram import Gram, Patch, product
@@ -32,9 +31,10 @@ def close(actual, expected):
 @given(layers(), sides)
 def test_the_stencil_holds_all_entries(op, side):
     gram = Gram(op, side)
-    assert gram.local == (op.geometry.boundary != "periodic" or not any(
-        op.geometry.before + op.geometry.after
-    ))
+    assert gram.local == (
+        op.geometry.boundary != "periodic"
+        or not any(op.geometry.before + op.geometry.after)
+    )
     if gram.local:
         close(whole(gram), normal_matrix(gram, op))
     assert all(n <= m for n, m in zip(gram.twin, gram.grid))

@@ -80,8 +80,17 @@ def as_tuple(value):
 class TestVectors:
     @pytest.mark.parametrize(
         ("batch", "n"),
-        [(1, 1), (3, 1), (1, 7), (2, LENGTH - 1), (1, LENGTH), (3, LENGTH + 1),
-         (1, 5 * LENGTH + 123), (70, 3), (2, 0)],
+        [
+            (1, 1),
+            (3, 1),
+            (1, 7),
+            (2, LENGTH - 1),
+            (1, LENGTH),
+            (3, LENGTH + 1),
+            (1, 5 * LENGTH + 123),
+            (70, 3),
+            (2, 0),
+        ],
     )
     @pytest.mark.parametrize("name", CALLS)
     @dtypes
@@ -332,7 +341,12 @@ print(digest.hexdigest())
 
 def correlate_results(height, width, dtype):
     g = make_geometry(
-        (8, 4, 3, 3), (4, height, width), stride=1, padding=1, dilation=1, groups=1,
+        (8, 4, 3, 3),
+        (4, height, width),
+        stride=1,
+        padding=1,
+        dilation=1,
+        groups=1,
         boundary="reflect",
     )
     plan = correlate_numba.prepare(random((8, 4, 1, 3, 3), dtype), g)
@@ -433,10 +447,18 @@ class TestCorrelate:
         plan = correlate_numba.prepare(kernel, g)
         size = (g.c_in, *g.input)
         return (
-            (correlate_numba.forward, plan, x,
-             oracles.correlate_forward(kernel, x, **spelt)),
-            (correlate_numba.adjoint, plan, y,
-             oracles.correlate_adjoint(kernel, y, size, **spelt)),
+            (
+                correlate_numba.forward,
+                plan,
+                x,
+                oracles.correlate_forward(kernel, x, **spelt),
+            ),
+            (
+                correlate_numba.adjoint,
+                plan,
+                y,
+                oracles.correlate_adjoint(kernel, y, size, **spelt),
+            ),
         )
 
     @pytest.mark.parametrize("layer", LAYERS)
@@ -707,8 +729,11 @@ class TestCirculant:
             tiles(plan, v, (1, 5, 4), (0, 1, 2))
         with pytest.raises(ValueError, match="v must have shape"):
             tiles(plan, v[0], (1, 4, 4), (0, 1, 2))
-        for core, halo in (((1, 4), (0, 1, 2)), ((1, 0, 4), (0, 1, 2)),
-                           ((1, 4, 4), (0, 1, -1))):
+        for core, halo in (
+            ((1, 4), (0, 1, 2)),
+            ((1, 0, 4), (0, 1, 2)),
+            ((1, 4, 4), (0, 1, -1)),
+        ):
             with pytest.raises(ValueError, match="core and halo must be three ints"):
                 tiles(plan, v, core, halo)
 

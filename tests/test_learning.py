@@ -79,9 +79,7 @@ class TestDecoder:
         learned = learn(X, Y, method)
         x = random((2, 3, 7), dtype, 4) @ X
         np.testing.assert_allclose(learned.reconstruct(x @ F.T), x, atol=1e-11)
-        np.testing.assert_allclose(
-            learned.predict(x), x @ F.T, atol=100 * atol(method)
-        )
+        np.testing.assert_allclose(learned.predict(x), x @ F.T, atol=100 * atol(method))
 
     def test_500_pairs(self):
         """Of 64 x 64 pixels, some ellipses each, through a layer."""
@@ -234,6 +232,4 @@ def test_cupy(method):
             learned.partial_fit(X, there[1])
         Q, P = GramSchmidtNetwork(5)(there[0][:5], there[1][:5])
         values, _ = QRNetwork(60)(P.conj() @ P.T)
-        np.testing.assert_allclose(
-            values.get(), learn(X[:5], Y[:5]).s ** 2, rtol=1e-2
-        )
+        np.testing.assert_allclose(values.get(), learn(X[:5], Y[:5]).s ** 2, rtol=1e-2)

@@ -138,9 +138,7 @@ def test_precision(dtype):
     X = random((2, *op.input_shape), dtype, 1)
     found = fit(op, X, op.forward(X))
     assert found.kernel.dtype == dtype and found.op.dtype == dtype
-    np.testing.assert_allclose(
-        found.kernel, op.kernel, atol=30 * np.finfo(dtype).eps
-    )
+    np.testing.assert_allclose(found.kernel, op.kernel, atol=30 * np.finfo(dtype).eps)
 
 
 @pytest.mark.parametrize("reference", ["input", "output"])

@@ -84,9 +84,7 @@ def test_distances_of_other_layers(kernel, shape, groups, kind):
     weights = rng.standard_normal((2, *kernel))
     if kind == "complex128":
         weights = weights + 1j * rng.standard_normal((2, *kernel))
-    ops = [
-        ConvLinearOperator(w.astype(kind), shape, groups=groups) for w in weights
-    ]
+    ops = [ConvLinearOperator(w.astype(kind), shape, groups=groups) for w in weights]
     norm = np.linalg.norm(ops[0].todense() - ops[1].todense(), 2)
     assert norm * (1 - 1e-6) <= kernel_distance(*ops) <= 2 * norm
 
@@ -221,9 +219,7 @@ def test_a_damp_makes_no_new_set_up(monkeypatch):
     """Preconditioner objects are used as they are, whatever the damp."""
     prepared = Schwarz(layer())
     made, real = [], Schwarz._make
-    monkeypatch.setattr(
-        Schwarz, "_make", lambda *given: made.append(1) or real(*given)
-    )
+    monkeypatch.setattr(Schwarz, "_make", lambda *given: made.append(1) or real(*given))
     op = layer(1e-3)
     b = np.ones(op.output_shape)
     call = {"method": "cgls", "damp": 0.05, "rtol": 1e-8}

@@ -229,8 +229,7 @@ class TestGradient:
         if tau:
             h = 1e-5
             plus, minus = (
-                np.sum(np.abs(svt(a, tau + d, form=form) - c) ** 2) / 2
-                for d in (h, -h)
+                np.sum(np.abs(svt(a, tau + d, form=form) - c) ** 2) / 2 for d in (h, -h)
             )
             assert gt == pytest.approx((plus - minus) / (2 * h), rel=1e-6)
 

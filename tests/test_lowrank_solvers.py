@@ -236,9 +236,7 @@ class TestSolvers:
         slope, x = a.conj().T @ (b - a @ result.x) / weight, result.x
         zero = np.abs(x) < 1e-9
         assert zero.any() and not zero.all()
-        np.testing.assert_allclose(
-            slope[~zero], x[~zero] / np.abs(x[~zero]), atol=1e-6
-        )
+        np.testing.assert_allclose(slope[~zero], x[~zero] / np.abs(x[~zero]), atol=1e-6)
         assert np.abs(slope[zero]).max() < 1 + 1e-6
         wanted = np.linalg.norm(b - a @ x) ** 2 / 2 + weight * np.abs(x).sum()
         assert result.objective == pytest.approx(wanted)
@@ -304,8 +302,10 @@ class TestSolvers:
         states = []
         solve = METHODS[method]
         result = solve(a, b, Lasso(2.0), callback=lambda s: states.append(s.nit))
-        assert states == list(range(1, result.nit + 1)) == list(
-            range(1, len(result.history) + 1)
+        assert (
+            states
+            == list(range(1, result.nit + 1))
+            == list(range(1, len(result.history) + 1))
         )
         np.testing.assert_array_equal(a, before[0])
         np.testing.assert_array_equal(b, before[1])

@@ -11,7 +11,7 @@ import pytest
 from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
 import convinv
-from convinv import ConvLinearOperator, ConvergenceWarning, Status, _slices, solve
+from convinv import ConvergenceWarning, ConvLinearOperator, Status, _slices, solve
 from convinv._arguments import method as find_method
 from convinv._layout import Layout
 from convinv._memory import Estimate, copied, parse_bytes, vectors

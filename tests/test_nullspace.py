@@ -152,13 +152,9 @@ def test_the_solution_nearest_to_a_prior(name, method):
     expected = prior.ravel() + inverse @ (b.ravel() - A @ prior.ravel())
     np.testing.assert_allclose(x.ravel(), expected, atol=1e-8)
     unseen = convinv.project_nullspace(op, x)
-    np.testing.assert_allclose(
-        unseen, convinv.project_nullspace(op, prior), atol=1e-8
-    )
+    np.testing.assert_allclose(unseen, convinv.project_nullspace(op, prior), atol=1e-8)
     shortest = solve(op, b, method, rtol=1e-12).x
-    np.testing.assert_allclose(
-        convinv.project_nullspace(op, shortest), 0, atol=1e-8
-    )
+    np.testing.assert_allclose(convinv.project_nullspace(op, shortest), 0, atol=1e-8)
 
 
 def test_device_arrays():

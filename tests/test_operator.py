@@ -11,8 +11,7 @@ import numpy as np
 import oracles
 import pytest
 import scipy.sparse.linalg as spla
-from hypothesis import given, note, settings
-from hypothesis import strategies as st
+from hypothesis import given, note, settings, strategies as st
 
 from convinv import ConvLinearOperator
 
@@ -79,9 +78,11 @@ def full_options(op):
     options = op._options
     ndim = op.kernel.ndim - 2
     both = {
-        name: (options[name],) * ndim
-        if isinstance(options[name], int)
-        else tuple(options[name])
+        name: (
+            (options[name],) * ndim
+            if isinstance(options[name], int)
+            else tuple(options[name])
+        )
         for name in ("stride", "dilation")
     }
     pairs = padding_pairs(options["padding"], op.kernel.shape[2:], both["dilation"])
@@ -254,9 +255,9 @@ def test_random_layers(c):
     assert_close(w.reshape(expected.shape), expected, size * np.max(np.abs(v_)))
 
     left, right = np.vdot(v_, y.astype(wide)), np.vdot(w.astype(wide), x_)
-    norms = np.linalg.norm(v_) * np.linalg.norm(y) + np.linalg.norm(
-        w
-    ) * np.linalg.norm(x_)
+    norms = np.linalg.norm(v_) * np.linalg.norm(y) + np.linalg.norm(w) * np.linalg.norm(
+        x_
+    )
     assert abs(left - right) <= 200 * eps(y) * (norms + size)
 
 
@@ -747,8 +748,9 @@ class TestSciPy:
     def test_adjoint_without_argument(self):
         op = make("2-D", "complex128")
         y = normal(np.random.default_rng(11), op.shape[0], "complex128")
-        np.testing.assert_array_equal(op.adjoint() @ y, op.adjoint(
-            y.reshape(op.output_shape)).ravel())
+        np.testing.assert_array_equal(
+            op.adjoint() @ y, op.adjoint(y.reshape(op.output_shape)).ravel()
+        )
         np.testing.assert_array_equal(op.transpose() @ y, op.T @ y)
 
 

@@ -196,9 +196,7 @@ def test_matrices(load):
     found = load("gmres.matrices").outcome(60)
     assert not found.failed and len(found.claims) >= 7
     sparse, singular = found.tables
-    residuals = dict(
-        zip(column(sparse, "method"), column(sparse, "residual^2"))
-    )
+    residuals = dict(zip(column(sparse, "method"), column(sparse, "residual^2")))
     assert residuals["lstsq"] < 1e-20 < 1 < residuals["inv(A) x"]
     assert set(column(sparse, "document residual^2")) == {None}
     assert column(singular, "document residual^2")[0] == 3.6223e2

@@ -82,8 +82,15 @@ def test_stencil(op):
 @pytest.mark.parametrize("stride", [1, (2, 3)])
 def test_symbol(stride, dtype):
     """On a torus the layer is one matrix per frequency."""
-    op = layer((4, 1, 3, 3), (2, 8, 9), dtype, stride=stride, groups=2, padding=1,
-               boundary="periodic")
+    op = layer(
+        (4, 1, 3, 3),
+        (2, 8, 9),
+        dtype,
+        stride=stride,
+        groups=2,
+        padding=1,
+        boundary="periodic",
+    )
     cells = Polyphase(op.geometry)
     assert cells.is_torus
     matrices = symbol(cells, op._weights, cells.cells)

@@ -7,8 +7,7 @@ import pickle
 import numpy as np
 import oracles
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from test_operator import configurations, full_options, random_layer, wide_kernel
 
 from convinv import ConvLinearOperator, solve
@@ -28,9 +27,11 @@ TAPS = {1: (6,), 2: (3, 4), 3: (2, 1, 3)}
 def tiled(torus, outputs=3):
     """The torus with tiles of a few outputs, and parts of two rows."""
     lengths = tuple(
-        length
-        if axis.kernel == 1 or axis.ring
-        else fast_length(axis.taps + outputs - 1, even=True)
+        (
+            length
+            if axis.kernel == 1 or axis.ring
+            else fast_length(axis.taps + outputs - 1, even=True)
+        )
         for axis, length in zip(torus.axes, torus.lengths)
     )
     return torus._replace(lengths=lengths, rows=(2, 2, 2))

@@ -217,9 +217,7 @@ def test_weights():
     np.testing.assert_allclose(other.data_weights, plain.data_weights[order])
     uneven = Radon(16, angles=[0.0, 0.1, 1.0])
     spans = uneven.data_weights[:, 0] / plain.data_weights[0, 0] * 2 * np.pi / 12
-    np.testing.assert_allclose(
-        spans, [np.pi - 0.9, 1.0, np.pi - 0.1], rtol=1e-12
-    )
+    np.testing.assert_allclose(spans, [np.pi - 0.9, 1.0, np.pi - 0.1], rtol=1e-12)
     whole = Radon(16, angles=np.arange(24) * 2 * np.pi / 24)
     values = [
         np.linalg.svd(dense(op.weighted()), compute_uv=False)[:20]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.sparse.linalg import aslinearoperator
 
-from convinv import ConvLinearOperator, ConvergenceWarning, _residual, solve
+from convinv import ConvergenceWarning, ConvLinearOperator, _residual, solve
 from convinv._general import as_operator
 from convinv._residual import Residuals
 from convinv.solvers import METHODS
@@ -163,9 +163,7 @@ class TestGradient:
             s, _ = problem.normal_residual(problem.b, None)
             close = 1e-4 if dtype in ("float32", "complex64") else 1e-12
             size = float(np.abs(s).max()) + 1
-            np.testing.assert_allclose(
-                problem.gradient, s, rtol=0, atol=close * size
-            )
+            np.testing.assert_allclose(problem.gradient, s, rtol=0, atol=close * size)
             assert problem.gradient.dtype == problem.b.dtype
             # a start that makes progress is followed by another one
             exact = (x * (scale / problem.x_scale[:, None])).astype(problem.b.dtype)

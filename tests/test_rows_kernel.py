@@ -195,9 +195,7 @@ def layer_of_ones(name):
     _, size, _ = LAYERS[name]
     g, kernel, _ = layer(name, "float64")
     identity = np.eye(np.prod(size)).reshape(-1, *size)
-    options = {
-        key: getattr(g, key)[3 - g.ndim :] for key in ("stride", "dilation")
-    }
+    options = {key: getattr(g, key)[3 - g.ndim :] for key in ("stride", "dilation")}
     padding = list(zip(g.before, g.after))[3 - g.ndim :]
     ones = np.ones((*kernel.shape[:2], *g.kernel[3 - g.ndim :]))
     columns = oracles.correlate_forward(

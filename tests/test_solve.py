@@ -196,9 +196,7 @@ PROBLEMS = {
         True,
     ),
     "torus, strided": (
-        random_layer(
-            (2, 1, 3, 3), (1, 6, 8), padding=1, stride=2, boundary="periodic"
-        ),
+        random_layer((2, 1, 3, 3), (1, 6, 8), padding=1, stride=2, boundary="periodic"),
         True,
     ),
     "operator": (tall(aslinearoperator), False),
@@ -864,9 +862,7 @@ class TestScale:
         two, caught = run(variant, c.op, c.b * factor, rtol=LOOSE, rng=0, maxiter=300)
         assert abs(two.nit - one.nit) <= near and two.success == one.success
         np.testing.assert_allclose(two.x / factor, one.x, **close)
-        op = ConvLinearOperator(
-            c.op.kernel * factor, c.op.input_shape, **c.op._options
-        )
+        op = ConvLinearOperator(c.op.kernel * factor, c.op.input_shape, **c.op._options)
         two, caught = run(variant, op, c.b, rtol=LOOSE, rng=0, maxiter=300)
         assert abs(two.nit - one.nit) <= near and two.success == one.success
         np.testing.assert_allclose(two.x * factor, one.x, **close)
@@ -905,9 +901,7 @@ class TestScale:
         c, _ = easy(VARIANTS[variant][0])
         if "adam" in variant:
             pytest.skip("its step has the units of x")
-        op = ConvLinearOperator(
-            c.op.kernel * 1e-300, c.op.input_shape, **c.op._options
-        )
+        op = ConvLinearOperator(c.op.kernel * 1e-300, c.op.input_shape, **c.op._options)
         b = c.b * 1e-310
         assert np.max(np.abs(b)) < np.finfo(float).tiny
         result, caught = run(variant, op, b, rtol=LOOSE)
@@ -1095,8 +1089,14 @@ class TestBatch:
             result = solve(c.op, b, "cgls", rtol=1e-3, maxiter=3)
         assert not result.success and not result.extra["success"].all()
         with pytest.warns(ConvergenceWarning):
-            result = solve(c.op, b, "cgls", rtol=1e-9, maxiter=5,
-                           x0=np.stack([c.x, 0 * c.x]).reshape(2, *c.op.input_shape))
+            result = solve(
+                c.op,
+                b,
+                "cgls",
+                rtol=1e-9,
+                maxiter=5,
+                x0=np.stack([c.x, 0 * c.x]).reshape(2, *c.op.input_shape),
+            )
         assert list(result.extra["success"]) == [True, False]
         assert list(result.extra["status"]) == [Status.CONVERGED, Status.MAXITER]
         assert result.status is Status.MAXITER and list(result.extra["nit"]) == [0, 5]
@@ -1203,6 +1203,7 @@ class TestBreakdown:
                 calls.append(1)
                 y = matrix @ v
                 return y * value if len(calls) > after else y
+
             return apply
 
         op = LinearOperator(A.shape, product(A), product(A.T), dtype=float)
@@ -1246,9 +1247,7 @@ class TestBreakdown:
 
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            result = solve(
-                c.op, c.b, **arguments, preconditioner=apply, maxiter=100
-            )
+            result = solve(c.op, c.b, **arguments, preconditioner=apply, maxiter=100)
         check_one_truth(result, caught, 100)
         assert not result.success or is_solution(c, result.x, 1e-6)
         assert result.residual_norm <= np.linalg.norm(c.b) * 1.001
@@ -1306,8 +1305,11 @@ class TestPreconditioners:
     def test_plain_jacobi_diagonals(self, boundary, groups, dtype):
         rng = np.random.default_rng(8)
         op = ConvLinearOperator(
-            normal(rng, (4, 4 // groups, 3, 4), dtype), (4, 3, 5), padding="same",
-            groups=groups, boundary=boundary,
+            normal(rng, (4, 4 // groups, 3, 4), dtype),
+            (4, 3, 5),
+            padding="same",
+            groups=groups,
+            boundary=boundary,
         )
         inverse = Jacobi(op, equations="plain") @ np.ones(op.shape[1])
         np.testing.assert_allclose(1 / inverse, np.diag(matrix_of(op)))
@@ -1390,9 +1392,14 @@ class Counting(LinearOperator):
 
 
 class TestCosts:
-    @pytest.mark.parametrize("variant", [v for v in VARIANTS
-                                         if takes_products(VARIANTS[v][0])
-                                         and "preconditioner" not in VARIANTS[v][1]])
+    @pytest.mark.parametrize(
+        "variant",
+        [
+            v
+            for v in VARIANTS
+            if takes_products(VARIANTS[v][0]) and "preconditioner" not in VARIANTS[v][1]
+        ],
+    )
     def test_counted_products(self, variant):
         name, arguments = VARIANTS[variant]
         c, _ = easy(name)
@@ -1447,16 +1454,21 @@ class TestIdentities:
         xs = []
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
-            solve(c.op, c.b, method, rtol=1e-14, maxiter=self.STEPS,
-                  callback=lambda s: xs.append(s.x + 0), **kwargs)
+            solve(
+                c.op,
+                c.b,
+                method,
+                rtol=1e-14,
+                maxiter=self.STEPS,
+                callback=lambda s: xs.append(s.x + 0),
+                **kwargs,
+            )
         return np.array(xs)
 
     @pytest.mark.parametrize("damp", [0.0, 1.0])
     @pytest.mark.parametrize("dtype", ["float64", "complex128"])
     @pytest.mark.parametrize("problem", ["over, two channels", "inconsistent", "under"])
-    @pytest.mark.parametrize(
-        ("one", "other"), [("lsqr", "cgls"), ("lsmr", "gmres")]
-    )
+    @pytest.mark.parametrize(("one", "other"), [("lsqr", "cgls"), ("lsmr", "gmres")])
     def test_same_iterates(self, one, other, problem, dtype, damp):
         c = case(problem, dtype)
         options = {"normal": True} if other == "gmres" else {}
@@ -1472,8 +1484,9 @@ class TestIdentities:
         energy = np.einsum("ki,ij,kj->k", errors, c.A, errors)
         assert np.all(np.diff(energy) <= 1e-12 * energy[0])
 
-    @pytest.mark.parametrize("problem", ["over, two channels", "inconsistent", "under",
-                                         "ill-conditioned"])
+    @pytest.mark.parametrize(
+        "problem", ["over, two channels", "inconsistent", "under", "ill-conditioned"]
+    )
     @pytest.mark.parametrize("method", ["cgls", "lsqr", "lsmr", "gmres"])
     def test_what_decreases(self, method, problem):
         c = case(problem)

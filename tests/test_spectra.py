@@ -417,8 +417,9 @@ def test_kernels_at_the_ends_of_the_range(scale):
             scale * random((2, 1, 3), "float64"), (1, 8), padding=1, boundary=boundary
         )
         found = spectrum(op)
-        one = spectrum(ConvLinearOperator(op.kernel / scale, (1, 8), padding=1,
-                                          boundary=boundary))
+        one = spectrum(
+            ConvLinearOperator(op.kernel / scale, (1, 8), padding=1, boundary=boundary)
+        )
         assert np.isclose(found.condition, one.condition, rtol=1e-6)
         assert found.noise_gain_by_frequency.shape == one.values.shape[:-1]
 

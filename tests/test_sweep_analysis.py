@@ -7,8 +7,7 @@ import numpy as np
 import oracles
 import pytest
 import scipy.sparse as sparse
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from scipy.sparse.linalg import LinearOperator
 from strip_cases import layer, random
 

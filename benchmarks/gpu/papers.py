@@ -8,8 +8,7 @@ import numpy as np
 from convinv import ConvLinearOperator, gallery
 
 from ..exact_measure import BAR, RTOLS, decibels
-from ..papers.gmres import document
-from ..papers.gmres import problems as blurs
+from ..papers.gmres import document, problems as blurs
 from ..papers.report import ABSENT, Claim, Outcome, Table
 from ..papers.strip import paper
 from ..papers.strip.problems import Case, quiet

@@ -6,10 +6,8 @@ NumPy arrays, on a CUDA device as CuPy arrays (which needs CuPy).
 
 import torch
 
-from ..lowrank import svd_vjp, svt_vjp
-from ..lowrank import svt as _svt
-from ..lowrank._factors import svd as _factors
-from ..lowrank._factors import matrices
+from ..lowrank import svd_vjp, svt as _svt, svt_vjp
+from ..lowrank._factors import matrices, svd as _factors
 from ..lowrank._gradient import svt_and_factors
 from ..lowrank._svd_gradient import VARIANTS, check_variant
 from .dlpack import from_dlpack

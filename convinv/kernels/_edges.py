@@ -69,9 +69,7 @@ class Edges:
         """
         for axis in axes:
             done = self.axes[: self.axes.index(axis)]
-            around = [
-                slice(None) if a in done else self.inside[a] for a in range(3)
-            ]
+            around = [slice(None) if a in done else self.inside[a] for a in range(3)]
             for run in self.runs[axis]:
                 places, samples = list(around), list(around)
                 places[axis] = slice(run.first, run.first + run.length)

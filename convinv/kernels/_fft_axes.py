@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 import scipy.fft
 
-
 # Tiles per lattice that are tried, and the fewest outputs of one.
 COUNTS = (2, 3, 4, 5, 6, 8, 10, 12, 16, 24, 32, 48, 64, 96, 128)
 SHORTEST = 8
@@ -66,9 +65,7 @@ class Lattice(NamedTuple):
         for phase, (sample, first, last) in enumerate(self.phases):
             low, high = max(start, first), min(stop, last)
             if low < high:
-                copies.append(
-                    _copy(phase, sample, self.sample_step, low, high, start)
-                )
+                copies.append(_copy(phase, sample, self.sample_step, low, high, start))
         return copies
 
 
@@ -135,8 +132,7 @@ class Axis:
         if start >= stop or low >= high:
             return None
         phases = tuple(
-            (base + reach * low, a - low, b - low)
-            for base, (a, b) in zip(bases, spans)
+            (base + reach * low, a - low, b - low) for base, (a, b) in zip(bases, spans)
         )
         return Lattice(
             stop - start, high - low, low - start, self.taps, r + spread * start,

@@ -57,9 +57,11 @@ class Plan:
         blocks = transform(kernel, axes=(3, 4, 5), workers=self._workers())
         lengths = [torus.lengths[i] for i in torus.order]
         tiles = [
-            axis.rows(rows, adjoint)
-            if axis.kernel == 1
-            else axis.tiles(length, adjoint)
+            (
+                axis.rows(rows, adjoint)
+                if axis.kernel == 1
+                else axis.tiles(length, adjoint)
+            )
             for axis, length, rows in zip(torus.axes, torus.lengths, torus.rows)
         ]
         phases = [torus.axes[i].phases for i in torus.order]
@@ -178,9 +180,7 @@ def _part(tiles, phases):
 
 def _written(part):
     """Samples that a part writes."""
-    return sum(
-        math.prod(c.stop - c.start for c in copy.cells) for copy in part.writes
-    )
+    return sum(math.prod(c.stop - c.start for c in copy.cells) for copy in part.writes)
 
 
 def _simple(direction, source, target):

@@ -57,9 +57,7 @@ def choose(geometry: Geometry, dtype) -> Torus:
     real = dtype.kind == "f"
     order = _order(axes)
     choices = [
-        [(1, 1.0)]
-        if axis.kernel == 1
-        else axis.lengths(even=real and i == order[2])
+        [(1, 1.0)] if axis.kernel == 1 else axis.lengths(even=real and i == order[2])
         for i, axis in enumerate(axes)
     ]
     lengths, counts = zip(*(zip(*choice) for choice in choices))

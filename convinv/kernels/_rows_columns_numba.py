@@ -18,7 +18,7 @@ def _most(begin):
 @jit(inner=True)
 def _pairs(there, taps_there, sample, begins, outputs, taps, sizes):
     """List the output pixels that see a sample, and by which tap; returns how many."""
-    (o_h, o_w, _, k_h, k_w) = sizes[7:12]
+    o_h, o_w, _, k_h, k_w = sizes[7:12]
     d, h, w = sample
     count = 0
     for a in range(begins[0][d], begins[0][d + 1]):
@@ -37,8 +37,8 @@ def _column(
     item, channel, p, count, there, taps_there, x, r, origin, scale, squared, zero,
     weights, sizes,
 ):  # fmt: skip
-    (groups, channels, filters, depth, height, width) = sizes[:6]
-    (o_d, o_h, o_w, k_d, k_h, k_w, _, padded) = sizes[6:]
+    groups, channels, filters, depth, height, width = sizes[:6]
+    o_d, o_h, o_w, k_d, k_h, k_w, _, padded = sizes[6:]
     j = channel * depth * height * width + p
     size = scale[j]
     if size == 0:

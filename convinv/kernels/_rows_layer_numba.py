@@ -50,7 +50,7 @@ def _add_at(x, at, offsets, weights, of, count, factor):
 
 @jit(inner=True)
 def _enter(window, slot, place, x, base, pixel, tables, firsts, sizes):
-    (_, channels, _, depth, height, width, _, _, _, k_d, k_h, k_w, taps, padded) = sizes
+    _, channels, _, depth, height, width, _, _, _, k_d, k_h, k_w, taps, padded = sizes
     d, h, w = pixel
     window[:] = 0
     for t in range(taps):
@@ -88,8 +88,8 @@ def rows(
     starts, tables, firsts, sizes,
 ):  # fmt: skip
     """Row after row for the items from `first` on; arrays are flat."""
-    (groups, channels, filters, depth, height, width) = sizes[:6]
-    (o_d, o_h, o_w, k_d, k_h, k_w, taps, padded) = sizes[6:]
+    groups, channels, filters, depth, height, width = sizes[:6]
+    o_d, o_h, o_w, k_d, k_h, k_w, taps, padded = sizes[6:]
     count = (taps + 3) // 4 * 4
     samples, pixels = depth * height * width, o_d * o_h * o_w
     window, merged = np.empty(padded, x.dtype), np.empty(padded, x.dtype)
@@ -176,8 +176,8 @@ def _together(
     together, backward, offsets, sizes,
 ):  # fmt: skip
     """All filters of a group on `count` pixels without a sample in common."""
-    (groups, channels, filters, depth, height, width) = sizes[:6]
-    (o_d, o_h, o_w, _, _, _, taps, _) = sizes[6:]
+    groups, channels, filters, depth, height, width = sizes[:6]
+    o_d, o_h, o_w, _, _, _, taps, _ = sizes[6:]
     pixels, whole = o_d * o_h * o_w, (taps + 3) // 4 * 4
     most = (filters + 3) // 4 * 4
     base = np.uint64((item * groups + group) * channels * depth * height * width)
@@ -220,8 +220,8 @@ def _alone(
     reverse, weights, tables, firsts, sizes,
 ):  # fmt: skip
     """All filters of a group on a pixel whose taps fold or miss samples."""
-    (groups, channels, filters, depth, height, width) = sizes[:6]
-    (o_d, o_h, o_w, _, _, _, taps, padded) = sizes[6:]
+    groups, channels, filters, depth, height, width = sizes[:6]
+    o_d, o_h, o_w, _, _, _, taps, padded = sizes[6:]
     pixels, none = o_d * o_h * o_w, np.uint64(0)
     base = (item * groups + group) * channels * depth * height * width
     _enter(window, slot, place, x, base, pixel, tables, firsts, sizes)

@@ -50,9 +50,7 @@ class Plan:
         self.offsets[: self.taps] = self._offsets()
         self.table = _each_axis(g, tap_samples)
         self.first = tuple(map(_first, self.table))
-        self.start = tuple(
-            _start(t, step) for t, step in zip(self.table, g.dilation)
-        )
+        self.start = tuple(_start(t, step) for t, step in zip(self.table, g.dilation))
         lists = (_inverse(t, n) for t, n in zip(self.table, g.input))
         self.begin, self.output, self.tap = zip(*lists)
 

@@ -165,9 +165,7 @@ def flipped(geometry, axis: int):
     nothing where that is -1. It is the whole adjoint where `owned`: elsewhere samples
     stand at several padded positions.
     """
-    n, out, taps = (
-        a[axis] for a in (geometry.input, geometry.output, geometry.kernel)
-    )
+    n, out, taps = (a[axis] for a in (geometry.input, geometry.output, geometry.kernel))
     reach = geometry.dilation[axis] * (taps - 1)
     index = np.arange(n + reach) - reach + geometry.before[axis]
     if geometry.boundary == "periodic" and n == out:  # on a ring no two taps meet

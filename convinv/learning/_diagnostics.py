@@ -68,9 +68,7 @@ def _amplification(state, left):
     if not left.shape[1]:
         return np.zeros(0)
     with one_blas_thread:
-        return to_numpy(
-            xp.linalg.norm(xp.linalg.solve(state.T.conj().T, left), axis=0)
-        )
+        return to_numpy(xp.linalg.norm(xp.linalg.solve(state.T.conj().T, left), axis=0))
 
 
 def _orthogonality_loss(Q):

@@ -10,8 +10,8 @@ from .._linear import ShapedOperator
 from .._operator import ConvLinearOperator
 from ..precondition import Preconditioner
 from ._kernel_norm import kernel_norm
-from ._ritz import inverse_norm, ritz_ends, slack, steps_for
 from ._neumann import whole
+from ._ritz import inverse_norm, ritz_ends, slack, steps_for
 
 LIMIT = 0.5
 PART = 0.4  # of the spectrum's width that estimates in the bound may miss

@@ -160,9 +160,7 @@ class _Soft:
         self.exact = getattr(problem.op, "coisometry", False)
         self.squared = problem.norm_squared()
         xp = problem.xp
-        self.wanted = xp.maximum(
-            problem.rtol * problem.norm(problem.atb), problem.atol
-        )
+        self.wanted = xp.maximum(problem.rtol * problem.norm(problem.atb), problem.atol)
 
     def first(self, x):
         """The first x."""

@@ -238,9 +238,7 @@ class Problem:
         size = math.sqrt(squared) * self.norm(self.b) + squared * self.norm(x)
         return FLOOR * float(np.finfo(self.real).eps) * size
 
-    def result(
-        self, watch, x, success, optimality, rest, method, extra, stacklevel=4
-    ):
+    def result(self, watch, x, success, optimality, rest, method, extra, stacklevel=4):
         """Wrap up, and warn if need be."""
         status = watch.status
         if success and status is not Status.STOPPED:

@@ -57,9 +57,7 @@ class Schwarz(GramPreconditioner):
     (0, True)
     """
 
-    def __init__(
-        self, op, damp=0.0, equations="normal", depth=None, shifted=False
-    ):
+    def __init__(self, op, damp=0.0, equations="normal", depth=None, shifted=False):
         self.depth = check_depth(depth)
         super().__init__(op, damp, equations, shifted)
 

@@ -127,9 +127,7 @@ class Problem:
 
     def fill(self, value):
         """A ``(B,)`` array of one coefficient."""
-        return self.xp.full(
-            (self.batch,), value, dtype=self.xp.float64, **self.place
-        )
+        return self.xp.full((self.batch,), value, dtype=self.xp.float64, **self.place)
 
     @property
     def place(self):
@@ -332,9 +330,7 @@ class Monitor:
             return xp.zeros_like(active)
         column = (1 + above * self.column) / diagonal
         inverse = self.inverse + xp.where(active, column, self.zero)
-        self.size = xp.maximum(
-            self.size, xp.where(active, diagonal + above, self.zero)
-        )
+        self.size = xp.maximum(self.size, xp.where(active, diagonal + above, self.zero))
         small, large = 1 / inverse, self.size
         if not hermitian:
             small, large = xp.sqrt(small), xp.sqrt(large)

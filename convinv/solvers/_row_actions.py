@@ -87,9 +87,7 @@ class RowActions(Actions):
             self.z = problem.zeros(problem.shape[0])
         if self.origin is not None:
             one = problem.fill(1.0)
-            self.b, _ = problem.vectors.axpy(
-                one, self.b, problem.forward(self.origin)
-            )
+            self.b, _ = problem.vectors.axpy(one, self.b, problem.forward(self.origin))
         self.residual = self.gradient = None
 
     def sweep(self, active, order, reverse=False):

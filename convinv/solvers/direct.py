@@ -21,9 +21,7 @@ TIKHONOV = "iterated Tikhonov regularization, as of a singular N"
     vectors="2 n, and the factor",
     products="1 forward, 1 adjoint",
 )
-def direct(
-    problem, monitor, *, axis=None, memory=MEMORY, accuracy=None, shift=None
-):
+def direct(problem, monitor, *, axis=None, memory=MEMORY, accuracy=None, shift=None):
     """Exact inverse by a block Cholesky factor that repeats itself.
 
     Tall operators are inverted through ``N = A^H A + damp^2 I``, wide ones through ``N

@@ -47,9 +47,7 @@ def gradient(
         monitor.update(x, xp.sqrt(residual), xp.sqrt(normal))
 
     # Adam's bias correction is a number of the host
-    iterate(
-        problem, monitor, iteration, direction, eager=lambda count: step == "adam"
-    )
+    iterate(problem, monitor, iteration, direction, eager=lambda count: step == "adam")
     return x, direction.notes
 
 

@@ -111,9 +111,7 @@ def methods_table(methods):
 def method_section(method):
     """A section with the docstring of a method and the defaults of its options."""
     parameters = inspect.signature(method.function).parameters
-    options = [
-        f"``{name}={parameters[name].default!r}``" for name in method.options
-    ]
+    options = [f"``{name}={parameters[name].default!r}``" for name in method.options]
     lines = [
         f".. _method-{method.name}:",
         "",

@@ -52,9 +52,7 @@ def iterates(op, b, method, steps=STEPS, **options):
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        solve(
-            op, b, method, rtol=1e-15, maxiter=steps, callback=callback, **options
-        )
+        solve(op, b, method, rtol=1e-15, maxiter=steps, callback=callback, **options)
     return np.array(xs), np.array(norms)
 
 

@@ -6,8 +6,7 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from layer_cases import layer, layers, matrix, random
 
 import convinv
@@ -76,8 +75,13 @@ class TestAnswers:
         x0 = random(op.shape[1], dtype, 2)
         for start in (None, x0):
             result = run(
-                op, b.reshape(2, *op.output_shape), method, damp=damp, rtol=1e-12,
-                x0=start, **DEPTH[method]
+                op,
+                b.reshape(2, *op.output_shape),
+                method,
+                damp=damp,
+                rtol=1e-12,
+                x0=start,
+                **DEPTH[method],
             )
             assert result.success, result
             expected = minimiser(matrix(op), b, damp, start, None)

@@ -171,7 +171,14 @@ class TestAnswers:
         start = random(op.input_shape, complex, 2)
         for x0 in (None, start):
             res = solve(
-                op, b, "rbk", partition=kind, blocks=4, damp=2.0, rtol=1e-9, x0=x0,
+                op,
+                b,
+                "rbk",
+                partition=kind,
+                blocks=4,
+                damp=2.0,
+                rtol=1e-9,
+                x0=x0,
                 rng=0,
             )
             np.testing.assert_allclose(res.x.ravel(), want, atol=1e-7)

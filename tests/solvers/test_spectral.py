@@ -6,8 +6,13 @@ import numpy as np
 import pytest
 from torus_cases import LAYERS, deficient, layer, matrix, random, repeated
 
-from convinv import ConvergenceWarning, ConvLinearOperator, Status, solve
-from convinv import _spectral_inverse as spectral_inverse
+from convinv import (
+    ConvergenceWarning,
+    ConvLinearOperator,
+    Status,
+    _spectral_inverse as spectral_inverse,
+    solve,
+)
 from convinv._spectrum import Blocks
 from convinv.solvers import METHODS
 

@@ -26,9 +26,7 @@ def solved(size, restart, steps, normal=True):
     blur = problems.motion(size)
     options = {"normal": normal, "rtol": 0}
     quietly(blur.op, blur.b, "gmres", restart=2, maxiter=2, **options)  # compiles
-    return quietly(
-        blur.op, blur.b, "gmres", restart=restart, maxiter=steps, **options
-    )
+    return quietly(blur.op, blur.b, "gmres", restart=restart, maxiter=steps, **options)
 
 
 def outcome(size, cycle, cycles, plain, shown):

@@ -177,12 +177,10 @@ def box_bound(network):
     most = 0.0
     for k, way in itertools.product(range(len(network.b2)), (1, -1)):
         cost = np.concatenate([-network.jacobian[k], network.W2[k], np.zeros(units)])
-        add = network.b2[k] - network.inverse[k] + (
-            network.jacobian[k] @ network.centre
+        add = (
+            network.b2[k] - network.inverse[k] + (network.jacobian[k] @ network.centre)
         )
-        found = milp(
-            -way * cost, constraints=constraint, bounds=box, integrality=whole
-        )
+        found = milp(-way * cost, constraints=constraint, bounds=box, integrality=whole)
         if found.status != 0:
             raise RuntimeError(f"the mixed-integer program failed: {found.message}")
         most = max(most, -found.mip_dual_bound + way * add)
