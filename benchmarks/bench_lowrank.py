@@ -2,14 +2,9 @@
 
 import numpy as np
 
-from convinv.lowrank import (
-    MaskOperator,
-    TensorNuclearNorm,
-    admm,
-    prox_total_variation,
-    svt,
-    svt_vjp,
-)
+from convinv.lowrank import svt, svt_vjp
+from convinv.operators import MaskOperator
+from convinv.proximal import TensorNuclearNorm, admm, prox_total_variation
 
 from .measure import interleaved
 from .problems import BACKENDS, DTYPES, library, synchronise

@@ -2,14 +2,14 @@
 
 import numpy as np
 
-from convinv.kernels import products
-from convinv.kernels._fft_plan import Plan
+from convinv.kernels.products import routes
+from convinv.kernels.products.fft import Plan
 
 from .measure import interleaved
 from .products import QUICK, both, scipy_calls
 
 CASES = {str(case): case for case in QUICK}
-ROUTES = {"FFT": Plan, "direct": products.Direct}
+ROUTES = {"FFT": Plan, "direct": routes.Direct}
 
 
 class Routes:
@@ -41,7 +41,7 @@ class Preparation:
 
     def time_first_product(self, layer):
         kernel, x, _ = self.arrays
-        products.prepare(kernel, self.case.geometry, np).forward(x)
+        routes.prepare(kernel, self.case.geometry, np).forward(x)
 
 
 class AgainstSciPy:
@@ -54,7 +54,7 @@ class AgainstSciPy:
     def setup(self, layer):
         case = CASES[layer]
         kernel, x, _ = case.arrays()
-        plan = products.prepare(kernel, case.geometry, np)
+        plan = routes.prepare(kernel, case.geometry, np)
         calls = scipy_calls(case, kernel, x)
         self.calls = {"convinv": lambda: plan.forward(x), **calls}
 

@@ -5,7 +5,7 @@ Both are to take at most a fifth of scikit-image's time.
 
 import numpy as np
 
-from convinv.learning import Radon
+from convinv.operators import Radon
 
 from .measure import interleaved
 

@@ -8,8 +8,8 @@ import numba
 import numpy as np
 
 from convinv import kernels
-from convinv._array import to_numpy
-from convinv._norms import column_norms, row_norms
+from convinv._core.arrays import to_numpy
+from convinv.operators._row_norms import column_norms, row_norms
 from convinv.solvers._colours import input_colours, output_colours
 
 from .measure import interleaved

@@ -7,7 +7,7 @@ import numpy as np
 from scipy.sparse import linalg
 
 import convinv
-from convinv._polyphase import Polyphase
+from convinv.operators._polyphase import Polyphase
 
 from .measure import interleaved, iteration
 from .problems import (

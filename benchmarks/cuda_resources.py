@@ -22,14 +22,14 @@ import types
 from concurrent.futures import ProcessPoolExecutor
 from unittest import mock
 
-from convinv.kernels import _cuda
+from convinv.kernels import launcher
 
 from . import nvrtc
 from .kernel_table import section
 from .occupancy import LIMITS, WARP, resident_blocks
 
-FOLDER = pathlib.Path(_cuda.__file__).parent
-PACKAGE = _cuda.__package__
+FOLDER = pathlib.Path(launcher.__file__).parent
+PACKAGE = launcher.__package__
 DTYPES = ("float32", "float64", "complex64", "complex128")
 COMMAND = (
     "python -m benchmarks.cuda_resources --output benchmarks/results/cuda_resources.md"
@@ -65,8 +65,9 @@ def parse():
 
 
 def files() -> list[str]:
-    """The names of the package's CUDA files."""
-    return sorted(p.stem for p in FOLDER.glob("*.cu"))
+    """The package's CUDA files: their paths in the folder of kernels, no suffix."""
+    paths = (path.relative_to(FOLDER) for path in FOLDER.glob("*/*.cu"))
+    return sorted(path.with_suffix("").as_posix() for path in paths)
 
 
 def architectures() -> list[str]:
@@ -86,27 +87,30 @@ def _generation(arch):
 
 def variants(file: str, dtype: str) -> dict[str, tuple[str, ...]]:
     """``{name: defines}``: the forms in which a file may be compiled for `dtype`."""
-    launcher = _launcher(file)
-    if launcher is None:
+    sizes = _sizes(file)
+    if sizes is None:
         return {"": ()}
     return {
         " ".join(define.removeprefix("-D") for define in defines): defines
-        for defines in launcher.variants(dtype)
+        for defines in sizes.variants(dtype)
     }
 
 
 @functools.cache
-def _launcher(file):
+def _sizes(file):
     """The module that knows what sizes ``file.cu`` is compiled for, if there is one.
 
     It imports CuPy, which it needs for launches only, so that where there is none an
     empty module does.
     """
-    path = FOLDER / f"_{file}_cupy.py"
-    if not path.is_file():
+    path = FOLDER / f"{file}.py"
+    if "def variants(" not in path.read_text(encoding="utf-8"):
         return None
+    folder, name = file.split("/")
     # under a name of its own: nobody else is to meet a launcher without CuPy
-    spec = importlib.util.spec_from_file_location(f"{PACKAGE}._{file}_sizes", path)
+    spec = importlib.util.spec_from_file_location(
+        f"{PACKAGE}.{folder}._{name}_sizes", path
+    )
     module = importlib.util.module_from_spec(spec)
     with contextlib.ExitStack() as stack:
         if importlib.util.find_spec("cupy") is None:
@@ -132,14 +136,14 @@ def compiled(file: str, arch: str, only: str = "") -> dict[tuple[str, str], tupl
 
 @functools.cache
 def _job(file, arch, dtype, variant):
-    options = (*_cuda.options(dtype), *variants(file, dtype)[variant])
+    options = (*launcher.options(dtype), *variants(file, dtype)[variant])
     return _pool().submit(nvrtc.timed, _source(file), arch, options)
 
 
 @functools.cache
 def _source(file):
     """One text for all, though someone may be editing it."""
-    return _cuda.source(file)
+    return launcher.source(file)
 
 
 @functools.cache
@@ -182,7 +186,7 @@ def heading():
         f"- command: `{COMMAND}`",
         f"- compiler: {nvrtc.version()}",
         "",
-        LEGEND.format(threads=_cuda.THREADS, warps=_cuda.THREADS // WARP),
+        LEGEND.format(threads=launcher.THREADS, warps=launcher.THREADS // WARP),
     ]
     rows = [(arch, *limits) for arch, limits in LIMITS.items()]
     limits = section("", "", LIMIT_NAMES, rows).split("\n")[4:]
@@ -206,11 +210,11 @@ def largest(archs):
 def min_warps(arch, used):
     if arch not in LIMITS:
         return "-"
-    return min(blocks(arch, needs) for needs in used) * _cuda.THREADS // WARP
+    return min(blocks(arch, needs) for needs in used) * launcher.THREADS // WARP
 
 
 def blocks(arch, needs):
-    return resident_blocks(arch, _cuda.THREADS, needs["registers"], needs["smem"])
+    return resident_blocks(arch, launcher.THREADS, needs["registers"], needs["smem"])
 
 
 def compile_times(archs):
@@ -258,7 +262,7 @@ def read(text: str) -> tuple[str, dict[str, dict[tuple[str, str], dict[str, str]
     compiler = re.search(r"^- compiler: (.*)$", text, re.MULTILINE)[1]
     tables = {}
     for part in text.split("\n## ")[1:]:
-        title = re.match(r"(\w+)\.cu\n", part)
+        title = re.match(r"([\w/]+)\.cu\n", part)
         lines = [line for line in part.splitlines() if line.startswith("|")]
         names, _, *rows = [
             [c.strip() for c in line.strip("|").split("|")] for line in lines

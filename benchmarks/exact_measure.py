@@ -8,8 +8,8 @@ import numpy as np
 import scipy.sparse
 from scipy.sparse import linalg
 
-from convinv._plan import Plan
-from convinv._polyphase import Polyphase, symbol
+from convinv._planning.ways import Plan
+from convinv.operators._polyphase import Polyphase, symbol
 from convinv.strips import strip_plan
 
 from .measure import clock, fresh_rounds, quietly

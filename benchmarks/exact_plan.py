@@ -10,8 +10,8 @@ The numbers are counted from the sizes of the engine's arrays; nothing is timed.
 import math
 
 from convinv import ConvLinearOperator, gallery
-from convinv._exact import gram_of, side_of
-from convinv._tori import NestedTori
+from convinv._inverse.border_correction import NestedTori
+from convinv._inverse.gram_inverse import gram_of, side_of
 
 CASES = (
     ("3->8, 64x64, batch 200", 8, 64, 200),

@@ -20,10 +20,14 @@ from typing import NamedTuple
 import numpy as np
 from scipy import signal
 
-from convinv._geometry import make_geometry
-from convinv.kernels import products
-from convinv.kernels._fft_plan import Plan
-from convinv.kernels._route import count_taps, direct_nanoseconds, fft_torus
+from convinv._core.geometry import make_geometry
+from convinv.kernels.products import routes
+from convinv.kernels.products.fft import Plan
+from convinv.kernels.products.route_costs import (
+    count_taps,
+    direct_nanoseconds,
+    fft_torus,
+)
 
 from .kernel_table import heading, section, with_threads
 from .measure import interleaved
@@ -141,7 +145,7 @@ def row(case, seconds):
     calls["FFT"] = both(fft, x, y)
     direct = g.multiplications <= MOST
     if direct:
-        calls["direct"] = both(products.Direct(np, kernel, g), x, y)
+        calls["direct"] = both(routes.Direct(np, kernel, g), x, y)
     calls |= scipy_calls(case, kernel, x)
     times = {k: 1e3 * t.least for k, t in interleaved(calls, seconds, 3).items()}
     taps = count_taps(kernel)

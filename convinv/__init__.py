@@ -3,20 +3,21 @@
 import importlib
 from typing import TYPE_CHECKING
 
-from ._dot_test import dot_test
-from ._operator import ConvLinearOperator
-from ._result import ConvergenceWarning, SolveResult, Status
-from ._solve import methods, solve
+from ._core.result import ConvergenceWarning, SolveResult, Status
+from ._report import LayerReport, layer_report
+from ._solve.front import methods, solve
+from ._solve.normal import normal_solve
+from ._solve.nullspace import project_nullspace
 from .interop import from_dlpack
-from .normal import normal_solve
-from .nullspace import project_nullspace
-from .report import layer_report
+from .operators._convolution import ConvLinearOperator
+from .operators._dot_test import dot_test
 
 __version__ = "0.1.0"
 
 __all__ = [
     "ConvLinearOperator",
     "ConvergenceWarning",
+    "LayerReport",
     "SolveResult",
     "Status",
     "dot_test",
@@ -36,7 +37,9 @@ _SUBMODULES = frozenset(
         "learning",
         "local_inverse",
         "lowrank",
+        "operators",
         "precondition",
+        "proximal",
         "spectra",
         "strips",
     }
@@ -50,7 +53,9 @@ if TYPE_CHECKING:
         learning,
         local_inverse,
         lowrank,
+        operators,
         precondition,
+        proximal,
         spectra,
         strips,
     )

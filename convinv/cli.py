@@ -144,7 +144,7 @@ def _add_demo(commands):
 
 
 def _demo(args):
-    from . import _demo  # it takes scikit-image and matplotlib
+    from ._demo import compare  # it takes scikit-image and matplotlib
 
     names = ",".join(args.method or DEMO_METHODS).split(",")
     names = [name.strip() for name in names]
@@ -153,7 +153,7 @@ def _demo(args):
         if name not in known:
             raise ValueError(f"--method: {name!r} is none of {', '.join(known)}")
     args.method = list(dict.fromkeys(names))
-    _demo.run(args)
+    compare.run(args)
 
 
 def _methods(args):

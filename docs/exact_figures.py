@@ -13,11 +13,11 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from convinv import ConvLinearOperator, gallery, precondition, solve
-from convinv._accuracy import FINEST
-from convinv._banded import BlockCholesky
-from convinv._gram import Gram, product
-from convinv._result import ConvergenceWarning
-from convinv._tori import NestedTori
+from convinv._core.result import ConvergenceWarning
+from convinv._inverse.accuracy import FINEST
+from convinv._inverse.block_cholesky import BlockCholesky
+from convinv._inverse.border_correction import NestedTori
+from convinv._inverse.gram import Gram, product
 
 LINE = 32  # cells, of the image whose factor is looked at
 STEPS = 20  # iterations that are shown

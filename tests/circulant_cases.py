@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from convinv.kernels._circulant import Copy, Part
+from convinv.kernels.circulant.arguments import Copy, Part
 
 
 def circulant_parts(torus, dtype):

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from layer_cases import layer, layers, matrix, random
 
 from convinv import ConvLinearOperator, layer_report, project_nullspace, solve
-from convinv._automatic import choose
+from convinv._solve.auto import choose
 from convinv.precondition import Circulant, Jacobi, Schwarz
 from convinv.spectra import singular_values, spectrum
 

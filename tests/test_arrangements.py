@@ -7,11 +7,12 @@ import scipy.sparse as sparse
 from hypothesis import given, settings, strategies as st
 from strip_cases import LAYERS, layer, random, strip_rows
 
-from convinv import ConvLinearOperator, _wide_blocks, gallery
-from convinv._arrangements import row_lists
-from convinv._general import as_operator
-from convinv._row_blocks import RowBlocks, RowReader
+from convinv import ConvLinearOperator, gallery
+from convinv._linalg import sparse_pseudoinverse
+from convinv.operators._foreign import as_operator
 from convinv.strips import arrangement, plot_arrangement, strip_plan
+from convinv.strips._arrangement import row_lists
+from convinv.strips._row_blocks import RowBlocks, RowReader
 
 KINDS = ("strip", "interleaved", "standard", "randomized")
 
@@ -255,8 +256,8 @@ class TestWideBlocks:
     @pytest.mark.parametrize("dtype", [float, complex])
     @pytest.mark.parametrize("damp", [0.0, 0.7])
     def test_steps(self, dtype, damp, monkeypatch):
-        monkeypatch.setattr(_wide_blocks, "LARGE", 0)
-        monkeypatch.setattr(_wide_blocks, "SAVED", 1)
+        monkeypatch.setattr(sparse_pseudoinverse, "LARGE", 0)
+        monkeypatch.setattr(sparse_pseudoinverse, "SAVED", 1)
         op, h_b = layer("valid wide", dtype)
         A, m, n = dense(op), *op.shape
         rows = arrangement(op, "randomized", h_b=h_b, rng=0)

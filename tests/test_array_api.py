@@ -6,8 +6,9 @@ import pytest
 from test_kernels import CALLS, arguments, as_tuple, assert_close, dtypes, random
 
 from convinv import ConvergenceWarning, Status, solve
-from convinv.kernels import load, vectors_array_api
-from convinv.solvers._problem import Monitor
+from convinv._problem.problem import Monitor
+from convinv.kernels import load
+from convinv.kernels.vectors import array_api
 
 xp = pytest.importorskip("array_api_strict")
 DEVICE = xp.Device("device1")
@@ -21,7 +22,7 @@ def to_numpy(array):
 
 
 def test_load():
-    assert load("vectors", xp) is vectors_array_api
+    assert load("vectors", xp) is array_api
     with pytest.raises(TypeError, match="NumPy or CuPy"):
         load("correlate", xp)
 
@@ -38,7 +39,7 @@ class TestArrayApiVectors:
         given = arguments(name, batch, n, dtype)
         kept = [strict(a) for a in given]
         expected = as_tuple(getattr(oracles, f"vectors_{name}")(*given))
-        results = as_tuple(getattr(vectors_array_api, name)(*kept))
+        results = as_tuple(getattr(array_api, name)(*kept))
         assert len(results) == len(expected)
         for got, want in zip(results, expected):
             assert_close(to_numpy(got), want, dtype, 100)

@@ -9,10 +9,10 @@ from scipy.sparse.linalg import LinearOperator
 
 import convinv
 from convinv import ConvLinearOperator, Status, solve
-from convinv._automatic import Choice, choose
-from convinv._banded import MemoryLimit
-from convinv._general import as_operator
-from convinv._plan import Plan
+from convinv._inverse.block_cholesky import MemoryLimit
+from convinv._planning.ways import Plan
+from convinv._solve.auto import Choice, choose
+from convinv.operators._foreign import as_operator
 from convinv.solvers import METHODS
 
 PERIODIC = {"padding": 1, "boundary": "periodic"}
@@ -88,7 +88,7 @@ def test_iterations_that_turn_out_to_be_slow_are_taken_over(monkeypatch):
     op = ConvLinearOperator(kernel, (2, 90, 90))
     x = random(op.input_shape)
     monkeypatch.setattr(Plan, "condition", 1.5)
-    monkeypatch.setattr("convinv._plan.SPENT", 1e9)
+    monkeypatch.setattr("convinv._planning.ways.SPENT", 1e9)
     result = solve(op, op.forward(x), rtol=1e-10)
     first, second = result.message.split("; then ")
     assert "cgls: " in first and result.method in second and result.method != "cgls"
@@ -99,7 +99,7 @@ def test_iterations_that_turn_out_to_be_slow_are_taken_over(monkeypatch):
     def refuse(*_, **__):
         raise MemoryLimit("so a test says")
 
-    monkeypatch.setattr("convinv._automatic.prepare", refuse)
+    monkeypatch.setattr("convinv._solve.auto.prepare", refuse)
     monkeypatch.setattr(Plan, "_preconditioned", lambda plan: [])
     result = solve(fresh, fresh.forward(x), rtol=1e-10)
     assert result.success and result.method == "cgls" and result.nit > iterations
@@ -134,7 +134,7 @@ def test_the_message_says_what_was_taken_and_why():
 
 
 def patched(monkeypatch, *choices):
-    monkeypatch.setattr("convinv._solve.choose", lambda op, **_: list(choices))
+    monkeypatch.setattr("convinv._solve.front.choose", lambda op, **_: list(choices))
 
 
 def test_the_next_choice_takes_over(monkeypatch):

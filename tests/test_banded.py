@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from layer_cases import layer, layers, normal_matrix, random, restricted, windows
 
-from convinv import ConvLinearOperator, _banded, gallery
-from convinv._banded import BlockCholesky, MemoryLimit, Singular
-from convinv._gram import Gram
+from convinv import ConvLinearOperator, gallery
+from convinv._inverse import block_cholesky
+from convinv._inverse.block_cholesky import BlockCholesky, MemoryLimit, Singular
+from convinv._inverse.gram import Gram
 
 SINGLE = [(0, 1), (0, 1)]
 
@@ -162,9 +163,9 @@ def test_refused_while_factoring():
 
 @pytest.mark.parametrize("line", [1, 7, 47, 48, 100])
 def test_blocks_hold_whole_lines(line):
-    step = _banded.block_cells(line, 2, 90)
+    step = block_cholesky.block_cells(line, 2, 90)
     assert step == 1 if line >= 48 else line * step >= 48
-    assert _banded.block_cells(line, 2, 3) <= 3
+    assert block_cholesky.block_cells(line, 2, 3) <= 3
     assert math.isfinite(step)
 
 

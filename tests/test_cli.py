@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 import convinv
-from convinv import _demo, cli, gallery
+from convinv import cli, gallery
+from convinv._demo import compare
 
 pytest.importorskip("skimage")
 pytest.importorskip("matplotlib")
@@ -147,8 +148,10 @@ def test_kernel_file(demo, tmp_path):
 
 
 def test_other_formats_and_many_methods(demo, tmp_path, monkeypatch, capsys):
-    solve = _demo.solve
-    monkeypatch.setattr(_demo, "solve", lambda op, b, _, **o: solve(op, b, "cgls", **o))
+    solve = compare.solve
+    monkeypatch.setattr(
+        compare, "solve", lambda op, b, _, **o: solve(op, b, "cgls", **o)
+    )
     names = [f"method{i}" for i in range(8)]
     known = [argparse.Namespace(name=name) for name in names]
     monkeypatch.setattr(cli, "methods", lambda: known)
@@ -161,29 +164,29 @@ def test_other_formats_and_many_methods(demo, tmp_path, monkeypatch, capsys):
 
 def test_set_up_is_from_scratch(demo, monkeypatch):
     """The first column is of an operator that nothing has been solved with yet."""
-    solve, known = _demo.solve, []
+    solve, known = compare.solve, []
 
     def watched(op, b, method, **options):
         known.append(bool(op._plans))
         return solve(op, b, method, **options)
 
-    monkeypatch.setattr(_demo, "_compile", lambda op, args: 0.0)
-    monkeypatch.setattr(_demo, "_reference", lambda op, b: np.zeros(op.input_shape))
-    monkeypatch.setattr(_demo, "solve", watched)
+    monkeypatch.setattr(compare, "_compile", lambda op, args: 0.0)
+    monkeypatch.setattr(compare, "_reference", lambda op, b: np.zeros(op.input_shape))
+    monkeypatch.setattr(compare, "solve", watched)
     demo("--method", "schwarz")
     assert known == [False, False, True]  # for the memory, the time, the time again
 
 
 @pytest.fixture
 def no_direct(monkeypatch):
-    solve = _demo.solve
+    solve = compare.solve
 
     def refusing(op, b, method, **options):
         if method == "direct" and op.input_shape[1] == 24:
             raise ValueError("the factor is too large")
         return solve(op, b, method, **options)
 
-    monkeypatch.setattr(_demo, "solve", refusing)
+    monkeypatch.setattr(compare, "solve", refusing)
 
 
 def test_a_method_that_refuses(demo, no_direct):
@@ -205,13 +208,13 @@ def test_windows_of_strip(filters, size, expected):
     """Large enough for every strip to determine its unknowns."""
     kernel = gallery.conv_layer(3, filters, rng=0)
     op = convinv.ConvLinearOperator(kernel, (3, size, size))
-    assert _demo._window(op) == expected
+    assert compare._window(op) == expected
     narrow = convinv.ConvLinearOperator(kernel[:2], (3, size, size))
-    assert _demo._window(narrow) is None
+    assert compare._window(narrow) is None
 
 
 def test_unconverged_reference(demo, monkeypatch):
-    monkeypatch.setitem(_demo.REFERENCE, "maxiter", 2)
+    monkeypatch.setitem(compare.REFERENCE, "maxiter", 2)
     out, _ = demo("--method", "cgls")
     assert "NOT converged after 2 iterations" in out
 
@@ -295,7 +298,7 @@ def test_gpu(demo, monkeypatch):
     from cuda_host import installed
 
     pool = argparse.Namespace(free_all_blocks=lambda: None, total_bytes=lambda: 2000)
-    monkeypatch.setitem(_demo.REFERENCE, "rtol", 1e-3)
+    monkeypatch.setitem(compare.REFERENCE, "rtol", 1e-3)
     args = "--method cgls --size 12 --maxiter 8".split()
     with installed() as cupy:
         monkeypatch.setattr(

@@ -10,10 +10,10 @@ from layer_cases import BOUNDARIES, layer, matrix, random
 from oracles import pinv
 
 from convinv import ConvergenceWarning, ConvLinearOperator, Status, solve
-from convinv._closed_form import FrequencyForm, SeparableForm, closed_form
-from convinv._cosine_blocks import CosineBlocks
-from convinv._patch_blocks import PatchBlocks
-from convinv._spectrum import Blocks
+from convinv._closed_forms.cosine import CosineBlocks
+from convinv._closed_forms.forms import FrequencyForm, SeparableForm, closed_form
+from convinv._closed_forms.patches import PatchBlocks
+from convinv.operators._symbol import Blocks
 
 DTYPES = ["float32", "float64", "complex64", "complex128"]
 every_dtype = pytest.mark.parametrize("dtype", DTYPES)
@@ -373,12 +373,12 @@ class TestWhatIsTaken:
         assert closed_form(ConvLinearOperator(diagonal, (1, 7, 7))) is None
 
     def test_axes_that_are_too_long(self, monkeypatch):
-        monkeypatch.setattr("convinv._separable.LONGEST", 8)
+        monkeypatch.setattr("convinv._closed_forms.separable_kernel.LONGEST", 8)
         assert closed_form(separable("valid")) is not None
         assert closed_form(separable("blur")) is None
 
     def test_groups_that_are_too_many(self, monkeypatch):
-        monkeypatch.setattr("convinv._separable.MOST", 200)
+        monkeypatch.setattr("convinv._closed_forms.separable_kernel.MOST", 200)
         alike = np.repeat(outer(1, 1, (3, 3)), 3, axis=0)
         op = ConvLinearOperator(alike, (3, 5, 5), groups=3, padding=1)
         assert closed_form(op) is not None

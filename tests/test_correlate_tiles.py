@@ -9,8 +9,8 @@ from cuda_host import on_host
 from hypothesis import given, settings, strategies as st
 from test_cuda_kernels import LAYERS, layer, run_layer
 
-from convinv import _geometry
-from convinv.kernels import _cuda
+from convinv._core.geometry import BOUNDARIES, axis_index, make_geometry
+from convinv.kernels import launcher
 
 # what differs from an undilated "valid" layer
 TILED = {
@@ -39,12 +39,12 @@ DTYPES = ("float32", "float64", "complex64", "complex128")
 
 @pytest.fixture
 def tiles(cupy):
-    return importlib.import_module("convinv.kernels._correlate_tiles_cupy")
+    return importlib.import_module("convinv.kernels.correlate.cuda_tiles")
 
 
 @pytest.fixture
 def correlate(cupy):
-    return importlib.import_module("convinv.kernels.correlate_cupy")
+    return importlib.import_module("convinv.kernels.correlate.cuda")
 
 
 @pytest.fixture(autouse=True)
@@ -125,7 +125,7 @@ def test_results_at_odd_addresses(cupy, correlate):
 def test_every_shape_can_be_launched(
     cupy, dtype, kernel, channels, size, stride, dilation
 ):
-    tiles = importlib.import_module("convinv.kernels._correlate_tiles_cupy")
+    tiles = importlib.import_module("convinv.kernels.correlate.cuda_tiles")
     maps = [
         range(s * (n - 1) + d * (k - 1) + 1)
         for n, k, s, d in zip(size, kernel, stride, dilation)
@@ -136,7 +136,7 @@ def test_every_shape_can_be_launched(
         assert shape is None
     if shape is None:
         return
-    assert math.prod(shape.block) == _cuda.THREADS
+    assert math.prod(shape.block) == launcher.THREADS
     assert 0 < shape.shared <= tiles.SHARED
     # a kernel's own shared memory counts, too; tests hold it to 1024 bytes
     assert shape.shared + 1024 <= 48 * 1024
@@ -157,13 +157,13 @@ def test_every_shape_can_be_launched(
 
 def test_map_of_the_flipped_kernel(correlate):
     """Every tap of an owned place reads what the adjoint's sum has for it."""
-    for boundary in _geometry.BOUNDARIES:
-        geometry = _geometry.make_geometry(
+    for boundary in BOUNDARIES:
+        geometry = make_geometry(
             (1, 1, 3), (1, 7), stride=(1,), padding=[(2, 1)], dilation=(2,), groups=1,
             boundary=boundary,
         )  # fmt: skip
         index, owned = correlate.flipped(geometry, 2)
-        shown = _geometry.axis_index(geometry, 2)
+        shown = axis_index(geometry, 2)
         for p in np.flatnonzero(owned):
             pairs = {
                 (u, i)

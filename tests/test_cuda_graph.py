@@ -211,7 +211,7 @@ def test_progress_counts_all(cupy, monkeypatch):
     def bar(progress, name, total):
         yield counted.append
 
-    monkeypatch.setattr("convinv._solve._bar", bar)
+    monkeypatch.setattr("convinv._solve.front._bar", bar)
     host, device = operators(cupy, "float64")
     b = cupy.asarray(data(host, 1))
     _, launches = replayed(cupy, device, b, "cgls", rtol=0, maxiter=27)
@@ -314,7 +314,7 @@ class TestFailure:
 
 class TestGraph:
     def graph(self, cupy, work, *arrays):
-        from convinv.kernels._graph_cupy import Graph
+        from convinv.kernels.cuda_graph import Graph
 
         return Graph(work, [cupy.asarray(np.array(a, float)) for a in arrays])
 

@@ -15,8 +15,9 @@ from circulant_cases import circulant_parts
 from cuda_host import host_module, on_host
 from test_rows_kernel import check_columns, check_rows
 
-from convinv import _geometry
-from convinv.kernels import KERNELS, _cuda, vectors_array_api
+from convinv._core.geometry import BOUNDARIES, make_geometry
+from convinv.kernels import KERNELS, launcher
+from convinv.kernels.vectors import array_api as vectors_array_api
 
 DTYPES = ["float32", "float64", "complex64", "complex128"]
 
@@ -63,7 +64,7 @@ LAYERS = {
             size,
             {"boundary": boundary, "padding": padding, **more},
         )
-        for boundary in _geometry.BOUNDARIES
+        for boundary in BOUNDARIES
         for name, shape, size, padding, more in [
             ("asymmetric", (2, 2, 3, 3), (2, 6, 7), [(0, 2), (3, 1)], {}),
             ("wide", (1, 1, 4, 2), (1, 3, 2), [(7, 8), (5, 3)], {"stride": (2, 1)}),
@@ -75,15 +76,15 @@ LAYERS = {
 
 @pytest.fixture
 def kernels(cupy):
-    return lambda name: importlib.import_module(f"convinv.kernels.{name}_cupy")
+    return lambda name: importlib.import_module(f"convinv.kernels.{name}.cuda")
 
 
 @pytest.fixture
 def small_grids(monkeypatch):
     """Every block gets several turns of every loop over the grid."""
-    monkeypatch.setattr(_cuda, "MAX_X", 2)
-    monkeypatch.setattr(_cuda, "MAX_YZ", 2)
-    monkeypatch.setattr(_cuda, "BLOCKS", 2)
+    monkeypatch.setattr(launcher, "MAX_X", 2)
+    monkeypatch.setattr(launcher, "MAX_YZ", 2)
+    monkeypatch.setattr(launcher, "BLOCKS", 2)
 
 
 def random(shape, dtype, seed=0):
@@ -117,7 +118,7 @@ def layer(name):
         "boundary": "zero",
     }
     given = {**plain, **given}
-    return shape, size, _geometry.make_geometry(shape, size, **given), given
+    return shape, size, make_geometry(shape, size, **given), given
 
 
 def run_layer(cupy, correlate, name, dtype, batch):
@@ -156,14 +157,14 @@ def run_layer(cupy, correlate, name, dtype, batch):
 class TestSource:
     @pytest.mark.parametrize("name", KERNELS)
     def test_indices_are_64_bits_wide(self, name):
-        text = _cuda.source(name)
+        text = launcher.source(f"{name}/cuda")
         narrow = re.findall(r"(?<!\(long long\))(?:blockIdx|gridDim)\.\w \*", text)
         assert not narrow
         assert "(long long)blockIdx.x *" in text or name == "windows"
 
     def test_other_dtypes_are_refused(self):
         with pytest.raises(TypeError, match="not int64"):
-            _cuda.options("int64")
+            launcher.options("int64")
 
 
 @on_host
@@ -292,14 +293,14 @@ class TestCorrelate:
 def vector_calls(dtype, batch, n):
     """``(name, arguments, which of them are updated)`` of every function."""
     v = [random((batch, n), dtype, seed) for seed in range(5)]
-    c = [random(batch, _cuda.wide(dtype), 10 + seed) for seed in range(3)]
+    c = [random(batch, launcher.wide(dtype), 10 + seed) for seed in range(3)]
     return [
         ("sumsq", (v[0],), ()),
         ("extent", (v[0],), ()),
         ("dot", (v[0], v[1]), ()),
         ("axpy", (c[0], v[0], v[1]), (2,)),
         ("axpby", (c[0], v[0], c[1], v[1]), (3,)),
-        ("subtract", (v[0], v[1].astype(_cuda.wide(dtype))), (1,)),
+        ("subtract", (v[0], v[1].astype(launcher.wide(dtype))), (1,)),
         ("step", (c[0], v[0], v[1], v[2], c[1]), (2, 1)),
         ("three_term", (v[0], c[0], v[1], c[1], v[2], v[3], c[2]), (0, 2, 4)),
     ]
@@ -328,7 +329,7 @@ def check_vectors(module, upload, download, in_place, dtype, batch, n):
 
 def check_project(module, upload, download, in_place, dtype, batch, n, count=5):
     rng = np.random.default_rng(0)
-    wide = _cuda.wide(dtype)
+    wide = launcher.wide(dtype)
     basis = np.zeros((count + 1, batch, n), dtype)
     for item in range(batch):
         columns = random((n, count), wide, item)
@@ -607,12 +608,12 @@ class TestCirculant:
 
     @on_host
     def test_as_on_the_cpu(self, cupy, kernels):
-        from convinv.kernels import circulant_numba
+        from convinv.kernels.circulant import cpu as circulant_cpu
 
         blocks, torus = random((1, 2, 3, 1, 6, 5), "complex128"), (1, 6, 8)
         v = random((2, 1, 3, 1, 5, 8), "float32", 1)
-        plan = circulant_numba.prepare(blocks, torus, "float32")
-        want = circulant_numba.apply(plan, v)
+        plan = circulant_cpu.prepare(blocks, torus, "float32")
+        want = circulant_cpu.apply(plan, v)
         circulant = kernels("circulant")
         plan = circulant.prepare(blocks, torus, "float32")
         assert_close(circulant.apply(plan, cupy.asarray(v)), want, "float32")
@@ -650,21 +651,21 @@ class TestGrids:
     @pytest.mark.parametrize("n", HUGE)
     def test_vectors_fit_any_device(self, n):
         for batch in self.HUGE:
-            x, y = _cuda.vector_grid(n, batch)
-            assert 1 <= x <= min(_cuda.MAX_X, n) and 1 <= y <= min(65535, batch)
+            x, y = launcher.vector_grid(n, batch)
+            assert 1 <= x <= min(launcher.MAX_X, n) and 1 <= y <= min(65535, batch)
 
     @pytest.mark.parametrize("columns", HUGE)
     def test_images_fit_any_device(self, columns):
         for rows in self.HUGE:
-            (x, y, z), (width, height) = _cuda.image_grid(columns, rows, 2**33)
-            assert width * height == _cuda.THREADS
+            (x, y, z), (width, height) = launcher.image_grid(columns, rows, 2**33)
+            assert width * height == launcher.THREADS
             assert x <= 2**31 - 1 and y <= 65535 and z == 65535
             assert (x - 1) * width < columns and (y - 1) * height < rows
             if rows == 1:
                 assert width == min(256, 1 << (columns - 1).bit_length())
 
     def test_nothing_is_launched_for_empty_arrays(self):
-        _cuda.launch(None, (0, 1), (256,))
+        launcher.launch(None, (0, 1), (256,))
 
 
 SANITIZED = """
@@ -672,50 +673,51 @@ import sys
 
 sys.path[:0] = {path!r}
 from cuda_host import fake_cupy, host_module, installed
-from convinv.kernels import _cuda
+from convinv.kernels import launcher
 import test_cuda_kernels as t
 
 host_module.GUARD = 0  # the sanitizer's own guards reach up to the array
 fake_cupy.RawModule.sanitize = {sanitizer!r}
 with installed() as cupy:
-    from convinv.kernels import (
-        circulant_cupy, correlate_cupy, vectors_cupy, windows_cupy
-    )
+    from convinv.kernels.circulant import cuda as circulant_cuda
+    from convinv.kernels.correlate import cuda as correlate_cuda
+    from convinv.kernels.vectors import cuda as vectors_cuda
+    from convinv.kernels.windows import cuda as windows_cuda
 
     {body}
 """
 BOUNDS = """
     for name in t.LAYERS:
-        t.run_layer(cupy, correlate_cupy, name, "float32", 2)
+        t.run_layer(cupy, correlate_cuda, name, "float32", 2)
     get = type(cupy.zeros(1)).get
-    t.check_vectors(vectors_cupy, cupy.asarray, get, True, "float32", 3, 4099)
-    t.check_project(vectors_cupy, cupy.asarray, get, True, "float32", 3, 4099)
+    t.check_vectors(vectors_cuda, cupy.asarray, get, True, "float32", 3, 4099)
+    t.check_project(vectors_cuda, cupy.asarray, get, True, "float32", 3, 4099)
     for name in t.WINDOWS:
-        t.check_windows(cupy, windows_cupy, name, "float32")
+        t.check_windows(cupy, windows_cuda, name, "float32")
     for name in t.CIRCULANTS:
-        t.check_circulant(cupy, circulant_cupy, name, "float32")
+        t.check_circulant(cupy, circulant_cuda, name, "float32")
 """
 BEYOND = """
     outside = cupy.RawModule(code=t.TestHarness.CODE).get_function("outside")
     outside((1,), (1,), (cupy.zeros(5000, "f4"), t.np.int32(5000)))
 """
 RACES = """
-    _cuda.MAX_YZ = 1  # so that a block sums again and again
+    launcher.MAX_YZ = 1  # so that a block sums again and again
     x = cupy.asarray(t.random((3, 300), "complex64"))
-    vectors_cupy.dot(x, x)
-    from convinv.kernels import _correlate_tiles_cupy as tiles
+    vectors_cuda.dot(x, x)
+    from convinv.kernels.correlate import cuda_tiles as tiles
     tiles.ENOUGH = 1  # so that shared memory is filled again and again
-    t.run_layer(cupy, correlate_cupy, "groups", "complex64", 1)
+    t.run_layer(cupy, correlate_cuda, "groups", "complex64", 1)
     tiles.SHARED = 0
-    t.run_layer(cupy, correlate_cupy, "groups", "complex64", 1)
+    t.run_layer(cupy, correlate_cuda, "groups", "complex64", 1)
 """
 NO_BARRIER = """
-    text = _cuda.source
-    _cuda.source = lambda name: text(name).replace("__syncthreads();  //", "//")
-    _cuda.MAX_YZ = 1
+    text = launcher.source
+    launcher.source = lambda name: text(name).replace("__syncthreads();  //", "//")
+    launcher.MAX_YZ = 1
     x = cupy.asarray(t.random((3, 300), "complex64"))
     for _ in range(8):  # whether threads meet is chance
-        vectors_cupy.dot(x, x)
+        vectors_cuda.dot(x, x)
 """
 
 

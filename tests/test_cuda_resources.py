@@ -6,22 +6,26 @@ import re
 
 import pytest
 
-from convinv.kernels import _cuda
+from convinv.kernels import launcher
 
 ROOT = pathlib.Path(__file__).parents[1]
 TABLE = ROOT / "benchmarks" / "results" / "cuda_resources.md"
-FILES = sorted(path.stem for path in pathlib.Path(_cuda.__file__).parent.glob("*.cu"))
+KERNELS = pathlib.Path(launcher.__file__).parent
+FILES = sorted(
+    path.relative_to(KERNELS).with_suffix("").as_posix()
+    for path in KERNELS.glob("*/*.cu")
+)
 DTYPES = ["float32", "float64", "complex64", "complex128"]
 ARCHITECTURES = ["sm_75", "sm_80", "sm_90", "newest"]
 SAMPLE = "TAPS=3 STRIDE=1"  # variants that the tests compile
 SHARED = 1024
 REGISTERS = {
-    "circulant": 80,
-    "correlate": 240,
-    "correlate_tiles": 255,  # KERNEL's number of blocks is what limits these
-    "rows": 80,
-    "vectors": 64,
-    "windows": 80,
+    "circulant/cuda": 80,
+    "correlate/cuda": 240,
+    "correlate/cuda_tiles": 255,  # KERNEL's number of blocks is what limits these
+    "rows/cuda": 80,
+    "vectors/cuda": 64,
+    "windows/cuda": 80,
 }
 
 if not TABLE.parent.is_dir():

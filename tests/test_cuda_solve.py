@@ -106,7 +106,7 @@ def test_iterations_do_not_wait_for_the_device(cupy, method):
 
 @pytest.mark.parametrize("method", ["cg", "cgls", "gradient", "lsmr", "lsqr", "rshk"])
 def test_graphs_change_nothing(cupy, monkeypatch, method):
-    graphs = importlib.import_module("convinv.kernels._graph_cupy")
+    graphs = importlib.import_module("convinv.kernels.cuda_graph")
     launches, launch = [], graphs.Graph.__call__
     monkeypatch.setattr(
         graphs.Graph, "__call__", lambda *args: launches.append(1) or launch(*args)

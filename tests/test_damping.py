@@ -8,9 +8,8 @@ import pytest
 from scipy import fft
 from scipy.sparse.linalg import LinearOperator
 
-import convinv._damping as damping
-import convinv._damping_krylov as krylov
 from convinv import ConvergenceWarning, ConvLinearOperator, solve
+from convinv._regularize import damp_rule as damping, hybrid_lsqr as krylov
 
 RULES = ["discrepancy", "gcv", "lcurve", "ncp"]
 every_hybrid = pytest.mark.parametrize("small", [0, 256], ids=["hybrid", "exact"])

@@ -13,7 +13,7 @@ import pytest
 from test_doctests import run
 
 import convinv
-from convinv import _arguments, _run, _solve
+from convinv._solve import arguments, front, restarts
 from convinv.solvers import _registry
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -98,7 +98,7 @@ def test_methods_page(pages):
 def test_the_example_of_a_method(monkeypatch):
     """The method in adding.rst can be registered and works."""
     monkeypatch.setattr(_registry, "METHODS", dict(_registry.METHODS))
-    for module in (_arguments, _run, _solve):
+    for module in (arguments, restarts, front):
         monkeypatch.setattr(module, "METHODS", _registry.METHODS)
     block = read("adding.rst").split("steepest descent::\n", 1)[1]
     code = re.match(r"(?:\n|    .*\n)+", block)[0]
@@ -113,7 +113,7 @@ def test_the_example_of_a_method(monkeypatch):
 
 def test_every_public_name_is_in_the_reference():
     text = read("api.rst")
-    names = ("strips", "learning", "lowrank", "local_inverse")
+    names = "strips learning lowrank proximal operators local_inverse".split()
     modules = (importlib.import_module(f"convinv.{name}") for name in names)
     for module in (convinv, *modules):
         for name in module.__all__:

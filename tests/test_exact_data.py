@@ -7,14 +7,9 @@ import pytest
 from scipy.optimize import linprog
 
 from convinv import ConvergenceWarning, ConvLinearOperator
-from convinv.lowrank import (
-    MaskOperator,
-    NuclearNorm,
-    Proximal,
-    TotalVariation,
-    admm,
-)
-from convinv.lowrank._penalty import Penalty, typical
+from convinv.operators import MaskOperator
+from convinv.proximal import NuclearNorm, Proximal, TotalVariation, admm
+from convinv.proximal._penalty import Penalty, typical
 
 
 class L1(Proximal):

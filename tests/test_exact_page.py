@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from convinv import ConvLinearOperator, gallery, solve
-from convinv._accuracy import FINEST
+from convinv._inverse.accuracy import FINEST
 
 ROOT = pathlib.Path(__file__).parents[1]
 DOCS = ROOT / "docs"

@@ -11,8 +11,8 @@ import pytest
 from layer_cases import layer, matrix, random
 
 from convinv import ConvergenceWarning, ConvLinearOperator, Status, solve
-from convinv._banded import MemoryLimit, Singular
-from convinv._plan import Plan
+from convinv._inverse.block_cholesky import MemoryLimit, Singular
+from convinv._planning.ways import Plan
 
 
 def error(x, expected):
@@ -225,7 +225,7 @@ def test_accuracy():
 
 @pytest.mark.parametrize("method", ["direct", "schwarz"])
 def test_callbacks_are_heard_in_set_ups(method, monkeypatch):
-    monkeypatch.setattr("convinv._run.SILENCE", 0.0)
+    monkeypatch.setattr("convinv._solve.restarts.SILENCE", 0.0)
     op = layer((4, 2, 3, 3), (2, 24, 25))
     b, x0 = random(op.output_shape), random(op.input_shape, seed=8)
     seen = []
@@ -243,9 +243,9 @@ def test_callbacks_are_heard_in_set_ups(method, monkeypatch):
 
 def test_what_iterations_have_found_survives_a_set_up(monkeypatch):
     """That of an inverse which was to take over, and was stopped."""
-    monkeypatch.setattr("convinv._run.SILENCE", 0.0)
+    monkeypatch.setattr("convinv._solve.restarts.SILENCE", 0.0)
     monkeypatch.setattr(Plan, "condition", 1.5)
-    monkeypatch.setattr("convinv._plan.SPENT", 1e9)
+    monkeypatch.setattr("convinv._planning.ways.SPENT", 1e9)
     kernel = random((4, 2, 3, 3))
     kernel[:, 1] = kernel[:, 0] + 0.03 * kernel[:, 1]
     op = ConvLinearOperator(kernel, (2, 90, 90))

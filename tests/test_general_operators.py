@@ -19,7 +19,7 @@ from convinv import (
     normal_solve,
     solve,
 )
-from convinv._general import GeneralOperator, as_operator
+from convinv.operators._foreign import GeneralOperator, as_operator
 
 WITH_ADJOINT = ("cgls", "lsqr", "lsmr", "rshk", "rshek", "gradient")
 
@@ -411,7 +411,7 @@ class TestData:
         return op, x, op.forward(x)
 
     def test_masked_entries_are_refused_with_a_way_out(self):
-        from convinv.lowrank import MaskOperator
+        from convinv.operators import MaskOperator
 
         op, x, b = self.layer()
         b[0, 5, 5] = 1e6

@@ -8,7 +8,13 @@ import pytest
 from oracles import MODES
 
 from convinv import ConvLinearOperator
-from convinv._geometry import BOUNDARIES, axis_index, folds, make_geometry, padded_index
+from convinv._core.geometry import (
+    BOUNDARIES,
+    axis_index,
+    folds,
+    make_geometry,
+    padded_index,
+)
 
 DEFAULTS = {
     "stride": 1,

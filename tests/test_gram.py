@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from layer_cases import layer, layers, normal_matrix, random, restricted, windows
 
-from convinv._gram import Gram, Patch, product
+from convinv._inverse.gram import Gram, Patch, product
 
 sides = st.sampled_from(["input", "output"])
 
@@ -112,7 +112,7 @@ def test_shapes_that_must_agree():
 def test_few_probes_at_a_time(monkeypatch):
     op = layer((4, 2, 3, 3), (2, 9, 8))
     expected = Gram(op, "input").stencil
-    monkeypatch.setattr("convinv._gram.PROBES", 1)
+    monkeypatch.setattr("convinv._inverse.gram.PROBES", 1)
     np.testing.assert_array_equal(Gram(op, "input").stencil, expected)
 
 

@@ -8,7 +8,7 @@ from layer_cases import layer, matrix, random
 
 import convinv
 from convinv import ConvLinearOperator, solve
-from convinv._groups import part_of, split_groups
+from convinv._solve.groups import part_of, split_groups
 
 
 def close(x, truth, tolerance):

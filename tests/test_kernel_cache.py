@@ -10,11 +10,14 @@ from test_package import ROOT, run
 
 CODE = """
 import numpy as np
-from convinv.kernels import _cache_numba, correlate_numba, vectors_numba, windows_numba
+from convinv.kernels import jit_cache
+from convinv.kernels.correlate import cpu
+from convinv.kernels.windows import cpu
+from convinv.kernels.vectors import cpu
 
-print(_cache_numba.folder())
-print(vectors_numba.sumsq(np.full((1, 2), 2.0)))
-print(sum(vectors_numba._sumsq.stats.cache_hits.values()))
+print(jit_cache.folder())
+print(cpu.sumsq(np.full((1, 2), 2.0)))
+print(sum(cpu._sumsq.stats.cache_hits.values()))
 """
 
 
@@ -74,7 +77,9 @@ def test_two_installs_share_nothing(tmp_path):
     other, _, hits = use(two, **user)
     assert other != folder and hits == "0"
     assert files(folder) == kept and use(one, **user)[2] == "1"
-    with open(two / "convinv" / "kernels" / "_taps_numba.py", "a") as source:
+    with open(
+        two / "convinv" / "kernels" / "correlate" / "inner_loop.py", "a"
+    ) as source:
         source.write("# a change in a file that others take functions from\n")
     assert use(two, **user)[0] not in (folder, other)
 
@@ -99,7 +104,7 @@ def test_no_place_for_a_cache(tmp_path, asked):
 def test_numba_s_own_setting_is_left_alone(tmp_path):
     code = (
         "import numba; before = numba.config.CACHE_DIR\n"
-        "from convinv.kernels import vectors_numba\n"
+        "from convinv.kernels.vectors import cpu\n"
         "print(numba.config.CACHE_DIR == before)"
     )
     path = os.pathsep.join([str(ROOT.parent), *sys.path])

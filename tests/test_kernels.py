@@ -11,20 +11,17 @@ import oracles
 import pytest
 from circulant_cases import circulant_parts
 
-from convinv._geometry import make_geometry
-from convinv.kernels import (
-    _numba,
-    _project_numba,
-    circulant_numba,
-    correlate_numba,
-    load,
-    vectors_numba,
-    windows_numba,
-)
+from convinv._core import threads
+from convinv._core.geometry import make_geometry
+from convinv.kernels import load
+from convinv.kernels.circulant import cpu as circulant_cpu
+from convinv.kernels.correlate import cpu as correlate_cpu
+from convinv.kernels.vectors import cpu as vectors_cpu, cpu_project
+from convinv.kernels.windows import cpu as windows_cpu
 from convinv.solvers import _rotations
 
 DTYPES = ["float32", "float64", "complex64", "complex128"]
-LENGTH = vectors_numba.LENGTH
+LENGTH = vectors_cpu.LENGTH
 
 dtypes = pytest.mark.parametrize("dtype", DTYPES)
 
@@ -98,7 +95,7 @@ class TestVectors:
         given = arguments(name, batch, n, dtype)
         kept = [a.copy() for a in given]
         expected = as_tuple(getattr(oracles, f"vectors_{name}")(*kept))
-        results = as_tuple(getattr(vectors_numba, name)(*given))
+        results = as_tuple(getattr(vectors_cpu, name)(*given))
         assert len(results) == len(expected)
         for got, want in zip(results, expected):
             sums = got.ndim == 1
@@ -117,7 +114,7 @@ class TestVectors:
         given = arguments(name, 2, 100, dtype, kind)
         kept = [a.copy() for a in given]
         expected = as_tuple(getattr(oracles, f"vectors_{name}")(*kept))
-        results = as_tuple(getattr(vectors_numba, name)(*given))
+        results = as_tuple(getattr(vectors_cpu, name)(*given))
         own = {id(a) for a in given}
         for got, want in zip(results, expected):
             if got.ndim == 2:
@@ -132,14 +129,14 @@ class TestVectors:
     def test_sums_are_in_double_precision(self):
         x = np.full((1, 4_000_000), 0.1, "float32")
         expected = 4e6 * float(np.float32(0.1)) ** 2
-        assert vectors_numba.sumsq(x)[0] == pytest.approx(expected, rel=1e-12)
-        assert vectors_numba.dot(x, x)[0] == pytest.approx(expected, rel=1e-12)
-        _, sums = vectors_numba.axpy(np.zeros(1), x, x.copy())
+        assert vectors_cpu.sumsq(x)[0] == pytest.approx(expected, rel=1e-12)
+        assert vectors_cpu.dot(x, x)[0] == pytest.approx(expected, rel=1e-12)
+        _, sums = vectors_cpu.axpy(np.zeros(1), x, x.copy())
         assert sums[0] == pytest.approx(expected, rel=1e-12)
 
     def test_sums_do_not_overflow_in_single_precision(self):
         x = np.full((1, 10), 1e30, "float32")
-        assert vectors_numba.sumsq(x)[0] == pytest.approx(1e61, rel=1e-6)
+        assert vectors_cpu.sumsq(x)[0] == pytest.approx(1e61, rel=1e-6)
 
     @pytest.mark.parametrize("bad", [np.nan, np.inf])
     @dtypes
@@ -147,14 +144,14 @@ class TestVectors:
         """Compiler flags must not make them vanish."""
         x = random((2, 50), dtype)
         x[1, 17] = bad
-        sums = vectors_numba.sumsq(x)
+        sums = vectors_cpu.sumsq(x)
         assert np.isfinite(sums[0]) and not np.isfinite(sums[1])
         x[1, 30] = np.inf
-        largest, _ = vectors_numba.extent(x)
+        largest, _ = vectors_cpu.extent(x)
         assert np.isfinite(largest[0]) and not np.isfinite(largest[1])
         assert np.isnan(largest[1]) == np.isnan(bad)
         x[1, 30] = 0
-        _, sums = vectors_numba.axpy(np.ones(2), x, random((2, 50), dtype, 1))
+        _, sums = vectors_cpu.axpy(np.ones(2), x, random((2, 50), dtype, 1))
         assert np.isfinite(sums[0]) and not np.isfinite(sums[1])
 
     @dtypes
@@ -162,7 +159,7 @@ class TestVectors:
         given = arguments("step", 2, 100, dtype)
         given[0][1] = 0
         x = given[2].copy()
-        vectors_numba.step(*given)
+        vectors_cpu.step(*given)
         np.testing.assert_array_equal(given[2][1], x[1])
         assert not np.array_equal(given[2][0], x[0])
 
@@ -178,7 +175,7 @@ def arnoldi(apply, basis, dtype):
     for count in range(1, length):
         w = apply(basis[count - 1]).astype(dtype)
         kept = w.copy()
-        found = vectors_numba.project(basis, count, gram, w)
+        found = vectors_cpu.project(basis, count, gram, w)
         assert found[0] is w, "w must be updated in place"
         given.append((count, kept, found))
         norm = np.sqrt(found[3])[:, None]
@@ -195,7 +192,7 @@ def first_vector(length, batch, n, dtype):
 
 
 class TestProject:
-    CHUNK = _project_numba.CHUNK
+    CHUNK = cpu_project.CHUNK
 
     @pytest.mark.parametrize(
         ("length", "batch", "n"),
@@ -226,11 +223,11 @@ class TestProject:
         diagonal = np.linspace([0.8, 0], 1, 5000, axis=1)  # two passes, one pass
         results = []
         for work in (1e12, 0):
-            monkeypatch.setattr(_project_numba, "SHARED_WORK", work)
+            monkeypatch.setattr(cpu_project, "SHARED_WORK", work)
             basis = first_vector(12, 2, 5000, dtype)
             _, given = arnoldi(lambda v: diagonal * v, basis, dtype)
             shrunk = np.concatenate([found[3] / found[2] for *_, found in given])
-            assert min(shrunk) < _project_numba.SHORTER < max(shrunk)
+            assert min(shrunk) < cpu_project.SHORTER < max(shrunk)
             results.append((basis, given[-1][2][1]))
         for one, other in zip(*results):
             np.testing.assert_array_equal(one, other)
@@ -269,7 +266,7 @@ class TestProject:
         w = random((2, 700), dtype, 5)
         w[1, 600] = np.nan
         gram = np.zeros((2, 2, 2), np.result_type(dtype, "float64"))
-        w, h, before, after = vectors_numba.project(basis, 1, gram, w)
+        w, h, before, after = vectors_cpu.project(basis, 1, gram, w)
         for array in (w, h, before, after):
             assert np.isfinite(array[0]).all() and not np.isfinite(array[1]).any()
 
@@ -325,12 +322,12 @@ class TestRotations:
 THREADS = """
 import hashlib, numpy as np
 import test_kernels as t
-from convinv.kernels import _numba
+from convinv._core import threads
 
-print(_numba.thread_count())
+print(threads.thread_count())
 digest = hashlib.sha256()
 for name in t.CALLS:
-    for result in t.as_tuple(getattr(t.vectors_numba, name)(
+    for result in t.as_tuple(getattr(t.vectors_cpu, name)(
             *t.arguments(name, 3, 20 * t.LENGTH + 77, "float32"))):
         digest.update(np.ascontiguousarray(result))
 for result in t.correlate_results(65, 66, "float64"):
@@ -349,27 +346,27 @@ def correlate_results(height, width, dtype):
         groups=1,
         boundary="reflect",
     )
-    plan = correlate_numba.prepare(random((8, 4, 1, 3, 3), dtype), g)
-    y, norms = correlate_numba.forward(plan, random((3, 4, *g.input), dtype), True)
-    x, others = correlate_numba.adjoint(plan, y, True)
+    plan = correlate_cpu.prepare(random((8, 4, 1, 3, 3), dtype), g)
+    y, norms = correlate_cpu.forward(plan, random((3, 4, *g.input), dtype), True)
+    x, others = correlate_cpu.adjoint(plan, y, True)
     return y, norms, x, others
 
 
 class TestThreads:
     def test_same_bits_with_any_number(self):
         outputs = []
-        for threads in ("1", "2", "3"):
+        for count in ("1", "2", "3"):
             path = os.pathsep.join([os.path.dirname(__file__), *filter(None, sys.path)])
             done = subprocess.run(
                 [sys.executable, "-c", THREADS],
                 capture_output=True,
                 text=True,
-                env={**os.environ, "NUMBA_NUM_THREADS": threads, "PYTHONPATH": path},
+                env={**os.environ, "NUMBA_NUM_THREADS": count, "PYTHONPATH": path},
                 timeout=100,
             )
             assert done.returncode == 0, done.stderr
-            count, digest = done.stdout.split()
-            assert count == threads
+            used, digest = done.stdout.split()
+            assert used == count
             outputs.append(digest)
         assert len(set(outputs)) == 1
 
@@ -381,12 +378,14 @@ class TestThreads:
                 def kernel(first, last, step, seen=seen):
                     seen[first:last] += step
 
-                _numba.run(kernel, tasks, work, 1)
+                threads.parallel_for(kernel, tasks, work, 1)
                 assert np.all(seen == 1)
 
     def test_long_work_comes_back_to_python_often(self):
         pieces = []
-        _numba.run(lambda first, last: pieces.append(last - first), 1000, 1e10)
+        threads.parallel_for(
+            lambda first, last: pieces.append(last - first), 1000, 1e10
+        )
         assert sum(pieces) == 1000 and len(pieces) >= 100
 
     def test_errors_of_a_thread_come_out(self):
@@ -394,9 +393,9 @@ class TestThreads:
             raise ZeroDivisionError
 
         with pytest.raises(ZeroDivisionError):
-            _numba.run(kernel, 100, 1e9)
+            threads.parallel_for(kernel, 100, 1e9)
         done = []
-        _numba.run(lambda first, last: done.append(last - first), 100, 1e9)
+        threads.parallel_for(lambda first, last: done.append(last - first), 100, 1e9)
         assert sum(done) == 100
 
     def test_numbas_thread_setting_is_heard(self):
@@ -405,13 +404,13 @@ class TestThreads:
         before = numba.get_num_threads()
         try:
             numba.set_num_threads(1)
-            assert _numba.thread_count() == 1
+            assert threads.thread_count() == 1
         finally:
             numba.set_num_threads(before)
 
     def test_no_full_fastmath(self):
-        kernels = circulant_numba, vectors_numba, correlate_numba, windows_numba
-        for module in (*kernels, circulant_numba.tiles):
+        kernels = circulant_cpu, vectors_cpu, correlate_cpu, windows_cpu
+        for module in (*kernels, circulant_cpu.tiles):
             for thing in vars(module).values():
                 flags = getattr(thing, "targetoptions", {}).get("fastmath", False)
                 assert flags in (False, True) or set(flags) <= {"reassoc", "contract"}
@@ -444,17 +443,17 @@ class TestCorrelate:
             "groups": g.groups,
             "boundary": g.boundary,
         }
-        plan = correlate_numba.prepare(kernel, g)
+        plan = correlate_cpu.prepare(kernel, g)
         size = (g.c_in, *g.input)
         return (
             (
-                correlate_numba.forward,
+                correlate_cpu.forward,
                 plan,
                 x,
                 oracles.correlate_forward(kernel, x, **spelt),
             ),
             (
-                correlate_numba.adjoint,
+                correlate_cpu.adjoint,
                 plan,
                 y,
                 oracles.correlate_adjoint(kernel, y, size, **spelt),
@@ -513,14 +512,14 @@ class TestCorrelate:
         }
         x = random((2, g.c_in, *g.input), dtype, 1)
         y = random((2, g.c_out, *g.output), dtype, 2)
-        plan = correlate_numba.prepare(kernel, g)
-        got, _ = correlate_numba.forward(plan, x)
+        plan = correlate_cpu.prepare(kernel, g)
+        got, _ = correlate_cpu.forward(plan, x)
         want = oracles.correlate_forward(kernel, x, **spelt)
         assert_close(got, want, dtype, 50)
-        got, _ = correlate_numba.adjoint(plan, y)
+        got, _ = correlate_cpu.adjoint(plan, y)
         want = oracles.correlate_adjoint(kernel, y, (g.c_in, *g.input), **spelt)
         assert_close(got, want, dtype, 50)
-        full = correlate_numba.prepare(random(kernel.shape, dtype, 4), g)
+        full = correlate_cpu.prepare(random(kernel.shape, dtype, 4), g)
         if not left.all():
             assert len(plan.adjoint_taps.offsets) < len(full.adjoint_taps.offsets)
 
@@ -572,18 +571,18 @@ class TestWindows:
         shape = (2, 3, *sizes)
         grid = random(shape, dtype)
         which = np.array([5, 0, 2, 5])
-        got = windows_numba.gather(grid, tables, which)
+        got = windows_cpu.gather(grid, tables, which)
         np.testing.assert_array_equal(got, oracles.windows_gather(grid, tables, which))
         values = random((6, *got.shape[1:]), dtype, 1)
         for mode in ("overwrite", "average"):
-            got = windows_numba.combine(
+            got = windows_cpu.combine(
                 values, tables, self.covers(tables, sizes), shape, mode
             )
             expected = oracles.windows_combine(values, tables, shape, mode)
             assert got.dtype == dtype
             assert_close(got, expected, dtype, 4)
         expected = oracles.windows_scatter(values[4], tables, 4, grid)
-        assert windows_numba.scatter(values[4], tables, 4, grid) is None
+        assert windows_cpu.scatter(values[4], tables, 4, grid) is None
         np.testing.assert_array_equal(grid, expected)
 
     def test_refused(self):
@@ -591,9 +590,9 @@ class TestWindows:
         tables = tuple(np.zeros((2, 1), np.int64) for _ in range(3))
         for window in (-1, 8):
             with pytest.raises(ValueError, match="no window"):
-                windows_numba.scatter(np.zeros((1, 1)), tables, window, grid)
+                windows_cpu.scatter(np.zeros((1, 1)), tables, window, grid)
         with pytest.raises(ValueError, match="mode must be"):
-            windows_numba.combine(np.zeros((8, 1, 1)), tables, (), grid.shape, "mean")
+            windows_cpu.combine(np.zeros((8, 1, 1)), tables, (), grid.shape, "mean")
 
 
 TORI = {
@@ -620,10 +619,10 @@ class TestCirculant:
     def check(torus, dtype, shape, size=None, grid=None):
         batch, groups, p, q = shape
         blocks = random_blocks(groups, p, q, torus, dtype)
-        plan = circulant_numba.prepare(blocks, torus, dtype)
+        plan = circulant_cpu.prepare(blocks, torus, dtype)
         v = random((batch, groups, q, *(size or torus)), dtype)
         before = v.copy()
-        got = circulant_numba.apply(plan, v, grid)
+        got = circulant_cpu.apply(plan, v, grid)
         expected = oracles.circulant_apply(blocks, torus, v, grid or v.shape[3:])
         assert got.dtype == dtype and got.flags.c_contiguous and got.flags.writeable
         assert not np.may_share_memory(got, v)
@@ -659,10 +658,10 @@ class TestCirculant:
     @dtypes
     def test_pieces(self, monkeypatch, dtype, piece, whole, size):
         """However the items and the threads are shared out."""
-        monkeypatch.setattr(circulant_numba, "PIECE", piece)
-        monkeypatch.setattr(circulant_numba, "WHOLE", whole)
-        monkeypatch.setattr(circulant_numba, "SMALL", whole)
-        monkeypatch.setattr(_numba, "SERIAL_WORK", 1)
+        monkeypatch.setattr(circulant_cpu, "PIECE", piece)
+        monkeypatch.setattr(circulant_cpu, "WHOLE", whole)
+        monkeypatch.setattr(circulant_cpu, "SMALL", whole)
+        monkeypatch.setattr(threads, "SERIAL_WORK", 1)
         for torus in ((1, 6, 8), (1, 6, 9)):
             self.check(torus, dtype, (13, 1, 2, 2), size)
             self.check(torus, dtype, (13, 1, 2, 3), size)
@@ -670,31 +669,31 @@ class TestCirculant:
     @pytest.mark.parametrize("dtype", ["float32", "float64"])
     def test_rows_moved_apart(self, monkeypatch, dtype):
         """As is done with long columns of rows that meet in the caches."""
-        monkeypatch.setattr(circulant_numba, "PAGE", 32)
-        monkeypatch.setattr(circulant_numba, "MANY", 4)
+        monkeypatch.setattr(circulant_cpu, "PAGE", 32)
+        monkeypatch.setattr(circulant_cpu, "MANY", 4)
         for torus in ((1, 6, 8), (3, 5, 16)):
             for shape in ((2, 1, 2, 2), (2, 2, 1, 3)):
                 self.check(torus, dtype, shape)
                 self.check(torus, dtype, shape, grid=(1, 5, 7))
         blocks = random_blocks(1, 1, 1, torus, dtype)
-        assert circulant_numba.prepare(blocks, torus, dtype).padding > 0
+        assert circulant_cpu.prepare(blocks, torus, dtype).padding > 0
 
     @pytest.mark.parametrize("torus", ["2-D", "3-D", "2-D odd", "1-D"])
     @dtypes
     def test_tiles(self, monkeypatch, dtype, torus):
-        monkeypatch.setattr(_numba, "SERIAL_WORK", 1)
+        monkeypatch.setattr(threads, "SERIAL_WORK", 1)
         torus = TORI[torus]
         halo = tuple((n - 1) // 3 for n in torus)
         core = tuple(n - 2 * h for n, h in zip(torus, halo))
         for p, q in ((2, 2), (1, 3)):
             blocks = random_blocks(2, p, q, torus, dtype)
-            plan = circulant_numba.prepare(blocks, torus, dtype)
+            plan = circulant_cpu.prepare(blocks, torus, dtype)
             for size in (tuple(2 * n + 1 for n in torus), torus, (1, 1, 1)):
                 v = random((3, 2, q, *size), dtype)
                 want = oracles.circulant_apply_tiles(blocks, torus, v, core, halo)
                 for piece in (2**8, 2**20):  # the oracle takes the time
-                    monkeypatch.setattr(circulant_numba, "PIECE", piece)
-                    got = circulant_numba.apply_tiles(plan, v, core, halo)
+                    monkeypatch.setattr(circulant_cpu, "PIECE", piece)
+                    got = circulant_cpu.apply_tiles(plan, v, core, halo)
                     assert got.dtype == dtype and got.flags.c_contiguous
                     assert_close(got, want, dtype, 50)
 
@@ -704,26 +703,26 @@ class TestCirculant:
         """Phases, rows, strided arrays; what nobody writes stays as it is."""
         torus = TORI[torus]
         blocks = random_blocks(2, 4, 6, torus, dtype)
-        plan = circulant_numba.prepare(blocks, torus, dtype)
+        plan = circulant_cpu.prepare(blocks, torus, dtype)
         v, out, parts = circulant_parts(torus, dtype)
         want = oracles.circulant_apply_parts(blocks, torus, v, out, parts)
         for piece, work in ((2**8, 1), (2**20, 1e9)):
-            monkeypatch.setattr(circulant_numba, "PIECE", piece)
-            monkeypatch.setattr(_numba, "SERIAL_WORK", work)
+            monkeypatch.setattr(circulant_cpu, "PIECE", piece)
+            monkeypatch.setattr(threads, "SERIAL_WORK", work)
             wide = np.full((*out.shape[:-1], 2 * out.shape[-1]), 7, dtype)
             got = wide[..., ::2]
             got[...] = out
             given = np.asfortranarray(v)
-            assert circulant_numba.apply_parts(plan, given, got, parts) is None
+            assert circulant_cpu.apply_parts(plan, given, got, parts) is None
             assert_close(got, want, dtype, 50)
             assert np.all(wide[..., 1::2] == 7)
 
     def test_refused_tiles(self):
         torus = (1, 6, 8)
         blocks = random_blocks(1, 2, 3, torus, "float32")
-        plan = circulant_numba.prepare(blocks, torus, "float32")
+        plan = circulant_cpu.prepare(blocks, torus, "float32")
         v = np.zeros((2, 1, 3, 1, 20, 20), "float32")
-        tiles = circulant_numba.apply_tiles
+        tiles = circulant_cpu.apply_tiles
         assert tiles(plan, v[:0], (1, 4, 4), (0, 1, 2)).shape == (0, 1, 2, 1, 20, 20)
         with pytest.raises(ValueError, match="v must have shape"):
             tiles(plan, v, (1, 5, 4), (0, 1, 2))
@@ -740,11 +739,11 @@ class TestCirculant:
     def test_items_are_independent(self):
         torus = (1, 6, 8)
         blocks = random_blocks(1, 2, 2, torus, "float32")
-        plan = circulant_numba.prepare(blocks, torus, "float32")
+        plan = circulant_cpu.prepare(blocks, torus, "float32")
         v = random((5, 1, 2, *torus), "float32")
-        before = circulant_numba.apply(plan, v)
+        before = circulant_cpu.apply(plan, v)
         v[2] = np.nan
-        after = circulant_numba.apply(plan, v)
+        after = circulant_cpu.apply(plan, v)
         others = [0, 1, 3, 4]
         assert_close(after[others], before[others], "float32", 10)
         assert np.all(np.isnan(after[2]))
@@ -754,18 +753,18 @@ class TestCirculant:
         torus = (1, 6, 8)
         blocks = random_blocks(3, 2, 4, torus, dtype)
         before = blocks.copy()
-        plan = circulant_numba.prepare(blocks, list(torus), dtype)
+        plan = circulant_cpu.prepare(blocks, list(torus), dtype)
         np.testing.assert_array_equal(blocks, before)
         assert plan.torus == torus and plan.dtype == dtype and plan.groups == 3
         assert plan.shape == (2, 4)
         assert plan.nbytes >= blocks.size * 2 * np.finfo(dtype).bits // 8
-        got = circulant_numba.apply(plan, np.zeros((0, 3, 4, *torus), dtype))
+        got = circulant_cpu.apply(plan, np.zeros((0, 3, 4, *torus), dtype))
         assert got.shape == (0, 3, 2, *torus)
 
     def test_refused(self):
         torus = (1, 6, 8)
         blocks = random_blocks(1, 2, 3, torus, "float32")
-        prepare, apply = circulant_numba.prepare, circulant_numba.apply
+        prepare, apply = circulant_cpu.prepare, circulant_cpu.apply
         with pytest.raises(TypeError, match="dtype must be float32"):
             prepare(blocks, torus, "int64")
         with pytest.raises(TypeError, match="blocks must be a NumPy array"):
@@ -789,5 +788,5 @@ class TestCirculant:
 
 
 def test_load():
-    assert load("vectors", np) is vectors_numba
-    assert load("correlate", np) is correlate_numba
+    assert load("vectors", np) is vectors_cpu
+    assert load("correlate", np) is correlate_cpu

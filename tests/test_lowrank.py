@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from convinv._linalg import batched
 from convinv.lowrank import (
     eigh_vjp,
     nuclear_norm,
-    prox_nuclear,
     spectral_vjp,
     svd_vjp,
     svt,
@@ -14,6 +14,7 @@ from convinv.lowrank import (
     tensor_nuclear_norm,
     tensor_svt,
 )
+from convinv.proximal import prox_nuclear
 
 SHAPES = {"square": (5, 5), "tall": (7, 4), "wide": (4, 7), "row": (1, 3)}
 VALUES = {
@@ -121,12 +122,8 @@ class TestSVT:
         )
 
     def test_threads_change_nothing(self, monkeypatch):
-        import importlib
-
-        factors = importlib.import_module("convinv.lowrank._factors")
-        numba_threads = importlib.import_module("convinv.kernels._numba")
-        monkeypatch.setattr(numba_threads, "thread_count", lambda: 2)
-        monkeypatch.setattr(factors, "SERIAL_WORK", 0)
+        monkeypatch.setattr(batched, "thread_count", lambda: 2)
+        monkeypatch.setattr(batched, "SERIAL_WORK", 0)
         a = random((13, 5, 4), "f8", 5)
         tau = np.linspace(0, 3, 13)
         np.testing.assert_allclose(svt(a, tau), oracle(a, tau), atol=1e-13)

@@ -6,19 +6,17 @@ from scipy import optimize, sparse
 from scipy.sparse.linalg import aslinearoperator
 
 from convinv import ConvergenceWarning, ConvLinearOperator, gallery
-from convinv.lowrank import (
-    FourierSampling,
-    MaskOperator,
+from convinv.lowrank import nuclear_norm, tensor_nuclear_norm
+from convinv.operators import FourierSampling, MaskOperator
+from convinv.proximal import (
     NuclearNorm,
     Proximal,
     TensorNuclearNorm,
     TotalVariation,
     admm,
     fista,
-    nuclear_norm,
     prox_total_variation,
     proximal_gradient,
-    tensor_nuclear_norm,
     total_variation,
 )
 
@@ -511,7 +509,7 @@ class TestDevice:
     """The same numbers on arrays that refuse to become NumPy's unasked."""
 
     def test_functions(self, cupy):
-        import convinv.lowrank as lowrank
+        from convinv import lowrank, proximal
 
         rng = np.random.default_rng(0)
         for dtype in ("f8", "c16"):
@@ -532,7 +530,7 @@ class TestDevice:
                 lambda a, g, t: lowrank.tensor_svt(a, 0.5),
                 lambda a, g, t: lowrank.tensor_svt(a, 0.5, transform="dct"),
                 lambda a, g, t: lowrank.tensor_nuclear_norm(a),
-                lambda a, g, t: lowrank.prox_total_variation(a, 0.2),
+                lambda a, g, t: proximal.prox_total_variation(a, 0.2),
             ]
             for call in calls:
                 found = call(there, slope, tau)

@@ -11,12 +11,13 @@ import pytest
 from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
 import convinv
-from convinv import ConvergenceWarning, ConvLinearOperator, Status, _slices, solve
-from convinv._arguments import method as find_method
-from convinv._layout import Layout
-from convinv._memory import Estimate, copied, parse_bytes, vectors
-from convinv._out_of_memory import explained
-from convinv.kernels._fft_plan import Plan
+from convinv import ConvergenceWarning, ConvLinearOperator, Status, solve
+from convinv._problem.batch import Layout
+from convinv._solve import slices
+from convinv._solve.arguments import method as find_method
+from convinv._solve.memory import Estimate, copied, parse_bytes, vectors
+from convinv._solve.memory_errors import explained
+from convinv.kernels.products.fft import Plan
 from convinv.solvers import METHODS
 
 
@@ -214,7 +215,7 @@ class TestHonesty:
         op = aslinearoperator(matrix)
         b = np.random.default_rng(1).standard_normal((64, 1500))
         found = self.peak(lambda: quiet(op, b, "cgls", maxiter=3))
-        wrapped = convinv._solve.as_operator(op)
+        wrapped = convinv._solve.front.as_operator(op)
         said = estimate_of(wrapped, b, "cgls").bytes(64)
         assert said / 3 <= found <= 1.2 * said + 2**18
 
@@ -265,7 +266,7 @@ class TestHonesty:
             assert estimate.fitting(limit - 1) == items - 1
         assert estimate.fitting(estimate.bytes(20)) == 20
         for items in (1, 3, 6, 7, 13):
-            parts = _slices.slices_of(estimate, estimate.sliced(items))
+            parts = slices.slices_of(estimate, estimate.sliced(items))
             sizes = [part.stop - part.start for part in parts]
             assert sum(sizes) == 20 and max(sizes) <= items
             assert max(sizes) - min(sizes) <= 1
@@ -396,11 +397,11 @@ class TestSlices:
 
     def test_the_message_of_the_slice_that_went_furthest(self, sliced, monkeypatch):
         """One that needs the second choice decides on method and message."""
-        choice = convinv._solve.Choice
+        choice = convinv._solve.front.Choice
         first = choice("direct", "no memory", {"memory": 1000})
         last = choice("cgls", "the last")
         chosen = lambda op, **_: [first, last]  # noqa: E731
-        monkeypatch.setattr("convinv._solve.choose", chosen)
+        monkeypatch.setattr("convinv._solve.front.choose", chosen)
         op = layer((8, 1, 3, 3), 30)
         b = np.zeros((3, *op.output_shape))
         b[1] = data(op)
@@ -520,7 +521,7 @@ class TestTooLittle:
     def test_before_any_work(self, monkeypatch):
         op = layer()
         b = data(op, 3)
-        monkeypatch.setattr("convinv._solve.Run", None)
+        monkeypatch.setattr("convinv._solve.front.Run", None)
         with pytest.raises(MemoryError, match="of it for all"):
             solve(op, b.astype("float32"), max_memory=100)
 
@@ -584,7 +585,7 @@ class TestNoMemory:
             raise MemoryError("none")
 
         op = layer()
-        monkeypatch.setattr(convinv._damping.Rule, "choose", choose)
+        monkeypatch.setattr(convinv._regularize.damp_rule.Rule, "choose", choose)
         with pytest.raises(MemoryError, match="2 right-hand sides"):
             solve(op, data(op, 2), damp="gcv")
 
@@ -700,7 +701,7 @@ class TestOnTheStandIn:
         def fail(*_, **options):
             raise OutOfMemoryError(10, 20)
 
-        monkeypatch.setattr(convinv._solve.Run, "solve", fail)
+        monkeypatch.setattr(convinv._solve.front.Run, "solve", fail)
         with pytest.raises(OutOfMemoryError, match="are free; max_memory") as caught:
             solve(device, b, "cgls")
         assert isinstance(caught.value.__cause__, OutOfMemoryError)

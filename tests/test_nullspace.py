@@ -7,7 +7,8 @@ import pytest
 from torus_cases import LAYERS, deficient, layer, matrix, random, repeated
 
 import convinv
-from convinv import ConvergenceWarning, ConvLinearOperator, nullspace, solve
+from convinv import ConvergenceWarning, ConvLinearOperator, solve
+from convinv._solve import nullspace
 
 
 def others(name, dtype):

@@ -1,6 +1,7 @@
 """Imports, layers, public names and installs of the package."""
 
 import ast
+import csv
 import enum
 import importlib
 import inspect
@@ -20,84 +21,18 @@ from convinv.kernels import KERNELS
 ROOT = pathlib.Path(convinv.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 
-# A module imports from lower levels and from its own; what is not named is on top.
-TOP = 5
-LEVELS = {
-    "_accuracy": 0,
-    "_array": 0,
-    "_geometry": 0,
-    "_pulse": 0,
-    "_result": 0,
-    "_settling": 0,
-    "_small_matrices": 0,
-    "kernels": 1,
-    "_banded_qr": 1,
-    "_general": 1,
-    "_linear": 1,
-    "_pseudoinverse": 1,
-    "_wide_blocks": 1,
-    "_arrangement_table": 2,
-    "_arrangements": 2,
-    "_banded": 2,
-    "_closed_form": 2,
-    "_cosine_blocks": 2,
-    "_costs": 2,
-    "_dot_test": 2,
-    "_exact": 2,
-    "_gram": 2,
-    "_kernel_rounding": 0,
-    "_lanczos": 2,
-    "_norm_bound": 2,
-    "_norms": 2,
-    "_operator": 2,
-    "_patch_blocks": 2,
-    "_plan": 2,
-    "_polyphase": 2,
-    "_row_blocks": 2,
-    "_separable": 2,
-    "_separable_svd": 2,
-    "_size": 2,
-    "_smallest": 2,
-    "_spectral_inverse": 2,
-    "_spectrum": 2,
-    "_spectrum_ends": 2,
-    "_spectrum_plot": 2,
-    "_strips": 2,
-    "_sweep_analysis": 2,
-    "_sweep_measures": 2,
-    "_tori": 2,
-    "_torus": 2,
-    "strips": 2,
-    "spectra": 2,
-    "precondition": 3,
-    "solvers": 3,
-    "_arguments": 4,
-    "_automatic": 4,
-    "_damping": 4,
-    "_damping_krylov": 4,
-    "_damping_rules": 4,
-    "_damping_spectra": 4,
-    "_groups": 4,
-    "_layout": 4,
-    "_memory": 4,
-    "_out_of_memory": 4,
-    "_outcome": 4,
-    "_preconditioning": 4,
-    "_residual": 4,
-    "_run": 4,
-    "_scaled": 4,
-    "_slices": 4,
-    "_solve": 4,
-    "_verdict": 4,
-}
+# The rooms from the ground up; a module imports from lower levels and from its room.
+ROOMS = pathlib.Path(__file__).parents[1] / "docs" / "rooms.csv"
+with ROOMS.open(encoding="utf-8", newline="") as table:
+    LEVELS = {row["room"]: int(row["level"]) for row in csv.DictReader(table)}
 # third-party packages and the files that may import them; the others only NumPy, SciPy
 PLACES = {
-    "numba": r"kernels/\w*_numba\.py",
-    "llvmlite": r"kernels/\w*_numba\.py",
+    "numba": r"kernels/.*",
+    "llvmlite": r"kernels/.*",
     "cupy": r"(kernels|interop)/.*",
     "torch": r"interop/torch(_inverse)?\.py",
-    "platformdirs": r"kernels/_cache_numba\.py",
-    "threadpoolctl": r"kernels/_blas\.py",
+    "platformdirs": r"kernels/jit_cache\.py",
+    "threadpoolctl": r"_core/blas_threads\.py",
 }
 
 
@@ -143,17 +78,25 @@ def internal(path):
         yield inside, at_import
 
 
-def level(name):
-    return LEVELS.get(name.split(".")[0], TOP)
+def room(name):
+    return name.split(".")[0]
 
 
 @pytest.mark.parametrize("name", [name for name in MODULES if name])
-def test_layers(name):
+def test_levels(name):
     for other, _ in internal(MODULES[name]):
         if other == "":
-            assert level(name) == TOP, f"{name} imports the package itself"
-        else:
-            assert level(other) <= level(name), f"{name} imports {other}"
+            assert room(name) in (
+                "cli",
+                "interop",
+            ), f"{name} imports the package itself"
+        elif room(other) != room(name):
+            lower = LEVELS[room(other)] < LEVELS[room(name)]
+            assert lower, f"{name} imports {other}"
+
+
+def test_every_room_has_a_level():
+    assert set(LEVELS) == {room(name) for name in MODULES if name}
 
 
 def test_no_circles():
@@ -171,11 +114,6 @@ def test_no_circles():
         # a package imports its own files, which may import from it what is above them
         if not MODULES[name].name == "__init__.py":
             visit(name, ())
-
-
-def test_levels_name_files_that_exist():
-    tops = {name.split(".")[0] for name in MODULES}
-    assert set(LEVELS) - tops <= {"spectra"}
 
 
 @pytest.mark.parametrize("name", [n for n in MODULES if n.startswith("solvers.")])
@@ -236,10 +174,13 @@ def test_a_cupy_that_cannot_be_imported_does_no_harm(tmp_path):
 class TestKernels:
     """Every kernel has its parts, with the same functions and signatures."""
 
-    @staticmethod
-    def functions(file):
-        """{name: names of the arguments} of the public functions of a kernel file."""
-        tree = ast.parse((ROOT / "kernels" / file).read_text(encoding="utf-8"))
+    FOLDER = ROOT / "kernels"
+
+    @classmethod
+    def functions(cls, kernel, form):
+        """{name: names of the arguments} of the public functions of a form."""
+        path = cls.FOLDER / kernel / f"{form}.py"
+        tree = ast.parse(path.read_text(encoding="utf-8"))
         return {
             node.name: [argument.arg for argument in node.args.args]
             for node in tree.body
@@ -248,39 +189,37 @@ class TestKernels:
 
     @pytest.mark.parametrize("kernel", KERNELS)
     def test_parts(self, kernel):
-        for suffix in ("_numba.py", "_cupy.py", ".cu"):
-            assert (ROOT / "kernels" / f"{kernel}{suffix}").is_file()
+        for part in ("__init__.py", "cpu.py", "cuda.py", "cuda.cu"):
+            assert (self.FOLDER / kernel / part).is_file()
 
     @pytest.mark.parametrize("kernel", KERNELS)
-    @pytest.mark.parametrize("form", ["cupy", "array_api"])
+    @pytest.mark.parametrize("form", ["cuda", "array_api"])
     def test_signatures(self, kernel, form):
-        if not (ROOT / "kernels" / f"{kernel}_{form}.py").is_file():
+        if not (self.FOLDER / kernel / f"{form}.py").is_file():
             assert form == "array_api"
             pytest.skip("has no such form")
-        contract = self.functions(f"{kernel}_numba.py")
-        other = self.functions(f"{kernel}_{form}.py")
+        contract, other = self.functions(kernel, "cpu"), self.functions(kernel, form)
         assert contract and {name: other.get(name) for name in contract} == contract
 
     @pytest.mark.parametrize("kernel", KERNELS)
     def test_oracles(self, kernel):
-        for function in self.functions(f"{kernel}_numba.py"):
+        for function in self.functions(kernel, "cpu"):
             if function not in ("prepare", "scratch_bytes"):
                 assert callable(getattr(oracles, f"{kernel}_{function}"))
 
     @pytest.mark.parametrize("kernel", KERNELS)
     def test_contract(self, kernel):
-        path = ROOT / "kernels" / f"{kernel}_numba.py"
+        path = self.FOLDER / kernel / "__init__.py"
         words = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
         assert "Contract" in words
-        for function in self.functions(path.name):
+        for function in self.functions(kernel, "cpu"):
             assert f"``{function}(" in words, f"{function} is not in the contract"
 
     def test_no_others(self):
-        names = {path.stem for path in (ROOT / "kernels").glob("*.cu")}
-        assert names >= set(KERNELS)
-        for name in names - set(KERNELS):  # a second file, with a launcher of its own
-            assert name.startswith(tuple(f"{kernel}_" for kernel in KERNELS))
-            assert (ROOT / "kernels" / f"_{name}_cupy.py").is_file()
+        sources = self.FOLDER.rglob("*.cu")
+        for path in sources:  # each with a launcher beside it
+            assert path.parent.name in KERNELS and path.stem.startswith("cuda")
+            assert path.with_suffix(".py").is_file()
 
 
 def public_modules():
@@ -301,8 +240,8 @@ HERE = [module for module in PUBLIC if inspect.ismodule(module)]
 
 
 SUBMODULES = {
-    "gallery", "interop", "learning", "local_inverse", "lowrank", "precondition",
-    "spectra", "strips",
+    "gallery", "interop", "learning", "local_inverse", "lowrank", "operators",
+    "precondition", "proximal", "spectra", "strips",
 }  # fmt: skip
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from test_papers import column
 
-from convinv.learning import Radon
+from convinv.operators import Radon
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from test_papers import column
 
-from convinv.lowrank import NuclearNorm, TotalVariation, prox_nuclear
+from convinv.proximal import NuclearNorm, TotalVariation, prox_nuclear
 
 pytest.importorskip("torch")
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from layer_cases import layer, layers, matrix, random
 
 from convinv import ConvLinearOperator
-from convinv._polyphase import Polyphase, symbol
+from convinv.operators._polyphase import Polyphase, symbol
 
 STRIDED = {
     "1-D": ((3, 2, 4), (4, 11), {"stride": 3, "groups": 1}),

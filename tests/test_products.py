@@ -11,13 +11,14 @@ from hypothesis import given, settings, strategies as st
 from test_operator import configurations, full_options, random_layer, wide_kernel
 
 from convinv import ConvLinearOperator, solve
-from convinv._geometry import BOUNDARIES, make_geometry
-from convinv.kernels import _fft_plan, circulant_numba, products
-from convinv.kernels._edges import Edges
-from convinv.kernels._fft_axes import fast_length
-from convinv.kernels._fft_plan import Plan
-from convinv.kernels._fft_tiles import MOST, TIMES, choose
-from convinv.kernels._route import FEW, count_taps, fft_torus
+from convinv._core.geometry import BOUNDARIES, make_geometry
+from convinv.kernels.circulant import cpu as circulant_cpu
+from convinv.kernels.products import fft, routes
+from convinv.kernels.products.edges import Edges
+from convinv.kernels.products.fft import Plan
+from convinv.kernels.products.fft_axes import fast_length
+from convinv.kernels.products.fft_tiles import MOST, TIMES, choose
+from convinv.kernels.products.route_costs import FEW, count_taps, fft_torus
 
 DTYPES = ["float32", "float64", "complex64", "complex128"]
 SIZES = {1: (23,), 2: (9, 11), 3: (5, 6, 4)}
@@ -46,7 +47,7 @@ def by_fft(monkeypatch):
 
     def force(cut="whole"):
         monkeypatch.setattr(
-            products,
+            routes,
             "fft_torus",
             lambda g, dtype, taps, gpu: CUTS[cut](choose(g, dtype)),
         )
@@ -197,9 +198,9 @@ def test_batches_in_pieces(by_fft, monkeypatch, cut):
         y = random((7, *op.output_shape), seed=2)
         want = op.forward(x), op.adjoint(y)
         with monkeypatch.context() as patch:
-            patch.setattr(_fft_plan, "PADDED", 3 * x[0].nbytes)
-            patch.setattr(circulant_numba, "PIECE", 1)
-            patch.setattr(circulant_numba, "WHOLE", 1)
+            patch.setattr(fft, "PADDED", 3 * x[0].nbytes)
+            patch.setattr(circulant_cpu, "PIECE", 1)
+            patch.setattr(circulant_cpu, "WHOLE", 1)
             got = op.forward(x), op.adjoint(y)
         for a, b in zip(got, want):
             assert_close(a, b, "float64")
@@ -295,7 +296,7 @@ class TestRoute:
         kernel = random((1, 1, 63, 63))
         kernel[..., np.random.default_rng(1).random((63, 63)) < 0.99] = 0
         op = ConvLinearOperator(kernel, (1, 128, 128), padding="same")
-        assert type(op._plan(op.dtype)) is products.Direct
+        assert type(op._plan(op.dtype)) is routes.Direct
         x, y = (random(op.input_shape, seed=seed) for seed in (1, 2))
         direct = op.forward(x), op.adjoint(y)
         by_fft()

@@ -8,8 +8,8 @@ from scipy import integrate
 from scipy.sparse.linalg import LinearOperator, svds
 
 from convinv import solve
-from convinv.kernels._radon_numba import FLAT
-from convinv.learning import Radon, _disk
+from convinv.kernels.radon import FLAT
+from convinv.operators import Radon, _radon_system
 
 OBLIQUE = [0.1, 0.7, np.pi / 4, 1.2, 2.0, 2.9, -0.4, 4.0]
 
@@ -134,25 +134,27 @@ def test_the_transform_of_a_singular_function(m, order):
             t = np.sqrt(1 - s**2) * nodes
             x = s * np.cos(angle) - t * np.sin(angle)
             y = s * np.sin(angle) + t * np.cos(angle)
-            u = _disk.image(m, order, np.hypot(x, y), np.arctan2(y, x))
+            u = _radon_system.image(m, order, np.hypot(x, y), np.arctan2(y, x))
             found = np.sqrt(1 - s**2) * weights @ u
             assert found == pytest.approx(
-                value * _disk.data(m, order, angle, np.float64(s)), abs=1e-12
+                value * _radon_system.data(m, order, angle, np.float64(s)), abs=1e-12
             )
 
 
 def test_singular_functions_are_orthonormal():
-    pairs = _disk.orders(15)
+    pairs = _radon_system.orders(15)
     nodes, weights = np.polynomial.legendre.leggauss(30)
     turn = np.arange(24) * 2 * np.pi / 24
     rho = (nodes[:, None] + 1) / 2
-    u = np.array([_disk.image(m, n, rho, turn) for m, n in pairs])
+    u = np.array([_radon_system.image(m, n, rho, turn) for m, n in pairs])
     area = weights[:, None] / 2 * rho * 2 * np.pi / 24
     gram = np.einsum("aij,bij,ij->ab", u, u, np.broadcast_to(area, u.shape[1:]))
     np.testing.assert_allclose(gram, np.eye(15), atol=1e-12)
     # in s, Chebyshev's rule: nodes cos(a), the weight 1 / sqrt(1 - s^2) goes into da
     around = (np.arange(40) + 0.5) * np.pi / 40
-    v = np.array([_disk.data(m, n, turn[:, None], np.cos(around)) for m, n in pairs])
+    v = np.array(
+        [_radon_system.data(m, n, turn[:, None], np.cos(around)) for m, n in pairs]
+    )
     gram = np.einsum("aij,bij->ab", v, v) * (np.pi / 40) * (2 * np.pi / 24)
     np.testing.assert_allclose(gram, np.eye(15), atol=1e-12)
 
@@ -326,4 +328,4 @@ def test_bad_orders_and_arrays():
 def test_norm_by_quadrature():
     """The largest singular value is 2 sqrt(pi): that of the disk itself."""
     square = integrate.quad(lambda s: 4 * np.sqrt(1 - s**2), -1, 1)[0] * 2 * np.pi
-    assert np.sqrt(square / np.pi) == pytest.approx(_disk.value(0))
+    assert np.sqrt(square / np.pi) == pytest.approx(_radon_system.value(0))

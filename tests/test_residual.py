@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from scipy.sparse.linalg import aslinearoperator
 
-from convinv import ConvergenceWarning, ConvLinearOperator, _residual, solve
-from convinv._general import as_operator
-from convinv._residual import Residuals
+from convinv import ConvergenceWarning, ConvLinearOperator, solve
+from convinv._problem import residual
+from convinv._problem.residual import Residuals
+from convinv.operators._foreign import as_operator
 from convinv.solvers import METHODS
 
 BATCH = 5
@@ -43,7 +44,7 @@ def items(request, monkeypatch):
 
     def of(op):
         size = request.param * op.shape[0] * np.result_type(op.dtype, "f8").itemsize
-        monkeypatch.setattr(_residual, "PIECE_BYTES", size)
+        monkeypatch.setattr(residual, "PIECE_BYTES", size)
         return request.param
 
     return of
@@ -99,7 +100,7 @@ class TestResiduals:
         residuals(x, lambda *_: True)
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
-        assert peak <= 2.2 * _residual.PIECE_BYTES < 8 * b.size / 2
+        assert peak <= 2.2 * residual.PIECE_BYTES < 8 * b.size / 2
 
     @pytest.mark.parametrize("damp", [0.0, 0.3])
     def test_general_operators(self, damp):

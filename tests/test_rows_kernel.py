@@ -10,8 +10,8 @@ import pytest
 import scipy.sparse as sparse
 from layer_cases import random
 
-from convinv import _geometry
-from convinv.kernels import rows_numba
+from convinv._core import geometry
+from convinv.kernels.rows import cpu as rows_cpu
 from convinv.solvers._colours import input_colours, output_colours
 
 DTYPES = ["float32", "float64", "complex64", "complex128"]
@@ -60,7 +60,7 @@ def layer(name, dtype):
         "boundary": "zero",
         **given,
     }
-    g = _geometry.make_geometry(shape, size, **given)
+    g = geometry.make_geometry(shape, size, **given)
     kernel = random(shape, dtype)
     identity = np.eye(np.prod(size)).reshape(-1, *size)
     columns = oracles.correlate_forward(kernel, identity, **given)
@@ -83,7 +83,7 @@ def check(got, want, dtype):
             np.testing.assert_allclose(a, b, rtol=0, atol=close)
 
 
-def check_rows(name, dtype, damp, batch=3, module=rows_numba, put=np.asarray):
+def check_rows(name, dtype, damp, batch=3, module=rows_cpu, put=np.asarray):
     """The three kinds of order, both ways, on an item more than are active."""
     g, kernel, A = layer(name, dtype)
     m, n = A.shape
@@ -109,7 +109,7 @@ def check_rows(name, dtype, damp, batch=3, module=rows_numba, put=np.asarray):
         check(map(back, given[::2]), want, dtype)
 
 
-def check_columns(name, dtype, damp, batch=3, module=rows_numba, put=np.asarray):
+def check_columns(name, dtype, damp, batch=3, module=rows_cpu, put=np.asarray):
     g, kernel, A = layer(name, dtype)
     m, n = A.shape
     plan = module.prepare(put(kernel), g)
@@ -157,7 +157,7 @@ class TestLayers:
 def test_matrices(dtype, damp, reverse):
     A = random((14, 9), dtype) * (np.random.default_rng(5).random((14, 9)) < 0.4)
     A[3] = A[:, 2] = 0
-    plan = rows_numba.prepare(sparse.csr_array(A), None)
+    plan = rows_cpu.prepare(sparse.csr_array(A), None)
     active = np.array([True, False, True])
     rng = np.random.default_rng(6)
     x, b, z = (random((3, k), dtype, k) for k in (9, 14, 14))
@@ -165,12 +165,12 @@ def test_matrices(dtype, damp, reverse):
     rest = reciprocal(A, 1, dtype, damp), damp, active, rng.integers(14, size=40)
     want = oracles.rows_row_sweep(A, x, b, z, *rest, reverse)
     given = x.copy(), b, None if z is None else z.copy()
-    rows_numba.row_sweep(plan, *given, *rest, reverse)
+    rows_cpu.row_sweep(plan, *given, *rest, reverse)
     check(given[::2], want, dtype)
     rest = reciprocal(A, 0, dtype, damp), damp, active, rng.integers(9, size=40)
     want = oracles.rows_column_sweep(A, x, b, origin, *rest, reverse)
     given = x.copy(), b.copy()
-    rows_numba.column_sweep(plan, *given, origin, *rest, reverse)
+    rows_cpu.column_sweep(plan, *given, origin, *rest, reverse)
     check(given, want, dtype)
 
 
@@ -206,7 +206,7 @@ def layer_of_ones(name):
 
 def test_few_colours_where_nothing_folds():
     for size, span, stride, expected in ((20, 3, 1, 3), (20, 3, 2, 2), (20, 2, 2, 1)):
-        g = _geometry.make_geometry(
+        g = geometry.make_geometry(
             (1, 1, span), (1, size), stride=stride, padding=0, dilation=1, groups=1,
             boundary="zero",
         )  # fmt: skip
@@ -217,20 +217,21 @@ THREADS = """
 import hashlib, numpy as np
 import test_rows_kernel as t
 from convinv import _geometry
-from convinv.kernels import _numba, rows_numba
+from convinv._core import threads
+from convinv.kernels.rows import cpu as rows_cpu
 
-print(_numba.thread_count())
+print(threads.thread_count())
 g = _geometry.make_geometry((8, 3, 3, 3), (3, 90, 91), stride=1, padding=1, dilation=1,
                             groups=1, boundary="reflect")
-plan = rows_numba.prepare(t.random((8, 3, 1, 3, 3), "float32"), g)
+plan = rows_cpu.prepare(t.random((8, 3, 1, 3, 3), "float32"), g)
 m, n = 8 * 90 * 91, 3 * 90 * 91
 digest = hashlib.sha256()
 for batch in (1, 4):
     x, b = t.random((batch, n), "float32", 1), t.random((batch, m), "float32", 2)
     on = np.ones(batch, bool)
     scale = np.full(m, 0.01, "float32")
-    rows_numba.pixel_sweep(plan, x, b, None, scale, 0.0, on, *t.output_colours(g))
-    rows_numba.sample_sweep(plan, x, b, None, scale[:n], 0.0, on, *t.input_colours(g))
+    rows_cpu.pixel_sweep(plan, x, b, None, scale, 0.0, on, *t.output_colours(g))
+    rows_cpu.sample_sweep(plan, x, b, None, scale[:n], 0.0, on, *t.input_colours(g))
     digest.update(x)
     digest.update(b)
 print(digest.hexdigest())
@@ -255,9 +256,9 @@ def test_same_bits_with_any_number_of_threads():
 
 def test_non_finite_items_stay_alone():
     g, kernel, A = layer("plain", "float64")
-    plan = rows_numba.prepare(kernel, g)
+    plan = rows_cpu.prepare(kernel, g)
     x, b = random((2, A.shape[1]), "float64"), random((2, A.shape[0]), "float64")
     b[0] = np.inf
     scale, active = np.full(A.shape[0], 0.1), np.ones(2, bool)
-    rows_numba.pixel_sweep(plan, x, b, None, scale, 0.0, active, *output_colours(g))
+    rows_cpu.pixel_sweep(plan, x, b, None, scale, 0.0, active, *output_colours(g))
     assert not np.isfinite(x[0]).any() and np.isfinite(x[1]).all()

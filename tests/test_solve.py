@@ -19,7 +19,7 @@ from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
 import convinv
 from convinv import ConvergenceWarning, ConvLinearOperator, Status, methods, solve
-from convinv._closed_form import closed_form
+from convinv._closed_forms.forms import closed_form
 from convinv.precondition import Jacobi
 
 METHODS = {m.name: m for m in methods()}

@@ -9,12 +9,12 @@ from torus_cases import LAYERS, deficient, layer, matrix, random, repeated
 
 import convinv
 from convinv import ConvLinearOperator, gallery
-from convinv._norm_bound import norm_bound
-from convinv._polyphase import symbol
-from convinv._smallest import has_full_rank
-from convinv._spectrum import Blocks
+from convinv.operators._norm_bound import norm_bound
+from convinv.operators._polyphase import symbol
+from convinv.operators._symbol import Blocks
 from convinv.precondition import Schwarz
 from convinv.spectra import Estimate, singular_values, spectrum
+from convinv.spectra._smallest import has_full_rank
 
 CASES = [*LAYERS, "deficient", "repeated"]
 dtypes = pytest.mark.parametrize("dtype", ["float64", "complex128"])
@@ -102,7 +102,7 @@ class TestTorus:
         np.testing.assert_allclose(found.values[(0, *index)], s[:k], atol=1e-12)
 
     def test_blocks_equal_the_symbol(self, name, dtype, monkeypatch):
-        monkeypatch.setattr("convinv._spectrum.SLAB", 200)
+        monkeypatch.setattr("convinv.operators._symbol.SLAB", 200)
         op = make(name, dtype)
         blocks = Blocks(op)
         whole = blocks.empty(*blocks.shape[1:])
@@ -179,7 +179,7 @@ class TestOtherLayers:
     @dtypes
     def test_bounds(self, c_out, dtype, monkeypatch):
         """The ends of the Ritz values are bounds, and something is within the error."""
-        monkeypatch.setattr("convinv.spectra.DENSE_SIDE", 10)
+        monkeypatch.setattr("convinv.spectra._spectrum.DENSE_SIDE", 10)
         op = ConvLinearOperator(random((c_out, 3, 3, 3), dtype), (3, 9, 10))
         s = np.linalg.svd(matrix(op), compute_uv=False)
         for steps in (1, 12, 60):
@@ -201,7 +201,7 @@ class TestOtherLayers:
         assert again.smallest == found.smallest
 
     def test_all_steps_give_the_ends(self, monkeypatch):
-        monkeypatch.setattr("convinv.spectra.DENSE_SIDE", 10)
+        monkeypatch.setattr("convinv.spectra._spectrum.DENSE_SIDE", 10)
         op = ConvLinearOperator(random((8, 2, 3, 3), "float64"), (2, 6, 6))
         s = np.linalg.svd(matrix(op), compute_uv=False)
         found = spectrum(op, steps=10**6, rng=1)
@@ -212,14 +212,14 @@ class TestOtherLayers:
 
     def test_an_exhausted_space(self, monkeypatch):
         """Of a multiple of the identity one step finds all there is."""
-        monkeypatch.setattr("convinv.spectra.DENSE_SIDE", 1)
+        monkeypatch.setattr("convinv.spectra._spectrum.DENSE_SIDE", 1)
         op = ConvLinearOperator(np.full((1, 1, 1, 1), 3.0), (1, 5, 5), padding=1)
         found = spectrum(op, rng=0)
         np.testing.assert_allclose([found.largest.value, found.smallest.value], 3)
         assert found.smallest.error < 1e-12
 
     def test_too_many_values(self, monkeypatch):
-        monkeypatch.setattr("convinv.spectra.DENSE_SIDE", 10)
+        monkeypatch.setattr("convinv.spectra._spectrum.DENSE_SIDE", 10)
         op = ConvLinearOperator(random((5, 2, 3, 3), "float64"), (2, 6, 7))
         with pytest.raises(ValueError, match="4 outputs for 6 samples"):
             singular_values(op)
@@ -288,7 +288,7 @@ class TestReport:
         text = str(convinv.layer_report(layer("wide")))
         assert "full row rank: 42 of 126 unknowns can't be determined" in text
         kernel = gallery.conv_layer(3, 8, rng=0)
-        monkeypatch.setattr("convinv.spectra.DENSE_SIDE", 10)
+        monkeypatch.setattr("convinv.spectra._spectrum.DENSE_SIDE", 10)
         text = str(convinv.layer_report(ConvLinearOperator(kernel, (3, 9, 9)), rng=0))
         assert "singular values of the torus approximation" in text
         assert re.search("no sign of a null space|may be rank-deficient", text)
@@ -344,11 +344,11 @@ def large(name, dtype):
 @pytest.mark.parametrize("name", LARGE)
 def test_both_ends_of_large_layers(name, dtype, monkeypatch):
     """To a hundredth, with and without a factor of the whole."""
-    monkeypatch.setattr("convinv.spectra.DENSE_SIDE", 10)
+    monkeypatch.setattr("convinv.spectra._spectrum.DENSE_SIDE", 10)
     op = large(name, dtype)
     s = np.linalg.svd(matrix(op), compute_uv=False)
     for patience in (1e12, 0.0):
-        monkeypatch.setattr("convinv._smallest.PATIENCE", patience)
+        monkeypatch.setattr("convinv.spectra._smallest.PATIENCE", patience)
         for part in (op, op.H):
             found = spectrum(part, rng=1)
             assert not found.exact
@@ -361,7 +361,7 @@ def test_both_ends_of_large_layers(name, dtype, monkeypatch):
 @pytest.mark.parametrize("boundary", ["reflect", "replicate", "symmetric"])
 def test_large_singular_layers(boundary, monkeypatch):
     """Their smallest is a zero to rounding, and the report says so."""
-    monkeypatch.setattr("convinv.spectra.DENSE_SIDE", 10)
+    monkeypatch.setattr("convinv.spectra._spectrum.DENSE_SIDE", 10)
     kernel = np.array([[0.0, 1, 0], [1, -4, 1], [0, 1, 0]])[None, None]
     op = ConvLinearOperator(kernel, (1, 20, 21), padding=1, boundary=boundary)
     report = convinv.layer_report(op)

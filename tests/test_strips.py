@@ -6,10 +6,10 @@ import pytest
 from strip_cases import LAYERS, layer, random, strip_rows
 
 from convinv import ConvLinearOperator
-from convinv._strips import cover
-from convinv.kernels import windows_numba
-from convinv.solvers._strip_sweeps import inverse_gram
+from convinv.kernels.windows import cpu as windows_cpu
 from convinv.strips import pseudoinverse, strip_plan
+from convinv.strips._plan import cover
+from convinv.strips._sweeps import inverse_gram
 
 
 class TestPlan:
@@ -182,24 +182,24 @@ class TestKernels:
         covers = [cover(t, n) for t, n in zip(tables, shape[2:])]
         strips = int(np.prod([count for count, _ in axes]))
         grid, which = random(shape, dtype), rng.permutation(strips)[: strips // 2 + 1]
-        got = windows_numba.gather(grid, tables, which)
+        got = windows_cpu.gather(grid, tables, which)
         np.testing.assert_array_equal(got, oracles.windows_gather(grid, tables, which))
         elements = shape[1] * int(np.prod([length for _, length in axes]))
         values = random((strips, shape[0], elements), dtype, 1)
         for mode in "overwrite", "average":
-            got = windows_numba.combine(values, tables, covers, shape, mode)
+            got = windows_cpu.combine(values, tables, covers, shape, mode)
             want = oracles.windows_combine(values, tables, shape, mode)
             assert got.dtype == grid.dtype
             np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-6)
         for window in {0, strips - 1}:
             target = grid.copy()
-            assert windows_numba.scatter(values[window], tables, window, target) is None
+            assert windows_cpu.scatter(values[window], tables, window, target) is None
             want = oracles.windows_scatter(values[window], tables, window, grid)
             np.testing.assert_array_equal(target, want)
 
     def test_refusals(self):
         tables = tuple(np.zeros((1, 1), np.int64) for _ in range(3))
         with pytest.raises(ValueError, match="mode must be"):
-            windows_numba.combine(np.zeros((1, 1, 1)), tables, (), (1,) * 5, "mean")
+            windows_cpu.combine(np.zeros((1, 1, 1)), tables, (), (1,) * 5, "mean")
         with pytest.raises(ValueError, match="no window 1"):
-            windows_numba.scatter(np.zeros((1, 1)), tables, 1, np.zeros((1,) * 5))
+            windows_cpu.scatter(np.zeros((1, 1)), tables, 1, np.zeros((1,) * 5))

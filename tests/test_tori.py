@@ -7,10 +7,10 @@ import pytest
 from layer_cases import BOUNDARIES, layer, normal_matrix, random
 
 from convinv import ConvLinearOperator
-from convinv._banded import Singular
-from convinv._gram import Gram, Patch
-from convinv._tori import NestedTori, check_depth
-from convinv._torus import DEEP, decay, halo_of
+from convinv._inverse.block_cholesky import Singular
+from convinv._inverse.border_correction import NestedTori, check_depth
+from convinv._inverse.circulant import DEEP, decay, halo_of
+from convinv._inverse.gram import Gram, Patch
 
 # name: (kernel shape, input shape, side, depths, options); deep enough for the frames
 # of the borders, shallow enough for every axis to have an interior

@@ -69,8 +69,8 @@ def solves(bandwidth, flops):
 
 def inverse(op, batch):
     """Operations in single and in double precision and bytes, per pixel."""
-    from convinv._exact import gram_of, side_of
-    from convinv._tori import NestedTori
+    from convinv._inverse.border_correction import NestedTori
+    from convinv._inverse.gram_inverse import gram_of, side_of
 
     tori = NestedTori(gram_of(op, side_of(op)), dtype=DTYPE)
     parts = costs(op, tori, batch)

@@ -6,7 +6,7 @@ import time
 import traceback
 from typing import NamedTuple
 
-from convinv._banded import MemoryLimit
+from convinv._inverse.block_cholesky import MemoryLimit
 
 from . import ceilings
 

@@ -6,9 +6,9 @@ NumPy arrays, on a CUDA device as CuPy arrays (which needs CuPy).
 
 import torch
 
+from .._linalg.batched import matrices, svd as _factors
 from ..lowrank import svd_vjp, svt as _svt, svt_vjp
-from ..lowrank._factors import matrices, svd as _factors
-from ..lowrank._gradient import svt_and_factors
+from ..lowrank._spectral_gradient import svt_and_factors
 from ..lowrank._svd_gradient import VARIANTS, check_variant
 from .dlpack import from_dlpack
 

@@ -6,9 +6,9 @@ import warnings
 import numpy as np
 import torch
 
-from .._result import ConvergenceWarning
+from .._core.result import ConvergenceWarning
+from .._linalg.matrix_norms import stack
 from ..local_inverse import InverseResult, certify
-from ..local_inverse._matrices import stack
 
 __all__ = ["LearnedInverse", "inverse_network"]
 

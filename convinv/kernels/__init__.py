@@ -1,15 +1,16 @@
-"""The hot loops, one triple of files per kernel.
+"""The hot loops, one folder per kernel.
 
-``<name>_numba.py`` holds the contract (its docstring) and the CPU form, ``<name>.cu``
-and ``<name>_cupy.py`` the CUDA source and its launcher with the same signatures.
-`load` returns the module of a kernel for an array library.
+The docstring of a folder is the contract of its kernel. ``cpu.py`` has the form for
+NumPy arrays, compiled by numba; ``cuda.cu`` and ``cuda.py`` have the CUDA source and
+its launcher, with the same signatures. `load` returns the module of a kernel for an
+array library.
 """
 
 import importlib
 
 import numpy as np
 
-from .._array import cupy_module
+from .._core.arrays import cupy_module
 
 KERNELS = ("circulant", "correlate", "rows", "vectors", "windows")
 
@@ -17,14 +18,14 @@ KERNELS = ("circulant", "correlate", "rows", "vectors", "windows")
 def load(name: str, xp):
     """The module of kernel `name` for arrays of library `xp`."""
     if xp is np:
-        suffix = "numba"
+        form = "cpu"
     elif xp is not None and xp is cupy_module():
-        suffix = "cupy"
+        form = "cuda"
     elif name == "vectors":
-        suffix = "array_api"
+        form = "array_api"
     else:
         raise TypeError(
             f"convolutions take NumPy or CuPy arrays, not arrays of "
             f"{getattr(xp, '__name__', xp)}"
         )
-    return importlib.import_module(f"{__name__}.{name}_{suffix}")
+    return importlib.import_module(f"{__name__}.{name}.{form}")

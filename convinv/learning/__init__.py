@@ -3,14 +3,14 @@
 `SpectralOperator` learns the singular system of any linear operator, restricted to the
 span of the inputs; `fit_kernel` the kernel of a convolution, for which one pair can
 suffice. `GramSchmidtNetwork` and `QRNetwork` are the steps of the former as the layers
-of a network. `Radon` is an operator to learn whose singular system is known.
+of a network. `convinv.operators.Radon` is an operator to learn whose
+singular system is known.
 """
 
 from ._diagnostics import SpectralDiagnostics
-from .kernel_fit import KernelFit, fit_kernel
-from .networks import GramSchmidtLayer, GramSchmidtNetwork, QRLayer, QRNetwork
-from .radon import Radon
-from .spectral_operator import SpectralOperator
+from ._kernel_fit import KernelFit, fit_kernel
+from ._networks import GramSchmidtLayer, GramSchmidtNetwork, QRLayer, QRNetwork
+from ._spectral_operator import SpectralOperator
 
 __all__ = [
     "GramSchmidtLayer",
@@ -18,7 +18,6 @@ __all__ = [
     "KernelFit",
     "QRLayer",
     "QRNetwork",
-    "Radon",
     "SpectralDiagnostics",
     "SpectralOperator",
     "fit_kernel",

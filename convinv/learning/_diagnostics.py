@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .._array import namespace, to_numpy
-from ..kernels._blas import one_blas_thread
+from .._core.arrays import namespace, to_numpy
+from .._core.blas_threads import one_blas_thread
 
 SIGMAS = 3  # of the noise, that a trusted singular value allows for
 CHUNK = 64  # images at a time

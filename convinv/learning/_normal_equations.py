@@ -9,8 +9,8 @@ products of the image with itself shifted, which take less work for large kernel
 import itertools
 import math
 
-from .._array import namespace
-from .._geometry import Geometry, axis_index
+from .._core.arrays import namespace
+from .._core.geometry import Geometry, axis_index
 
 ENTRIES = 2**19  # of a slab of windows
 FEW_CHANNELS = 4  # up to which images are multiplied with each other one by one

@@ -10,8 +10,8 @@ depend on those before.
 import numpy as np
 from scipy import linalg
 
-from .._array import namespace, to_numpy
-from ._tall_qr import tall_qr
+from .._core.arrays import namespace, to_numpy
+from .._linalg.tall_qr import tall_qr
 
 CORRECT = 2.0**-26  # a remainder of classical Gram-Schmidt that has correct digits
 

@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 
-from .._array import contiguous, cupy_module, namespace, working_dtype
+from .._core.arrays import contiguous, cupy_module, namespace, working_dtype
 
 BLOCK = 64  # pairs of an iterator, or of a file, that are read together
 

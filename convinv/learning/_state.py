@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from .._array import namespace
-from ..kernels._blas import one_blas_thread
+from .._core.arrays import namespace
+from .._core.blas_threads import one_blas_thread
+from .._linalg.tall_qr import tall_qr
 from ._orthonormalize import extend
-from ._tall_qr import tall_qr
 
 
 class State:

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from .._array import namespace, to_numpy
-from ._matrices import (
+from .._core.arrays import namespace, to_numpy
+from .._linalg.matrix_norms import (
     frobenius,
     identity_like,
     named_norm,

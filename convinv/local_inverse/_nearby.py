@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .._array import to_numpy
-from .._linear import ShapedOperator
-from .._operator import ConvLinearOperator
+from .._core.arrays import to_numpy
+from ..operators._base import ShapedOperator
+from ..operators._convolution import ConvLinearOperator
+from ..operators._kernel_norm import kernel_norm
 from ..precondition import Preconditioner
-from ._kernel_norm import kernel_norm
 from ._neumann import whole
 from ._ritz import inverse_norm, ritz_ends, slack, steps_for
 

@@ -6,12 +6,12 @@ import warnings
 import numpy as np
 from scipy.sparse.linalg import LinearOperator
 
-from .._array import namespace, to_numpy
-from .._general import as_operator
-from .._linear import ShapedOperator
-from .._result import ConvergenceWarning
+from .._core.arrays import namespace, to_numpy
+from .._core.result import ConvergenceWarning
+from .._linalg.matrix_norms import rounding, same_library, stack
+from ..operators._base import ShapedOperator
+from ..operators._foreign import as_operator
 from ._certify import InverseResult, certify
-from ._matrices import rounding, same_library, stack
 
 
 class LocalInverse:

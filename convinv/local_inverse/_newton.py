@@ -4,10 +4,9 @@ import warnings
 
 import numpy as np
 
-from .._array import namespace, to_numpy
-from .._result import ConvergenceWarning
-from ._certify import InverseResult, certify
-from ._matrices import (
+from .._core.arrays import namespace, to_numpy
+from .._core.result import ConvergenceWarning
+from .._linalg.matrix_norms import (
     adjoint,
     column_sums,
     frobenius,
@@ -16,6 +15,7 @@ from ._matrices import (
     same_library,
     stack,
 )
+from ._certify import InverseResult, certify
 from ._neumann import whole
 
 LOST = 1e8  # a residual that has grown so much does not come back

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from .._array import to_numpy
-from ..kernels._blas import one_blas_thread
+from .._core.arrays import to_numpy
+from .._core.blas_threads import one_blas_thread
+from .._linalg.matrix_norms import named_norm, same_library, stack
 from ._certify import certify
-from ._matrices import named_norm, same_library, stack
 from ._neumann import LocalInverse
 from ._picture import picture
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .._array import to_numpy
-from ._matrices import stack
+from .._core.arrays import to_numpy
+from .._linalg.matrix_norms import stack
 from ._neumann import LocalInverse, whole
 
 

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from .._array import to_numpy
+from .._core.arrays import to_numpy
 
 
 def ritz_ends(prepared, op, steps, rng):

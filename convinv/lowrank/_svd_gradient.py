@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from .._array import namespace
-from ._factors import adjoint
+from .._core.arrays import namespace
+from .._linalg.batched import adjoint
 
 VARIANTS = ("standard", "inv", "tf", "clip", "taylor")
 LIMIT = 1e30  # what "inv" takes for infinite, and "clip" puts in its place

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from .._array import working_dtype
-from .._linear import ShapedOperator
+from .._core.arrays import working_dtype
+from ..operators._base import ShapedOperator
 
 EQUATIONS = ("normal", "hermitian", "plain")
 

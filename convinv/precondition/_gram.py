@@ -1,6 +1,6 @@
 """Preconditioners made from an approximate inverse of a Gram matrix."""
 
-from .._exact import GramInverse, gram_of, shifted_inverse, sound
+from .._inverse.gram_inverse import GramInverse, gram_of, shifted_inverse, sound
 from ._base import Preconditioner
 
 

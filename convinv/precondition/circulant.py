@@ -1,6 +1,6 @@
 """Circulant preconditioning: the layer inverted on a torus."""
 
-from .._tori import NestedTori
+from .._inverse.border_correction import NestedTori
 from ._gram import GramPreconditioner
 
 

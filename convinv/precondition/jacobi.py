@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from .._array import to_numpy
-from .._geometry import tap_samples
-from .._norms import column_norms
+from .._core.arrays import to_numpy
+from .._core.geometry import tap_samples
+from ..operators._row_norms import column_norms
 from ._base import Preconditioner
 
 

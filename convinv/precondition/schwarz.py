@@ -1,6 +1,6 @@
 """Nested tori as a preconditioner: the circulant one corrected along the borders."""
 
-from .._tori import NestedTori, check_depth
+from .._inverse.border_correction import NestedTori, check_depth
 from ._gram import GramPreconditioner
 
 

@@ -1,7 +1,7 @@
 """Golub-Kahan bidiagonalisation of a batch, the core of LSQR and LSMR."""
 
-from .._array import copy
-from ._problem import BREAKDOWN, divide
+from .._core.arrays import copy
+from .._problem.problem import BREAKDOWN, divide
 
 
 class Bidiagonalisation:

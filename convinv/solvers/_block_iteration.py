@@ -1,6 +1,6 @@
 """Sweeps of block Kaczmarz until they have solved the problem."""
 
-from .._array import copy
+from .._core.arrays import copy
 
 
 def iterate(problem, monitor, sweeps, ended):

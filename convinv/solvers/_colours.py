@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 
-from .._geometry import tap_samples
+from .._core.geometry import tap_samples
 
 
 def output_colours(geometry):

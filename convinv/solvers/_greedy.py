@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .._norms import row_norms
+from ..operators._row_norms import row_norms
 
 
 class GreedyRows:

@@ -2,8 +2,8 @@
 
 import warnings
 
-from .._array import cupy_module
-from ._problem import DEVICE_CHECK
+from .._core.arrays import cupy_module
+from .._problem.problem import DEVICE_CHECK
 
 # Up to so many numbers in the longer vectors of a batch, a device waits for launches
 # more than for memory.
@@ -67,7 +67,7 @@ class _Replay:
 
     def _capture(self):
         """Make the graph; False if that fails, with everything as before."""
-        from ..kernels._graph_cupy import Graph
+        from ..kernels.cuda_graph import Graph
 
         xp, monitor, places = self.xp, self.monitor, self.places
         before = [getattr(*place) for place in places]

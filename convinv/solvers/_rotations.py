@@ -6,7 +6,7 @@ give the residual norm. `rotations` returns the form for the arrays at hand.
 
 import numpy as np
 
-from .._array import copy
+from .._core.arrays import copy
 
 
 def rotations(problem, length, tiny):
@@ -19,9 +19,9 @@ class _Compiled:
     """One compiled call for a step, on NumPy arrays."""
 
     def __init__(self, problem, length, tiny):
-        from ..kernels import _givens_numba
+        from ..kernels import givens
 
-        self.kernels, self.tiny, self.length = _givens_numba, tiny, length
+        self.kernels, self.tiny, self.length = givens, tiny, length
         self.small = np.dtype("complex128" if problem.is_complex else "float64")
         self.batch = problem.batch
 

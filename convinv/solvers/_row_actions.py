@@ -6,8 +6,8 @@ import numpy as np
 from scipy import sparse
 
 from .. import kernels
-from .._norms import column_norms, row_norms
-from .._operator import ConvLinearOperator
+from ..operators._convolution import ConvLinearOperator
+from ..operators._row_norms import column_norms, row_norms
 from ._colours import input_colours, output_colours
 from ._surrogate import Horizon
 

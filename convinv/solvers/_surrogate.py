@@ -1,8 +1,8 @@
 """Steps along a combination of the rows, each item of a batch with its own."""
 
-from .._array import copy
+from .._core.arrays import copy
+from .._problem.problem import STALLED, divide
 from ._iterate import iterate
-from ._problem import STALLED, divide
 
 PATIENCE = 100  # iterations in which the residual must fall by PROGRESS
 PROGRESS = 0.99

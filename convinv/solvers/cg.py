@@ -1,8 +1,8 @@
 """CG for Hermitian positive definite operators."""
 
-from .._array import copy
+from .._core.arrays import copy
+from .._problem.problem import BREAKDOWN, CONVERGED, INDEFINITE, divide
 from ._iterate import iterate
-from ._problem import BREAKDOWN, CONVERGED, INDEFINITE, divide
 from ._registry import solver
 
 

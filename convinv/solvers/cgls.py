@@ -1,8 +1,8 @@
 """CGLS: conjugate gradients on the normal equations, which are never formed."""
 
-from .._array import copy
+from .._core.arrays import copy
+from .._problem.problem import BREAKDOWN, CONVERGED, divide
 from ._iterate import iterate
-from ._problem import BREAKDOWN, CONVERGED, divide
 from ._registry import solver
 
 

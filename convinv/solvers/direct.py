@@ -2,11 +2,18 @@
 
 import numpy as np
 
-from .._accuracy import FINEST
-from .._banded import BlockCholesky, Singular
-from .._exact import MEMORY, condition_notes, gram_inverse, shift_for, shifted
-from .._plan import accuracy_of
-from ._problem import Unsuitable
+from .._core.errors import Singular
+from .._inverse.accuracy import FINEST
+from .._inverse.block_cholesky import BlockCholesky
+from .._inverse.gram_inverse import (
+    MEMORY,
+    condition_notes,
+    gram_inverse,
+    shift_for,
+    shifted,
+)
+from .._planning.ways import accuracy_of
+from .._problem.problem import Unsuitable
 from ._registry import solver
 
 TIKHONOV = "iterated Tikhonov regularization, as of a singular N"

@@ -1,6 +1,6 @@
 """Gauss-Seidel on the normal equations, which are never formed."""
 
-from .._array import copy
+from .._core.arrays import copy
 from ._registry import solver
 from ._row_actions import ColumnActions, check_order, check_relaxation, orders
 from ._surrogate import Horizon

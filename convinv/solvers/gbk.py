@@ -2,9 +2,9 @@
 
 import numbers
 
-from .._array import copy
+from .._core.arrays import copy
+from .._problem.problem import divide
 from ._greedy import GreedyRows
-from ._problem import divide
 from ._registry import solver
 from ._surrogate import Horizon
 

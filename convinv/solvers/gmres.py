@@ -6,9 +6,9 @@ import operator
 import numpy as np
 from scipy import linalg
 
-from .._array import to_numpy
-from ..kernels._blas import one_blas_thread
-from ._problem import BREAKDOWN, CONVERGED, STALLED
+from .._core.arrays import to_numpy
+from .._core.blas_threads import one_blas_thread
+from .._problem.problem import BREAKDOWN, CONVERGED, STALLED
 from ._registry import solver
 from ._rotations import rotations
 

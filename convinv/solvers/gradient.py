@@ -3,9 +3,9 @@
 import math
 import numbers
 
-from .._array import copy, to_numpy
+from .._core.arrays import copy, to_numpy
+from .._problem.problem import CONVERGED, divide
 from ._iterate import iterate
-from ._problem import CONVERGED, divide
 from ._registry import solver
 
 

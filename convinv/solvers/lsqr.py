@@ -1,9 +1,9 @@
 """LSQR: least squares by Golub-Kahan bidiagonalisation."""
 
-from .._array import copy
+from .._core.arrays import copy
+from .._problem.problem import CONVERGED, divide
 from ._bidiagonal import Bidiagonalisation, rotation
 from ._iterate import iterate
-from ._problem import CONVERGED, divide
 from ._registry import solver
 
 

@@ -4,10 +4,11 @@ import contextlib
 
 import numpy as np
 
-from .._arrangements import row_lists
-from .._operator import ConvLinearOperator
-from .._pseudoinverse import FACTORIZATIONS
-from .._row_blocks import MEMORY, RowBlocks
+from .._core.blas_threads import one_blas_thread
+from .._linalg.pseudoinverse import FACTORIZATIONS
+from ..operators._convolution import ConvLinearOperator
+from ..strips._arrangement import row_lists
+from ..strips._row_blocks import MEMORY, RowBlocks
 from ._block_iteration import iterate
 from ._registry import solver
 from ._surrogate import Horizon
@@ -110,9 +111,7 @@ class _Turns:
 
 
 def _threads(problem, rows):
-    """One BLAS thread where products are small; see `convinv.kernels._blas`."""
-    from ..kernels._blas import one_blas_thread
-
+    """One BLAS thread where products are small; see `convinv._core.blas_threads`."""
     height = max(map(len, rows))
     small = height * problem.shape[1] * problem.batch <= SMALL
     return one_blas_thread if small else contextlib.nullcontext()

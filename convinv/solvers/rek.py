@@ -1,6 +1,6 @@
 """REK: randomized Kaczmarz for the consistent part of b, which it finds on the way."""
 
-from .._array import copy
+from .._core.arrays import copy
 from ._registry import solver
 from ._row_actions import ColumnActions, Draws, RowActions
 

@@ -1,8 +1,8 @@
 """RSHEK: RSHK for the consistent part of b, which it finds on the way."""
 
-from .._array import copy
+from .._core.arrays import copy
+from .._problem.problem import CONVERGED, divide
 from ._iterate import iterate
-from ._problem import CONVERGED, divide
 from ._registry import solver
 
 

@@ -1,8 +1,8 @@
 """RSHK: steps along the normal residual, of the length that is right for x."""
 
-from .._array import copy
+from .._core.arrays import copy
+from .._problem.problem import CONVERGED, divide
 from ._iterate import iterate
-from ._problem import CONVERGED, divide
 from ._registry import solver
 from ._surrogate import Horizon
 

@@ -1,11 +1,11 @@
 """Nested tori: the exact inverse by FFT and corrections along the borders."""
 
-from .._accuracy import FINEST
-from .._banded import Singular
-from .._exact import condition_notes, gram_inverse
-from .._plan import accuracy_of
-from .._tori import NestedTori, check_depth
-from ._problem import Unsuitable
+from .._core.errors import Singular
+from .._inverse.accuracy import FINEST
+from .._inverse.border_correction import NestedTori, check_depth
+from .._inverse.gram_inverse import condition_notes, gram_inverse
+from .._planning.ways import accuracy_of
+from .._problem.problem import Unsuitable
 from ._registry import solver
 
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from .._closed_form import closed_form, why_no_closed_form
-from ._problem import Unsuitable
+from .._closed_forms.forms import closed_form, why_no_closed_form
+from .._problem.problem import Unsuitable
 from ._registry import solver
 
 

@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from .._array import copy
-from .._pseudoinverse import FACTORIZATIONS
-from .._strips import strip_plan
+from .._core.arrays import copy
+from .._linalg.pseudoinverse import FACTORIZATIONS
+from .._problem.problem import BREAKDOWN, CONVERGED, STALLED, divide
+from ..strips._plan import strip_plan
+from ..strips._sweeps import Schwarz, Sweeps
 from ._block_iteration import iterate, residuals
-from ._problem import BREAKDOWN, CONVERGED, STALLED, divide
 from ._registry import solver
-from ._strip_sweeps import Schwarz, Sweeps
 
 PATIENCE = 20  # sweeps without a smaller residual before the method gives up
 

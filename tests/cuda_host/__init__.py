@@ -4,6 +4,7 @@
 """
 
 import contextlib
+import re
 import sys
 
 import pytest
@@ -15,7 +16,7 @@ on_host = pytest.mark.parametrize("cupy", ["host"], indirect=True)
 @contextlib.contextmanager
 def installed():
     """``with installed() as cupy:`` -- the package finds the stand-in as ``cupy``."""
-    from convinv.kernels import _cuda
+    from convinv.kernels import launcher
 
     from . import fake_cupy
 
@@ -28,11 +29,11 @@ def installed():
     }
     before |= {name: sys.modules.get(name) for name in fakes}
     sys.modules.update(fakes)
-    _cuda.forget()
+    launcher.forget()
     try:
         yield fake_cupy
     finally:
-        _cuda.forget()
+        launcher.forget()
         for name in (*_device_modules(), *fakes):
             del sys.modules[name]
         sys.modules.update({k: v for k, v in before.items() if v is not None})
@@ -40,5 +41,5 @@ def installed():
 
 def _device_modules():
     """Modules that hold on to the ``cupy`` they were imported with."""
-    start = "convinv.kernels."
-    return [n for n in sys.modules if n.startswith(start) and n.endswith("_cupy")]
+    device = re.compile(r"convinv\.kernels\.([a-z]+\.)?cuda(_\w+)?")
+    return [name for name in sys.modules if device.fullmatch(name)]

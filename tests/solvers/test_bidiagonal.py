@@ -7,10 +7,10 @@ import oracles
 import pytest
 
 from convinv import ConvergenceWarning, ConvLinearOperator, Status, methods, solve
-from convinv._layout import Layout
-from convinv._scaled import ScaledProblem
+from convinv._problem.batch import Layout
+from convinv._problem.problem import Goals, Monitor
+from convinv._problem.scaling import ScaledProblem
 from convinv.solvers._bidiagonal import Bidiagonalisation
-from convinv.solvers._problem import Goals, Monitor
 
 STEPS = 10
 METHODS = ["lsqr", "lsmr"]

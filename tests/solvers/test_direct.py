@@ -11,9 +11,9 @@ from layer_cases import layer, layers, matrix, random
 
 import convinv
 from convinv import ConvergenceWarning, ConvLinearOperator, Status, solve
-from convinv._banded import BlockCholesky
-from convinv._gram import Gram
-from convinv._tori import NestedTori
+from convinv._inverse.block_cholesky import BlockCholesky
+from convinv._inverse.border_correction import NestedTori
+from convinv._inverse.gram import Gram
 from convinv.solvers import METHODS
 
 BOTH = pytest.mark.parametrize("method", ["direct", "schwarz"])

@@ -10,7 +10,7 @@ from layer_cases import layer, matrix
 from scipy.sparse.linalg import aslinearoperator
 
 from convinv import ConvergenceWarning, Status, solve
-from convinv._norms import column_norms, row_norms
+from convinv.operators._row_norms import column_norms, row_norms
 from convinv.solvers._colours import input_colours, output_colours
 from convinv.solvers._row_actions import Draws
 

@@ -5,8 +5,8 @@ import pytest
 from scipy import sparse
 
 from convinv import solve
-from convinv._general import as_operator
-from convinv._norms import column_norms, row_norms
+from convinv.operators._foreign import as_operator
+from convinv.operators._row_norms import column_norms, row_norms
 
 METHODS = (
     "adbk",

@@ -6,14 +6,9 @@ import numpy as np
 import pytest
 from torus_cases import LAYERS, deficient, layer, matrix, random, repeated
 
-from convinv import (
-    ConvergenceWarning,
-    ConvLinearOperator,
-    Status,
-    _spectral_inverse as spectral_inverse,
-    solve,
-)
-from convinv._spectrum import Blocks
+from convinv import ConvergenceWarning, ConvLinearOperator, Status, solve
+from convinv._closed_forms import by_frequency as spectral_inverse
+from convinv.operators._symbol import Blocks
 from convinv.solvers import METHODS
 
 CASES = [*LAYERS, "deficient", "repeated"]
@@ -165,7 +160,7 @@ def test_small_slabs(monkeypatch):
     op = layer("strides, dilation")
     b = flat(data(op))
     whole = spectral_inverse.inverse(Blocks(op), 0.1).apply(b)
-    monkeypatch.setattr("convinv._spectrum.SLAB", 1)
+    monkeypatch.setattr("convinv.operators._symbol.SLAB", 1)
     np.testing.assert_allclose(
         spectral_inverse.inverse(Blocks(op), 0.1).apply(b), whole, atol=1e-12
     )

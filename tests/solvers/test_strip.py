@@ -8,9 +8,9 @@ import pytest
 from strip_cases import LAYERS, layer, random, strip_rows
 
 from convinv import ConvergenceWarning, ConvLinearOperator, Status, solve
-from convinv.solvers._problem import Problem
-from convinv.solvers._strip_sweeps import Schwarz, Sweeps
+from convinv._problem.problem import Problem
 from convinv.strips import strip_plan
+from convinv.strips._sweeps import Schwarz, Sweeps
 
 
 def quietly(*args, **kwargs):

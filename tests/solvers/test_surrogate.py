@@ -7,7 +7,7 @@ import oracles
 import pytest
 
 from convinv import ConvergenceWarning, ConvLinearOperator, Status, solve
-from convinv._norms import column_norms, row_norms
+from convinv.operators._row_norms import column_norms, row_norms
 
 METHODS = {
     "rshk": ("rshk", {}),

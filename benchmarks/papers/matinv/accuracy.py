@@ -2,12 +2,7 @@
 
 import numpy as np
 
-from convinv.local_inverse import (
-    LocalInverse,
-    certify,
-    newton_schulz,
-    relu_realisation,
-)
+from convinv.local_inverse import LocalInverse, certify, newton_schulz, relu_realisation
 
 from ...measure import clock
 from ..report import Claim, Outcome, Table

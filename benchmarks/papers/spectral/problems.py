@@ -5,7 +5,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.sparse.linalg import svds
 
-from convinv.learning import Radon, SpectralOperator
+from convinv.learning import SpectralOperator
+from convinv.operators import Radon
 
 DEGREES = 13  # of the paper's 49 training functions: cosines, m = 0, ..., 12
 PHANTOMS = 20

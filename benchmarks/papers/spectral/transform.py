@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from convinv.learning import Radon
+from convinv.operators import Radon
 
 from ...bench_radon import ANGLES, Case
 from ...measure import interleaved

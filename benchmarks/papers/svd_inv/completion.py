@@ -5,7 +5,8 @@ import warnings
 import numpy as np
 
 from convinv import ConvergenceWarning
-from convinv.lowrank import MaskOperator, TensorNuclearNorm, TotalVariation, admm
+from convinv.operators import MaskOperator
+from convinv.proximal import TensorNuclearNorm, TotalVariation, admm
 
 from ..report import Claim, Outcome, Table
 from . import figures, paper, pictures

@@ -6,7 +6,8 @@ import warnings
 import numpy as np
 
 from convinv import ConvergenceWarning
-from convinv.lowrank import FourierSampling, TotalVariation, admm
+from convinv.operators import FourierSampling
+from convinv.proximal import TotalVariation, admm
 
 from ..report import Claim, Outcome, Table
 from . import figures, paper, pictures, series

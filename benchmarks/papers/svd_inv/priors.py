@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from convinv.lowrank import NuclearNorm, Proximal, TensorNuclearNorm
+from convinv.proximal import NuclearNorm, Proximal, TensorNuclearNorm
 
 
 class Arranged(Proximal):

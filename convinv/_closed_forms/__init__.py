@@ -1,0 +1,1 @@
+"""Layers that a known transform takes apart into small matrices."""

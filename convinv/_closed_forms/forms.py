@@ -1,0 +1,282 @@
+"""Layers that a known transform takes apart, which are inverted exactly.
+
+What is left is one small matrix per frequency, or window, or a single number. Which
+transform it is follows from the geometry and from the kernel's values.
+"""
+
+import abc
+import functools
+import math
+
+import numpy as np
+
+from .._core.errors import Singular
+from .._linalg.small_inverses import SMALL
+from ..operators._polyphase import Polyphase
+from ..operators._symbol import Blocks, why_not_torus
+from . import by_frequency, separable as separable_svd
+from .cosine import CosineBlocks, cosine_type
+from .patches import PatchBlocks, is_patches
+from .separable import Decomposition
+from .separable_kernel import LONGEST, count_vectors, factors_of, longest_side
+
+# Seconds of this package's kernels on two cores; only their ratios matter.
+PRODUCT_RATE = {4: 60e9, 8: 30e9}  # multiply-adds of matrix products in a second
+BANDWIDTH = 6e9  # bytes in a second, of copies that change the order of axes
+TRANSFORM = {4: 0.2e-9, 8: 0.4e-9}  # a number's way through a transform, per log2
+MULTIPLICATION = {4: 0.25e-9, 8: 0.5e-9}  # one by a matrix that a frequency has
+SMALL_MATRIX, ENTRY = 30e-9, 3e-9  # a small matrix with others, and one of its products
+LARGE_MATRIX = 15e-6  # a matrix by LAPACK, beside its products
+COMPLEX = 2.5  # what complex matrices cost, in units of real ones
+FACTOR_RATE = 10e9  # multiply-adds of inverses and SVDs in a second
+SVD = 5  # multiply-adds of one, in units of the cube of its size
+CALL = 25e-6  # an array operation
+
+
+class ClosedForm(abc.ABC):
+    """What the chooser and the solvers ask of a layer that a transform takes apart.
+
+    Attributes
+    ----------
+    reason : str
+        What makes it possible, a sentence for users.
+    orthonormal : bool
+        Whether the transform is. Without it there are neither singular values nor a
+        damp, and `inverse` raises Singular where the layer has no full rank.
+    setup : float
+        Seconds of the set-up, about.
+    nbytes : int
+        What is kept of it, about.
+    """
+
+    reason: str
+    orthonormal: bool
+    setup: float
+    nbytes: int
+
+    @abc.abstractmethod
+    def application(self, batch) -> float:
+        """Seconds of an application to a batch, about."""
+
+    @abc.abstractmethod
+    def scratch(self, damped) -> int:
+        """Numbers of an item that an application holds beside data and unknowns."""
+
+    @abc.abstractmethod
+    def inverse(self, damp=0.0, rcond=None):
+        """The pseudoinverse as an object with `apply`, `zeros` and `count`.
+
+        It is ``(A^H A + damp^2)^-1 A^H`` with `damp`. Singular values up to `rcond`
+        times the largest count as zero; by default those that rounding may have made.
+        """
+
+    @abc.abstractmethod
+    def remainder(self, damp=0.0):
+        """``damp^2 (A^H A + damp^2)^-1``, as `inverse` gives it.
+
+        Without `damp` that is the projection onto the null space.
+        """
+
+    def seconds(self, batch) -> float:
+        """Seconds of a solve, set-up included."""
+        return self.setup + self.application(batch)
+
+
+class FrequencyForm(ClosedForm):
+    """One small matrix per frequency of a transform, or one alone for all windows.
+
+    Parameters
+    ----------
+    op : ConvLinearOperator or its adjoint
+    make : callable
+        Makes the `Blocks` of an operator.
+    reason : str
+    shape : tuple of int
+        Rows and columns of a matrix.
+    matrices, cells : int
+        How many matrices a group has, and how many places of the image.
+    is_complex : bool
+        Whether the matrices are.
+    """
+
+    def __init__(
+        self, op, make, reason, shape, matrices, cells, is_complex, orthonormal=True
+    ):
+        self._op, self._make = op, make
+        self.reason, self.orthonormal = reason, orthonormal
+        self._matrices, self._cells = matrices, cells
+        groups = op.layer.geometry.groups
+        small, large = sorted(shape)
+        one = small**2 * (1.5 * large + small)  # multiplications of an inverse
+        if small <= SMALL:
+            one = SMALL_MATRIX + ENTRY * one
+        else:
+            one = LARGE_MATRIX + one / FACTOR_RATE
+        self.setup = one * groups * matrices * (COMPLEX if is_complex else 1)
+        self._real, self._itemsize = _real_size(op.dtype), op.dtype.itemsize
+        self._entries, self._vectors = groups * small * large, sum(op.shape)
+        size = self._real * (2 if is_complex else 1)
+        self.nbytes = self._entries * matrices * size
+        self._gathers = matrices == 1 and op is not op.layer
+
+    def application(self, batch):
+        real, numbers = self._real, batch * self._vectors
+        ratio = self._itemsize // real
+        products = batch * self._entries * self._cells * ratio
+        if self._matrices == 1:
+            moved = numbers * self._itemsize
+            products *= ratio
+            return CALL + products / PRODUCT_RATE[real] + moved / BANDWIDTH
+        transform = TRANSFORM[real] * math.log2(max(self._cells, 2)) * ratio
+        return CALL + transform * numbers + MULTIPLICATION[real] * products
+
+    def scratch(self, damped):
+        return self._op.shape[0] if self._gathers else 0
+
+    def blocks(self):
+        """The matrices, made slab by slab."""
+        return self._make(self._op)
+
+    def inverse(self, damp=0.0, rcond=None):
+        found = by_frequency.inverse(self.blocks(), damp, rcond)
+        if found.zeros and not self.orthonormal:
+            raise Singular(
+                f"{found.zeros} of {found.count} eigenvalues of the layer are zero, "
+                "and its boundary 'reflect' has a closed form for full rank alone",
+                [],
+            )
+        return found
+
+    def remainder(self, damp=0.0):
+        return by_frequency.remainder(self.blocks(), damp)
+
+
+class SeparableForm(ClosedForm):
+    """One SVD per axis and one of the channels.
+
+    Parameters
+    ----------
+    op : ConvLinearOperator or its adjoint
+    factors : Factors
+        Of the kernel of the layer.
+    layer : SeparableForm, optional
+        That of the layer where `op` is its adjoint, for they share the SVDs.
+    """
+
+    reason = "the kernel is separable: one small SVD per axis"
+    orthonormal = True
+
+    def __init__(self, op, factors, layer=None):
+        self._op, self.factors, self._layer = op, factors, layer
+        self._adjoint = op is not op.layer
+        g = op.layer.geometry
+        sides = [(factors.channels, g.c_out // g.groups, g.c_in // g.groups)]
+        sides += zip(factors.taps, g.output, g.input)
+        sides = [side for side in sides if side[1:] != (1, 1)]
+        real = _real_size(op.dtype)
+        self._work = (op.dtype.itemsize // real) ** 2  # of a multiplication
+        self._ranks = [min(m, n) for _, m, n in sides]
+        self._rate, self._samples = PRODUCT_RATE[real], max(op.shape)
+        entry = SVD * self._work / FACTOR_RATE
+        self.setup = sum(
+            groups * (CALL + entry * min(m, n) ** 2 * max(m, n))
+            # equal axes share one as a rule
+            for groups, m, n, _ in {(len(t), m, n, t.tobytes()) for t, m, n in sides}
+        )
+        vectors = count_vectors(g, factors) * op.dtype.itemsize
+        self.nbytes = vectors + min(op.shape) * (8 + real)
+
+    def application(self, batch):
+        work = 2 * sum(self._ranks) * batch * self._samples * self._work
+        return 2 * CALL * len(self._ranks) + work / self._rate
+
+    def scratch(self, damped):
+        # with a start, what of it is along no singular vector
+        found = math.prod(self._ranks) * self._op.layer.geometry.groups
+        return self._samples if damped and found < self._op.shape[1] else 0
+
+    @functools.cached_property
+    def decomposition(self):
+        """The SVDs, made when they are first asked for."""
+        if self._layer is not None:
+            return self._layer.decomposition
+        return Decomposition(self._op, self.factors)
+
+    def inverse(self, damp=0.0, rcond=None):
+        return separable_svd.inverse(self.decomposition, self._adjoint, damp, rcond)
+
+    def remainder(self, damp=0.0):
+        return separable_svd.remainder(self.decomposition, self._adjoint, damp)
+
+
+def closed_form(op) -> ClosedForm | None:
+    """The closed form of a layer or of its adjoint, None where there is none.
+
+    To find it costs some passes over the kernel, and most kernels are refused by their
+    first filter. It is kept with the layer, without its set-up, but for the SVDs of
+    separable layers, which are made once.
+    """
+    layer = op.layer
+    (found,) = layer._kept(("closed form",), lambda: (_find(layer._bare()),))
+    if op is layer or found is None:
+        return found
+    return layer._kept(
+        ("closed form", "adjoint"), lambda: _find(layer._bare()._adjoint(), found)
+    )
+
+
+def _find(op, of_layer=None):
+    g = op.layer.geometry
+    layer = Polyphase(g)
+    shape, cells = (layer.filters, layer.channels), math.prod(layer.cells)
+    is_complex = op.dtype.kind == "c"
+    if is_patches(g):
+        reason = "windows do not overlap: one small matrix for all of them"
+        window = (layer.filters, g.c_in // g.groups * math.prod(g.kernel))
+        outputs = math.prod(g.output)
+        return FrequencyForm(op, PatchBlocks, reason, window, 1, outputs, is_complex)
+    if layer.is_torus:
+        reason = "the layer is periodic: one small matrix per frequency"
+        bins = cells if is_complex else cells // 2 + 1
+        return FrequencyForm(op, Blocks, reason, shape, bins, cells, True)
+    kind, departure = cosine_type(op) or (None, 0.0)
+    make = functools.partial(CosineBlocks, type=kind, departure=departure)
+    reason = "the kernel is even: one small matrix per frequency of a cosine transform"
+    # on a device there is no cosine transform among the kernels
+    kind = kind if op.xp is np else None
+    if kind == 2:
+        return FrequencyForm(op, make, reason, shape, cells, cells, is_complex)
+    if isinstance(of_layer, SeparableForm):
+        return SeparableForm(op, of_layer.factors, of_layer)
+    factors = factors_of(op)
+    if factors is not None:
+        return SeparableForm(op, factors)
+    if kind == 1 and shape[0] == shape[1]:
+        return FrequencyForm(
+            op, make, reason, shape, cells, cells, is_complex, orthonormal=False
+        )
+    return None
+
+
+def why_no_closed_form(op) -> str:
+    """What keeps a layer from being of one of the kinds that have one."""
+    g = op.layer.geometry
+    separable = "its kernel is not separable"
+    if longest_side(g) > LONGEST:
+        separable = (
+            f"it is longer than the {LONGEST} samples or channels up to which "
+            "separable kernels are taken apart"
+        )
+    elif g.groups > 1:
+        separable += ", or its groups take too many SVDs"
+    even = "its boundary is not 'symmetric'"
+    if g.boundary == "symmetric":
+        even = "its kernel or its padding is not even along every axis"
+        even = even if op.xp is np else "its arrays are on a device"
+    windows = "windows overlap or leave the image"
+    return f"{windows}, {why_not_torus(g)}, {separable}, and {even}"
+
+
+def _real_size(dtype):
+    """Bytes of a real number of a dtype."""
+    return dtype.itemsize // (2 if dtype.kind == "c" else 1)

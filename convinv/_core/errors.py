@@ -1,0 +1,18 @@
+"""Why a set-up gives up: the matrix is singular, or its factor would be too large."""
+
+import numpy as np
+
+
+class Singular(np.linalg.LinAlgError):
+    """The matrix is not positive definite to working precision.
+
+    `groups` are the layer's groups where it is not, as an array of their numbers.
+    """
+
+    def __init__(self, text, groups):
+        super().__init__(text)
+        self.groups = np.asarray(groups)
+
+
+class MemoryLimit(ValueError):
+    """The factor would not fit the memory allowed."""

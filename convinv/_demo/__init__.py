@@ -1,0 +1,1 @@
+"""What ``convinv demo`` does."""

@@ -1,0 +1,295 @@
+"""The Hermitian matrix N that an exact inverse of a layer needs, as a local stencil.
+
+With full column rank (or damping) it is ``A^H A`` between cells of the input, otherwise
+``A A^H`` between outputs. N couples cells up to `reach` apart, and is invariant under
+shifts except within `border` cells of the image's ends. The entries of its interior are
+the autocorrelation of the kernel. Those at the borders are found on a small image, the
+twin, that has the same borders and a little interior; that takes so many products that
+it is only done for methods that invert N at the borders.
+"""
+
+import functools
+import math
+
+import numpy as np
+import scipy.fft
+
+from .._core.arrays import namespace, to_numpy
+from .._core.pulse import pulse
+from ..operators._convolution import ConvLinearOperator
+from ..operators._polyphase import Polyphase, symbol
+
+PROBES = 2**22  # numbers in one batch of probes
+
+
+class Gram:
+    """N of one layer, without damping.
+
+    Attributes
+    ----------
+    side : {"input", "output", "self"}
+        "input" for ``A^H A``, "output" for ``A A^H``, "self" for a Hermitian A.
+    groups, channels : int
+        N is block diagonal over `groups`; a cell has `channels` unknowns in each.
+    grid, reach, border : tuple of three ints
+    spread : tuple of three ints
+        The reach in the interior of an image that is large enough.
+    local : bool
+        False where samples wrap around the image, which the stencil leaves out.
+    stencil : ndarray, shape (groups, channels, channels, *twin, *(2 reach + 1))
+        ``stencil[g, c, e, i, t]`` is the entry between channel c of twin cell i and
+        channel e of twin cell ``i + t - reach``. Made when it is first asked for.
+    """
+
+    def __init__(self, op, side):
+        g, self.side = op.geometry, side
+        self.op, self.layer = op, Polyphase(g)
+        self.groups, self.dtype = g.groups, op.dtype
+        self.local = g.boundary != "periodic" or not any(g.before + g.after)
+        if side == "self" and op.input_shape != op.output_shape:
+            raise ValueError(
+                "the preconditioner needs an operator whose input and output shapes "
+                f"agree, got {op.input_shape} and {op.output_shape}"
+            )
+        if side == "input":
+            self.grid, self.channels = self.layer.cells, self.layer.channels
+        else:
+            self.grid, self.channels = g.output, self.layer.filters
+        self.spread = self._each_axis(self._spread)
+        self.reach = self._each_axis(self._reach)
+        self.border = self._each_axis(self._border)
+        self.twin = self._each_axis(
+            lambda a: min(self.grid[a], 2 * (self.border[a] + self.reach[a]) + 1)
+        )
+        self.looks: dict = {}  # by damp, see `_inverse.circulant.look`
+
+    def _each_axis(self, function):
+        d, h, w = (int(function(axis)) for axis in range(3))
+        return d, h, w
+
+    def _extent(self, axis):
+        """Span of the taps less one, stride, and the wider padding, in samples."""
+        g = self.op.geometry
+        span = g.dilation[axis] * (g.kernel[axis] - 1)
+        return span, g.stride[axis], max(g.before[axis], g.after[axis])
+
+    def _spread(self, axis):
+        span, stride, _ = self._extent(axis)
+        return (span + stride - 1 if self.side == "input" else span) // stride
+
+    def _reach(self, axis):
+        span, stride, pad = self._extent(axis)
+        if self.side == "input":
+            reach = self._spread(axis)
+        else:  # windows that are folded back at an end meet further windows
+            g = self.op.geometry
+            folded = g.boundary not in ("zero", "periodic")
+            reach = (max(span, 2 * pad) if folded else span) // stride
+            if folded and g.input[axis] <= g.before[axis] + g.after[axis] + 1:
+                reach = self.grid[axis] - 1  # what both ends fold back meets
+        return min(reach, self.grid[axis] - 1)
+
+    def _border(self, axis):
+        span, stride, pad = self._extent(axis)
+        if self.side == "input":
+            return -(-(max(span, pad) + 1) // stride) + 1
+        if self.side == "self":
+            return pad + span + 1
+        return -(-pad // stride) + self._reach(axis) + 1
+
+    def pack(self, v):
+        """``(B, n)`` or ``(B, m)`` -> ``(B, groups, channels, *grid)``."""
+        if self.side == "input":
+            return self.layer.pack(v)
+        return v.reshape((v.shape[0], self.groups, self.channels, *self.grid))
+
+    def unpack(self, v):
+        """The inverse of `pack`."""
+        if self.side == "input":
+            return self.layer.unpack(v)
+        return v.reshape((v.shape[0], -1))
+
+    def place(self, axis, cells):
+        """The twin's cells that stand for cells of the grid (an int array)."""
+        size, twin = self.grid[axis], self.twin[axis]
+        if size == twin:
+            return cells
+        border = self.border[axis]
+        tail = cells - (size - twin)
+        return np.where(cells < size - border, np.minimum(cells, border), tail)
+
+    @property
+    def bound(self):
+        """N's largest eigenvalue from above, about: the largest sum along a row."""
+        return float(np.max(np.sum(np.abs(self.interior), axis=(2, 3, 4, 5))))
+
+    @functools.cached_property
+    def interior(self):
+        """N far from any end: ``(groups, channels, channels, *(2 spread + 1))``.
+
+        Offsets run from ``-spread`` to `spread` on each axis, as those of `stencil` do.
+        """
+        torus = [2 * n + 1 for n in self.spread]
+        matrices, axes = normal_symbol(self, torus), (3, 4, 5)
+        if self.dtype.kind != "c":
+            entries = scipy.fft.irfftn(matrices, s=torus, axes=axes)
+        else:
+            entries = scipy.fft.ifftn(matrices, axes=axes)
+        offsets = (np.arange(n, -n - 1, -1) % (2 * n + 1) for n in self.spread)
+        return np.ascontiguousarray(entries[(..., *np.ix_(*offsets))])
+
+    def dense(self, rows, columns):
+        """The entries between two boxes of cells.
+
+        `rows` and `columns` are one int array of cells per axis. Returns an array
+        ``(groups, channels, *rows, channels, *columns)``.
+        """
+        index, keep = [], np.True_
+        for axis in range(3):
+            offset = columns[axis][None, :] - rows[axis][:, None] + self.reach[axis]
+            inside = (offset >= 0) & (offset <= 2 * self.reach[axis])
+            shape = [1] * 6
+            shape[axis], shape[axis + 3] = inside.shape
+            place = np.broadcast_to(self.place(axis, rows[axis])[:, None], inside.shape)
+            offset = np.where(inside, offset, 0)
+            index.append((place.reshape(shape), offset.reshape(shape)))
+            keep = keep & inside.reshape(shape)
+        where, offset = zip(*index)
+        entries = self.stencil[(slice(None),) * 3 + where + offset]
+        entries = np.where(keep, entries, 0)
+        return np.moveaxis(entries, 2, 5)
+
+    @functools.cached_property
+    def stencil(self):
+        """Probe the twin with impulses too far apart to meet."""
+        op = self.operator(self.twin)
+        twin = Polyphase(op.geometry)
+        colours = [min(2 * r + 1, n) for r, n in zip(self.reach, self.twin)]
+        probes = np.arange(math.prod(colours) * self.channels)
+        answers = []
+        size = self.groups * self.channels * math.prod(self.twin)
+        parts = min(-(-probes.size * size // PROBES), probes.size)
+        for part in np.array_split(probes, parts):
+            pulse()
+            answers.append(self._probe(op, twin, part, colours))
+        answers = np.concatenate(answers).reshape(
+            *colours, self.channels, self.groups, self.channels, *self.twin
+        )
+        return self._sorted(answers, colours) + self._ghosts(twin)
+
+    def operator(self, grid, xp=np, dtype=None):
+        """The layer on a smaller image, with N on the cells of `grid`."""
+        op, g = self.op, self.op.geometry
+        smaller = [
+            n - s * (whole - small)
+            for n, s, whole, small in zip(g.input, g.stride, self.grid, grid)
+        ]
+        options = {**op._options}
+        if g.boundary == "periodic":
+            options["boundary"] = "zero"
+        kernel = op.kernel if xp is not np else to_numpy(op.kernel)
+        wide = np.result_type(kernel.dtype, np.float64) if dtype is None else dtype
+        shape = (g.c_in, *smaller[3 - g.ndim :])
+        return ConvLinearOperator(kernel.astype(wide), shape, **options)
+
+    def _probe(self, op, twin, probes, colours):
+        """Columns of N, summed over all impulses of a colour."""
+        count = len(probes)
+        shape = (count, self.groups, self.channels, *self.twin)
+        v = np.zeros(shape, op.dtype)
+        *colour, channel = np.unravel_index(probes, (*colours, self.channels))
+        for probe in range(count):
+            cells = (slice(c[probe], None, n) for c, n in zip(colour, colours))
+            v[(probe, slice(None), channel[probe], *cells)] = 1
+        return product(self.side, op, twin, v)
+
+    def _sorted(self, answers, colours):
+        """From answers by colour to entries by offset."""
+        index, keep = [], np.True_
+        for axis in range(3):
+            here = np.arange(self.twin[axis])[:, None]
+            there = here + np.arange(-self.reach[axis], self.reach[axis] + 1)
+            inside = (there >= 0) & (there < self.twin[axis])
+            shape = [1] * 6
+            shape[axis], shape[axis + 3] = there.shape
+            index.append((here.reshape(shape[:3] + [1] * 3), there.reshape(shape)))
+            keep = keep & inside.reshape(shape)
+        here, there = zip(*index)
+        colour = tuple(t % c for t, c in zip(there, colours))
+        # answers are (*colours, e, groups, c, *twin): bring (groups, c, e) to the front
+        answers = answers.transpose(4, 5, 3, 0, 1, 2, 6, 7, 8)
+        entries = answers[(slice(None),) * 3 + colour + here]
+        return np.where(keep, entries, 0)
+
+    def _ghosts(self, twin):
+        """An identity for samples of the last cells that no image has."""
+        stencil = np.zeros(
+            (self.groups, self.channels, self.channels, *self.twin)
+            + tuple(2 * r + 1 for r in self.reach)
+        )
+        if self.side == "input":
+            g = twin.geometry
+            samples = twin.pack(np.ones((1, g.c_in * math.prod(g.input))))[0]
+            here = stencil[(..., *self.reach)]
+            for channel in range(self.channels):
+                here[:, channel, channel] = 1 - samples[:, channel]
+        return stencil
+
+
+def normal_symbol(gram, torus):
+    """N's interior at the frequencies of a torus, from the symbol of the layer."""
+    matrices = symbol(gram.layer, gram.op._weights, torus)
+    matrices = np.moveaxis(matrices, (1, 2), (4, 5))
+    if gram.side != "self":
+        adjoint = matrices.conj().swapaxes(4, 5)
+        inside = gram.side == "input"
+        matrices = adjoint @ matrices if inside else matrices @ adjoint
+    return np.ascontiguousarray(np.moveaxis(matrices, (4, 5), (1, 2)))
+
+
+class Patch:
+    """N restricted to a window that starts or ends where the image does.
+
+    The products run on a small image: the window, and as much beyond it as keeps the
+    other end away. `window` is ``(start, stop)`` per axis.
+    """
+
+    def __init__(self, gram, window, xp, dtype):
+        self.gram = gram
+        grid, self.inside = [], [slice(None)] * 3
+        for axis, ((start, stop), size) in enumerate(zip(window, gram.grid)):
+            need = stop - start + gram.reach[axis] + gram.border[axis]
+            whole = (start, stop) == (0, size) or need >= size
+            grid.append(size if whole else need)
+            if whole:
+                self.inside[axis] = slice(start, stop)
+            elif start == 0:
+                self.inside[axis] = slice(0, stop)
+            elif stop == size:
+                self.inside[axis] = slice(need - (stop - start), need)
+            else:
+                raise ValueError(f"window {window} lies inside the grid {gram.grid}")
+        self.grid = tuple(grid)
+        self.op = gram.operator(self.grid, xp, dtype)
+        self.layer = Polyphase(self.op.geometry)
+
+    def apply(self, v):
+        """``N v`` for `v` of shape ``(B, groups, channels, *window)``."""
+        inside = (slice(None),) * 3 + tuple(self.inside)
+        shape = (*v.shape[:3], *self.grid)
+        if tuple(v.shape) != shape:
+            wide = namespace(v).zeros(shape, dtype=v.dtype)
+            wide[inside] = v
+            v = wide
+        return product(self.gram.side, self.op, self.layer, v)[inside]
+
+
+def product(side, op, layer, v):
+    """``A^H A v`` or ``A A^H v`` for `v` of shape ``(B, groups, channels, *grid)``."""
+    batch, shape = v.shape[0], v.shape
+    if side == "input":
+        y = op._backward(op._forward(layer.unpack(v).reshape((batch, -1))))
+        return layer.pack(y.reshape((batch, -1)))
+    if side == "self":
+        return op._forward(v).reshape(shape)
+    return op._forward(op._backward(v)).reshape(shape)

@@ -1,0 +1,1 @@
+"""Dense and banded linear algebra: factorizations and pseudoinverses of matrices."""

@@ -1,0 +1,1 @@
+"""Which way to solve costs least, from counts."""

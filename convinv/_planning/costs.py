@@ -1,0 +1,251 @@
+"""What products, iterations and exact inverses cost, in seconds, from sizes alone.
+
+All counts are of multiplications, numbers and calls, so that a choice by them is the
+same in every run; the rates that turn them into seconds are those of two cores. Only
+their ratios matter.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from .._core.threads import thread_count
+from .._inverse.accuracy import FULL
+from .._inverse.block_cholesky import block_cells
+from .._inverse.circulant import DEEP, FIRST, SLOW, look
+from .._linalg.small_inverses import SMALL
+from ..kernels.products.route_costs import count_taps, direct_nanoseconds, fft_torus
+
+MULTIPLY = {4: 110e9, 8: 55e9}  # the same of a large matrix product by one thread
+HALF = 40  # rows and columns with which it reaches half of that
+BANDWIDTH = 20e9  # bytes in a second
+CACHED = 28e9  # the same of a matrix that serves one row after the other
+TOUCH = 3e9  # the same where entries are picked and rearranged
+TRANSFORM = {4: 0.4e-9, 8: 0.8e-9}  # a number's way through an FFT pair, per log2
+CHANNEL = 0.2e-9  # one multiplication by an inverse at a frequency
+PRODUCT = 15e-6  # the call of a product
+STEP = 100e-6  # the calls of an iteration besides its products
+ROW, CALL = 120e-6, 4e-6  # one row of a factor's recursion, one small matrix product
+LOOK = 2e-3  # what planning a set-up takes anyway
+CHECK = 0.4e-3  # what a residual in double precision takes besides its products
+# Rows that are computed at most end where the inverse has decayed to the root of it.
+DECAYED = {4: 1.5e-8, 8: 1e-12}
+FACE = 3e-3  # what a band's set-up takes anyway
+
+
+class Cost(NamedTuple):
+    """Seconds of a set-up and of one application, and the bytes that are kept."""
+
+    setup: float
+    once: float
+    nbytes: float
+    axis: int = 0  # of a factor
+
+    def total(self, applications):
+        return self.setup + applications * self.once
+
+
+NEVER = Cost(math.inf, math.inf, math.inf)
+
+
+def real_size(dtype) -> int:
+    """Bytes of a real number of that precision."""
+    return dtype.itemsize // (1 if dtype.kind == "f" else 2)
+
+
+def product(op, batch, dtype=None):
+    """Seconds of one product with a layer, by the route that it takes."""
+    layer, dtype = op.layer, op.dtype if dtype is None else np.dtype(dtype)
+    one = layer._kept((f"nanoseconds {dtype}",), lambda: _nanoseconds(layer, dtype))
+    return PRODUCT + 1e-9 * batch * one / thread_count()
+
+
+def _nanoseconds(layer, dtype):
+    taps = count_taps(layer.kernel)
+    torus = fft_torus(layer.geometry, dtype, taps)
+    if torus is not None:
+        return torus.nanoseconds
+    return direct_nanoseconds(layer.geometry, dtype, taps)
+
+
+def iteration(op, batch, damp=0.0):
+    """Seconds of one iteration of cgls."""
+    m, n = op.shape
+    numbers = batch * (4 * m + (6 + 2 * bool(damp)) * n)
+    calls = STEP * (1 + bool(damp))
+    return 2 * product(op, batch) + numbers * op.dtype.itemsize / BANDWIDTH + calls
+
+
+def check(op, batch):
+    """Seconds of a residual, a normal residual and the update of x, in double."""
+    m, n = op.shape
+    wide = np.result_type(op.dtype, np.float64)
+    moved = batch * (2 * m + 4 * n) * wide.itemsize / BANDWIDTH
+    return CHECK + 2 * product(op, batch, wide) + moved
+
+
+def stencil(gram):
+    """Seconds and bytes of finding N's entries at the borders."""
+    op, twin = gram.op, math.prod(gram.twin)
+    probes = math.prod(min(2 * r + 1, n) for r, n in zip(gram.reach, gram.twin))
+    share = twin / max(math.prod(gram.grid), 1)
+    offsets = math.prod(2 * r + 1 for r in gram.reach)
+    count = probes * gram.channels
+    entries = gram.groups * gram.channels**2 * twin
+    nbytes = 8 * entries * (2 * offsets + 2 * probes)
+    wide = np.result_type(op.dtype, np.float64)
+    probing = 2 * share * count * (product(op, 1, wide) - PRODUCT)
+    return LOOK / 2 + 2 * probing + nbytes / TOUCH, nbytes
+
+
+def looking(gram):
+    """Seconds of a look at N's interior, about: of an inverse at each frequency."""
+    cells = (2 * FIRST) ** sum(n > 1 for n in gram.grid)
+    return LOOK / 2 + 1.5 * _matrices(gram, cells)
+
+
+def _matrices(gram, cells):
+    """Seconds of inverting N at the frequencies of a torus of so many cells."""
+    matrix = 16e-9 * gram.channels**2
+    if gram.channels > SMALL:
+        matrix += 6e-6 + 3e-9 * gram.channels**3
+    return cells / 2 * gram.groups * matrix
+
+
+def direct(gram, damp, batch, accuracy) -> Cost:
+    """Of a factor along the axis that costs least."""
+    found = []
+    for axis in range(3 - gram.op.geometry.ndim, 3):
+        line = math.prod(n for a, n in enumerate(gram.grid) if a != axis)
+        line *= gram.channels
+        setup, once, nbytes = sweeps(
+            gram, damp, batch, accuracy, line, axis, gram.grid[axis]
+        )
+        found.append(Cost(setup, once, nbytes, axis - 3 + gram.op.geometry.ndim))
+    return min(found, key=lambda cost: cost.total(2))
+
+
+def sweeps(gram, damp, batch, accuracy, line, axis, length):
+    """Of a factor along `axis` with lines of so many unknowns."""
+    reach, size = gram.reach[axis], _size(gram, accuracy)
+    step = block_cells(line, reach, length)
+    width, count = line * step, -(-length // step)
+    band = min(-(-reach // step), max(count - 1, 0))
+    cells = 2 * gram.border[axis] + _settled(gram, damp, axis, accuracy)
+    rows = min(count, cells // step + band)
+    work = gram.groups * (4 if gram.dtype.kind == "c" else 1)
+    # products at their rate, and an inverse at a third of it
+    operations = (2 * (3 * band + 2 * (band > 1)) + 6) * width**3 * work
+    computed = 4 if accuracy.narrow else 8
+    entries = (2 * band + 1) * width**2 * gram.groups
+    setup = rows * (
+        ROW * gram.groups**0.5
+        + operations / _rate(width, computed)
+        + 2 * entries * 8 / TOUCH
+    )
+    moved = entries * size / CACHED
+    times = batch * 2 * (2 * band + 1) * width**2 * work
+    times /= _rate(min(width, 8 * batch), min(size, 8))
+    once = count * ((2 + band) * CALL + max(moved, times if batch > 1 else 0))
+    kept = rows * entries * size
+    return setup, once, kept
+
+
+def schwarz(gram, damp, batch, accuracy) -> Cost:
+    """Of nested tori, NEVER where the inverse does not decay so far."""
+    depth = depths(gram, damp, accuracy.decay)
+    if depth is None:
+        return NEVER
+    return _tori(gram, damp, batch, accuracy, depth)
+
+
+def slow(gram, damp, batch) -> Cost:
+    """Of nested tori where the inverse decays slowly."""
+    frames = zip(gram.grid, gram.border, gram.reach)
+    depth = [1 if n == 1 else SLOW + max(b, r) for n, b, r in frames]
+    return _tori(gram, damp, batch, FULL, depth)
+
+
+def _tori(gram, damp, batch, accuracy, depth) -> Cost:
+    """Of nested tori with bands of that depth."""
+    frame = [max(r, b) for r, b in zip(gram.reach, gram.border)]
+    sizes = zip(gram.grid, depth, frame)
+    long = [a for a, (n, d, f) in enumerate(sizes) if n > 2 * (d + f) + 1]
+    if not long:  # bands would meet: it is a factor of the whole
+        return direct(gram, damp, batch, accuracy)
+    inside = circulant(gram, batch, accuracy)
+    setup, once, kept = inside.setup, inside.once, inside.nbytes
+    for axis in long:
+        others = [a for a in range(3) if a != axis and gram.grid[a] > 1]
+        along = max(others, key=lambda a: gram.grid[a], default=axis)
+        line = gram.channels * (depth[axis] if along != axis else 1)
+        line *= math.prod(gram.grid[a] for a in others if a != along)
+        length = gram.grid[along] if along != axis else depth[axis]
+        band = sweeps(gram, damp, batch, accuracy, line, along, length)
+        setup, once, kept = (
+            total + 2 * part for total, part in zip((setup + FACE, once, kept), band)
+        )
+    thick = sum(
+        2 * (frame[a] + gram.reach[a] + gram.border[a]) / gram.grid[a] for a in long
+    )
+    patches = 2 * thick * product(gram.op, batch) + 8 * len(long) * CALL
+    return Cost(setup, once + patches, kept)
+
+
+def circulant(gram, batch, accuracy=FULL) -> Cost:
+    """Of the inverse on a torus."""
+    real, cells = min(_size(gram, accuracy), 8), math.prod(gram.grid)
+    numbers = batch * gram.groups * gram.channels * cells
+    once = TRANSFORM[real] * math.log2(max(cells, 2)) + CHANNEL * gram.channels
+    kept = real * cells * gram.groups * gram.channels**2
+    return Cost(LOOK + _matrices(gram, cells), numbers * once + 2 * STEP, kept)
+
+
+def depths(gram, damp, target):
+    """Cells per axis that bands reach, None where the inverse does not decay so far."""
+    found = []
+    for size, profile, border, reach in zip(
+        gram.grid, look(gram, damp).profiles, gram.border, gram.reach
+    ):
+        far = _decayed(profile, target) if size > 1 else 1
+        if far is None:
+            return None
+        found.append(far + (max(border, reach) if size > 1 else 0))
+    return found if len(found) == 3 else None
+
+
+def _decayed(profile, target):
+    """Cells after which it has decayed so far, None where that takes too many.
+
+    Beyond what was looked at it goes on as it began.
+    """
+    beyond = (profile > target).nonzero()[0]
+    last = int(beyond[-1])
+    if last < len(profile) - 1:
+        return last + 1
+    rate = math.log(profile[-1]) / (len(profile) - 1) if profile[-1] < 1 else 0.0
+    far = math.ceil(math.log(target) / rate) if rate else DEEP + 1
+    return far if far <= DEEP else None
+
+
+def _settled(gram, damp, axis, accuracy):
+    """Rows after which the recursion repeats itself, about: decay counts twice."""
+    profiles = look(gram, damp).profiles
+    if not profiles:
+        return gram.grid[axis]
+    target = math.sqrt(accuracy.settle or DECAYED[real_size(gram.dtype)])
+    if gram.grid[axis] == 1:
+        return 1
+    return _decayed(profiles[axis], target) or gram.grid[axis]
+
+
+def _size(gram, accuracy):
+    """Bytes of a number of a factor."""
+    halved = accuracy.single and real_size(gram.dtype) == 8
+    return gram.dtype.itemsize // (1 + halved)
+
+
+def _rate(width, size):
+    """Operations in a second of products of blocks of that width."""
+    return MULTIPLY[4 if size < 8 else 8] * width / (width + HALF)

@@ -1,0 +1,1 @@
+"""The problem that a method is given: scaled, watched and judged."""

@@ -1,0 +1,418 @@
+"""What a method is given: a scaled problem and the monitor of its iterations."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .. import kernels
+from .._core.arrays import contiguous, copy, namespace, placement, to_numpy
+from .._core.result import Status
+from ..operators._convolution import LAYERS
+
+# Host synchronisations cost a device more than iterations do: there the stopping test
+# is read only this often. Items that are done are frozen meanwhile.
+DEVICE_CHECK = 8
+
+_CODES = list(Status)
+NOISE = 16  # rounding errors of the largest singular value that the smallest may be
+RUNNING = -1
+CONVERGED, STALLED, BREAKDOWN, INDEFINITE, ILL_CONDITIONED, NONFINITE, STOPPED = (
+    _CODES.index(s)
+    for s in (
+        Status.CONVERGED,
+        Status.STALLED,
+        Status.BREAKDOWN,
+        Status.INDEFINITE,
+        Status.ILL_CONDITIONED,
+        Status.NONFINITE,
+        Status.STOPPED,
+    )
+)
+
+
+class Unsuitable(Exception):
+    """A method's set-up found that it can't invert this operator; the text says why."""
+
+
+def divide(xp, where, a, b):
+    """``a / b`` for the items in `where` that have b != 0, 0 for the others."""
+    good = where & (b != 0)
+    zero = xp.zeros_like(b)
+    return xp.where(good, a / xp.where(good, b, zero + 1), zero)
+
+
+class Problem:
+    """Minimise ``||A d - b||^2 + damp^2 ||origin + d||^2`` from ``d = 0``.
+
+    `solve` has moved the starting point into `b` and `origin`, and scaled A and b by
+    powers of two, so that methods need to think of neither.
+
+    Attributes
+    ----------
+    b : array, shape (B, m)
+        The residual of the starting point, not to be written to.
+    gradient : array, shape (B, n), or None
+        ``A^H b - damp^2 origin`` if it is known, not to be written to either.
+    origin : array, shape (B, n), or None
+        The starting point, None for zero.
+    op : ShapedOperator
+        The operator, scaled, in the working dtype.
+    shape : tuple of int
+        ``(m, n)``.
+    damp : float
+    kernel_scale : float
+        The power of two that the operator was multiplied by.
+    x_scale : array, shape (B,)
+        What d has to be multiplied by to be in the user's units.
+    preconditioner : callable or None
+        Maps ``(B, n)`` arrays to the same.
+    maxiter : int
+    rng : numpy.random.Generator
+    rtol : float
+        The tolerance of the solve.
+    finest : bool
+        Whether coarse inverses are known not to do.
+    vectors : module
+        The fused vector updates for the arrays at hand.
+    """
+
+    def __init__(
+        self,
+        op,
+        b,
+        *,
+        origin,
+        damp,
+        kernel_scale,
+        x_scale,
+        preconditioner,
+        maxiter,
+        rng,
+        gradient=None,
+        rtol=1e-6,
+        finest=False,
+    ):
+        self.rtol, self.finest = rtol, finest
+        self.op, self.b, self.origin, self.damp = op, b, origin, damp
+        self.gradient = gradient
+        self.kernel_scale, self.x_scale = kernel_scale, x_scale
+        self.preconditioner, self.maxiter, self.rng = preconditioner, maxiter, rng
+        self.xp = namespace(b)
+        self.vectors = kernels.load("vectors", self.xp)
+        self.shape = op.shape
+        self._fused = isinstance(op, LAYERS)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether products are all that is done, and they are convolutions."""
+        return self._fused and self.preconditioner is None
+
+    @property
+    def batch(self) -> int:
+        return self.b.shape[0]
+
+    def zeros(self, length):
+        """A ``(B, length)`` array of zeros."""
+        return self.xp.zeros((self.batch, length), dtype=self.b.dtype, **self.place)
+
+    @property
+    def is_complex(self) -> bool:
+        return self.xp.isdtype(self.b.dtype, "complex floating")
+
+    def random(self, length):
+        """A ``(B, length)`` array of standard normal numbers from `rng`."""
+        values = self.rng.standard_normal((self.batch, length))
+        return self.xp.asarray(values, dtype=self.b.dtype, **self.place)
+
+    def fill(self, value):
+        """A ``(B,)`` array of one coefficient."""
+        return self.xp.full((self.batch,), value, dtype=self.xp.float64, **self.place)
+
+    @property
+    def place(self):
+        """Keyword that makes array API libraries allocate beside b."""
+        return placement(self.b)
+
+    def forward(self, x, sumsq=False, out=None):
+        """``A x``, with `sumsq` also the squared norm of each item; `out` is reused."""
+        return self._product(self.op._forward, x, self.op.input_shape, sumsq, out)
+
+    def adjoint(self, y, sumsq=False, out=None):
+        """``A^H y``, with `sumsq` also the squared norm of each item."""
+        return self._product(self.op._backward, y, self.op.output_shape, sumsq, out)
+
+    def _product(self, apply, array, shape, sumsq, out):
+        batch = array.shape[0]
+        array = self.xp.reshape(array, (batch, *shape))
+        if self._fused:
+            result = apply(array, sumsq=sumsq, out=out)
+            result, sums = result if sumsq else (result, None)
+            result = self.xp.reshape(result, (batch, -1))
+        else:
+            result = self.xp.reshape(apply(array), (batch, -1))
+            result = self.xp.astype(result, self.b.dtype, copy=False)
+            result = contiguous(result)
+            sums = self.vectors.sumsq(result) if sumsq else None
+        return (result, sums) if sumsq else result
+
+    def normal_residual(self, r, d, out=None):
+        """``(s, ||s||^2)`` of ``s = A^H r - damp^2 (origin + d)``; d None is zero."""
+        s, sums = self.adjoint(r, sumsq=True, out=out)
+        if self.damp:
+            for part in (self.origin, d):
+                if part is not None:
+                    s, sums = self.vectors.axpy(self.fill(-(self.damp**2)), part, s)
+        return s, sums
+
+    def first_normal_residual(self):
+        """`normal_residual` of ``d = 0`` in new memory, from the gradient if known."""
+        if self.gradient is None:
+            return self.normal_residual(self.b, None)
+        s = copy(self.gradient)
+        return s, self.vectors.sumsq(s)
+
+    def real_dot(self, x, y):
+        """The real part of ``x^H y`` of each item."""
+        value = self.vectors.dot(x, y)
+        is_complex = self.xp.isdtype(value.dtype, "complex floating")
+        return self.xp.real(value) if is_complex else value
+
+    def augmented(self):
+        """The same problem without damp: ``[A; damp I]`` and ``[b; -damp origin]``."""
+        return _Augmented(self) if self.damp else self
+
+    def precondition(self, v):
+        """The preconditioner applied to v, or v itself."""
+        return v if self.preconditioner is None else self.preconditioner(v)
+
+
+class _Augmented(Problem):
+    """A damped problem as least squares with the taller operator ``[A; damp I]``."""
+
+    def __init__(self, problem):
+        self.__dict__.update(problem.__dict__)
+        self.plain = problem
+        self.factor = problem.damp
+        self.damp = 0.0
+        self.shape = (sum(problem.shape), problem.shape[1])
+        below = problem.zeros(problem.shape[1])
+        if problem.origin is not None:
+            below = below - problem.damp * problem.origin
+        self.b = self.xp.concat([problem.b, below], axis=1)
+
+    def forward(self, x, sumsq=False, out=None):
+        y = self.xp.concat([self.plain.forward(x), self.factor * x], axis=1)
+        return (y, self.vectors.sumsq(y)) if sumsq else y
+
+    def adjoint(self, y, sumsq=False, out=None):
+        m = self.plain.shape[0]
+        above = copy(y[:, :m])
+        x = self.plain.adjoint(above, out=out) + self.factor * y[:, m:]
+        return (x, self.vectors.sumsq(x)) if sumsq else x
+
+
+@dataclass
+class Goals:
+    """What a method aims at.
+
+    Attributes
+    ----------
+    residual : array, shape (B,)
+        A norm of the residual, negative for none.
+    normal : array, shape (B,)
+        A norm of the normal residual, for methods that do not know the residual.
+    least : array, shape (B,)
+        A norm of the normal residual that is small enough if it is no more than
+        `share` of that of the residual too.
+    share : float or None
+        Without it the residual does not count.
+    rounding : float
+        Of the residual's norm, what rounding leaves of the normal residual: below it a
+        method would follow noise.
+    conlim : float or None
+        A condition number at which to give up.
+    """
+
+    residual: Any
+    normal: Any
+    least: Any
+    share: float | None = None
+    rounding: float = 0.0
+    conlim: float | None = None
+
+    def times(self, factor):
+        """Goals that are lower by a factor."""
+        if factor == 1.0:
+            return self
+        share = None if self.share is None else factor * self.share
+        lower = (factor * norm for norm in (self.residual, self.normal, self.least))
+        return Goals(*lower, share, self.rounding, self.conlim)
+
+    def normal_tol(self, xp, residual):
+        """The norm of the normal residual at which an item is done."""
+        if self.share is None or residual is None:
+            return self.normal
+        small = xp.minimum(self.least, self.share * residual)
+        return xp.maximum(small, self.rounding * residual)
+
+
+class Monitor:
+    """Decides when items are done; told once per iteration.
+
+    Parameters
+    ----------
+    problem : Problem
+    goals : Goals
+        What norms are small enough.
+    active : array of bool, shape (B,)
+    report : callable or None
+        The callback's.
+    nit : int
+        Iterations that the solve has made.
+    tick : callable
+        Told the number of iterations.
+
+    Attributes
+    ----------
+    active : array of bool, shape (B,)
+        Items still running: methods freeze the others by zero coefficients.
+    nit : int
+        Iterations over all restarts of the solve.
+    watches_normal : bool
+        Whether the history holds norms of the normal residual.
+    stopped : bool
+        What the last `update` said.
+    latest : array or None
+        The d of the last `update`.
+    recording : bool
+        Whether iterations are captured, not made: nothing is looked at then.
+    watch : callable or None
+        Asked in every iteration, on the host: given how far the worst item is from its
+        tolerance, it says whether another method goes on.
+    smallest : array, shape (B,)
+        The smallest singular value of A (of ``[A; damp I]``) that the method has seen:
+        infinite where it says nothing.
+    """
+
+    def __init__(self, problem, goals, active, report, nit, tick):
+        self.xp, self.vectors = problem.xp, problem.vectors
+        self.maxiter, self.goals = problem.maxiter, goals
+        self.active = active
+        self.code = self.xp.where(
+            self.active,
+            self.xp.asarray(RUNNING, **problem.place),
+            self.xp.asarray(CONVERGED, **problem.place),
+        )
+        self.item_nit = self.xp.zeros_like(self.code)
+        self.start = self.nit = nit
+        self.history, self.last, self.latest = [], None, None
+        self.watches_normal = self.stopped = self.recording = False
+        self.report, self.tick, self.watch = report, tick, None
+        self.known = problem.preconditioner is None
+        self.smallest, self.zero = problem.fill(float("inf")), problem.fill(0.0)
+        self.column = self.inverse = self.size = self.zero
+        self.eps = NOISE * float(self.xp.finfo(problem.b.dtype).eps)
+        device = self.xp is not np
+        self.check_every = DEVICE_CHECK if device and report is None else 1
+
+    def factor(self, diagonal, above, hermitian=False):
+        """A column of the bidiagonal factor R that the method builds, before x moves.
+
+        `diagonal` and `above` are the squares of ``R[k, k]`` and ``R[k - 1, k]``. The
+        singular values of R lie between those of A (their squares, if `hermitian`), and
+        the columns of its inverse have norms that are found from one to the next. An
+        item in which R is singular to rounding has ended: its x would move by noise.
+        Returns which these are.
+        """
+        xp, active = self.xp, self.active
+        if not self.known:  # it would be that of the preconditioned operator
+            return xp.zeros_like(active)
+        column = (1 + above * self.column) / diagonal
+        inverse = self.inverse + xp.where(active, column, self.zero)
+        self.size = xp.maximum(self.size, xp.where(active, diagonal + above, self.zero))
+        small, large = 1 / inverse, self.size
+        if not hermitian:
+            small, large = xp.sqrt(small), xp.sqrt(large)
+        singular = ~(small > self.eps * large)
+        self.end(singular, STALLED)
+        regular = active & ~singular
+        self.column = xp.where(regular, column, self.column)
+        self.inverse = xp.where(regular, inverse, self.inverse)
+        self.ends(xp.where(regular, small, self.smallest), large)
+        return active & singular
+
+    def ends(self, smallest, largest):
+        """Take in both ends of the singular values of a factor that the method builds.
+
+        The smaller one errs towards zero by up to the root of its size.
+        """
+        self.smallest = smallest
+        if self.goals.conlim is not None:
+            self.end(largest > self.goals.conlim * smallest, ILL_CONDITIONED)
+
+    def end(self, items, code):
+        """End `items` (bool array) that still run with a status code."""
+        if self.xp is np and not items.any():
+            return  # as nearly always; on a device to look would be to wait
+        items = items & self.active
+        self.code = self.xp.where(items, code, self.code)
+        self.active = self.active & ~items
+
+    def update(self, d, residual=None, normal=None, watched=None) -> bool:
+        """Count an iteration; True when the method has to stop.
+
+        `residual` and `normal` are ``(B,)`` norms of the residual and the normal
+        residual where the method has them, `watched` what the history records.
+        """
+        xp = self.xp
+        self.nit += 1
+        self.item_nit = xp.where(self.active, self.item_nit + 1, self.item_nit)
+        self.watches_normal = watched is None and residual is None
+        watched = residual if watched is None else watched
+        watched = normal if watched is None else watched
+        if self.last is not None:  # items that are done keep their last norm
+            watched = xp.where(self.active, watched, self.last)
+        self.last = watched
+        self.history.append(watched)
+        self.end(~xp.isfinite(watched), NONFINITE)
+        if residual is not None:
+            self.end(residual <= self.goals.residual, CONVERGED)
+        if normal is not None:
+            tol = self.goals.normal_tol(self.xp, residual)
+            self.end(normal <= tol, CONVERGED)
+        if self.recording:
+            return False
+        stop = False
+        self.latest = d
+        if self.report is not None and self.report(self, d, watched):
+            self.end(self.active, STOPPED)
+            stop = True
+        elif self.watch is not None and self.watch(self._left(residual, normal)):
+            self.end(self.active, STALLED)
+            stop = True
+        self.tick(self.nit)
+        self.stopped = stop or self._over()
+        return self.stopped
+
+    def _left(self, residual, normal):
+        """How far the worst item is from its tolerance; 1 or less is there."""
+        left = normal / self.goals.normal_tol(self.xp, residual)
+        if residual is not None:
+            goal = self.goals.residual
+            left = np.where(goal > 0, np.minimum(left, residual / goal), left)
+        return float(np.max(left, where=self.active, initial=0.0))
+
+    def replayed(self, norms):
+        """Take in iterations made without `update`: their rows of the history."""
+        self.history += list(norms)
+        self.tick(self.nit)
+        self.stopped = self._over()
+
+    def _over(self):
+        if self.nit - self.start >= self.maxiter:
+            return True
+        return self.nit % self.check_every == 0 and not self.any_active()
+
+    def any_active(self) -> bool:
+        return bool(to_numpy(self.xp.any(self.active)))

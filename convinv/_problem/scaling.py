@@ -1,0 +1,307 @@
+"""The problem in units where nothing over- or underflows, and the verdict on x."""
+
+import numpy as np
+
+from .. import kernels
+from .._core.arrays import contiguous, copy, placement, to_numpy
+from ..operators._base import ShapedOperator
+from ..operators._convolution import LAYERS
+from ..operators._scale import powers, size_of
+from .problem import Problem
+from .residual import Residuals
+from .verdict import Verdict
+
+DATA_POWER = 32  # a binary exponent within which items of b are left as they are
+DAMP_POWER = 30  # an exponent up to which a damp is left as it is
+SURE = 100  # rounding errors above which a norm computed in the working dtype is right
+
+
+class ScaledProblem:
+    """``(s_k A) x' = s_b b`` with powers of two s_k and s_b, so ``x = x' s_k / s_b``.
+
+    Attributes
+    ----------
+    kernel_scale : float
+    data_scale : ndarray, shape (B,)
+    x : array, shape (B, n), or None
+        The current iterate, scaled; None is zero.
+    """
+
+    def __init__(self, op, layout, damp, rtol, atol, rtol_normal=None):
+        self.layout, self.xp = layout, layout.xp
+        self.vectors = kernels.load("vectors", self.xp)
+        largest, squares = (to_numpy(a) for a in layout.extent)
+        self.zero = largest == 0
+        self.data_power = powers(largest, DATA_POWER)
+        self.data_scale = np.ldexp(1.0, -self.data_power)
+        self.b = layout.b
+        if self.data_power.any():
+            self.b = ldexp(self.xp, layout.b, -self.data_power)
+            squares = to_numpy(self.vectors.sumsq(self.b))
+        self.norm_b = np.sqrt(squares)
+        self.kernel_power, self.norm = size_of(op, self.b)
+        if self.norm == 0 and damp:  # x = 0 is right, and without damp any x
+            self.zero = np.ones_like(self.zero)
+        if damp:  # where it dwarfs the operator, it has to be of ordinary size
+            more = max(int(np.frexp(damp)[1]) - DAMP_POWER - self.kernel_power, 0)
+            self.kernel_power += more
+            self.norm = float(np.ldexp(self.norm, -more))
+        self.kernel_scale = float(np.ldexp(1.0, -self.kernel_power))
+        self.op = self.wide = _scale_operator(op, self.kernel_power)
+        self.dtype, self.kind = layout.dtype, layout.kind
+        self.working = _in_dtype(self.op, self.dtype)
+        self.damp = float(np.ldexp(damp, -self.kernel_power))
+        self.residuals = Residuals(self.op, self.b, self.damp)
+        self.x = None if layout.x0 is None else self._start(layout.x0)
+        self.rtol = rtol
+        self._judge(rtol, atol, rtol if rtol_normal is None else rtol_normal)
+
+    @property
+    def is_single(self):
+        """Whether methods work in single precision."""
+        return self.dtype != np.result_type(self.dtype, np.float64)
+
+    def widen(self):
+        """Go on in double precision; False where that is what it works in."""
+        if not self.is_single:
+            return False
+        wide = np.result_type(self.dtype, np.float64)
+        self.dtype, self.kind = wide, self.residuals.dtype
+        self.verdict.eps = float(np.finfo(wide).eps)
+        self.b = self.residuals.wide(self.b)
+        self.working = _in_dtype(self.op, self.dtype)
+        self.residuals = Residuals(self.op, self.b, self.damp)
+        self.gradient, _ = self._gradient()
+        self.hold_wide()
+        return True
+
+    def hold_wide(self):
+        """Keep x in double precision from now on: its corrections may be finer."""
+        if self.x is not None:
+            self.x = self.residuals.wide(self.x)
+
+    def _start(self, x0):
+        """x0 in our units, zero where b is."""
+        xp, power = self.xp, self.kernel_power - self.data_power
+        x = ldexp(xp, x0, np.where(self.zero, 0, power))
+        if not bool(xp.all(xp.isfinite(x))):
+            raise ValueError("x0 is too large for the scale of b and the kernel")
+        return xp.where(self._keep(), x, xp.zeros_like(x))
+
+    def _keep(self):
+        """The items with b != 0, as a column."""
+        return self.xp.asarray(~self.zero, **self._place)[:, None]
+
+    @property
+    def _place(self):
+        return placement(self.b)
+
+    def _judge(self, rtol, atol, rtol_normal):
+        self.gradient, normal_b = self._gradient()
+        if not np.all(np.isfinite(normal_b)) and self.op.has_adjoint:
+            raise ValueError("op gives a product with b that is not finite")
+        with np.errstate(over="ignore"):
+            absolute = np.ldexp(atol, -self.data_power)  # 0 times infinity is 0
+        self.verdict = Verdict(
+            self.norm,
+            self.norm_b,
+            normal_b,
+            damp=self.damp,
+            rtol=rtol,
+            rtol_normal=rtol_normal,
+            atol=absolute,
+            tall=self.op.shape[0] > self.op.shape[1],
+            eps=float(np.finfo(self.dtype).eps),
+        )
+
+    def _gradient(self):
+        """``A^H b`` in the working dtype, and its norm as in double precision."""
+        xp, op = self.xp, self.working
+        if isinstance(op, LAYERS):
+            shape = (self.layout.batch, *op.output_shape)
+            s, squares = op._backward(xp.reshape(self.b, shape), sumsq=True)
+            norm = np.sqrt(to_numpy(squares))
+            double = self.dtype == np.result_type(self.dtype, np.float64)
+            rounding = np.finfo(self.dtype).eps * self.norm * self.norm_b
+            if double or np.all((norm > SURE * rounding) | self.zero):
+                return xp.reshape(s, (shape[0], -1)), norm
+        s = self.residuals.adjoint(self.residuals.wide(self.b))
+        norm = np.sqrt(to_numpy(self.vectors.sumsq(s)))
+        return xp.astype(s, self.kind, copy=False), norm
+
+    def check(self, x=None, eps=0.0):
+        """The verdict on x (None: the present iterate), in double precision.
+
+        With `eps` x is one that was good, rounded to a dtype of that precision.
+        """
+        x = self.x if x is None else x
+        r, s = self.b, self.gradient
+        norms = np.stack([self.norm_b, self.verdict.normal_b])
+        x_norm = self.x_norm(x)
+        if x is not None:
+            norms, r, s = self.residuals(
+                x, lambda norms, items: self._enough(norms, x_norm, items)
+            )
+        return self.verdict.check(norms, x_norm, r, s, eps)
+
+    def x_norm(self, x):
+        """The norms of the items of x on the host."""
+        if x is None:
+            return np.zeros(self.layout.batch)
+        return np.sqrt(to_numpy(self.vectors.sumsq(x)))
+
+    def _enough(self, norms, x_norm, items):
+        return bool(self.verdict.good(norms[:, items], x_norm[items], items).all())
+
+    def goals(self, check, conlim=None):
+        """What methods aim at from there, on the device."""
+        put = lambda a: self.xp.asarray(a, **self._place)  # noqa: E731
+        return self.verdict.goals(check, put, conlim)
+
+    def problem(self, check, preconditioner, maxiter, rng, finest=False):
+        """The problem of the correction to the present x."""
+        power = self.kernel_power - self.data_power
+        return Problem(
+            self.working,
+            check.r,
+            gradient=check.s if self.op.has_adjoint else None,
+            origin=self._narrow(self.x),
+            damp=self.damp,
+            kernel_scale=self.kernel_scale,
+            x_scale=self.xp.asarray(np.ldexp(1.0, -power), **self._place),
+            preconditioner=preconditioner,
+            maxiter=maxiter,
+            rtol=self.rtol,
+            finest=finest,
+            rng=rng,
+        )
+
+    def _narrow(self, x):
+        """x in the working dtype."""
+        return x if x is None else self.xp.astype(x, self.kind, copy=False)
+
+    def advance(self, d, active):
+        """Add the finite corrections of active items; returns which are finite."""
+        xp = self.xp
+        d = contiguous(xp.astype(d, self.kind, copy=False))
+        if self._is_given(d):
+            d = copy(d)
+        finite = xp.isfinite(self.vectors.extent(d)[0])
+        changed = to_numpy(active & finite)
+        if changed.all():
+            finite = changed
+        else:
+            d = xp.where((active & finite)[:, None], d, xp.zeros_like(d))
+        self.x = d if self.x is None else self.x + xp.astype(d, self.x.dtype)
+        return to_numpy(finite)
+
+    def _is_given(self, d):
+        """Whether d may be memory of b or of the gradient, or of the user."""
+        share = getattr(self.xp, "may_share_memory", lambda a, b: a is b)
+        return any(share(d, a) for a in (self.b, self.gradient))
+
+    def restore(self, x, items):
+        """Take `items` back to an earlier x."""
+        old = self.xp.zeros_like(self.x) if x is None else x
+        items = self.xp.asarray(items, **self._place)[:, None]
+        self.x = self.xp.where(items, old, self.x)
+
+    def solution(self, d=None):
+        """A new array of x, or x + d, in the user's units; zero where b is zero."""
+        parts = [p for p in (self.x, d) if p is not None]
+        xp = self.xp
+        if parts:
+            x = sum(parts[1:], parts[0])
+        else:
+            shape = (self.layout.batch, self.op.shape[1])
+            x = xp.zeros(shape, dtype=self.layout.kind, **self._place)
+        x = ldexp(xp, x, self.data_power - self.kernel_power)
+        x = xp.astype(x, self.layout.kind, copy=False)
+        return xp.where(self._keep(), x, xp.zeros_like(x))
+
+    def deliver(self):
+        """x in the user's units and dtype, and in ours if that is not the present x."""
+        power = self.kernel_power - self.data_power
+        same = self.x is not None and self.x.dtype == self.layout.b.dtype
+        if same and not power.any():
+            return self.x, None
+        x, xp = self.solution(), self.xp
+        if self.x is None:
+            return x, None
+        back = ldexp(xp, xp.astype(x, self.x.dtype), power)
+        same = bool(to_numpy(xp.all((back == self.x) | ~self._keep())))
+        return x, None if same else back
+
+    def refuse_unless_hermitian(self, name):
+        """Raise ValueError unless ``<u, A v> = <A u, v>`` for random u and v."""
+        m, n = self.op.shape
+        if m == n:
+            rng = np.random.default_rng(0)
+            u, v = (
+                self.residuals.wide(
+                    self.xp.asarray(rng.standard_normal((1, n)), **self._place)
+                )
+                for _ in range(2)
+            )
+            a_u, a_v = self.residuals.forward(u), self.residuals.forward(v)
+            left, right = self.vectors.dot(u, a_v), self.vectors.dot(a_u, v)
+            size = np.sqrt(to_numpy(self.vectors.sumsq(a_u) * self.vectors.sumsq(v)))
+            if abs(to_numpy(left - right))[0] <= 1e-6 * size[0]:
+                return
+        raise ValueError(
+            f"method {name!r} needs a square Hermitian operator, and this one (shape "
+            f"{self.op.shape}) is not; use 'cgls', which takes any operator"
+        )
+
+
+def ldexp(xp, array, power):
+    """``array * 2**power`` per item, in two steps that neither over- nor underflow."""
+    half = np.asarray(power) // 2
+    for part in (half, power - half):
+        factor = np.ldexp(1.0, np.broadcast_to(part, (array.shape[0],)))
+        factor = xp.asarray(factor, **placement(array))
+        array = array * xp.astype(factor, array.dtype)[:, None]
+    return array
+
+
+def _in_dtype(op, dtype):
+    """An operator whose products are made in a dtype, where it can choose."""
+    return op.astype(dtype) if isinstance(op, LAYERS) else op
+
+
+def _scale_operator(op, power):
+    if power == 0:
+        return op
+    if isinstance(op, LAYERS):
+        half = -power // 2
+        return op._kept(
+            ("scaled", power),
+            lambda: op._scaled(float(np.ldexp(1.0, half)))._scaled(
+                float(np.ldexp(1.0, -power - half))
+            ),
+        )
+    return _PowerOfTwo(op, -power)
+
+
+class _PowerOfTwo(ShapedOperator):
+    """A general operator times a power of two."""
+
+    def __init__(self, op, power):
+        self.op, self.power, self.xp = op, power, op.xp
+        self.has_adjoint = op.has_adjoint
+        super().__init__(op.dtype, op.input_shape, op.output_shape)
+
+    @property
+    def matrix(self):
+        matrix = getattr(self.op, "matrix", None)
+        return None if matrix is None else self._times(matrix)
+
+    def _times(self, array):
+        half = float(np.ldexp(1.0, self.power // 2))
+        return array * half * float(np.ldexp(1.0, self.power - self.power // 2))
+
+    def _forward(self, x):
+        return self._times(self.op._forward(x))
+
+    def _backward(self, y):
+        return self._times(self.op._backward(y))

@@ -1,0 +1,203 @@
+"""When an x is a solution: the tolerances of a solve and the tests on its residuals."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .problem import NOISE, Goals
+
+AIM = 0.8  # methods aim a little below, since their own norms drift from the truth
+FLOOR = 4  # rounding errors of ||A|| ||b|| that no normal residual can go below
+ROUNDING = 8  # rounding errors of x that its own dtype may add to the residuals
+# Of ``||A|| ||r||``: a normal residual as small shows that r is outside the range of A,
+# unless the condition number is beyond the inverse of it.
+OUTSIDE = 1e-10
+# In units of `rtol_normal`, the same where there are more data than unknowns. A part of
+# x that is missing then has a singular value of no more than so many rtol ||A||.
+SHARE = 20
+# The same in units of the smallest singular value, where a factor or damping tells it.
+RESOLVED = 0.01
+
+# In units of ``rtol_normal cond(A)``, the relative error of x that is let pass.
+ERROR = 50
+
+
+@dataclass
+class Check:
+    """Norms of the residual of one x in scaled units, on the host, shape (B,).
+
+    The residual r and the normal residual s themselves, in the working dtype, are there
+    if an item is not good.
+    """
+
+    r: object
+    s: object
+    residual: np.ndarray
+    normal: np.ndarray
+    whole: np.ndarray  # the residual of [A; damp I]
+    x_norm: np.ndarray
+    good: np.ndarray
+    measure: np.ndarray  # how far from the tolerance, 1 or less is good
+    outside: np.ndarray  # good by the normal residual alone
+
+
+class Verdict:
+    """The two tests, in scaled units.
+
+    The residual test is ``||r|| <= max(rtol ||b||, atol)``. The normal test asks for
+    ``||s|| <= max(rtol_normal ||A^H b||, floor)`` of the normal residual s, and that s
+    is small beside ``||A|| ||r||`` too: only then is r what no x takes away. With
+    damping, r stands for that of ``[A; damp I]``.
+
+    Parameters
+    ----------
+    norm : float
+        A lower bound of ``||A||``.
+    norm_b, normal_b : ndarray, shape (B,)
+        ``||b||`` and ``||A^H b||``, NaN where there is no adjoint.
+    damp : float
+    rtol, rtol_normal : float
+    atol : ndarray, shape (B,)
+    tall : bool
+        Whether there are more equations than unknowns.
+    eps : float
+        The precision of b.
+
+    Attributes
+    ----------
+    sigma : ndarray, shape (B,)
+        The smallest singular value as far as is known, NaN if it is not. The methods
+        tell it.
+    certain : float
+        The same of a factor of all of A. A Krylov method may not have seen it yet.
+    eps : float
+        The precision that methods work in: they do not aim at less of s than their
+        rounding leaves.
+    """
+
+    def __init__(
+        self, norm, norm_b, normal_b, *, damp, rtol, rtol_normal, atol, tall, eps
+    ):
+        self.norm, self.norm_b, self.damp = norm, norm_b, damp
+        self.has_normal = ~np.isnan(normal_b)
+        self.normal_b = normal_b
+        self.residual_tol = rtol * norm_b if damp else np.maximum(rtol * norm_b, atol)
+        floor = FLOOR * np.finfo(np.float64).eps * norm * norm_b
+        self.normal_tol = np.maximum(rtol_normal * normal_b, floor)
+        # x = 0 is right for a b that is orthogonal to the range but for its rounding
+        rounding = FLOOR * eps * norm * norm_b
+        self.orthogonal = tall & (normal_b <= rounding)
+        self.normal_tol = np.where(self.orthogonal, rounding, self.normal_tol)
+        self.zero = (norm_b == 0) | (norm == 0)
+        self.loose = tall or damp > 0
+        self.share = max(OUTSIDE, SHARE * rtol_normal if self.loose else 0.0)
+        self.rtol_normal, self.eps = rtol_normal, eps
+        self.sigma, self.certain = np.full_like(norm_b, np.nan), 0.0
+
+    def ratio(self, items=slice(None)):
+        """How large s may be in units of r."""
+        ratio = np.full_like(self.norm_b[items], self.share * self.norm)
+        if not self.loose:
+            return ratio
+        ratio = np.maximum(ratio, RESOLVED * np.hypot(self.certain, self.damp))
+        return np.where(self.orthogonal[items], np.inf, ratio)
+
+    def whole(self, residual, x_norm):
+        """The norm of the residual of ``[A; damp I]``."""
+        return np.hypot(residual, self.damp * x_norm) if self.damp else residual
+
+    def least(self, whole, x_norm, items=slice(None)):
+        """The norm of s that passes with an x and an r of these norms."""
+        tol = np.minimum(self.normal_tol[items], self.ratio(items) * whole)
+        return np.minimum(tol, self._accurate(x_norm, items))
+
+    def _accurate(self, x_norm, items=slice(None)):
+        """The norm of s that leaves an error of x in keeping with the condition.
+
+        The error is at most ``||s||`` over the square of the smallest singular value:
+        where one is known, it must not be many times ``rtol cond(A) ||x||``.
+        """
+        sigma = np.hypot(self.certain, self.damp)
+        if not (self.loose and sigma > 0):
+            return np.full_like(self.norm_b[items], np.inf)
+        error = ERROR * self.rtol_normal * np.hypot(self.norm, self.damp) * sigma
+        eps = np.finfo(float).eps
+        if sigma <= NOISE * self.eps * self.norm:  # it may be rounding of the operator
+            eps = self.eps
+        rounding = FLOOR * eps * self.norm * self.norm_b[items]
+        error = np.maximum(error * x_norm, rounding)
+        return np.where(self.orthogonal[items], np.inf, error)
+
+    def measure(self, norms, x_norm, items=slice(None), eps=0.0):
+        """How far both tests are from passing, ``(2, items)``; 1 or less passes.
+
+        `norms` are those of r and s, ``(2, items)``. With `eps` x is one that passed,
+        rounded to a dtype of that precision.
+        """
+        whole, tiny = self.whole(norms[0], x_norm), np.finfo(float).tiny
+        more = ROUNDING * eps * self.norm_b[items]
+        more = np.minimum(more, ROUNDING * eps * self.norm * x_norm)
+        least = self.least(whole, x_norm, items)
+        least = least + more * np.hypot(self.norm, self.damp)
+        far = whole / np.maximum(self.residual_tol[items] + more, tiny)
+        near = norms[1] / np.maximum(least, tiny)
+        measures = np.where(np.isfinite(norms[0]), np.stack([far, near]), np.inf)
+        measures[np.isnan(measures)] = np.inf
+        measures[:, self.zero[items]] = 0.0
+        return measures
+
+    def good(self, norms, x_norm, items):
+        """Whether either test passes."""
+        return self.measure(norms, x_norm, items).min(axis=0) <= 1
+
+    def check(self, norms, x_norm, r, s, eps=0.0) -> Check:
+        """The verdict on an x from the norms ``(2, B)`` of its r and s."""
+        far, near = self.measure(norms, x_norm, eps=eps)
+        best = np.fmin(far, near)
+        whole = self.whole(norms[0], x_norm)
+        outside = (near <= 1) & (far > 1)
+        residual, normal = norms
+        return Check(r, s, residual, normal, whole, x_norm, best <= 1, best, outside)
+
+    def goals(self, check, put, conlim=None) -> Goals:
+        """What methods aim at from the x of `check`; `put` moves arrays to a device."""
+        residual = np.full_like(self.norm_b, -1.0) if self.damp else self.residual_tol
+        # x = 0 tells nothing of its length; a step of the power method does
+        size = self.normal_b / np.hypot(self.norm, self.damp) ** 2
+        size = np.where(check.x_norm > 0, check.x_norm, size)
+        least = np.minimum(self.normal_tol, self._accurate(size))
+        rounding = FLOOR * self.eps * self.norm
+        normal = np.minimum(least, self.ratio() * check.whole)
+        normal = np.maximum(normal, rounding * check.whole)
+        if self.damp:
+            least = normal
+        least, normal = (np.where(self.has_normal, a, -1.0) for a in (least, normal))
+        return Goals(
+            put(AIM * residual),
+            put(AIM * normal),
+            put(AIM * least),
+            share=None if self.damp else AIM * self.share * self.norm,
+            rounding=rounding,
+            conlim=conlim,
+        )
+
+    def learn(self, sigma, items):
+        """Take in what a method has seen of the smallest singular value, (B,)."""
+        known = items & np.isfinite(sigma) & (sigma > 0)
+        self.sigma = np.where(known, np.fmin(self.sigma, sigma), self.sigma)
+
+    def error_bound(self, check, x_norm, eps):
+        """An estimate of ``||x - x*|| / ||x||``, NaN where sigma is not known.
+
+        x* is the solution without rounding; a relative error of `eps` is that of x
+        itself.
+        """
+        sigma = self.sigma
+        if self.damp:  # a lower bound without anything else
+            sigma = np.hypot(np.nan_to_num(sigma), self.damp)
+        with np.errstate(all="ignore"):
+            error = np.fmin(check.residual / sigma, check.normal / sigma**2)
+            if self.damp:
+                error = check.normal / sigma**2
+            bound = error / x_norm + eps
+        return np.where(self.zero, 0.0, np.where(np.isnan(sigma), np.nan, bound))

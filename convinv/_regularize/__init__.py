@@ -1,0 +1,1 @@
+"""Rules that choose the damp from the data."""

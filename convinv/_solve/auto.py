@@ -1,0 +1,177 @@
+"""What method="auto" does: the order in which methods are tried, and why."""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from .._core.errors import MemoryLimit
+from .._inverse.accuracy import FINEST
+from .._planning.ways import Plan, Way
+from .._problem.problem import Unsuitable
+from ..solvers.direct import factored
+from ..solvers.schwarz import nested
+
+# Iterations of a preconditioned method that gets there at all, and of one that may.
+BUDGET, LONG = 300, 3000
+# Iterations after which their progress is looked at, by the preconditioner.
+AT_FIRST = {None: 6, "schwarz": 15, "circulant": 30}
+SCHWARZ: dict = {"preconditioner": "schwarz"}
+EXACT: dict = {"direct": factored, "schwarz": nested}
+TIGHT = 1e-12  # a tolerance that asks for a few refinements
+SAME = 30  # rounding errors that two products may differ by
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A method with its options, and the reason why it was taken.
+
+    `budget` is the number of iterations after which the next choice has its turn. A
+    choice for `regular` operators would lose the solution of least norm of others.
+    `watch` is asked in each iteration whether the next choice is to go on, and `aim`
+    lowers the tolerance of iterations.
+    """
+
+    name: str
+    reason: str
+    options: dict = field(default_factory=dict)
+    preconditioner: str | None = None
+    budget: int | None = None
+    regular: bool = False
+    watch: Callable | None = None
+    aim: float = 1.0
+
+
+def choose(
+    op, *, damp=0.0, batch=1, rtol=1e-6, memory=math.inf, maxiter=math.inf
+) -> Iterator[Choice]:
+    """The methods that "auto" tries, in order; the next one where one fails.
+
+    A choice is made when it is asked for: what the later ones cost to find is not spent
+    where an earlier one succeeds. `memory` bounds the bytes of set-ups, `maxiter` the
+    iterations.
+    """
+    if not hasattr(op, "layer"):
+        yield from _general(op)
+    else:
+        yield from _by_costs(op, Plan(op, damp, batch, rtol, memory, maxiter))
+
+
+def exact_choices(op, *, damp=0.0, batch=1) -> list[Choice]:
+    """The inverses without coarseness that may be had, the cheapest first."""
+    ways = Plan(op, damp, batch, TIGHT).exact_ways
+    ways = [
+        way
+        for way in ways
+        if way.options["accuracy"] == FINEST and "shift" not in way.options
+    ]
+    return [_choice(way) for way in sorted(ways, key=_seconds)]
+
+
+def prepare(op, damp, choice):
+    """Make the `GramInverse` of an exact choice, which is kept with the layer."""
+    return EXACT[choice.name](op, damp, **choice.options)
+
+
+def _general(op):
+    square = op.shape[0] == op.shape[1]
+    if square and not op.has_adjoint:
+        yield Choice("gmres", "the operator is square and has no adjoint")
+        return
+    yield Choice("cgls", "the operator is no convolution")
+    yield Choice("lsmr", "cgls does not get there")
+
+
+def _by_costs(op, plan):
+    """The way that costs least, another one where it fails or turns out to be slow."""
+    way = plan.first()
+    while way is not None:
+        watch = _Watch(op, plan, way) if way.iterates and op.xp is np else None
+        aim = plan.aim if way.iterates else 1.0
+        yield _choice(way, plan.words(way), watch, aim)
+        found = watch.found if watch else None
+        way = plan.after(way) if found is None else found
+    yield from _hermitian(op, plan)
+    yield Choice("cgls", "nothing else suffices")
+
+
+def _choice(way: Way, reason="", watch=None, aim=1.0) -> Choice:
+    return Choice(
+        way.name,
+        reason,
+        way.options,
+        way.preconditioner,
+        regular=way.regular,
+        watch=watch,
+        aim=aim,
+    )
+
+
+def _seconds(way: Way) -> float:
+    return way.seconds
+
+
+class _Watch:
+    """Looks at the progress of iterations, and for what would cost less than the rest.
+
+    Called in each iteration with how far the worst item is from its tolerance; true
+    when `found` is ready to take over. An inverse is made before, so that iterations go
+    on where that fails.
+    """
+
+    def __init__(self, op, plan, way):
+        self.op, self.plan, self.way, self.found = op, plan, way, None
+        self.logs, self.next = [], AT_FIRST[way.preconditioner]
+
+    def __call__(self, left):
+        self.logs.append(math.log(max(left, 1e-300)))
+        made = len(self.logs)
+        self.plan.finish(self.way, made)
+        if made < self.next or left <= 1:
+            return False
+        self.next = made + max(2, made // 4)
+        found = self.plan.instead(self.way, made, self._remaining())
+        if found is None:
+            return False
+        try:
+            if found.name in EXACT:
+                prepare(self.op, self.plan.damp, _choice(found))
+        except (Unsuitable, MemoryLimit, np.linalg.LinAlgError):
+            self.plan.fails(found)
+            return False
+        if self.way.preconditioner:  # it has had its turn
+            self.plan.used.add(self.way.key)
+        self.found = found
+        return True
+
+    def _remaining(self):
+        """Iterations to come at the rate of the latter half of those made."""
+        best = np.minimum.accumulate(self.logs)
+        half = len(best) // 2
+        slope = (best[half] - best[-1]) / (len(best) - 1 - half)
+        return best[-1] / slope if slope > 0 else math.inf
+
+
+def _hermitian(op, plan):
+    """Conjugate gradients, which do not square the condition number."""
+    if plan.may_probe and not plan.damp and _is_hermitian(op):
+        words = "nothing else suffices, and the layer is Hermitian"
+        yield Choice("cg", words, budget=BUDGET, regular=True, **SCHWARZ)
+        yield Choice("cg", words, budget=LONG, regular=True)
+
+
+def _is_hermitian(op):
+    """Whether ``<u, A v> = <A u, v>`` for random u and v."""
+    if op.input_shape != op.output_shape:
+        return False
+    rng, xp = np.random.default_rng(0), op.xp
+    u, v = (
+        xp.asarray(rng.standard_normal((1, *op.input_shape)), dtype=op.dtype)
+        for _ in range(2)
+    )
+    a_u, a_v = op._forward(u), op._forward(v)
+    difference = xp.vdot(u, a_v) - xp.vdot(a_u, v)
+    size = xp.linalg.norm(a_u.ravel()) * xp.linalg.norm(v.ravel())
+    eps = float(np.finfo(op.dtype).eps)
+    return bool(abs(difference) <= SAME * eps * size)

@@ -1,0 +1,279 @@
+"""The normal equations of a layer, solved for any right-hand side."""
+
+import warnings
+
+import numpy as np
+
+from .._closed_forms.by_frequency import normal_inverse
+from .._closed_forms.forms import closed_form
+from .._core.arrays import namespace, placement, to_numpy, working_dtype
+from .._core.errors import MemoryLimit, Singular
+from .._core.result import ConvergenceWarning
+from .._core.validation import number
+from .._inverse.gram_inverse import side_of
+from ..operators._base import ShapedOperator
+from ..operators._foreign import as_operator
+from ..operators._polyphase import Polyphase
+from .auto import exact_choices, prepare
+from .front import solve
+
+REFINEMENTS = 20  # at most
+INSIDE = 3  # refinements of an inverse that is applied twice, or divided by damp^2
+FLOOR = 4 * 2.0**-52  # rounding, in units of ||N|| ||v||, that a residual may keep
+POWER = 16  # binary exponents of kernels that are left as they are
+
+
+def normal_solve(op, g, damp=0.0, *, rtol=1e-8):
+    """Solve ``(A^H A + damp^2 I) v = g``, by the exact inverses where there are any.
+
+    Gradients through `solve` are made of it: with ``x = solve(op, b, damp=damp).x`` and
+    the gradient g of a loss by x, that by b is ``A v``.
+
+    Parameters
+    ----------
+    op : ConvLinearOperator, its adjoint, or what else `convinv.solve` takes
+        The operator ``A`` of shape ``(m, n)``.
+    g : array_like, shape (n,), op.input_shape or (..., *op.input_shape)
+        One right-hand side or a batch. Where a shape can be read in two ways, the
+        shaped reading wins. It is not modified.
+    damp : float
+        Where it is 0 and A has no full column rank, v is ``(A^H A)^+ g``.
+    rtol : float
+        ``||g - (A^H A + damp^2) v|| <= rtol ||g||`` is asked for, in double precision
+        and but for rounding; without full column rank, of the parts in the row space.
+
+    Returns
+    -------
+    array
+        Of the shape of `g`, in ``result_type(op, g)``, of g's library.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument has the wrong type or shape, or `g` holds NaN or infinity.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If `rtol` is not reached.
+
+    Notes
+    -----
+    Layers take what `convinv.solve` would take, with the same set-ups, which are kept
+    with the operator: one matrix per frequency on a torus, else the block Cholesky
+    factor or nested tori, refined in double precision. That costs an application and
+    two products for each refinement, of which there are one or two. Where there is no
+    such inverse, conjugate gradients (with `damp`) or two least-squares solves, ``A^+
+    (A^H)^+ g``, take over.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import convinv
+    >>> kernel = np.random.default_rng(0).standard_normal((8, 3, 3, 3))
+    >>> op = convinv.ConvLinearOperator(kernel, (3, 12, 12))
+    >>> g = np.ones((5, 3, 12, 12))
+    >>> v = convinv.normal_solve(op, g, damp=0.1)
+    >>> bool(np.allclose(op.adjoint(op.forward(v)) + 0.01 * v, g))
+    True
+    """
+    op = as_operator(op)
+    damp, rtol = number(damp, "damp"), number(rtol, "rtol")
+    if not op.has_adjoint:
+        raise TypeError("normal_solve needs the adjoint of op, and op has no rmatvec")
+    g = _checked(op, g)
+    dtype = np.result_type(op.dtype, working_dtype(g.dtype, "g"))
+    problem = _Normal(op, damp, dtype, g.reshape((-1, op.shape[1])), rtol)
+    v, good = problem.solved()
+    if not good.all():
+        warnings.warn(
+            f"normal_solve: {np.sum(~good)} of {len(good)} right-hand sides do not "
+            f"reach rtol={rtol:g}; raise damp or rtol",
+            ConvergenceWarning,
+            stacklevel=2,
+        )
+    return v.astype(dtype).reshape(g.shape)
+
+
+def _checked(op, g):
+    """g as an array of the operator's library."""
+    g = op._own(g, "g")
+    shape, n = tuple(op.input_shape), op.shape[1]
+    if g.shape[max(g.ndim - len(shape), 0) :] != shape and g.shape != (n,):
+        raise ValueError(
+            f"g must have shape ({n},), {shape} or (..., {str(shape)[1:-1]}), "
+            f"got {g.shape}"
+        )
+    if 0 in g.shape:
+        raise ValueError(f"g holds no vector: its shape is {g.shape}")
+    xp = namespace(g)
+    if not bool(xp.all(xp.isfinite(g))):
+        raise ValueError("g holds NaN or infinity")
+    return g
+
+
+class _Normal:
+    """One problem, with kernel and right-hand sides scaled by powers of two."""
+
+    def __init__(self, op, damp, dtype, g, rtol):
+        self.xp, self.rtol = namespace(g), rtol
+        self.power = 0
+        self.layer = hasattr(op, "layer")
+        if self.layer:
+            op = op.astype(dtype)
+            self.power = _power(to_numpy(op.xp.max(op.xp.abs(op.kernel))), POWER)
+            if self.power:
+                half = -self.power // 2
+                op = op._scaled(2.0**half)._scaled(2.0 ** (-self.power - half))
+        self.op, self.damp = op, float(np.ldexp(damp, -self.power))
+        self.wide = np.result_type(dtype, np.float64)
+        peaks = to_numpy(self.xp.max(self.xp.abs(g), axis=1)).astype(float)
+        self.powers = np.array([_power(peak, 0) for peak in peaks])
+        self.g = self._times(g.astype(self.wide), -self.powers)
+        # the part of g outside the row space is left alone
+        self.inside = not damp and op.shape[0] < op.shape[1]
+        self.size = 0.0  # of N
+
+    def _times(self, array, powers):
+        for part in (powers // 2, powers - powers // 2):
+            factor = self.xp.asarray(np.ldexp(1.0, part), **placement(array))
+            array = array * factor[:, None]
+        return array
+
+    def solved(self):
+        """v in the user's units, and which items hold."""
+        v, good = self._exactly()
+        if not good.all():
+            rest = np.flatnonzero(~good)
+            self.inside = not self.damp  # A may have no full column rank
+            other = self._by_iterations(self.g[rest])
+            found = self._measure(other, rest)
+            better = np.ones(len(rest), bool)
+            if v is not None:
+                better = found < self._measure(v[rest], rest)
+                v[rest[better]] = other[better]
+            else:
+                v = other
+            good[rest[better]] = found[better] <= 1
+        return self._times(v, self.powers - 2 * self.power), good
+
+    def _exactly(self):
+        """v by an exact inverse, refined; None without one."""
+        good = np.zeros(len(self.g), bool)
+        apply = self._inverse() if self.layer else None
+        if apply is None:
+            return None, good
+        v = apply(self.g)
+        far = self._measure(v)
+        for _ in range(REFINEMENTS):
+            if (far <= 1).all():
+                break
+            new = v + apply(self._residual(v))
+            found = self._measure(new)
+            nearer = found < far
+            keep = self.xp.asarray(nearer)[:, None]
+            v = self.xp.where(keep, new, v)
+            progress = bool((found < far / 2).any())
+            far = np.where(nearer, found, far)
+            if not progress:
+                break
+        return v, far <= 1
+
+    def _inverse(self):
+        """A function that applies an inverse of N, None where there is none."""
+        op, damp = self.op, self.damp
+        if Polyphase(op.layer.geometry).is_torus:
+            key = ("spectral normal", self.wide, damp)
+            wide = op.astype(self.wide)
+            form = closed_form(wide)
+            inverse = op._kept(key, lambda: normal_inverse(form.blocks(), damp))
+            self.inside |= not damp and inverse.zeros > 0
+            return inverse.apply
+        for choice in exact_choices(op, damp=damp, batch=len(self.g)):
+            try:
+                inverse = prepare(op, damp, choice)
+            except (MemoryLimit, Singular):
+                continue
+            self.size = inverse.gram.bound + damp**2
+            return lambda r: self._corrected(inverse, r)
+        return None
+
+    def _corrected(self, inverse, r):
+        """``(A^H A + damp^2)^-1 r`` by the inverse of whichever Gram matrix."""
+
+        def solved(v):
+            return inverse.solve(v.astype(inverse.inner.dtype)).astype(self.wide)
+
+        def refined(v):
+            u = solved(v)
+            for _ in range(INSIDE):
+                product = self._forward(self._backward(u)) + self.damp**2 * u
+                u = u + solved(v - product)
+            return u
+
+        if side_of(self.op) == "input":
+            return solved(r)
+        u = refined(self._forward(r))
+        if self.damp:
+            return (r - self._backward(u)) / self.damp**2
+        return self._backward(refined(u))
+
+    def _forward(self, v):
+        y = self.op._forward(v.reshape((len(v), *self.op.input_shape)))
+        return self.xp.ascontiguousarray(y.reshape((len(v), -1)))
+
+    def _backward(self, y):
+        v = self.op._backward(y.reshape((len(y), *self.op.output_shape)))
+        return self.xp.ascontiguousarray(v.reshape((len(y), -1)))
+
+    def _residual(self, v, items=slice(None)):
+        return self.g[items] - self._backward(self._forward(v)) - self.damp**2 * v
+
+    def _measure(self, v, items=slice(None)):
+        """How far from the tolerance, 1 or less is good."""
+        residual, g = self._residual(v, items), self.g[items]
+        rounding = FLOOR * self.size * self._norms(v)
+        if self.inside:
+            residual, g = self._forward(residual), self._forward(g)
+            rounding = rounding * np.sqrt(self.size)
+        norms = self._norms(residual)
+        allowed = self.rtol * self._norms(g) + rounding
+        with np.errstate(divide="ignore", invalid="ignore"):
+            far = np.where(norms == 0, 0.0, norms / allowed)
+        return np.where(np.isfinite(far), far, np.inf)
+
+    def _norms(self, v):
+        return to_numpy(self.xp.linalg.norm(v, axis=1))
+
+    def _by_iterations(self, g):
+        """v without an inverse."""
+        options = {"rtol": self.rtol / 10}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            if self.damp:
+                matrix = NormalOperator(self.op, self.damp)
+                return solve(matrix, g, "cg", **options).x
+            w = solve(self.op.H, g.reshape((-1, *self.op.input_shape)), **options).x
+            v = solve(self.op, w, **options).x
+        return v.reshape((len(g), -1))
+
+
+class NormalOperator(ShapedOperator):
+    """``A^H A + damp^2 I`` on flat vectors."""
+
+    def __init__(self, op, damp):
+        self.op, self.damp, self.xp = op, damp, op.xp
+        super().__init__(op.dtype, (op.shape[1],), (op.shape[1],))
+
+    def _forward(self, x):
+        y = self.op._forward(x.reshape((x.shape[0], *self.op.input_shape)))
+        y = self.op._backward(y.reshape((x.shape[0], *self.op.output_shape)))
+        return y.reshape(x.shape) + self.damp**2 * x
+
+    _backward = _forward
+
+
+def _power(size, limit):
+    """The binary exponent of a size beyond 2 to the plus or minus `limit`, else 0."""
+    power = int(np.frexp(size)[1])
+    return power if abs(power) > limit else 0

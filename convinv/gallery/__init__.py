@@ -1,0 +1,26 @@
+"""Real photographs, kernels and named problems to try the package on.
+
+The photographs come inside the wheels of scikit-image and scikit-learn; nothing is ever
+downloaded. They need ``pip install "convinv[demo]"``; the kernels need nothing.
+"""
+
+from ._photographs import image, images
+from ._problems import (
+    PROBLEMS,
+    add_noise,
+    conv_layer,
+    gaussian_kernel,
+    motion_kernel,
+    problem,
+)
+
+__all__ = [
+    "PROBLEMS",
+    "add_noise",
+    "conv_layer",
+    "gaussian_kernel",
+    "image",
+    "images",
+    "motion_kernel",
+    "problem",
+]

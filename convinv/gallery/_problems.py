@@ -1,0 +1,229 @@
+"""Kernels of layers and lenses, noise, and named problems."""
+
+import operator
+
+import numpy as np
+
+from ..operators._convolution import ConvLinearOperator
+from ._photographs import image
+
+
+def conv_layer(c_in, c_out, size=3, *, rng=None, dtype=np.float64):
+    """The kernel of an untrained layer, as torch initialises it.
+
+    Parameters
+    ----------
+    c_in, c_out : int
+        Channels in and out.
+    size : int or sequence of int
+        Height and width, or one number for both.
+    rng : None, int or numpy.random.Generator
+    dtype : dtype
+
+    Returns
+    -------
+    ndarray, shape (c_out, c_in, height, width)
+        Uniform between ``-1 / sqrt(f)`` and ``1 / sqrt(f)`` with ``f = c_in * height *
+        width``.
+
+    Examples
+    --------
+    >>> from convinv import gallery
+    >>> gallery.conv_layer(3, 8, rng=0).shape
+    (8, 3, 3, 3)
+    """
+    size = (size, size) if np.ndim(size) == 0 else tuple(size)
+    bound = 1 / np.sqrt(c_in * np.prod(size))
+    kernel = np.random.default_rng(rng).uniform(-bound, bound, (c_out, c_in, *size))
+    return kernel.astype(dtype)
+
+
+def gaussian_kernel(size, sigma):
+    """A Gaussian blur that keeps the mean.
+
+    Parameters
+    ----------
+    size : int or sequence of int
+        Pixels on each axis. One number is for all axes: as many as `sigma` has numbers,
+        or two.
+    sigma : float or sequence of float
+        Standard deviation in pixels, positive; one for all axes, or one each.
+
+    Returns
+    -------
+    ndarray, shape (size, size) or size
+        With sum 1.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If they do not fit each other, a size is no positive integer, or a sigma is not
+        positive.
+
+    Examples
+    --------
+    >>> from convinv import gallery
+    >>> gallery.gaussian_kernel(9, (2, 1)).shape
+    (9, 9)
+    >>> gallery.gaussian_kernel((5, 9, 9), (0.8, 1.5, 1.5)).shape
+    (5, 9, 9)
+    """
+    counts = [len(a) for a in (size, sigma) if np.ndim(a)] or [2]
+    if np.ndim(size) > 1 or np.ndim(sigma) > 1 or len(set(counts)) > 1:
+        raise ValueError(
+            "size and sigma must be numbers or have one entry per axis, got "
+            f"{size!r} and {sigma!r}"
+        )
+    sizes = size if np.ndim(size) else (size,) * counts[0]
+    sigmas = sigma if np.ndim(sigma) else (sigma,) * counts[0]
+    kernel = np.ones(())
+    for pixels, width in zip(sizes, sigmas):
+        if not operator.index(pixels) > 0:
+            raise ValueError(f"size must be positive, got {size!r}")
+        if not 0 < width < np.inf:
+            raise ValueError(f"sigma must be positive and finite, got {sigma!r}")
+        line = np.exp(-0.5 * ((np.arange(pixels) - (pixels - 1) / 2) / width) ** 2)
+        kernel = np.multiply.outer(kernel, line / line.sum())
+    return kernel / kernel.sum()
+
+
+def motion_kernel(size, rng=None):
+    """The blur of a camera that shook during the exposure.
+
+    Parameters
+    ----------
+    size : int
+        Height and width in pixels; the path of the camera fills the longer of them.
+    rng : None, int or numpy.random.Generator
+
+    Returns
+    -------
+    ndarray, shape (size, size)
+        The time that the camera's random smooth path spends in every pixel, with
+        sum 1.
+    """
+    steps = 64 * size
+    noise = np.random.default_rng(rng).standard_normal((steps, 2))
+    velocity = np.cumsum(noise, axis=0) - 0.5 * noise.sum(axis=0)
+    path = np.cumsum(velocity, axis=0)
+    path -= (path.min(axis=0) + path.max(axis=0)) / 2
+    reach = np.abs(path).max()
+    path = path * ((size - 1) / 2 / reach) + (size - 1) / 2
+    near = np.clip(path.astype(int), 0, max(size - 2, 0))
+    part = path - near
+    kernel = np.zeros((size, size))
+    for i, j in np.ndindex(min(size, 2), min(size, 2)):
+        share = np.abs(1 - i - part[:, 0]) * np.abs(1 - j - part[:, 1])
+        np.add.at(kernel, (near[:, 0] + i, near[:, 1] + j), share)
+    return kernel / kernel.sum()
+
+
+def add_noise(b, level, rng=None, reference=None):
+    """Gaussian noise, in proportion to every image's own contrast.
+
+    Parameters
+    ----------
+    b : ndarray, shape (..., C, H, W)
+        Data.
+    level : float
+        Standard deviation of the noise, as a fraction of that of `reference`.
+    rng : None, int or numpy.random.Generator
+    reference : ndarray, shape (..., C, H, W), optional
+        The images whose standard deviation counts, each over its channels and pixels:
+        the photographs that `b` was made from. By default `b` itself.
+
+    Returns
+    -------
+    ndarray
+        A noisy copy of `b`, in its dtype.
+
+    Raises
+    ------
+    ValueError
+        If `level` is negative or `reference` has another number of images.
+    """
+    if not level >= 0:
+        raise ValueError(f"level must not be negative, got {level!r}")
+    reference = b if reference is None else reference
+    if reference.ndim != b.ndim or reference.shape[:-3] != b.shape[:-3]:
+        raise ValueError(
+            f"reference must hold one image for every one in b (shape {b.shape}), got "
+            f"shape {reference.shape}"
+        )
+    sigma = level * reference.std(axis=(-3, -2, -1), keepdims=True)
+    noise = sigma * np.random.default_rng(rng).standard_normal(b.shape)
+    return b + noise.astype(b.dtype)
+
+
+def _layer(channels, rng):
+    return {"kernel": conv_layer(channels, channels + 5, rng=rng)}
+
+
+def _blur(kernel, channels):
+    kernel = np.broadcast_to(kernel, (channels, 1, *kernel.shape))
+    return {
+        "kernel": kernel,
+        "padding": "same",
+        "groups": channels,
+        "boundary": "reflect",
+    }
+
+
+PROBLEMS = {
+    "layer": _layer,
+    "gaussian": lambda channels, rng: _blur(gaussian_kernel(9, 1.5), channels),
+    "motion": lambda channels, rng: _blur(motion_kernel(15, rng), channels),
+}
+
+
+def problem(
+    name, *, photograph="astronaut", size=64, noise=0.0, rng=0, dtype=np.float64
+):
+    """A convolution of a photograph to invert.
+
+    Parameters
+    ----------
+    name : {"layer", "gaussian", "motion"}
+        A valid 3 x 3 layer from C to C + 5 channels (3 to 8 for a colour picture) with
+        torch's default weights; or the blur of a lens or of a shaken camera, of every
+        channel, reflected at the border.
+    photograph : str or path-like
+        What `image` takes.
+    size : int, optional
+        Height and width of the photograph; None keeps its own.
+    noise : float
+        As the `level` of `add_noise`, in proportion to the photograph.
+    rng : None, int or numpy.random.Generator
+    dtype : dtype
+
+    Returns
+    -------
+    op : ConvLinearOperator
+    x : ndarray, shape op.input_shape
+        The photograph.
+    b : ndarray, shape op.output_shape
+        What the operator makes of it, and noise.
+
+    Raises
+    ------
+    ValueError
+        If `name` is unknown.
+
+    Examples
+    --------
+    >>> from convinv import gallery, solve
+    >>> op, x, b = gallery.problem("layer")
+    >>> op
+    <ConvLinearOperator (3, 64, 64) -> (8, 62, 62), kernel (8, 3, 3, 3), dtype float64>
+    >>> solve(op, b).success
+    True
+    """
+    if name not in PROBLEMS:
+        known = ", ".join(map(repr, PROBLEMS))
+        raise ValueError(f"the gallery's problems are {known}, got {name!r}")
+    rng = np.random.default_rng(rng)
+    x = image(photograph, size, dtype=dtype)
+    op = ConvLinearOperator(
+        **PROBLEMS[name](x.shape[0], rng), input_shape=x.shape, dtype=dtype
+    )
+    return op, x, add_noise(op.forward(x), noise, rng, reference=x)

@@ -1,0 +1,181 @@
+"""Convolutions of CuPy arrays; the contract is that of `kernels.correlate`.
+
+Rectangles of a layer are computed by correlate_tiles.cu, the adjoint's as the product
+of the flipped kernel. Layers that it does not take, and places where a boundary folds
+samples together, are left to correlate.cu: one gather for both products that differs in
+its tables, the weights, and for each axis which taps and source samples make a target
+sample.
+"""
+
+import functools
+import math
+
+import cupy
+import numpy as np
+
+from ..._core.geometry import axis_index, folds
+from .. import launcher
+from ..vectors.cuda import total
+from .cuda_tiles import Axes, Tiles, shape_of
+
+TILES = (1, 2, 4, 8)  # channels that one thread of correlate.cu computes
+
+
+class Plan:
+    """What computes both directions, made when first needed."""
+
+    def __init__(self, kernel, geometry):
+        g = self.geometry = geometry
+        shape = (g.c_out, g.c_in // g.groups, *g.kernel)
+        launcher.check("kernel", kernel, kernel.dtype, shape)
+        launcher.options(kernel.dtype)
+        taps = math.prod(g.kernel)
+        self.dtype = kernel.dtype
+        # (group, tap, in, out): the channels of the result last
+        self._weights = kernel.reshape(
+            g.groups, g.c_out // g.groups, shape[1], taps
+        ).transpose(0, 3, 2, 1)
+
+    @functools.cached_property
+    def forward(self):
+        """The parts that fill the result together."""
+        g, weights = self.geometry, self._weights
+        maps = [axis_index(g, axis) for axis in range(3)]
+        axes = Axes(maps, g.stride, g.dilation)
+        shape = shape_of(self.dtype, g.kernel, weights.shape[2:], g.output, axes)
+        if shape:
+            return (Tiles(weights, g.kernel, axes, shape),)
+        maps = map(cupy.asarray, maps)
+        return (Gather("forward", weights, g, (*maps, *g.stride, *g.dilation)),)
+
+    @functools.cached_property
+    def adjoint(self):
+        """The parts that fill the result together."""
+        g, weights = self.geometry, self._weights.transpose(0, 1, 3, 2).conj()
+        maps, owned = zip(*(flipped(g, axis) for axis in range(3)))
+        axes, shape = Axes(maps, g.stride, g.dilation), None
+        if max(g.stride) == 1:
+            shape = shape_of(self.dtype, g.kernel, weights.shape[2:], g.input, axes)
+        arrays = zip(*(first_taps(g, axis) for axis in range(3)))
+        tables = [cupy.asarray(a) for per_axis in arrays for a in per_axis]
+        common = [math.gcd(s, d) for s, d in zip(g.stride, g.dilation)]
+        steps = [s // c for s, c in zip(g.stride, common)]
+        steps += [d // c for d, c in zip(g.dilation, common)]
+        if shape is None:
+            none = cupy.zeros(1, dtype="int8")
+            return (Gather("adjoint", weights, g, (*tables, *steps, *[none] * 3, 0)),)
+        back = cupy.ascontiguousarray(weights[:, ::-1])
+        if all(o.all() for o in owned):
+            return (Tiles(back, g.kernel, axes, shape),)
+        tiles = Tiles(back, g.kernel, axes, shape, owned)
+        rest = Gather("adjoint", weights, g, (*tables, *steps, *tiles.owned))
+        return tiles, rest
+
+
+class Gather:
+    """A launch of correlate.cu: the kernel's name and what it reads beside the data.
+
+    `weights` end in the channels of the result, padded to a multiple of the tile.
+    """
+
+    def __init__(self, direction, weights, geometry, axes):
+        *lead, channels = weights.shape
+        tile = tile_of(channels)
+        self.name, self.geometry = f"{direction}_{tile}", geometry
+        self.tiles = -(-channels // tile)
+        self.axes = axes
+        self.weights = cupy.zeros((*lead, self.tiles * tile), dtype=weights.dtype)
+        self.weights[..., :channels] = weights
+
+    def launch(self, source, target, sumsq):
+        """Fill `target`; return partial sums of squares ``(B, n)`` or None."""
+        groups, parts = self.geometry.groups, self.geometry.groups * self.tiles
+        batch, c_from, *n_from = source.shape
+        _, c_to, *n_to = target.shape
+        grid, block = launcher.image_grid(n_to[2], n_to[0] * n_to[1], batch * parts)
+        sums = parts * grid[0] * grid[1] if sumsq else 0
+        partial = cupy.empty((batch, sums), dtype="float64")
+        launcher.launch(
+            launcher.function("correlate/cuda", self.name, target.dtype),
+            grid,
+            block,
+            *(source, target, self.weights, partial),
+            *(batch, groups, c_from // groups, c_to // groups),
+            *(*n_from, *n_to, *self.geometry.kernel, int(sumsq)),
+            *self.axes,
+        )
+        return partial if sumsq else None
+
+
+def prepare(kernel, geometry) -> Plan:
+    return Plan(kernel, geometry)
+
+
+def forward(plan: Plan, x, sumsq: bool = False, out=None):
+    g = plan.geometry
+    launcher.check("x", x, plan.dtype, (*x.shape[:1], g.c_in, *g.input))
+    y = _result(out, plan, (x.shape[0], g.c_out, *g.output))
+    return y, _product(plan.forward, x, y, sumsq)
+
+
+def adjoint(plan: Plan, y, sumsq: bool = False, out=None):
+    g = plan.geometry
+    launcher.check("y", y, plan.dtype, (*y.shape[:1], g.c_out, *g.output))
+    x = _result(out, plan, (y.shape[0], g.c_in, *g.input))
+    return x, _product(plan.adjoint, y, x, sumsq)
+
+
+def _result(out, plan, shape):
+    """The array to write to: `out`, if it is given and fits."""
+    if out is None:
+        return cupy.empty(shape, dtype=plan.dtype)
+    launcher.check("out", out, plan.dtype, shape)
+    return out
+
+
+def tile_of(channels: int) -> int:
+    """Channels per thread: a tile costs one load and a product for each channel."""
+    return min(TILES, key=lambda t: (-(-channels // t) * (t + 1), -t))
+
+
+def first_taps(geometry, axis: int):
+    """How the adjoint finds outputs on an axis: ``(start, tap, index)``.
+
+    Input sample p stands at padded positions q. A tap u and output index i reach one
+    where ``stride * i + dilation * u == q``; for every q with such a pair, entries
+    ``start[p]`` to ``start[p + 1]`` hold the pair of the smallest tap.
+    """
+    n, out = geometry.input[axis], geometry.output[axis]
+    stride, dilation = geometry.stride[axis], geometry.dilation[axis]
+    start, q = folds(axis_index(geometry, axis), n)
+    tap = np.full(q.shape, -1)
+    for u in range(geometry.kernel[axis]):
+        i, rest = np.divmod(q - dilation * u, stride)
+        tap[(tap < 0) & (rest == 0) & (i >= 0) & (i < out)] = u
+    reached = tap >= 0
+    kept = np.concatenate(([0], np.cumsum(reached)))
+    tap = tap[reached]
+    return kept[start], tap, (q[reached] - dilation * tap) // stride
+
+
+def flipped(geometry, axis: int):
+    """An axis of the adjoint as one of a product, for stride 1: ``(map, owned)``.
+
+    Tap u of the flipped kernel at input p reads output ``map[p + dilation * u]``, or
+    nothing where that is -1. It is the whole adjoint where `owned`: elsewhere samples
+    stand at several padded positions.
+    """
+    n, out, taps = (a[axis] for a in (geometry.input, geometry.output, geometry.kernel))
+    reach = geometry.dilation[axis] * (taps - 1)
+    index = np.arange(n + reach) - reach + geometry.before[axis]
+    if geometry.boundary == "periodic" and n == out:  # on a ring no two taps meet
+        return index % n, np.ones(n, bool)
+    start, _ = folds(axis_index(geometry, axis), n)
+    return np.where((index >= 0) & (index < out), index, -1), np.diff(start) == 1
+
+
+def _product(parts, source, target, sumsq):
+    """Fill `target`; return the sums of its squares if they are wanted."""
+    partial = [part.launch(source, target, sumsq) for part in parts]
+    sums = [total(p, target.dtype) for p in partial if p is not None]
+    return sum(sums[1:], sums[0]) if sums else None

@@ -1,0 +1,269 @@
+"""The register-blocked inner loop of every convolution on the CPU.
+
+After padding, strides and complex numbers have been dealt with by the layout of a
+small buffer of input rows, all that is left of a convolution is: output row ``o`` is a
+sum over taps of ``weight[tap, o]`` times the buffer shifted by ``offset[tap]``. The
+loop here computes up to four output rows by up to four vectors of columns with all of
+them in registers, so that a tap costs a few loads for sixteen multiply-adds, for thin
+and thick layers alike. It is written as LLVM vector code, because a loop over arrays
+does not tell the compiler that the rows do not overlap.
+"""
+
+import functools
+
+import llvmlite.binding
+import llvmlite.ir as ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from ..pointers import c_function, call
+
+ROWS = 4  # output rows of one call at most
+
+
+def _register_bytes():
+    features = llvmlite.binding.get_host_cpu_features()
+    if features.get("avx512f"):
+        return 64
+    return 32 if features.get("avx") else 16
+
+
+REGISTER_BYTES = _register_bytes()
+# Vectors of columns of one call at most: the accumulators must leave room for operands
+# in 32 registers (AVX-512) or 16.
+VECTORS = 4 if REGISTER_BYTES == 64 else 2
+
+
+def slack(itemsize: int) -> int:
+    """Elements that may be read, and where accumulating touched, past a row's end."""
+    return VECTORS * (REGISTER_BYTES // itemsize)
+
+
+@intrinsic
+def block(
+    typing, src, base, offsets, first, taps, weights, weight, dst, starts, rows,
+    vectors, column, valid, add,
+):  # fmt: skip
+    """Compute `rows` output rows on `vectors` vectors of columns; arrays are pointers.
+
+    Of the last vector `valid` may leave out columns, of the others none.
+    Row ``o`` is written to ``dst[starts[o] + column:][:valid]``, or added to what is
+    there if `add`, and is the sum over ``t < taps`` of ``weights[weight + t * rows +
+    o]`` times ``src[base + offsets[first + t] + column:]``.
+    """
+    index = types.int64
+    signature = types.void(
+        src, index, offsets, index, index, weights, index, dst, starts, index, index,
+        index, index, types.boolean,
+    )  # fmt: skip
+    return signature, _switch
+
+
+def _switch(context, builder, signature, args):
+    """Branch to the code for the number of rows and vectors asked for."""
+    rows, vectors = args[9:11]
+    index = ir.IntType(64)
+    code = builder.add(
+        builder.mul(rows, ir.Constant(index, VECTORS)),
+        builder.sub(vectors, ir.Constant(index, 1)),
+    )
+    done = builder.append_basic_block("done")
+    switch = builder.switch(code, done)
+    for r in range(1, ROWS + 1):
+        for v in range(1, VECTORS + 1):
+            case = builder.append_basic_block(f"rows{r}vectors{v}")
+            switch.add_case(ir.Constant(index, r * VECTORS + v - 1), case)
+            builder.position_at_end(case)
+            _Block(context, builder, signature, args, r, v).emit()
+            builder.branch(done)
+    builder.position_at_end(done)
+    return context.get_dummy_value()
+
+
+class _Block:
+    """Emits the code of `block` for one number of rows and vectors."""
+
+    def __init__(self, context, builder, signature, args, rows, vectors):
+        self.builder, self.rows, self.vectors = builder, rows, vectors
+
+        self.src, self.offsets, self.weights = args[0], args[2], args[5]
+        self.dst, self.starts = args[7:9]
+        self.base, self.weight = args[1], args[6]
+        self.first, self.taps = args[3:5]
+        self.column, self.valid, self.add = args[11:14]
+        self.scalar = context.get_value_type(signature.args[0].dtype)
+        self.itemsize = context.get_abi_sizeof(self.scalar)
+        self.lanes = REGISTER_BYTES // self.itemsize
+        self.vector = ir.VectorType(self.scalar, self.lanes)
+
+    def emit(self):
+        builder = self.builder
+        out = [
+            builder.add(self._item(self.starts, self._int(o)), self.column)
+            for o in range(self.rows)
+        ]
+        sums = [
+            [cgutils.alloca_once(builder, self.vector) for _ in range(self.vectors)]
+            for _ in range(self.rows)
+        ]
+        self._start(out, sums)
+        self._accumulate(sums)
+        whole = builder.icmp_signed(
+            ">=", self.valid, self._int(self.vectors * self.lanes)
+        )
+        with builder.if_else(whole) as (full, partial):
+            with full:
+                for o, row in enumerate(sums):
+                    for k, slot in enumerate(row):
+                        place = self._after(out[o], k)
+                        self._store(builder.load(slot), self.dst, place)
+            with partial:
+                self._store_partial(out, sums)
+
+    def _start(self, out, sums):
+        zero = ir.Constant(self.vector, [0.0] * self.lanes)
+        with self.builder.if_else(self.add) as (accumulate, fresh):
+            with accumulate:
+                for o, row in enumerate(sums):
+                    for k, slot in enumerate(row):
+                        old = self._load(self.dst, self._after(out[o], k))
+                        self.builder.store(old, slot)
+            with fresh:
+                for row in sums:
+                    for slot in row:
+                        self.builder.store(zero, slot)
+
+    def _accumulate(self, sums):
+        builder = self.builder
+        name = f"llvm.fmuladd.v{self.lanes}f{8 * self.itemsize}"
+        fma = cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(self.vector, [self.vector] * 3), name
+        )
+        start = builder.add(self.base, self.column)
+        with cgutils.for_range(builder, self.taps) as loop:
+            tap = builder.add(self.first, loop.index)
+            here = builder.add(start, self._item(self.offsets, tap))
+            x = [
+                self._load(self.src, self._after(here, k)) for k in range(self.vectors)
+            ]
+            weight = builder.mul(loop.index, self._int(self.rows))
+            weight = builder.add(self.weight, weight)
+            for o, row in enumerate(sums):
+                w = self._item(self.weights, builder.add(weight, self._int(o)))
+                w = self._splat(w)
+                for k, slot in enumerate(row):
+                    total = builder.call(fma, [w, x[k], builder.load(slot)])
+                    builder.store(total, slot)
+
+    def _store_partial(self, out, sums):
+        """Store all but the last vector whole, of that the columns that are left."""
+        builder, last = self.builder, self.vectors - 1
+        kept = ir.ArrayType(self.scalar, self.lanes)
+        kept = builder.bitcast(
+            cgutils.alloca_once(builder, kept), self.scalar.as_pointer()
+        )
+        left = builder.sub(self.valid, self._int(last * self.lanes))
+        for o, row in enumerate(sums):
+            for k, slot in enumerate(row[:last]):
+                self._store(builder.load(slot), self.dst, self._after(out[o], k))
+            self._store(builder.load(row[last]), kept, self._int(0))
+            here = self._after(out[o], last)
+            with cgutils.for_range(builder, left) as loop:
+                target = builder.gep(self.dst, [builder.add(here, loop.index)])
+                builder.store(self._item(kept, loop.index), target)
+
+    def _int(self, value):
+        return ir.Constant(ir.IntType(64), value)
+
+    def _after(self, position, k):
+        return self.builder.add(position, self._int(k * self.lanes))
+
+    def _item(self, array, position):
+        return self.builder.load(self.builder.gep(array, [position]))
+
+    def _vector_at(self, array, position):
+        p = self.builder.gep(array, [position])
+        return self.builder.bitcast(p, self.vector.as_pointer())
+
+    def _load(self, array, position):
+        return self.builder.load(self._vector_at(array, position), align=self.itemsize)
+
+    def _store(self, value, array, position):
+        self.builder.store(value, self._vector_at(array, position), align=self.itemsize)
+
+    def _splat(self, value):
+        undefined = ir.Constant(self.vector, ir.Undefined)
+        zero = ir.Constant(ir.IntType(32), 0)
+        lane = self.builder.insert_element(undefined, value, zero)
+        mask = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), [0] * self.lanes)
+        return self.builder.shuffle_vector(lane, undefined, mask)
+
+
+def _correlate_rows(
+    src, base, offsets, first, taps, weights, weight, dst, starts, rows, width, repeat,
+    src_step, dst_step, lanes, add,
+):  # fmt: skip
+    """`block` over `repeat` times `rows` rows of `width` columns.
+
+    The next rows are `src_step` and `dst_step` further on. Columns go in wide blocks, a
+    narrower one last; a block of columns goes down all rows, since the next row takes
+    most of the same input.
+    """
+    column = 0
+    while column < width:
+        left = width - column
+        vectors = min((left + lanes - 1) // lanes, VECTORS)
+        for k in range(repeat):
+            down = k * dst_step
+            block(
+                src, base + k * src_step - down, offsets, first, taps, weights, weight,
+                dst, starts, rows, vectors, column + down, left, add,
+            )  # fmt: skip
+        column += vectors * lanes
+
+
+def _signature(scalar):
+    numbers, index = types.CPointer(scalar), types.int64
+    indices = types.CPointer(index)
+    return types.void(
+        numbers, index, indices, index, index, numbers, index, numbers, indices, index,
+        index, index, index, index, index, types.boolean,
+    )  # fmt: skip
+
+
+@functools.cache
+def _compiled_rows(name):
+    return c_function(_signature(getattr(types, name)), _correlate_rows)
+
+
+def rows_address(dtype) -> int:
+    """The address of `_correlate_rows` for a dtype, to be called by `correlate_rows`.
+
+    Reached through a pointer, its code is compiled once and not again in every loop
+    that uses it.
+    """
+    return _compiled_rows(dtype.name).address
+
+
+@intrinsic
+def correlate_rows(
+    typing, address, src, base, offsets, first, taps, weights, weight, dst, starts,
+    rows, width, repeat, src_step, dst_step, add,
+):  # fmt: skip
+    """Call `_correlate_rows` at an address with arrays."""
+    index = types.int64
+    signature = types.void(
+        index, src, index, offsets, index, index, weights, index, dst, starts, index,
+        index, index, index, index, types.boolean,
+    )  # fmt: skip
+
+    def generate(context, builder, signature, args):
+        scalar = signature.args[1].dtype
+        lanes = REGISTER_BYTES // context.get_abi_sizeof(context.get_value_type(scalar))
+        kinds, values = list(signature.args[1:]), list(args[1:])
+        kinds.insert(-1, index)
+        values.insert(-1, ir.Constant(ir.IntType(64), lanes))
+        return call(context, builder, args[0], kinds, values)
+
+    return signature, generate

@@ -1,0 +1,19 @@
+"""How kernels are compiled: without the interpreter lock, and kept on disk."""
+
+import numba
+
+from .jit_cache import kept
+
+
+def jit(function=None, *, inner=False, **options):
+    """Compile without the interpreter lock, cached on disk where that can be done.
+
+    An `inner` function is one that only compiled code calls. Full fastmath is never
+    used: it would make NaN tests vanish.
+    """
+    if function is None:
+        return lambda f: jit(f, inner=inner, **options)
+    options = {"nogil": True, "error_model": "numpy", **options}
+    options.update(no_cfunc_wrapper=True, no_cpython_wrapper=inner)
+    with kept() as cache:
+        return numba.njit(function, cache=cache, **options)

@@ -1,0 +1,132 @@
+"""Loading, checking and launching the CUDA kernels.
+
+A ``.cu`` file is read as text, put behind ``common.cuh`` and compiled by CuPy for one
+dtype, once per device. CuPy hands arguments to a kernel unchecked, so a launcher checks
+its arrays here first: a wrong dtype or a view with gaps would be read as garbage.
+"""
+
+import functools
+from importlib import resources
+
+import numpy as np
+
+from .._core.arrays import INEXACT
+
+THREADS = 256  # of every block; common.cuh relies on it
+BLOCKS = 2048  # of a grid over vectors: enough to fill a device several times
+MAX_X, MAX_YZ = 2**31 - 1, 65535  # what a grid may have, whatever the device
+
+
+def source(name: str) -> str:
+    """The CUDA C++ text of ``name.cu``, a path in this folder, complete."""
+    files = resources.files(__package__)
+    return "\n".join(
+        files.joinpath(*file.split("/")).read_text(encoding="utf-8")
+        for file in ("common.cuh", f"{name}.cu")
+    )
+
+
+def options(dtype) -> tuple[str, ...]:
+    """What `dtype` adds to the compiler's command line."""
+    dtype = np.dtype(dtype)
+    if dtype not in INEXACT:
+        raise TypeError(
+            "CUDA kernels take float32, float64, complex64 and complex128 arrays, "
+            f"not {dtype}"
+        )
+    real = "float" if dtype.name in ("float32", "complex64") else "double"
+    scalar = ("-DCOMPLEX",) if dtype.kind == "c" else ()
+    return ("-std=c++17", f"-DREAL={real}", *scalar)
+
+
+def function(file: str, name: str, dtype, defines: tuple[str, ...] = ()):
+    """Kernel `name` of ``file.cu`` for `dtype` on the current device.
+
+    `defines` go to the compiler too, for a file that leaves sizes to its loader.
+    """
+    import cupy
+
+    return _function(file, name, np.dtype(dtype), defines, cupy.cuda.Device().id)
+
+
+@functools.cache
+def _module(file, dtype, defines, device):
+    import cupy
+
+    return cupy.RawModule(code=source(file), options=(*options(dtype), *defines))
+
+
+@functools.cache
+def _function(file, name, dtype, defines, device):
+    return _module(file, dtype, defines, device).get_function(name)
+
+
+def forget() -> None:
+    """Drop the compiled kernels."""
+    _function.cache_clear()
+    _module.cache_clear()
+
+
+def wide(dtype) -> np.dtype:
+    """The dtype that coefficients come in and dot products are summed in."""
+    return np.dtype("complex128" if np.dtype(dtype).kind == "c" else "float64")
+
+
+def check(name: str, array, dtype, shape=None) -> None:
+    """Refuse an array that a kernel would misread."""
+    import cupy
+
+    if not isinstance(array, cupy.ndarray):
+        raise TypeError(f"{name} must be a CuPy array, got {type(array).__name__}")
+    if array.dtype != dtype:
+        raise TypeError(f"{name} must have dtype {dtype}, got {array.dtype}")
+    if shape is not None and array.shape != tuple(shape):
+        raise ValueError(f"{name} must have shape {tuple(shape)}, got {array.shape}")
+    if not array.flags.c_contiguous:
+        raise ValueError(f"{name} must be C-contiguous")
+    here = cupy.cuda.Device().id
+    if array.device.id != here:
+        raise ValueError(
+            f"{name} is on device {array.device.id}, but device {here} is current"
+        )
+
+
+def vector_grid(n: int, batch: int) -> tuple[int, int]:
+    """Blocks for `batch` vectors of `n` elements, four or more to a thread."""
+    return min(max(-(-n // (4 * THREADS)), 1), BLOCKS), min(batch, MAX_YZ)
+
+
+def image_grid(columns: int, rows: int, planes: int):
+    """``(grid, block)`` for images: threads along a row, then over rows.
+
+    A block is a warp wide and 8 rows high where there are rows enough: neighbours
+    along a column then read mostly the same samples.
+    """
+    width = min(power_of_two(columns), THREADS)
+    width = min(width, max(32, THREADS // power_of_two(rows)))
+    height = THREADS // width
+    grid = (
+        min(-(-columns // width), MAX_X),
+        min(-(-rows // height), MAX_YZ),
+        min(planes, MAX_YZ),
+    )
+    return grid, (width, height)
+
+
+def launch(kernel, grid, block, *args, shared: int = 0) -> None:
+    """Launch on the current stream; every Python integer becomes 64 bits wide.
+
+    `shared` is how many bytes of shared memory the kernel leaves to its loader.
+    """
+    if min(grid) > 0:
+        kernel(
+            grid,
+            block,
+            tuple(np.int64(a) if isinstance(a, int) else a for a in args),
+            shared_mem=shared,
+        )
+
+
+def power_of_two(n: int) -> int:
+    """The smallest power of two that is at least `n`."""
+    return 1 << max(n - 1, 0).bit_length()

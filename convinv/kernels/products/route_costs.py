@@ -1,0 +1,79 @@
+"""Which of the two routes the products of a layer take: tap by tap, or by FFT.
+
+The choice depends on sizes alone, never on a clock: the same layer is computed in the
+same way everywhere. Both costs are models in nanoseconds of one core, fitted to times
+of both routes measured in turn (one core of a Xeon with AVX-512): that of the FFT is in
+``fft_tiles.py``, the direct one is here. On a grid of 3 to 127 taps along an axis,
+images of 24 to 1024, 1 to 16 channels, two and three axes, strides of 1 and 2, the
+route that is taken took 1.01 to 1.02 times the faster one on average, in three runs on
+a busy machine; 94 to 97 of 100 layers were within 1.1 times, and what was beyond is
+near the crossover. ``python -m benchmarks.products`` prints both.
+"""
+
+import math
+
+import numpy as np
+
+from ..._core.geometry import Geometry
+from .fft_tiles import Torus, choose, real_size
+
+# Nanoseconds, by bytes of a real number: of a multiply-add, and of a sample that is
+# read or written; and of a product, whatever its size.
+TAP = {4: 0.0148, 8: 0.0275}
+SAMPLE = {4: 0.35, 8: 0.7}
+CALL = 15e3
+VECTOR = 64  # bytes of the vectors of a row's samples that are computed at once
+SUMS = 8  # vectors of sums that keep the multipliers busy
+FEW = 27  # taps, 3 x 3 x 3, below which FFTs never pay
+# A GPU does both faster, multiply-adds most: an FFT pays later.
+GPU = 4.0
+
+
+def fft_torus(geometry: Geometry, dtype, taps: int, gpu=False) -> Torus | None:
+    """How to cut a layer for products by FFT; None if they are to be done directly.
+
+    Parameters
+    ----------
+    geometry : Geometry
+    dtype : dtype
+        Of the data.
+    taps : int
+        Taps of the kernel that are not zero in all channels, real and imaginary parts
+        counted by themselves.
+    gpu : bool
+    """
+    if taps <= FEW:
+        return None
+    torus = choose(geometry, dtype)
+    factor = GPU if gpu else 1
+    direct = direct_nanoseconds(geometry, dtype, taps)
+    return torus if factor * torus.nanoseconds < direct else None
+
+
+def direct_nanoseconds(geometry: Geometry, dtype, taps: int) -> float:
+    """What a product with one image takes tap by tap, on one core, as a mean of both.
+
+    Every plane that a plane of the result needs is copied for it; sums of few columns
+    and rows at once wait for each other.
+    """
+    g, size = geometry, real_size(dtype)
+    components = np.dtype(dtype).itemsize // size
+    channels = g.c_in // g.groups * g.c_out
+    products = channels * math.prod(g.output) * taps * components
+    width, lanes = g.output[2] * components, VECTOR // size
+    vectors = -(-width // lanes)
+    rows = max(g.c_out // g.groups, 4 if g.stride[1] == 1 else 2)
+    sums = min(vectors, 4) * min(rows, 8)
+    slow = vectors * lanes / width * max(SUMS / sums, 1)
+    planes = -(-g.kernel[0] // g.stride[0])
+    read = g.kernel[0] * g.output[0] * g.c_in * math.prod(g.input[1:])
+    read += planes * g.input[0] * g.c_out * math.prod(g.output[1:])
+    written = g.c_in * math.prod(g.input) + g.c_out * math.prod(g.output)
+    samples = (read + written) / 2 * components
+    return TAP[size] * products * slow + SAMPLE[size] * samples + CALL
+
+
+def count_taps(kernel) -> int:
+    """The taps of a kernel ``(c_out, c_in, *k)`` of any library that are not zero."""
+    parts = [kernel.real, kernel.imag] if kernel.dtype.kind == "c" else [kernel]
+    return sum(int((part != 0).any(axis=(0, 1)).sum()) for part in parts)

@@ -1,0 +1,398 @@
+"""ConvLinearOperator: a multi-channel convolution as a SciPy linear operator."""
+
+import math
+
+import numpy as np
+from scipy import sparse
+
+from .. import kernels
+from .._core.arrays import INEXACT, host_array, namespace, to_numpy, working_dtype
+from .._core.geometry import Geometry, make_geometry, tap_samples
+from ..kernels.products.routes import prepare
+from ._base import ShapedOperator
+
+KEPT = 2  # set-ups of one kind that an operator keeps
+
+
+class ConvLinearOperator(ShapedOperator):
+    """A multi-channel convolution layer as a linear operator, never formed.
+
+    The map is the cross-correlation that neural networks call convolution: output
+    channel ``o`` at ``i`` is the sum over input channels ``c`` of its group and taps
+    ``u`` of ``kernel[o, c, u] * padded[c, stride * i + dilation * u]``.
+
+    Parameters
+    ----------
+    kernel : array_like, shape (C_out, C_in // groups, *k)
+        With one, two or three spatial axes; real or complex. It is copied. Its library
+        (NumPy or CuPy) is the library of the arrays the operator takes. A complex
+        kernel is not conjugated in the forward map.
+    input_shape : tuple of int
+        ``(C_in, *spatial)``.
+    stride, dilation : int or sequence of int, optional
+        One, or one per spatial axis. Default 1.
+    padding : int, sequence, "valid" or "same", optional
+        Samples added at either end of every axis: an int, one per axis, or ``(before,
+        after)`` per axis (a 1-D operator takes ``((before, after),)``). "valid" is 0;
+        "same" adds ``dilation * (k - 1)`` in total, the smaller half before, so that
+        the output has the size of the input; it needs stride 1, and the error for
+        another names the padding of ONNX's SAME_UPPER. Default 0.
+    groups : int, optional
+        Number of groups the channels are split into, each with its own kernels.
+    boundary : {"zero", "periodic", "reflect", "symmetric", "replicate"}, optional
+        How padded samples are made. The names mean what `numpy.pad` calls constant,
+        wrap, reflect (edge not repeated), symmetric (edge repeated) and edge, also
+        where the padding is wider than the image. Names of other libraries that can
+        mean one of them alone are taken for it: "zeros", "constant", "fill";
+        "circular", "wrap", "grid-wrap"; "mirror"; "symm", "grid-mirror"; "edge",
+        "nearest". (The "reflect" of `scipy.ndimage` is "symmetric" here.)
+    flip : bool, optional
+        If true, flip the kernel along its spatial axes: a convolution in the
+        mathematical sense.
+    dtype : dtype, optional
+        float32, float64, complex64 or complex128, nothing else. By default the
+        kernel's, where half precision becomes float32 and integers become float64.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        ``(m, n)`` with ``m = prod(output_shape)`` and ``n = prod(input_shape)``.
+    input_shape, output_shape : tuple of int
+        ``(C_in, *spatial)`` and ``(C_out, *spatial)``.
+    kernel : array
+        The kernel, in the operator's dtype. It can't be replaced: make a new operator.
+    H, T : LinearOperator
+        The adjoint and the transpose.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument has the wrong type or the shapes do not fit, before any work.
+
+    Notes
+    -----
+    A product has dtype ``result_type(op, x)``. The adjoint is exact for every
+    combination of options. Building the operator costs nothing but a copy of the
+    kernel. A product costs one multiplication per output sample and tap that is not
+    zero; where FFTs cost less it is done by these, and the operator keeps the
+    transforms of the kernel. Errors are then small relative to the largest number of
+    a result, not to each.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from convinv import ConvLinearOperator
+    >>> rng = np.random.default_rng(0)
+    >>> kernel = rng.standard_normal((8, 3, 3, 3))
+    >>> op = ConvLinearOperator(kernel, (3, 32, 32), padding="same")
+    >>> op.output_shape, op.shape
+    ((8, 32, 32), (8192, 3072))
+    >>> x = rng.standard_normal((5, 3, 32, 32))
+    >>> y = op.forward(x)
+    >>> y.shape
+    (5, 8, 32, 32)
+    >>> bool(np.isclose(np.vdot(y, y), np.vdot(x, op.adjoint(y))))
+    True
+    """
+
+    def __init__(
+        self,
+        kernel,
+        input_shape,
+        *,
+        stride=1,
+        padding=0,
+        dilation=1,
+        groups=1,
+        boundary="zero",
+        flip=False,
+        dtype=None,
+    ):
+        xp = namespace(kernel)
+        if xp is None:
+            kernel, xp = host_array(kernel, "kernel"), np
+        kernels.load("correlate", xp)  # refuses arrays of other libraries
+        dtype = _operator_dtype(kernel, dtype)
+        if not isinstance(flip, (bool, np.bool_)):
+            raise TypeError(f"flip must be True or False, got {flip!r}")
+        geometry = make_geometry(
+            kernel.shape,
+            input_shape,
+            stride=stride,
+            padding=padding,
+            dilation=dilation,
+            groups=groups,
+            boundary=boundary,
+        )
+        self._options = {
+            "stride": stride,
+            "padding": padding,
+            "dilation": dilation,
+            "groups": groups,
+            "boundary": geometry.boundary,
+            "flip": bool(flip),
+        }
+        self._set(kernel.astype(dtype, order="C", copy=True), geometry, xp)
+
+    def _set(self, kernel, geometry: Geometry, xp):
+        self.geometry, self.xp = geometry, xp
+        if xp is np:
+            kernel.flags.writeable = False
+        self._kernel = kernel
+        self._plans: dict = {}
+        super().__init__(kernel.dtype, geometry.input_shape, geometry.output_shape)
+
+    @property
+    def layer(self):
+        """The convolution itself; see `ConvAdjoint`, which has one as well."""
+        return self
+
+    def _bare(self):
+        """The same operator, without what is kept with it: for what is kept itself."""
+        return self._with_kernel(self.kernel)
+
+    def _conjugated(self):
+        """The layer with the complex conjugate kernel."""
+        return self._with_kernel(self.kernel.conj())
+
+    def _adjoint(self):
+        return ConvAdjoint(self)
+
+    def _transpose(self):
+        if self.dtype.kind != "c":
+            return ConvAdjoint(self)
+        return ConvAdjoint(self._kept(("T",), self._conjugated), self)
+
+    def _with_kernel(self, kernel):
+        """The same layer with another kernel array, taken as it is."""
+        op = object.__new__(type(self))
+        op._options = self._options
+        op._set(kernel, self.geometry, self.xp)
+        return op
+
+    def __getstate__(self):
+        return {**super().__getstate__(), "_plans": {}}
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        if self.xp is np:
+            self.kernel.flags.writeable = False
+
+    def __repr__(self):
+        options = {k: v for k, v in self._options.items() if v != _DEFAULTS[k]}
+        options = "".join(f", {k}={v!r}" for k, v in options.items())
+        return (
+            f"<ConvLinearOperator {self.input_shape} -> {self.output_shape}, kernel "
+            f"{self.geometry.kernel_shape}{options}, dtype {self.dtype}>"
+        )
+
+    @property
+    def kernel(self):
+        """The kernel, in the operator's dtype."""
+        return self._kernel
+
+    @property
+    def _weights(self):
+        """The correlation kernel that is applied, with three spatial axes."""
+        kernel = self.kernel
+        if self._options["flip"]:
+            kernel = kernel[(..., *(slice(None, None, -1),) * self.geometry.ndim)]
+        return kernel.reshape((*kernel.shape[:2], *self.geometry.kernel))
+
+    def astype(self, dtype):
+        """The operator with its kernel in another dtype."""
+        dtype = _operator_dtype(self.kernel, dtype)
+        if dtype == self.dtype:
+            return self
+        return self._kept(
+            ("astype", dtype.name),
+            lambda: self._with_kernel(self.kernel.astype(dtype)),
+        )
+
+    def _scaled(self, factor):
+        kernel = self.kernel * factor
+        return self._with_kernel(kernel.astype(working_dtype(kernel.dtype, "factor")))
+
+    def _kept(self, key, make):
+        """What `make` gives, kept for the next time; the latest two of ``key[0]``."""
+        found = self._plans.get(key)
+        if found is None:
+            found = make()
+            plans = list(self._plans)  # other threads may change the dict meanwhile
+            old = [k for k in plans if isinstance(k, tuple) and k[0] == key[0]]
+            for k in old[: max(len(old) - KEPT + 1, 0)]:
+                self._plans.pop(k, None)
+            self._plans[key] = found
+        return found
+
+    def _plan(self, dtype):
+        """The prepared kernel for data of `dtype`."""
+        plan = self._plans.get(dtype)
+        if plan is None:
+            weights = self._weights.astype(dtype, copy=False)
+            weights = self.xp.ascontiguousarray(weights)
+            plan = prepare(weights, self.geometry, self.xp)
+            self._plans[dtype] = plan
+        return plan
+
+    def _forward(self, X, *, sumsq=False, out=None):
+        g = self.geometry
+        return self._product(
+            "forward", X, (g.c_in, *g.input), self.output_shape, sumsq, out
+        )
+
+    def _backward(self, Y, *, sumsq=False, out=None):
+        g = self.geometry
+        return self._product(
+            "adjoint", Y, (g.c_out, *g.output), self.input_shape, sumsq, out
+        )
+
+    def _product(self, name, array, taken, given, sumsq, out):
+        """One product with a batch; with `sumsq` also the squared norm of each item."""
+        xp = self.xp
+        dtype = np.result_type(self.dtype, working_dtype(array.dtype, "the operand"))
+        batch = array.shape[0]
+        array = xp.ascontiguousarray(array.astype(dtype, copy=False))
+        array = array.reshape((batch, *taken))
+        if out is not None:
+            out = out.reshape((batch, *_three(given)))
+        result, sums = getattr(self._plan(dtype), name)(array, sumsq, out)
+        result = result.reshape((batch, *given))
+        return (result, sums) if sumsq else result
+
+    def tosparse(self):
+        """The matrix of the operator.
+
+        Returns
+        -------
+        scipy.sparse.csr_array, shape (m, n)
+            A private copy in the operator's dtype, on the host. It has up to
+            ``C_in // groups * prod(k)`` entries in each of its ``m`` rows.
+        """
+        g = self.geometry
+        weights = to_numpy(self._weights)
+        c_in, c_out = g.c_in // g.groups, g.c_out // g.groups
+        samples, outputs = math.prod(g.input), math.prod(g.output)
+        d, h, w = (tap_samples(g, axis) for axis in range(3))  # (output, tap)
+        d, h, w = (
+            d[:, None, None, :, None, None],
+            h[None, :, None, None, :, None],
+            w[None, None, :, None, None, :],
+        )
+        place = (d * g.input[1] + h) * g.input[2] + w
+        place = np.where((d >= 0) & (h >= 0) & (w >= 0), place, -1)
+        place = place.reshape(1, outputs, 1, -1)
+        channel = np.arange(g.c_out) // c_out * c_in
+        channel = (channel[:, None] + np.arange(c_in))[:, None, :, None]
+        column = channel * samples + place
+        keep = np.broadcast_to(place >= 0, column.shape)
+        values = weights.reshape(g.c_out, 1, c_in, -1)
+        values = np.broadcast_to(values, column.shape)
+        counts = keep.reshape(g.c_out * outputs, -1).sum(1)
+        indptr = np.concatenate([[0], np.cumsum(counts)])
+        entries = (values[keep], column[keep], indptr)
+        matrix = sparse.csr_array(entries, shape=self.shape)
+        matrix.sum_duplicates()
+        return matrix
+
+    def todense(self):
+        """The matrix of the operator as a dense array of its library."""
+        return self.xp.asarray(self.tosparse().toarray())
+
+
+class ConvAdjoint(ShapedOperator):
+    """The adjoint of a convolution: what networks call a transposed convolution.
+
+    Attributes
+    ----------
+    layer : ConvLinearOperator
+        The convolution, which keeps all set-ups.
+    """
+
+    def __init__(self, layer, transposed=None):
+        self.layer, self.xp = layer, layer.xp
+        self._transposed = transposed  # whose transpose it was made as
+        super().__init__(layer.dtype, layer.output_shape, layer.input_shape)
+
+    def __repr__(self):
+        return f"<adjoint of {self.layer!r}>"
+
+    @property
+    def kernel(self):
+        """The kernel of the layer."""
+        return self.layer.kernel
+
+    def astype(self, dtype):
+        """The operator with its kernel in another dtype."""
+        layer = self.layer.astype(dtype)
+        return self if layer is self.layer else ConvAdjoint(layer)
+
+    def _scaled(self, factor):
+        return ConvAdjoint(self.layer._scaled(factor.conjugate()))
+
+    def _kept(self, key, make):
+        return self.layer._kept((*key, "adjoint"), make)
+
+    def _bare(self):
+        return ConvAdjoint(self.layer._bare())
+
+    def _forward(self, x, *, sumsq=False, out=None):
+        return self.layer._backward(x, sumsq=sumsq, out=out)
+
+    def _backward(self, y, *, sumsq=False, out=None):
+        return self.layer._forward(y, sumsq=sumsq, out=out)
+
+    def _adjoint(self):
+        return self.layer
+
+    def _transpose(self):
+        if self.dtype.kind != "c":
+            return self.layer
+        if self._transposed is not None:
+            return self._transposed
+        return self.layer._kept(("T",), self.layer._conjugated)
+
+    def tosparse(self):
+        """The matrix of the operator, as `ConvLinearOperator.tosparse` gives it."""
+        matrix = self.layer.tosparse().conj().T.tocsr()
+        matrix.sort_indices()
+        return matrix
+
+    def todense(self):
+        """The matrix of the operator as a dense array of its library."""
+        return self.xp.asarray(self.tosparse().toarray())
+
+
+LAYERS = (ConvLinearOperator, ConvAdjoint)
+
+_DEFAULTS = {
+    "stride": 1,
+    "padding": 0,
+    "dilation": 1,
+    "groups": 1,
+    "boundary": "zero",
+    "flip": False,
+}
+
+
+def _operator_dtype(kernel, dtype):
+    found = working_dtype(kernel.dtype, "kernel")
+    if dtype is None:
+        return found
+    wanted = working_dtype(dtype, "dtype")
+    if np.dtype(dtype).newbyteorder("=") not in INEXACT:
+        raise TypeError(
+            "dtype must be float32, float64, complex64 or complex128, got "
+            f"{np.dtype(dtype)}"
+        )
+    if found.kind == "c" and wanted.kind != "c":
+        raise TypeError(
+            f"dtype {wanted} can't hold the complex kernel (dtype {kernel.dtype}); "
+            "take its real part first if that is what you want"
+        )
+    return wanted
+
+
+def _three(shape):
+    """A (C, *spatial) shape with three spatial axes."""
+    return (shape[0], *(1,) * (4 - len(shape)), *shape[1:])

@@ -1,0 +1,30 @@
+"""Priors that have a proximal operator, and the methods that solve with them.
+
+Everything takes NumPy or CuPy arrays and works in their library.
+"""
+
+from ._admm import admm
+from ._priors import (
+    NuclearNorm,
+    Proximal,
+    TensorNuclearNorm,
+    TotalVariation,
+    prox_nuclear,
+)
+from ._problem import ProximalResult
+from ._proximal_gradient import fista, proximal_gradient
+from ._total_variation import prox_total_variation, total_variation
+
+__all__ = [
+    "NuclearNorm",
+    "Proximal",
+    "ProximalResult",
+    "TensorNuclearNorm",
+    "TotalVariation",
+    "admm",
+    "fista",
+    "prox_nuclear",
+    "prox_total_variation",
+    "proximal_gradient",
+    "total_variation",
+]

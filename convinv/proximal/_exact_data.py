@@ -1,0 +1,147 @@
+"""ADMM where the data are exact: its projection, its residuals and its verdict."""
+
+import math
+import warnings
+
+import numpy as np
+
+from .._core.result import ConvergenceWarning, Status
+from .._solve.front import solve
+from ._penalty import Penalty, typical
+
+INNER = 0.1  # of rtol: what the least-squares problem of a step is solved to
+REFINED = 3  # solves for the point with the data, while A x is not b
+FLOOR = 4  # rounding errors of x that no change of it can go below
+TIGHTER, TIGHTEST = 0.5, 1e-3  # what is aimed at after a check has failed, and the end
+TINY = np.finfo(float).tiny
+
+
+class ExactData:
+    """The least g(x) among all x with ``A x = b``.
+
+    With ``z = prox(x + u)`` and the next x, ``rho (x + u - z)`` is a subgradient of g
+    at z, and ``rho (x' + u - z)`` is orthogonal to the null space of A. So z is a
+    solution if both are equal and z has the data: if neither ``||x' - z||``, the primal
+    residual, nor ``rho ||x' - x||``, the dual one, is there. Divided by the size of x
+    and by that of a subgradient they have no units: neither the scale of A, b or g nor
+    rho changes what they mean. The subgradient is that at z or, as that may tend to
+    zero, a lower bound of those at the first point.
+    """
+
+    def __init__(self, problem, inner):
+        self.problem, self.inner = problem, inner
+        self.nearest = getattr(problem.op, "_nearest", None)
+        self.near = max(problem.rtol * float(problem.norm(problem.b)), problem.atol)
+
+    def first(self, x):
+        """The nearest point with the data."""
+        return self.toward(x, x, 0.0)
+
+    def penalty(self, rho, x):
+        """The penalty, where the first x is in the units of what is found."""
+        problem = self.problem
+        unit = typical(problem, x)
+        self.force = 0.0 if unit is None else unit * float(problem.norm(x))
+        unit = unit or 1.0
+        eps = float(np.finfo(problem.real).eps)
+        return Penalty(unit if rho is None else rho, unit, eps)
+
+    def toward(self, v, x, rho):
+        """The nearest point to v with the data."""
+        problem = self.problem
+        if self.nearest is not None:
+            batch = (math.prod(problem.batch), *problem.op.input_shape)
+            b = problem.b.reshape((batch[0], *problem.op.output_shape))
+            return self.nearest(v.reshape(batch), b).reshape(problem.shape)
+        rtol = max(INNER * problem.rtol, float(np.finfo(problem.real).eps))
+        left = math.inf
+        for _ in range(REFINED):
+            rest = problem.b - problem.forward(v)
+            before, left = left, float(problem.norm(rest))
+            if not INNER * self.near < left <= before / 2:
+                break
+            v = v + quiet_solve(problem, rest, None, 0.0, rtol, self.inner)
+        return v
+
+    def answer(self, x, z):
+        """What is returned: what agrees with the data."""
+        return x
+
+    def residuals(self, x, u, z, new, rho):
+        """The primal and the dual residual of an iteration, both relative."""
+        norm, xp = self.problem.norm, self.problem.xp
+        size = xp.maximum(norm(new), norm(z))
+        primal = norm(new - z) / xp.maximum(size, TINY)
+        force = xp.maximum(norm(x + u - z), norm(new + u - z))
+        force = xp.maximum(force, self.force / rho)
+        least = FLOOR * float(np.finfo(self.problem.real).eps) * size
+        least = least / xp.maximum(self.tolerance(new), TINY)
+        dual = norm(new - x) / xp.maximum(xp.maximum(force, least), TINY)
+        return primal, dual
+
+    def measure(self, x, u, z, new, rho):
+        """The larger of the two residuals, and what it should be."""
+        primal, dual = self.residuals(x, u, z, new, rho)
+        return self.problem.xp.maximum(primal, dual), self.tolerance(new)
+
+    def tolerance(self, x):
+        """What the residuals may be: the larger of rtol and atol in units of x."""
+        problem = self.problem
+        relative = problem.atol / problem.xp.maximum(problem.norm(x), TINY)
+        return problem.xp.maximum(problem.rtol + 0 * relative, relative)
+
+    def confirms(self, z):
+        """The measure says it all."""
+        return False
+
+    def holds(self, watch, x, u, z, rho):
+        """Whether the iteration from x and u, made once more, is within the tolerance.
+
+        If it is not, the method goes on, and aims at less.
+        """
+        new, measure, rest = self._again(x, u, rho)
+        good = self._is_good(new, measure, rest)
+        if not good and watch.aim > TIGHTEST:
+            watch.aim *= TIGHTER
+            return False
+        return True
+
+    def _again(self, x, u, rho):
+        """``(new, measure, A new - b)`` of an iteration."""
+        problem = self.problem
+        z = problem.check_prox(x + u, problem.scalar(1 / rho))
+        new = self.toward(z - u, x, rho)
+        primal, dual = self.residuals(x, u, z, new, rho)
+        return new, max(float(primal), float(dual)), problem.forward(new) - problem.b
+
+    def _is_good(self, x, measure, rest):
+        fits = float(self.problem.norm(rest)) <= self.near
+        return fits and measure <= float(self.tolerance(x))
+
+    def finish(self, watch, x, u, z, new, rho):
+        """Make the last iteration, from x and u to new, once more."""
+        problem, measure = self.problem, math.nan
+        if watch.status is not Status.NONFINITE and watch.nit:
+            new, measure, rest = self._again(x, u, rho)
+        else:
+            rest = problem.forward(new) - problem.b
+        success = self._is_good(new, measure, rest)
+        extra = {"data": "hard", "rho": rho}
+        return problem.result(
+            watch, new, success, measure, rest, "admm", extra, stacklevel=5
+        )
+
+
+def quiet_solve(problem, rest, start, damp, rtol, method):
+    """The minimiser of ``||A d - rest||^2 + damp^2 ||d||^2``, in the shape of x.
+
+    Whether it was accurate enough shows when x is checked.
+    """
+    if not problem.is_finite(rest):
+        return problem.nothing()  # for the watch to see
+    shape = (*problem.batch, *problem.op.input_shape)
+    start = None if start is None else start.reshape(shape)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        found = solve(problem.op, rest, method, x0=start, damp=damp, rtol=rtol)
+    return found.x.reshape(problem.shape).astype(problem.dtype, copy=False)

@@ -1,0 +1,213 @@
+"""Priors, as objects that solvers take: their values and proximal operators."""
+
+import math
+
+import numpy as np
+
+from .._core.arrays import namespace
+from ..lowrank._svt import nuclear_norm, svt
+from ..lowrank._tensor_svt import tensor_nuclear_norm, tensor_svt, tensors
+from ._total_variation import Flow, _image, total_variation
+
+
+def prox_nuclear(a, weight):
+    """The minimiser of ``||z - a||^2 / 2 + weight * nuclear_norm(z)``: `svt`.
+
+    Parameters
+    ----------
+    a : array_like, shape (..., m, n)
+        One matrix or a stack.
+    weight : float or array_like
+        Not negative; broadcasts to the stack.
+
+    Returns
+    -------
+    array, shape (..., m, n)
+        Like `a`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `svt`.
+
+    Examples
+    --------
+    >>> from convinv.proximal import prox_nuclear
+    >>> prox_nuclear([[3.0, 0.0], [0.0, 1.0]], 0.5)
+    array([[2.5, 0. ],
+           [0. , 0.5]])
+    """
+    return svt(a, weight)
+
+
+class Proximal:
+    """A function g with a proximal operator: what to derive priors from.
+
+    Derived classes define ``value(x)``, the number ``g(x)``, and ``prox(x, step)``, the
+    minimiser z of ``||z - x||^2 / 2 + step * g(z)``, on arrays of the shape that the
+    solver was told, in their own library. Where that is found by iterations,
+    ``start()`` may give a function like ``prox`` that remembers where it ended.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from convinv.proximal import Proximal
+    >>> class NotNegative(Proximal):
+    ...     def value(self, x):
+    ...         return 0.0 if (x >= 0).all() else np.inf
+    ...     def prox(self, x, step):
+    ...         return np.maximum(x, 0)
+    >>> NotNegative().prox(np.array([-1.0, 2.0]), 0.1)
+    array([0., 2.])
+    """
+
+    def value(self, x):
+        """The number ``g(x)``."""
+        raise NotImplementedError(f"{type(self).__name__} does not define value(x)")
+
+    def prox(self, x, step):
+        """The minimiser z of ``||z - x||^2 / 2 + step * g(z)``."""
+        raise NotImplementedError(f"{type(self).__name__} does not define prox")
+
+    def start(self):
+        """A function ``prox(x, step)`` for one solve."""
+        return self.prox
+
+
+class _Weighted(Proximal):
+    def __init__(self, weight):
+        try:
+            self.weight = float(weight)
+        except (TypeError, ValueError):
+            raise TypeError(f"weight must be a number, got {weight!r}") from None
+        if not 0 <= self.weight < math.inf:
+            raise ValueError(
+                f"weight must be finite and not negative, got {self.weight}"
+            )
+
+
+class NuclearNorm(_Weighted):
+    """The nuclear norm of a matrix, or of all of a stack, times ``weight``.
+
+    Parameters
+    ----------
+    weight : float
+        Not negative.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If it is no such number.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from convinv.proximal import NuclearNorm
+    >>> float(NuclearNorm(2.0).value(np.eye(3)))
+    6.0
+    """
+
+    def __init__(self, weight=1.0):
+        super().__init__(weight)
+
+    def value(self, x):
+        """``weight`` times the sum of all singular values."""
+        return self.weight * nuclear_norm(x).sum()
+
+    def prox(self, x, step):
+        """`svt` with the threshold ``step * weight``."""
+        return svt(x, step * self.weight)
+
+
+class TensorNuclearNorm(_Weighted):
+    """The nuclear norm of a tensor, or of all of a stack, times ``weight``.
+
+    Parameters
+    ----------
+    weight : float
+        Not negative.
+    transform : {"dft", "dct"}
+        Along the last axis, see `tensor_svt`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If they are no such things.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from convinv.proximal import TensorNuclearNorm
+    >>> float(TensorNuclearNorm(0.5).value(np.ones((2, 2, 4))))
+    2.0
+    """
+
+    def __init__(self, weight=1.0, *, transform="dft"):
+        super().__init__(weight)
+        tensors(np.zeros((1, 1, 1)), transform)
+        self.transform = transform
+
+    def value(self, x):
+        """``weight`` times the sum of the tensor nuclear norms."""
+        return self.weight * tensor_nuclear_norm(x, transform=self.transform).sum()
+
+    def prox(self, x, step):
+        """`tensor_svt` with the threshold ``step * weight``."""
+        return tensor_svt(x, step * self.weight, transform=self.transform)
+
+
+class TotalVariation(_Weighted):
+    """The total variation times ``weight``.
+
+    Parameters
+    ----------
+    weight : float
+        Not negative.
+    isotropic, axes
+        See `total_variation`.
+    rtol, maxiter : float, int
+        Of the proximal operator, see `prox_total_variation`; a solver cannot do better
+        than `rtol`. It does not warn: solvers check what they return.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If they are no such things.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from convinv.proximal import TotalVariation
+    >>> float(TotalVariation(0.5).value(np.eye(2)[:1]))
+    0.5
+    """
+
+    def __init__(
+        self, weight=1.0, *, isotropic=True, axes=(-2, -1), rtol=1e-6, maxiter=1000
+    ):
+        super().__init__(weight)
+        self.isotropic, self.axes = isotropic, axes
+        self.rtol, self.maxiter = rtol, maxiter
+
+    def value(self, x):
+        """``weight`` times the total variation."""
+        return self.weight * total_variation(
+            x, isotropic=self.isotropic, axes=self.axes
+        )
+
+    def prox(self, x, step):
+        """The minimiser of ``||z - x||^2 / 2 + step * g(z)``."""
+        return self.start()(x, step)
+
+    def start(self):
+        """A ``prox`` that begins where it ended the last time."""
+        flows = {}
+
+        def prox(x, step):
+            x, axes = _image(x, self.axes)
+            if axes not in flows:
+                flows[axes] = Flow(self.isotropic, axes, self.rtol, self.maxiter)
+            xp = namespace(x)
+            return flows[axes](x, xp.asarray(step) * self.weight)
+
+        return prox

@@ -1,0 +1,327 @@
+"""What the iterations share: the problem, when to stop, and what is returned."""
+
+import math
+import operator
+import time
+import warnings
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from .._core.arrays import copy, namespace, placement, working_dtype
+from .._core.result import ConvergenceWarning, Status
+from .._linalg.batched import real_dtype
+from ..operators._foreign import as_operator
+
+MAXITER = 1000
+AIM = 0.8  # of the tolerance, since norms in the loop are those of the step before
+FLOOR = 4  # rounding errors below which no gradient can go
+EVERY = 8  # iterations between two looks at a device
+POWER_STEPS = 30
+MARGIN = 1.02  # by which the power method may fall short of the largest value
+
+
+@dataclass(frozen=True)
+class ProximalResult:
+    """Result of `proximal_gradient`, `fista` and `admm`.
+
+    Attributes
+    ----------
+    x : array
+        The solution, in the shape that the prior sees, with the leading axes of a
+        batch of data.
+    success : bool
+        Whether the returned ``x`` was checked and satisfies the tolerance.
+    status : Status
+        Why the iterations ended.
+    message : str
+        The status in words.
+    nit : int
+        Iterations made.
+    objective : float
+        ``||A x - b||^2 / 2 + g(x)``; for data taken as exact, ``g(x)``.
+    residual_norm : float
+        ``||b - A x||`` of the returned ``x``, recomputed.
+    optimality : float
+        What was checked, recomputed: the norm of the proximal gradient, or for data
+        taken as exact the larger of the two residuals, relative to x and to the
+        subgradient (`admm`).
+    history : ndarray, shape (nit,)
+        The norm that the method watched, after each iteration.
+    method : str
+        The name of the function.
+    seconds : float
+        Wall-clock time.
+    extra : dict
+        What else a method tells: ``step``, or ``rho``.
+    """
+
+    x: Any
+    success: bool
+    status: Status
+    message: str
+    nit: int
+    objective: float
+    residual_norm: float
+    optimality: float
+    history: Any
+    method: str
+    seconds: float
+    extra: dict = field(default_factory=dict)
+
+    def __repr__(self):
+        shape = tuple(self.x.shape)
+        lines = [
+            f"     method: {self.method}",
+            f"    success: {self.success}",
+            f"     status: {self.status.name}",
+            f"    message: {self.message}",
+            f"        nit: {self.nit}",
+            f"  objective: {self.objective:.6g}",
+            f"   residual: {self.residual_norm:.4g}",
+            f" optimality: {self.optimality:.4g}",
+            f"    seconds: {self.seconds:.3g}",
+            f"          x: {self.x.dtype} array of shape {shape}",
+        ]
+        return "\n".join(lines)
+
+
+@dataclass
+class State:
+    """What a callback sees."""
+
+    nit: int
+    x: Any
+    residual_norm: float
+
+
+class Problem:
+    """``min ||A x - b||^2 / 2 + g(x)`` with its arguments checked."""
+
+    def __init__(self, op, b, g, x0, shape, rtol, atol, maxiter, callback):
+        self.started = time.perf_counter()
+        self.op = as_operator(op)
+        if not self.op.has_adjoint:
+            raise TypeError("op must have an adjoint (rmatvec), got one without")
+        if not callable(getattr(g, "prox", None)):
+            raise TypeError(
+                "g must have a method prox(x, step), as convinv.proximal.Proximal "
+                f"does, got {type(g).__name__}"
+            )
+        self.g = g
+        self.rtol, self.atol = number(rtol, "rtol"), number(atol, "atol")
+        self.maxiter = _count(MAXITER if maxiter is None else maxiter)
+        if callback is not None and not callable(callback):
+            raise TypeError(f"callback must be callable, got {callback!r}")
+        self.callback = callback
+        self._take_data(b)
+        self._take_shape(shape)
+        self._take_start(x0)
+        self.prox, self.check_prox = (
+            g.start() if hasattr(g, "start") else g.prox for _ in range(2)
+        )
+        self.atb = self.adjoint(self.b)
+        if not self.is_finite(self.atb):
+            raise ValueError("op gives a product with b that is not finite")
+
+    def _take_data(self, b):
+        self.xp = namespace(b)
+        if self.xp is None or isinstance(b, np.matrix):
+            b, self.xp = np.asarray(b), np
+        if self.op.xp is not None and self.op.xp is not self.xp:
+            raise TypeError(
+                f"b must be a {self.op.xp.__name__} array, as the operator's are, got "
+                f"{type(b).__module__}.{type(b).__name__}"
+            )
+        wanted = self.op.output_shape
+        if b.shape == (self.op.shape[0],):
+            b = b.reshape(wanted)
+        self.batch = b.shape[: max(b.ndim - len(wanted), 0)]
+        if b.shape != (*self.batch, *wanted) or math.prod(self.batch) == 0:
+            raise ValueError(
+                f"b must have shape ({self.op.shape[0]},) or (..., "
+                f"{str(wanted)[1:-1].rstrip(',')}), got {b.shape}"
+            )
+        if not bool(self.xp.isfinite(b).all()):
+            raise ValueError("b holds NaN or infinity")
+        self.b = b
+
+    def _take_shape(self, shape):
+        item = self.op.input_shape if shape is None else tuple(shape)
+        if math.prod(item) != self.op.shape[1]:
+            raise ValueError(
+                f"shape must have {self.op.shape[1]} entries, as x has, got {item}"
+            )
+        self.shape = (*self.batch, *item)
+
+    def _take_start(self, x0):
+        dtypes = [self.op.dtype, working_dtype(self.b.dtype, "b")]
+        if x0 is not None:
+            x0 = np.asarray(x0) if namespace(x0) is None else x0
+            if namespace(x0) is not self.xp:
+                raise TypeError(
+                    "x0 must be an array of the same library as b, got "
+                    f"{type(x0).__name__}"
+                )
+            dtypes.append(working_dtype(x0.dtype, "x0"))
+            if x0.size != math.prod(self.shape):
+                raise ValueError(f"x0 must have shape {self.shape}, got {x0.shape}")
+        self.dtype = np.result_type(*dtypes)
+        self.real = real_dtype(self.dtype)
+        self.b = self.b.astype(self.dtype, copy=False)
+        if x0 is None:
+            self.x = self.xp.zeros(self.shape, dtype=self.dtype, **placement(self.b))
+        else:
+            self.x = copy(x0.astype(self.dtype, copy=False)).reshape(self.shape)
+
+    def forward(self, x):
+        """``A x``."""
+        y = self.op.forward(x.reshape((*self.batch, *self.op.input_shape)))
+        return y.astype(self.dtype, copy=False)
+
+    def adjoint(self, y):
+        """``A^H y``, in the shape of x."""
+        x = self.op.adjoint(y).reshape(self.shape)
+        return x.astype(self.dtype, copy=False)
+
+    def norm(self, x):
+        """The norm in double precision, a scalar of the library."""
+        xp = self.xp
+        largest = abs(x).max()
+        unit = xp.where((largest > 0) & xp.isfinite(largest), largest, 1)
+        parts = (abs(x) / unit) ** 2
+        return unit * xp.sqrt(xp.sum(parts, dtype=np.float64))
+
+    def is_finite(self, x):
+        """Whether an array has neither NaN nor infinity."""
+        return bool(self.xp.isfinite(x).all())
+
+    def scalar(self, value):
+        """A number as an array that leaves the precision of x as it is."""
+        return self.xp.asarray(value, dtype=self.real)
+
+    def norm_squared(self):
+        """``||A||^2``, by the power method, a little more rather than less."""
+        if getattr(self.op, "coisometry", False):
+            return 1.0
+        rng = np.random.default_rng(0)
+        size = (1, *self.op.input_shape)
+        v = rng.standard_normal(size)
+        if self.dtype.kind == "c":
+            v = v + 1j * rng.standard_normal(size)
+        v = self.xp.asarray(v.astype(self.dtype))
+        length = self.norm(v)
+        for _ in range(POWER_STEPS):
+            v = v / self.xp.where(length > 0, length, 1).astype(self.real)
+            v = self.op.adjoint(self.op.forward(v))
+            length = self.norm(v)
+        found = float(length) * MARGIN
+        if not math.isfinite(found):
+            raise ValueError("op gives products that are not finite")
+        return found
+
+    def prox_gradient(self, x, step):
+        """``(z, A x - b)`` with a proximal gradient step z from x, to check x."""
+        rest = self.forward(x) - self.b
+        if not self.is_finite(rest):
+            return self.nothing(), rest
+        step = self.scalar(step)
+        return self.check_prox(x - step * self.adjoint(rest), step), rest
+
+    def nothing(self):
+        """What stands for an x that there is not."""
+        return self.xp.full_like(self.x, math.nan)
+
+    def floor(self, x, squared):
+        """What rounding makes of a gradient that is zero."""
+        size = math.sqrt(squared) * self.norm(self.b) + squared * self.norm(x)
+        return FLOOR * float(np.finfo(self.real).eps) * size
+
+    def result(self, watch, x, success, optimality, rest, method, extra, stacklevel=4):
+        """Wrap up, and warn if need be."""
+        status = watch.status
+        if success and status is not Status.STOPPED:
+            status = Status.CONVERGED
+        elif status is Status.CONVERGED:
+            status = Status.STALLED
+        value = getattr(self.g, "value", None)
+        residual = float(self.norm(rest))
+        known = callable(value) and math.isfinite(residual)
+        objective = float(value(x)) if known else math.nan
+        if extra.get("data", "soft") == "soft":
+            objective += residual**2 / 2
+        made = ProximalResult(
+            x=x,
+            success=bool(success),
+            status=status,
+            message=status.value,
+            nit=watch.nit,
+            objective=objective,
+            residual_norm=residual,
+            optimality=float(optimality),
+            history=np.array([float(h) for h in watch.history]),
+            method=method,
+            seconds=time.perf_counter() - self.started,
+            extra=extra,
+        )
+        if not success and status is not Status.STOPPED:
+            words = f"{method}: {status.value}"
+            warnings.warn(words, ConvergenceWarning, stacklevel=stacklevel)
+        return made
+
+
+class Watch:
+    """Counts iterations and says when to stop."""
+
+    def __init__(self, problem):
+        self.problem, self.nit, self.history = problem, 0, []
+        self.status, self.aim = Status.MAXITER, AIM
+        eager = problem.xp is np or problem.callback is not None
+        self.every = 1 if eager else EVERY
+
+    @property
+    def going(self):
+        """Whether there is an iteration left."""
+        return self.nit < self.problem.maxiter
+
+    def ends(self, x, measure, tolerance):
+        """Record an iteration; True if it was the last."""
+        problem = self.problem
+        self.nit += 1
+        self.history.append(measure)
+        if self.nit % self.every and self.nit < problem.maxiter:
+            return False
+        value = float(measure)
+        if not math.isfinite(value):
+            self.status = Status.NONFINITE
+            return True
+        if value <= self.aim * float(tolerance):
+            self.status = Status.CONVERGED
+        if problem.callback is not None:
+            answer = problem.callback(State(self.nit, x, value))
+            if isinstance(answer, (bool, np.bool_)) and answer:
+                self.status = Status.STOPPED
+        return self.status is not Status.MAXITER
+
+
+def number(value, name, positive=False):
+    """A finite number that is not negative."""
+    try:
+        found = float(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} must be a real number, got {value!r}") from None
+    if not 0 <= found < math.inf or (positive and found == 0):
+        kind = "positive" if positive else "not negative"
+        raise ValueError(f"{name} must be finite and {kind}, got {value!r}")
+    return found
+
+
+def _count(maxiter):
+    try:
+        found = operator.index(maxiter)
+    except TypeError:
+        raise TypeError(f"maxiter must be an integer, got {maxiter!r}") from None
+    if found < 0:
+        raise ValueError(f"maxiter must not be negative, got {found}")
+    return found

@@ -1,0 +1,233 @@
+"""Denoising by total variation: the dual problem by an accelerated gradient method."""
+
+import math
+import warnings
+
+import numpy as np
+
+from .._core.arrays import copy, namespace
+from .._core.result import ConvergenceWarning
+from .._linalg.batched import matrices, real_dtype
+
+EVERY = 10  # iterations between two looks at the duality gap
+FLOOR = 4  # rounding errors of its terms, below which it is not known
+
+
+def total_variation(x, *, isotropic=True, axes=(-2, -1)):
+    """The sum of the magnitudes of the differences of neighbours.
+
+    Parameters
+    ----------
+    x : array_like
+        Real or complex, any number of axes from 1.
+    isotropic : bool
+        Whether the differences along all axes at a sample count together, as the norm
+        of a vector, or each for itself.
+    axes : int or tuple of int
+        The axes along which neighbours differ; channels, for one, are left out.
+
+    Returns
+    -------
+    float or array of shape ()
+
+    Raises
+    ------
+    ValueError, TypeError
+        If `axes` does not fit `x`, or `x` holds no finite numbers.
+
+    Examples
+    --------
+    >>> from convinv.proximal import total_variation
+    >>> step = [[0.0, 0.0], [0.0, 1.0]]
+    >>> float(total_variation(step, isotropic=False))
+    2.0
+    """
+    x, axes = _image(x, axes)
+    return _magnitude(_differences(x, axes), isotropic).sum()
+
+
+def prox_total_variation(
+    x, weight, *, isotropic=True, axes=(-2, -1), rtol=1e-4, maxiter=1000
+):
+    """Denoise: the minimiser of ``||z - x||^2 / 2 + weight * total_variation(z)``.
+
+    Parameters
+    ----------
+    x : array_like
+        Real or complex. It is not modified.
+    weight : float
+        Not negative, the same for all of `x`.
+    isotropic, axes
+        See `total_variation`.
+    rtol : float
+        It ends when the result is known to be within ``rtol ||x||`` of the minimiser,
+        or rounding lets no more be known: at about 1e-8 in double precision, and 3e-4
+        in single.
+    maxiter : int
+        Iterations at most.
+
+    Returns
+    -------
+    array
+        Like `x`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `total_variation`, or for a negative weight.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If `maxiter` iterations were not enough.
+
+    Notes
+    -----
+    The fast gradient projection of Beck and Teboulle on the dual problem, begun anew
+    where it overshoots. The distance to the minimiser is bounded by the duality gap:
+    ``||z - z*||^2 <= 2 gap``, looked at every ten iterations. An iteration costs some
+    ten passes over `x` per axis; it holds three arrays per axis beside x.
+
+    References
+    ----------
+    A. Beck, M. Teboulle, "Fast gradient-based algorithms for constrained total
+    variation image denoising and deblurring problems", IEEE Trans. Image Process. 18
+    (2009).
+
+    Examples
+    --------
+    Two samples move towards each other by the weight:
+
+    >>> from convinv.proximal import prox_total_variation
+    >>> prox_total_variation([0.0, 1.0], 0.2, axes=0).round(3)
+    array([0.2, 0.8])
+    """
+    x, axes = _image(x, axes)
+    flow = Flow(isotropic, axes, rtol, maxiter)
+    z = flow(x, weight)
+    if not flow.success:
+        warnings.warn(
+            f"prox_total_variation: {maxiter} iterations were not enough for rtol="
+            f"{rtol}; raise maxiter or rtol",
+            ConvergenceWarning,
+            stacklevel=2,
+        )
+    return z
+
+
+class Flow:
+    """The proximal operator, which begins where it ended the last time.
+
+    The dual variable of similar data is similar, so that iterations of a method that
+    calls it again and again need few of its own.
+    """
+
+    def __init__(self, isotropic, axes, rtol, maxiter):
+        self.isotropic, self.axes = isotropic, axes
+        self.rtol, self.maxiter = rtol, maxiter
+        self.p, self.success, self.nit = None, True, 0
+
+    def __call__(self, x, weight):
+        xp = namespace(x)
+        weight = xp.asarray(weight, dtype=real_dtype(x.dtype))
+        if weight.shape != ():
+            raise ValueError(f"weight must be a number, got shape {weight.shape}")
+        self.success, self.nit = True, 0
+        if xp is np:
+            if not 0 <= weight < np.inf:
+                raise ValueError(f"weight must be finite and not negative: {weight}")
+            if weight == 0 or x.size == 0:
+                return copy(x)
+        p = self.p
+        if p is None or p.shape[1:] != x.shape or p.dtype != x.dtype:
+            p = xp.zeros((len(self.axes), *x.shape), dtype=x.dtype)
+        self.p, z = self._ascend(x, weight, p)
+        return z
+
+    def _ascend(self, x, weight, p):
+        """The dual variable, and the minimiser that belongs to it."""
+        xp, axes = namespace(x), self.axes
+        step = 1 / (4 * len(axes) * weight)
+        tolerance = (self.rtol**2 / 2) * xp.sum(abs(x) ** 2)
+        q, t = p, 1.0
+        for self.nit in range(1, self.maxiter + 1):
+            z = x - weight * _divergence(q, axes)
+            new = self._project(q + step * _differences(z, axes))
+            if self.nit % EVERY == 0:
+                z = x - weight * _divergence(new, axes)
+                if self._holds(z, new, weight, tolerance):
+                    return new, z
+                if bool(xp.sum(((q - new) * (new - p).conj()).real) > 0):
+                    t = 1.0
+            later = (1 + math.sqrt(1 + 4 * t * t)) / 2
+            q = new + ((t - 1) / later) * (new - p)
+            p, t = new, later
+        z = x - weight * _divergence(p, axes)
+        self.success = self._holds(z, p, weight, tolerance)
+        return p, z
+
+    def _project(self, p):
+        xp = namespace(p)
+        size = _magnitude(p, self.isotropic)
+        return p / xp.maximum(size, 1)
+
+    def _holds(self, z, p, weight, tolerance):
+        """Whether the gap of the objectives is small, or all rounding errors."""
+        xp = namespace(z)
+        d = _differences(z, self.axes)
+        size = xp.sum(_magnitude(d, self.isotropic), dtype=np.float64)
+        gap = weight * abs(size - xp.sum((d * p.conj()).real, dtype=np.float64))
+        terms = size + xp.sum(abs(z), dtype=np.float64)  # d is made of these
+        floor = FLOOR * float(np.finfo(z.dtype).eps) * weight * terms
+        return bool(gap <= xp.maximum(tolerance, floor))
+
+
+def _image(x, axes):
+    """`x` as an array, and which of its axes have neighbours."""
+    xp = namespace(x)
+    x = np.asarray(x) if xp is None else x
+    axes = (axes,) if isinstance(axes, (int, np.integer)) else tuple(axes)
+    try:
+        found = tuple(range(x.ndim)[axis] for axis in axes)
+    except (IndexError, TypeError):
+        found = ()
+    if not found or len(set(found)) < len(found):
+        raise ValueError(
+            f"axes must be different axes of x, of shape {tuple(x.shape)}, got {axes}"
+        )
+    return matrices(x[None, None], "x")[0, 0], found
+
+
+def _differences(x, axes):
+    """Forward differences, 0 at the end: ``(len(axes), *x.shape)``."""
+    xp = namespace(x)
+    d = xp.zeros((len(axes), *x.shape), dtype=x.dtype)
+    for row, axis in zip(d, axes):
+        low, high = _ends(x.ndim, axis)
+        row[low] = x[high] - x[low]
+    return d
+
+
+def _divergence(p, axes):
+    """The adjoint of `_differences`."""
+    xp = namespace(p)
+    x = xp.zeros(p.shape[1:], dtype=p.dtype)
+    for row, axis in zip(p, axes):
+        low, high = _ends(x.ndim, axis)
+        x[high] += row[low]
+        x[low] -= row[low]
+    return x
+
+
+def _ends(ndim, axis):
+    low, high = [slice(None)] * ndim, [slice(None)] * ndim
+    low[axis], high[axis] = slice(None, -1), slice(1, None)
+    return tuple(low), tuple(high)
+
+
+def _magnitude(d, isotropic):
+    """Per sample, broadcastable to `d`."""
+    xp = namespace(d)
+    if not isotropic:
+        return abs(d)
+    return xp.sqrt(xp.sum(abs(d) ** 2, axis=0, keepdims=True))

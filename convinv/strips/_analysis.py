@@ -1,0 +1,265 @@
+"""What one sweep of block Kaczmarz does to an error: its operator and its measures."""
+
+import math
+import operator
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse.linalg import LinearOperator, gmres
+
+from .._core.blas_threads import one_blas_thread
+from .._core.result import ConvergenceWarning
+from ..operators._convolution import ConvLinearOperator
+from ..operators._foreign import as_operator
+from ._arrangement import row_lists
+from ._measures import NULL, Measure, estimated, exactly, span
+from ._row_blocks import MEMORY, RowBlocks
+
+EXACT = 3000  # unknowns of the operators whose sweep is written out
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class SweepAnalysis:
+    """What a sweep over blocks of rows does; made by `sweep_analysis`.
+
+    One sweep of ``x <- x + A_T^+ (b_T - A_T x)``, over the blocks T in order, is ``x <-
+    K x + B``. With P_T the orthogonal projection on the row space of A_T, K is the
+    product of the ``I - P_T``, the last one leftmost.
+
+    Attributes
+    ----------
+    arrangement : str
+        "strip", ..., or "given" for row lists.
+    input_shape, output_shape : tuple of int
+        Of the operator.
+    strips : int
+        Number of blocks.
+    ranks : tuple of int
+        Of the blocks.
+    exact : bool
+        Whether the sweep was written out. If not, measures are estimates.
+    idempotency : Measure
+        ``||K - K^2||_F``: 0 if a second sweep changes nothing.
+    distance : Measure
+        ``||K - K_perp||_F^2`` with ``K_perp = I - sum P_T``: 0 if the row spaces are
+        orthogonal to each other (D in the paper).
+    spectral_radius : Measure
+        Of K on the row space of the blocks: sweeps shrink errors by so much in the long
+        run. Below 1 whatever the blocks are. An estimate has no error that is known.
+    rank : int or None
+        Dimension of that row space; None where not exact.
+    I_c, I_d : float or None
+        For two blocks the paper's indicators. With orthonormal bases V_1 and V_2 of the
+        row spaces (right singular vectors) and ``G = C C^H``, ``C = V_2^H V_1``: the
+        largest sum of absolute values in a row of G, and the smallest difference of a
+        diagonal entry and the other absolute values in its row. They bound the
+        eigenvalues of G, squares of cosines, from both sides (Gershgorin), and depend
+        on the bases. The paper has them for two blocks only; for more these are the
+        largest I_c and the largest I_d of all pairs. None where not exact.
+    sweep_matrix : ndarray, shape (n, n), or None
+        K; None where not exact.
+    blocks : RowBlocks
+        The blocks' matrices and pseudoinverses, which sweeps are made of.
+    """
+
+    arrangement: str
+    input_shape: tuple
+    output_shape: tuple
+    strips: int
+    ranks: tuple
+    exact: bool
+    idempotency: Measure
+    distance: Measure
+    spectral_radius: Measure
+    rank: int | None
+    I_c: float | None
+    I_d: float | None
+    sweep_matrix: np.ndarray | None
+    blocks: RowBlocks
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """``(m, n)``."""
+        return math.prod(self.output_shape), math.prod(self.input_shape)
+
+    def fixed_point(self, b):
+        """The limit of the sweeps from ``x = 0``, ``(I - K)^+ B``.
+
+        For consistent data that is ``A^+ b``, otherwise in general another point.
+
+        Parameters
+        ----------
+        b : array_like
+            Of shape ``(..., *op.output_shape)`` or ``(..., m)``.
+
+        Returns
+        -------
+        ndarray
+            Of shape ``(..., *op.input_shape)`` or ``(..., n)``, in double precision.
+
+        Raises
+        ------
+        ValueError
+            If b has another shape.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If GMRES, which computes it where K is not known, did not get there.
+        """
+        taken, given = self.output_shape, self.input_shape
+        b = np.asarray(b)
+        shaped = b.shape[max(b.ndim - len(taken), 0) :] == taken
+        if not shaped and b.shape[-1:] != (self.shape[0],):
+            raise ValueError(
+                f"b must have shape (..., {', '.join(map(str, taken))}) or "
+                f"(..., {self.shape[0]}), got {b.shape}"
+            )
+        batch = b.shape[: b.ndim - (len(taken) if shaped else 1)]
+        dtype = np.result_type(self.blocks.dtype, b.dtype, np.float64)
+        flat = b.reshape(math.prod(batch), -1).astype(dtype)
+        right = self.blocks.sweep(np.zeros((len(flat), self.shape[1]), dtype), flat)
+        x = self._solve_exactly(right) if self.exact else self._solve(right)
+        return x.reshape(*batch, *(given if shaped else self.shape[1:]))
+
+    def _solve_exactly(self, right):
+        matrix = np.eye(self.shape[1]) - self.sweep_matrix
+        if self.rank == self.shape[1]:
+            return np.linalg.solve(matrix, right.T).T
+        return np.linalg.lstsq(matrix, right.T, rcond=NULL)[0].T
+
+    def _solve(self, right):
+        """GMRES stays in the row space, where right is and ``I - K`` has an inverse."""
+        n = self.shape[1]
+
+        def apply(v):
+            v = v.reshape(1, n)
+            return (v - self.blocks.sweep(v.copy())).ravel()
+
+        matrix, x = LinearOperator((n, n), apply, dtype=right.dtype), []
+        for item in right:
+            found, failed = gmres(matrix, item, rtol=1e-12, restart=50, maxiter=40)
+            if failed:
+                warnings.warn(
+                    "GMRES did not reach the fixed point of the sweeps",
+                    ConvergenceWarning,
+                    stacklevel=3,
+                )
+            x.append(found)
+        return np.array(x)
+
+    def __repr__(self):
+        m, n = self.shape
+        name = {"given": "as given"}.get(self.arrangement, self.arrangement)
+        how = "exact" if self.exact else "estimates"
+        on = "" if self.rank is None else f" on a row space of dimension {self.rank}"
+        lines = [
+            f"Sweep over {self.strips} blocks ({name}) of {m} x {n} ({how})",
+            f"  ranks:              {span(self.ranks)}",
+            f"  ||K - K^2||_F:      {self.idempotency}",
+            f"  ||K - K_perp||_F^2: {self.distance}",
+            f"  spectral radius:    {self.spectral_radius}{on}",
+        ]
+        if self.I_c is not None:
+            of = "" if self.strips == 2 else ", the largest of all pairs"
+            lines.append(f"  I_c, I_d:           {self.I_c:.3g}, {self.I_d:.3g}{of}")
+        return "\n".join(lines)
+
+
+def sweep_analysis(
+    op,
+    blocks="strip",
+    *,
+    h_b=None,
+    strips=None,
+    exact=None,
+    samples=32,
+    rng=None,
+    memory=MEMORY,
+) -> SweepAnalysis:
+    """What a sweep of block Kaczmarz over blocks of an operator's rows does.
+
+    Parameters
+    ----------
+    op : ConvLinearOperator, sparse or dense matrix
+        On either library; the kernel is taken to the host.
+    blocks : str or list of int arrays
+        An arrangement, or the rows of every block. They need not hold all rows.
+    h_b, strips : int, optional
+        Sizes of an arrangement, as for `arrangement`.
+    exact : bool, optional
+        Whether to write the sweep's matrix K out. By default for up to 3000 unknowns.
+    samples : int
+        Random vectors of the estimates, where not exact: the mean of ``||M g||^2`` over
+        standard normal g estimates ``||M||_F^2`` (Hutchinson), with a standard error.
+    rng : None, int or numpy.random.Generator
+        Source of random permutations and of those vectors.
+    memory : float
+        Limit in bytes of the blocks' matrices and pseudoinverses.
+
+    Returns
+    -------
+    SweepAnalysis
+        It prints.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the arguments don't fit, or the blocks don't fit `memory`.
+
+    Notes
+    -----
+    Costs a factorisation of each different block, and a sweep of n vectors (`samples`,
+    where not exact) and some; where exact also the n eigenvalues of K. Then the
+    spectral radius is the largest that is not within 1e-10 of one, as those of the null
+    space of A are; else from a power iteration in the row space. The measures are those
+    of "Fast and scalable inversion of convolution layers", section 5 and appendix E.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from convinv import ConvLinearOperator
+    >>> from convinv.strips import sweep_analysis
+    >>> kernel = np.random.default_rng(0).standard_normal((8, 1, 3, 3))
+    >>> op = ConvLinearOperator(kernel, (1, 10, 10))
+    >>> found = sweep_analysis(op)  # tall strips: K is zero
+    >>> found.strips, set(found.ranks), found.idempotency.value < 1e-10
+    (8, {30}, True)
+    >>> round(found.distance.value)  # but the strips are not orthogonal
+    260
+    """
+    op = as_operator(op)
+    if not isinstance(op, ConvLinearOperator) and getattr(op, "matrix", None) is None:
+        raise TypeError(
+            "op must be a ConvLinearOperator or a sparse or dense matrix, got an "
+            "operator that only has products"
+        )
+    samples = _positive(samples)
+    rng = np.random.default_rng(rng)
+    names = {"kind": "blocks", "strips": "strips"}
+    rows = row_lists(op, blocks, h_b=h_b, strips=strips, rng=rng, names=names)
+    exact = op.shape[1] <= EXACT if exact is None else bool(exact)
+    with one_blas_thread:
+        engine = RowBlocks(op, rows, memory=memory)
+        measured = exactly(engine) if exact else estimated(engine, samples, rng)
+    return SweepAnalysis(
+        arrangement=blocks if isinstance(blocks, str) else "given",
+        input_shape=op.input_shape,
+        output_shape=op.output_shape,
+        strips=len(rows),
+        ranks=tuple(engine.ranks),
+        exact=exact,
+        **measured,
+        blocks=engine,
+    )
+
+
+def _positive(samples):
+    try:
+        samples = operator.index(samples)
+    except TypeError:
+        raise TypeError(f"samples must be an integer, got {samples!r}") from None
+    if samples < 2:
+        raise ValueError(f"samples must be at least 2, got {samples}")
+    return samples

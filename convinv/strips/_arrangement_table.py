@@ -1,0 +1,134 @@
+"""The arrangements of an operator's rows side by side, and what they look like."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..operators._foreign import as_operator
+from ._analysis import sweep_analysis
+from ._arrangement import ARRANGEMENTS, row_lists
+from ._measures import span
+from ._row_blocks import MEMORY
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class ArrangementTable:
+    """The four arrangements side by side; made by `arrangement_table`.
+
+    Attributes
+    ----------
+    analyses : dict
+        A `SweepAnalysis` by arrangement.
+    """
+
+    analyses: dict
+
+    def __getitem__(self, kind):
+        return self.analyses[kind]
+
+    def __repr__(self):
+        head = ("arrangement", "blocks", "ranks", "||K - K^2||_F")
+        rows = [(*head, "||K - K_perp||_F^2", "radius")]
+        for kind, found in self.analyses.items():
+            measures = (found.idempotency, found.distance, found.spectral_radius)
+            words = (kind, found.strips, span(found.ranks), *measures)
+            rows.append(tuple(map(str, words)))
+        widths = [max(map(len, column)) for column in zip(*rows)]
+        return "\n".join(
+            "  ".join(word.ljust(width) for word, width in zip(row, widths)).rstrip()
+            for row in rows
+        )
+
+
+def arrangement_table(
+    op,
+    kinds=ARRANGEMENTS,
+    *,
+    h_b=None,
+    strips=None,
+    exact=None,
+    samples=32,
+    rng=None,
+    memory=MEMORY,
+) -> ArrangementTable:
+    """Several arrangements of an operator's rows, each with its `sweep_analysis`.
+
+    Parameters
+    ----------
+    op : ConvLinearOperator, sparse or dense matrix
+        A matrix has no "strip".
+    kinds : sequence of str
+        The arrangements, by default all four.
+    h_b, strips, exact, samples, rng, memory
+        As for `sweep_analysis`.
+
+    Returns
+    -------
+    ArrangementTable
+        It prints; ``table[kind]`` is one analysis.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from convinv import ConvLinearOperator
+    >>> from convinv.strips import arrangement_table
+    >>> kernel = np.random.default_rng(0).standard_normal((4, 1, 3))
+    >>> table = arrangement_table(ConvLinearOperator(kernel, (1, 14)), h_b=2, rng=0)
+    >>> list(table.analyses)
+    ['strip', 'interleaved', 'standard', 'randomized']
+    >>> [bool(table[kind].idempotency.value < 1e-10) for kind in table.analyses]
+    [True, True, False, False]
+    """
+    options = {"exact": exact, "samples": samples, "rng": rng, "memory": memory}
+    return ArrangementTable(
+        {k: sweep_analysis(op, k, h_b=h_b, strips=strips, **options) for k in kinds}
+    )
+
+
+def plot_arrangement(op, kind, ax=None, *, h_b=None, strips=None, rng=None):
+    """Draw which block has which rows, with matplotlib.
+
+    A pixel is a row of the operator's matrix and its colour the number of the block; a
+    line of pixels are the outputs of one channel.
+
+    Parameters
+    ----------
+    op : ConvLinearOperator, sparse or dense matrix
+    kind : str or list of int arrays
+        An arrangement, or the rows of every block.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; by default a new figure.
+    h_b, strips, rng
+        As for `arrangement`.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    ImportError
+        Without matplotlib.
+    TypeError, ValueError
+        As `arrangement` does.
+    """
+    op = as_operator(op)
+    rows = row_lists(op, kind, h_b=h_b, strips=strips, rng=rng)
+    try:
+        import matplotlib.pyplot as plt
+    except ImportError as error:
+        raise ImportError(
+            "plot_arrangement needs matplotlib: pip install matplotlib"
+        ) from error
+    owner = np.full(op.shape[0], np.nan)  # rows of no block stay blank
+    for block, chosen in enumerate(rows):
+        owner[chosen] = block
+    shape = op.output_shape if len(op.output_shape) > 1 else (1, -1)
+    ax = plt.subplots()[1] if ax is None else ax
+    image = ax.imshow(
+        owner.reshape(shape[0], -1), aspect="auto", interpolation="nearest"
+    )
+    ax.figure.colorbar(image, ax=ax, label="block")
+    title = kind if isinstance(kind, str) else "as given"
+    ax.set(xlabel="output", ylabel="channel", title=title)
+    return ax
