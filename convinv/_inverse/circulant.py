@@ -62,7 +62,8 @@ class Torus:
         self.long, self.xp = long, xp
         cells = [np.arange(*w) for w in window]
         self.grid = [len(c) if a in long else 1 for a, c in enumerate(cells)]
-        cut = [self._pieces(a, halo) for a in range(3)]
+        around = [h if a in long else None for a, h in enumerate(halo or [None] * 3)]
+        cut = [pieces(n, h) for n, h in zip(self.grid, around)]
         self.tiles = cut if max(cut) > 1 else None
         self.halo = [h if a in long else 0 for a, h in enumerate(halo or (0, 0, 0))]
         if self.tiles:
@@ -81,13 +82,6 @@ class Torus:
         self.plan = kernels.load("circulant", xp).prepare(blocks, self.torus, dtype)
         self.nbytes = self.plan.nbytes
 
-    def _pieces(self, axis, halo):
-        if halo is None or axis not in self.long:
-            return 1
-        tile = max(TILE, 4 * halo[axis])
-        size = self.grid[axis]
-        return -(-size // tile) if size > 1.5 * tile else 1
-
     def apply(self, v):
         """The inverse of `v`, ``(B, groups, channels, *size)``."""
         xp, shape = self.xp, v.shape
@@ -103,6 +97,14 @@ class Torus:
             x = kernel.apply(self.plan, moved)
         back = [order.index(a) for a in range(6)]
         return xp.ascontiguousarray(x.reshape(middle).transpose(back))
+
+
+def pieces(size, halo) -> int:
+    """Into how many tiles an axis is cut; not at all where `halo` is None."""
+    if halo is None:
+        return 1
+    tile = max(TILE, 4 * halo)
+    return -(-size // tile) if size > 1.5 * tile else 1
 
 
 def _cut_off(blocks, torus, halo, dtype):
@@ -337,8 +339,13 @@ def halo_of(gram, damp, target=FINEST):
     bands, found = decay(gram, damp, target), decay(gram, damp, cut)
     if None in bands:
         return None
-    rate = math.log(cut) / math.log(target)
-    return [math.ceil(rate * b) if h is None else h for b, h in zip(bands, found)]
+    further = beyond_bands(target)
+    return [math.ceil(further * b) if h is None else h for b, h in zip(bands, found)]
+
+
+def beyond_bands(target) -> float:
+    """How much further than bands a halo reaches, as decay is geometric."""
+    return math.log(target * HALO / FINEST) / math.log(target)
 
 
 def condition(gram, damp):

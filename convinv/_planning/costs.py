@@ -13,7 +13,7 @@ import numpy as np
 from .._core.threads import thread_count
 from .._inverse.accuracy import FULL
 from .._inverse.block_cholesky import block_cells
-from .._inverse.circulant import DEEP, FIRST, SLOW, look
+from .._inverse.circulant import DEEP, FIRST, SLOW, beyond_bands, look, pieces
 from .._linalg.small_inverses import SMALL
 from ..kernels.products.route_costs import count_taps, direct_nanoseconds, fft_torus
 
@@ -154,27 +154,34 @@ def sweeps(gram, damp, batch, accuracy, line, axis, length):
 
 def schwarz(gram, damp, batch, accuracy) -> Cost:
     """Of nested tori, NEVER where the inverse does not decay so far."""
-    depth = depths(gram, damp, accuracy.decay)
-    if depth is None:
+    far = depths(gram, damp, accuracy.decay)
+    if far is None:
         return NEVER
-    return _tori(gram, damp, batch, accuracy, depth)
+    depth = [f + e if n > 1 else 1 for n, f, e in zip(gram.grid, far, _frame(gram))]
+    further = beyond_bands(accuracy.decay)
+    halo = [math.ceil(further * f) if n > 1 else 0 for n, f in zip(gram.grid, far)]
+    return _tori(gram, damp, batch, accuracy, depth, halo)
 
 
 def slow(gram, damp, batch) -> Cost:
     """Of nested tori where the inverse decays slowly."""
-    frames = zip(gram.grid, gram.border, gram.reach)
-    depth = [1 if n == 1 else SLOW + max(b, r) for n, b, r in frames]
-    return _tori(gram, damp, batch, FULL, depth)
+    depth = [1 if n == 1 else SLOW + f for n, f in zip(gram.grid, _frame(gram))]
+    return _tori(gram, damp, batch, FULL, depth, None)
 
 
-def _tori(gram, damp, batch, accuracy, depth) -> Cost:
-    """Of nested tori with bands of that depth."""
-    frame = [max(r, b) for r, b in zip(gram.reach, gram.border)]
+def _frame(gram):
+    """Cells along the ends where N differs from its interior, or reaches them."""
+    return [max(r, b) for r, b in zip(gram.reach, gram.border)]
+
+
+def _tori(gram, damp, batch, accuracy, depth, halo) -> Cost:
+    """Of nested tori with bands of that depth, and halos of tiles."""
+    frame = _frame(gram)
     sizes = zip(gram.grid, depth, frame)
     long = [a for a, (n, d, f) in enumerate(sizes) if n > 2 * (d + f) + 1]
     if not long:  # bands would meet: it is a factor of the whole
         return direct(gram, damp, batch, accuracy)
-    inside = circulant(gram, batch, accuracy)
+    inside = circulant(gram, batch, accuracy, halo)
     setup, once, kept = inside.setup, inside.once, inside.nbytes
     for axis in long:
         others = [a for a in range(3) if a != axis and gram.grid[a] > 1]
@@ -193,25 +200,27 @@ def _tori(gram, damp, batch, accuracy, depth) -> Cost:
     return Cost(setup, once + patches, kept)
 
 
-def circulant(gram, batch, accuracy=FULL) -> Cost:
-    """Of the inverse on a torus."""
-    real, cells = min(_size(gram, accuracy), 8), math.prod(gram.grid)
-    numbers = batch * gram.groups * gram.channels * cells
+def circulant(gram, batch, accuracy=FULL, halo=None) -> Cost:
+    """Of the inverse on a torus, or in tiles with a halo that share one."""
+    cut = [pieces(n, h) for n, h in zip(gram.grid, halo or [None] * 3)]
+    torus = gram.grid
+    if max(cut) > 1:
+        torus = [-(-n // k) + 2 * h for n, k, h in zip(gram.grid, cut, halo)]
+    real, cells = min(_size(gram, accuracy), 8), math.prod(torus)
+    numbers = batch * gram.groups * gram.channels * cells * math.prod(cut)
     once = TRANSFORM[real] * math.log2(max(cells, 2)) + CHANNEL * gram.channels
     kept = real * cells * gram.groups * gram.channels**2
     return Cost(LOOK + _matrices(gram, cells), numbers * once + 2 * STEP, kept)
 
 
 def depths(gram, damp, target):
-    """Cells per axis that bands reach, None where the inverse does not decay so far."""
+    """Cells per axis after which the inverse has decayed, None if not so far."""
     found = []
-    for size, profile, border, reach in zip(
-        gram.grid, look(gram, damp).profiles, gram.border, gram.reach
-    ):
+    for size, profile in zip(gram.grid, look(gram, damp).profiles):
         far = _decayed(profile, target) if size > 1 else 1
         if far is None:
             return None
-        found.append(far + (max(border, reach) if size > 1 else 0))
+        found.append(far)
     return found if len(found) == 3 else None
 
 
