@@ -11,6 +11,11 @@ WELL = 1 / 60  # reciprocal condition numbers from which on the coarsest will do
 NARROW, COARSE = 1e-4, 1e-5
 SINGLE = 1 / 300  # those from which on a factor is made in single precision, too
 SETTLE, SHARE = 1e-4, 0.3  # of factors: a bound, and in units of the accuracy
+# What an application leaves of the normal residual, about, fitted to layers with random
+# weights and to blurs: of nested tori in units of `decay`, for a good condition, and one
+# at a reciprocal condition number; of a factor, and by rounding in single precision.
+LEAST, RCOND, STEEPER = 0.15, 0.005, 0.45
+FACTOR, ROUNDED, ROUNDING = 0.1, 1e-9, 1e-7
 
 
 class Accuracy(NamedTuple):
@@ -44,6 +49,19 @@ def at(decay, rcond) -> Accuracy:
         return FULL
     settle = min(SETTLE, SHARE * decay * rcond)
     return Accuracy(decay, settle, rcond > COARSE, rcond > SINGLE)
+
+
+def left_by_tori(decay, rcond) -> float:
+    """What an application of nested tori leaves of the normal residual, about."""
+    more = RCOND / rcond
+    return decay * max(more * max(more, 1.0) ** STEEPER, LEAST)
+
+
+def left_by_factor(decay, rcond) -> float:
+    """The same of a block Cholesky factor."""
+    if decay <= FINEST:
+        return 0.0
+    return FACTOR * decay + ROUNDED / rcond + ROUNDING
 
 
 def levels(rcond):

@@ -13,11 +13,25 @@ import numpy as np
 
 from .._core.threads import parallel_map
 from .accuracy import FULL
-from .block_cholesky import BlockCholesky, factor_work, solve_all
-from .circulant import SLOW, Torus, decay, halo_of
+from .block_cholesky import BlockCholesky, block_cells, solve_all
+from .circulant import SLOW, TILE, Torus, decay, halo_of
 from .gram import Patch
 
 WIDE = 160  # unknowns across a band from which factors gain by threads
+# Seconds of two steps of a factor's sweeps; of bands at both ends of a torus, of a
+# multiplication in its set-up, and of a number's way through two applications, about.
+SWEEP, ENDS, INVERT, NUMBER = 12e-6, 10e-3, 2e-10, 1e-7
+
+
+def torus_pays(line, reach, length) -> bool:
+    """Whether along lines of so many unknowns a torus costs less than a factor.
+
+    A factor's rows repeat themselves early, so that its set-up is the cheaper one; its
+    sweeps take a step for every block of cells.
+    """
+    steps = length / block_cells(line, reach, length)
+    torus = ENDS + INVERT * 16 * min(length, TILE) * line**3 + NUMBER * line * length
+    return steps * SWEEP > torus
 
 
 class NestedTori:
@@ -106,10 +120,10 @@ class NestedTori:
             return bool(self.long)
         axis = self.long[0]
         line = self.gram.channels * math.prod(self.size) // self.size[axis]
-        if halo is None:  # corners would not decouple
-            return False
-        torus = 16 * self.size[axis] * line**3  # complex, and slower than products
-        return torus < factor_work(line, self.gram.reach[axis], self.size[axis])
+        # without a halo corners would not decouple
+        return halo is not None and torus_pays(
+            line, self.gram.reach[axis], self.size[axis]
+        )
 
     def _is_long(self, axis):
         return self.size[axis] > 2 * (self.depth[axis] + self.frame[axis]) + 1

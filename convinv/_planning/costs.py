@@ -13,6 +13,7 @@ import numpy as np
 from .._core.threads import thread_count
 from .._inverse.accuracy import FULL
 from .._inverse.block_cholesky import block_cells
+from .._inverse.border_correction import torus_pays
 from .._inverse.circulant import DEEP, FIRST, SLOW, beyond_bands, look, pieces
 from .._linalg.small_inverses import SMALL
 from ..kernels.products.route_costs import count_taps, direct_nanoseconds, fft_torus
@@ -181,6 +182,11 @@ def _tori(gram, damp, batch, accuracy, depth, halo) -> Cost:
     long = [a for a, (n, d, f) in enumerate(sizes) if n > 2 * (d + f) + 1]
     if not long:  # bands would meet: it is a factor of the whole
         return direct(gram, damp, batch, accuracy)
+    if len(long) == 1:
+        axis = long[0]
+        line = gram.channels * math.prod(gram.grid) // gram.grid[axis]
+        if not torus_pays(line, gram.reach[axis], gram.grid[axis]):
+            return direct(gram, damp, batch, accuracy)
     inside = circulant(gram, batch, accuracy, halo)
     setup, once, kept = inside.setup, inside.once, inside.nbytes
     for axis in long:

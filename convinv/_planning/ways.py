@@ -15,7 +15,14 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from .._closed_forms.forms import closed_form
-from .._inverse.accuracy import FINEST, FULL, at, levels
+from .._inverse.accuracy import (
+    FINEST,
+    FULL,
+    at,
+    left_by_factor,
+    left_by_tori,
+    levels,
+)
 from .._inverse.circulant import condition, look
 from .._inverse.gram_inverse import (
     MEMORY,
@@ -40,7 +47,8 @@ RANK = 60  # products that the rank of a layer takes to be seen
 PREFER = 1.15  # an exact inverse, which serves later calls too, may cost so much more
 CHANGE = 0.7  # of the time to go, that makes another way worth the change
 SPENT = 4  # the same, in units of the time that iterations have taken
-LOOSE = 3.0  # what an application leaves, in units of its accuracy
+SLOWEST = 0.3  # what a refinement leaves at most
+WIDENED = 2.0  # checks, what several refinements in single precision take besides
 TIGHTEST = 1e-14  # a tolerance
 # Iterations end at residuals that leave an error of x of about ERROR, or at FLOOR.
 ERROR, FLOOR, SMALLEST = 1e-5, 1e-12, 1e-2
@@ -57,6 +65,7 @@ class Way:
     preconditioner: str | None = None
     kept: bool = False  # whether its set-up has been made
     regular: bool = False  # whether it loses the least norm of singular operators
+    rounding: float = 0.0  # seconds of keeping x in double and of rounding it
     reason: str = "it costs least"
 
     @property
@@ -65,7 +74,7 @@ class Way:
 
     @property
     def running(self):
-        return self.applications * self.cost.once
+        return self.applications * self.cost.once + self.rounding
 
     @property
     def seconds(self):
@@ -267,13 +276,15 @@ class Plan:
         for decay in levels(seen.rcond) if coarse else [FINEST]:
             accuracy = at(decay, seen.rcond)
             cost = costs.direct(self.gram, self.damp, self.batch, accuracy)
-            found.append(self._exact("direct", cost, decay))
+            left = left_by_factor(decay, seen.rcond or 1.0)
+            found.append(self._exact("direct", cost, decay, left))
             cost = costs.schwarz(self.gram, self.damp, self.batch, accuracy)
-            found.append(self._exact("schwarz", cost, decay))
+            left = left_by_tori(decay, seen.rcond or 1.0)
+            found.append(self._exact("schwarz", cost, decay, left))
         if not (seen.profiles or self.damp or on_device):
             found.append(self._regularized(found[0]))
-        left = self.memory - self.probes
-        return [way for way in found if way.cost.nbytes <= left]
+        memory = self.memory - self.probes
+        return [way for way in found if way.cost.nbytes <= memory]
 
     def _regularized(self, way):
         """The factor of a singular N plus a shift, which is iterated."""
@@ -283,19 +294,23 @@ class Plan:
         options = {**way.options, "shift": shift}
         return Way("direct", way.cost, ITERATED, options, kept=kept)
 
-    def _exact(self, name, cost, decay):
-        """With the refinements that the tolerance takes."""
-        rate = min(LOOSE * decay, 0.3)
-        count = max(math.ceil(math.log(self.rtol / LOOSE) / math.log(rate)), 1)
+    def _exact(self, name, cost, decay, left):
+        """With the refinements that the tolerance takes; one leaves `left`."""
+        count = 1
+        if left > self.rtol:
+            rate = math.log(min(left, SLOWEST))
+            count = math.ceil(math.log(self.rtol) / rate)
         options = {"accuracy": decay}
         if name == "direct":
             options["axis"] = cost.axis
-            count = 1 if decay == FINEST else count
         cost = cost._replace(
             setup=cost.setup + self.probing, once=cost.once + self.check
         )
         key = (name, self.damp, decay, *([cost.axis] if name == "direct" else []))
-        return Way(name, cost, count, options, kept=is_kept(self.op, *key))
+        single = np.finfo(self.op.dtype).eps > FLOOR
+        rounding = WIDENED * self.check if single and count > 1 else 0.0
+        kept = is_kept(self.op, *key)
+        return Way(name, cost, count, options, kept=kept, rounding=rounding)
 
     def _preconditioned(self):
         """Iterations with a circulant, or with bands along the borders besides."""
