@@ -12,8 +12,8 @@ NARROW, COARSE = 1e-4, 1e-5
 SINGLE = 1 / 300  # those from which on a factor is made in single precision, too
 SETTLE, SHARE = 1e-4, 0.3  # of factors: a bound, and in units of the accuracy
 # What an application leaves of the normal residual, about, fitted to layers with random
-# weights and to blurs: of nested tori in units of `decay`, for a good condition, and one
-# at a reciprocal condition number; of a factor, and by rounding in single precision.
+# weights and to blurs: of nested tori in units of `decay`, at least, and as much at a
+# reciprocal condition number; of a factor, and by rounding in single precision.
 LEAST, RCOND, STEEPER = 0.15, 0.005, 0.45
 FACTOR, ROUNDED, ROUNDING = 0.1, 1e-9, 1e-7
 

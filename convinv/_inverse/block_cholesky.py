@@ -158,12 +158,12 @@ class BlockCholesky:
         diagonal = np.arange(self.width)
         extra = diagonal[self.width - ghosts :]
         found[-1][:, :, extra] = 0
-        found[-1][:, extra, extra] = 1
         found[-1][:, diagonal, diagonal] += self.damp**2
+        size = _peak(found[-1]) or 1.0  # of N's entries, which may be tiny or huge
         if not self.damp:  # unknowns that the layer does not see
             unseen = found[-1][:, diagonal, diagonal] == 0
-            size = _peak(found[-1]) or 1.0
             found[-1][:, diagonal, diagonal] += np.where(unseen, size, 0)
+        found[-1][:, extra, extra] = size
         return found
 
     def _box(self, block):

@@ -19,6 +19,7 @@ BUDGET, LONG = 300, 3000
 AT_FIRST = {None: 6, "schwarz": 15, "circulant": 30}
 SCHWARZ: dict = {"preconditioner": "schwarz"}
 EXACT: dict = {"direct": factored, "schwarz": nested}
+LONGER = 1.3  # times the iterations to the tolerance that may be made for a lower aim
 TIGHT = 1e-12  # a tolerance that asks for a few refinements
 SAME = 30  # rounding errors that two products may differ by
 
@@ -87,9 +88,11 @@ def _by_costs(op, plan):
     """The way that costs least, another one where it fails or turns out to be slow."""
     way = plan.first()
     while way is not None:
-        watch = _Watch(op, plan, way) if way.iterates and op.xp is np else None
         aim = plan.aim if way.iterates else 1.0
+        watch = _Watch(op, plan, way, aim) if way.iterates and op.xp is np else None
         yield _choice(way, plan.words(way), watch, aim)
+        if watch and watch.is_over_aim:
+            yield _choice(way, "the tolerance was nearly reached")
         found = watch.found if watch else None
         way = plan.after(way) if found is None else found
     yield from _hermitian(op, plan)
@@ -115,20 +118,26 @@ def _seconds(way: Way) -> float:
 class _Watch:
     """Looks at the progress of iterations, and for what would cost less than the rest.
 
-    Called in each iteration with how far the worst item is from its tolerance; true
-    when `found` is ready to take over. An inverse is made before, so that iterations go
-    on where that fails.
+    Called in each iteration with how far the worst item is from what is aimed at; true
+    when `found` is ready to take over, or when the tolerance has been reached and to go
+    on to a lower aim would take too long. An inverse is made before, so that iterations
+    go on where that fails.
     """
 
-    def __init__(self, op, plan, way):
+    def __init__(self, op, plan, way, aim):
         self.op, self.plan, self.way, self.found = op, plan, way, None
         self.logs, self.next = [], AT_FIRST[way.preconditioner]
+        self.aim, self.reached, self.is_over_aim = aim, None, False
 
     def __call__(self, left):
         self.logs.append(math.log(max(left, 1e-300)))
         made = len(self.logs)
         self.plan.finish(self.way, made)
-        if made < self.next or left <= 1:
+        if left <= 1 / self.aim:
+            self.reached = made if self.reached is None else self.reached
+            self.is_over_aim = made > LONGER * self.reached and left > 1
+            return self.is_over_aim
+        if made < self.next:
             return False
         self.next = made + max(2, made // 4)
         found = self.plan.instead(self.way, made, self._remaining())
