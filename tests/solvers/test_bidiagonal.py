@@ -3,7 +3,6 @@
 import warnings
 
 import numpy as np
-import oracles
 import pytest
 
 from convinv import ConvergenceWarning, ConvLinearOperator, Status, methods, solve
@@ -11,6 +10,7 @@ from convinv._problem.batch import Layout
 from convinv._problem.problem import Goals, Monitor
 from convinv._problem.scaling import ScaledProblem
 from convinv.solvers._bidiagonal import Bidiagonalisation
+from support import oracles
 
 STEPS = 10
 METHODS = ["lsqr", "lsmr"]

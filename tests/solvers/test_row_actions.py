@@ -3,16 +3,16 @@
 import warnings
 
 import numpy as np
-import oracles
 import pytest
 import scipy.sparse as sparse
-from layer_cases import layer, matrix
 from scipy.sparse.linalg import aslinearoperator
 
 from convinv import ConvergenceWarning, Status, solve
 from convinv.operators._row_norms import column_norms, row_norms
 from convinv.solvers._colours import input_colours, output_colours
 from convinv.solvers._row_actions import Draws
+from support import oracles
+from support.layers import layer, matrix
 
 METHODS = ("kaczmarz", "rk", "rek", "gauss-seidel")
 LAYERS = {

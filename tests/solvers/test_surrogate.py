@@ -3,11 +3,11 @@
 import warnings
 
 import numpy as np
-import oracles
 import pytest
 
 from convinv import ConvergenceWarning, ConvLinearOperator, Status, solve
 from convinv.operators._row_norms import column_norms, row_norms
+from support import oracles
 
 METHODS = {
     "rshk": ("rshk", {}),

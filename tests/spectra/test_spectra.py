@@ -1,0 +1,444 @@
+"""Singular values, rank, condition and noise gains against dense matrices."""
+
+import re
+
+import numpy as np
+import pytest
+
+import convinv
+from convinv import ConvLinearOperator, gallery
+from convinv.operators._norm_bound import norm_bound
+from convinv.operators._polyphase import symbol
+from convinv.operators._symbol import Blocks
+from convinv.precondition import Schwarz
+from convinv.spectra import Estimate, singular_values, spectrum
+from convinv.spectra._smallest import has_full_rank
+from support.layers import BOUNDARIES
+from support.torus_layers import LAYERS, deficient, layer, matrix, random, repeated
+
+CASES = [*LAYERS, "deficient", "repeated"]
+dtypes = pytest.mark.parametrize("dtype", ["float64", "complex128"])
+cases = pytest.mark.parametrize("name", CASES)
+
+
+def make(name, dtype="float64"):
+    special = {"deficient": deficient, "repeated": repeated}
+    return special[name](dtype) if name in special else layer(name, dtype)
+
+
+def gains(A, channels):
+    """Of the pseudoinverse's rows, the root of the mean square norm by channel."""
+    inverse = np.linalg.pinv(A, rcond=1e-12)
+    squares = np.sum(np.abs(inverse) ** 2, axis=1)
+    return np.sqrt(squares.reshape(channels, -1).mean(axis=1))
+
+
+@cases
+@dtypes
+class TestTorus:
+    def test_singular_values(self, name, dtype):
+        op = make(name, dtype)
+        s = np.linalg.svd(matrix(op), compute_uv=False)
+        found = singular_values(op)
+        assert found.shape == s.shape
+        np.testing.assert_allclose(found, s, atol=1e-12 * s[0])
+        every = singular_values(op, which="unknowns")
+        assert len(every) == op.shape[1] and not every[len(s) :].any()
+        np.testing.assert_array_equal(every[: len(s)], found)
+        kept = singular_values(op, which="nonzero")
+        np.testing.assert_array_equal(kept, found[: len(kept)])
+        assert len(kept) == np.linalg.matrix_rank(matrix(op))
+
+    def test_spectrum(self, name, dtype):
+        op = make(name, dtype)
+        A, found = matrix(op), spectrum(op)
+        s = np.linalg.svd(A, compute_uv=False)
+        rank = np.linalg.matrix_rank(A)
+        assert found.exact and found.periodic
+        assert (found.rank, found.nullity) == (rank, A.shape[1] - rank)
+        assert found.shape == A.shape
+        ends = [found.largest, found.smallest, found.smallest_nonzero]
+        least = s[-1] if rank == len(s) else 0
+        np.testing.assert_allclose(
+            [end.value for end in ends], [s[0], least, s[rank - 1]], rtol=1e-9
+        )
+        assert {end.kind for end in ends} == {"exact"}
+        assert np.isclose(found.effective_condition, s[0] / s[rank - 1])
+        assert np.isinf(found.condition) == (rank < len(s))
+        assert np.isclose(found.noise_gain, 1 / s[rank - 1])
+        np.testing.assert_allclose(
+            found.noise_gain_by_channel, gains(A, op.input_shape[0]), rtol=1e-9
+        )
+
+    def test_values_by_frequency(self, name, dtype):
+        op = make(name, dtype)
+        found, g = spectrum(op), op.geometry
+        blocks = Blocks(op)
+        cells = blocks.torus[3 - g.ndim :]
+        assert found.values.shape[:-1] == (g.groups, *cells)
+        assert [len(f) for f in found.frequencies] == list(cells)
+        if name == "no overlap":
+            assert not np.ptp(found.values, axis=(1, 2)).max() > 1e-14
+        # the matrix at one frequency, from waves
+        index = tuple(n // 3 for n in cells)
+        wave = [
+            np.exp(2j * np.pi * f[i] * np.arange(n))
+            for f, i, n in zip(found.frequencies, index, op.input_shape[1:])
+        ]
+        outside = np.array(1.0)
+        for w in wave:
+            outside = np.multiply.outer(outside, w)
+        stride = g.stride[3 - g.ndim :]
+        columns = []
+        for channel in range(g.c_in // g.groups):
+            for phase in np.ndindex(*stride):
+                x = np.zeros(op.input_shape, complex)
+                place = tuple(slice(p, None, s) for p, s in zip(phase, stride))
+                x[(channel, *place)] = outside[place]
+                y = matrix(op) @ x.ravel() / np.sqrt(np.prod(cells))
+                columns.append(y[: len(y) // g.groups])
+        s = np.linalg.svd(np.stack(columns, axis=1), compute_uv=False)
+        k = found.values.shape[-1]
+        np.testing.assert_allclose(found.values[(0, *index)], s[:k], atol=1e-12)
+
+    def test_blocks_equal_the_symbol(self, name, dtype, monkeypatch):
+        monkeypatch.setattr("convinv.operators._symbol.SLAB", 200)
+        op = make(name, dtype)
+        blocks = Blocks(op)
+        whole = blocks.empty(*blocks.shape[1:])
+        whole[:] = np.nan
+        slabs = 0
+        for down, across, slab in blocks.slabs():
+            whole[..., down, across] = slab
+            slabs += 1
+        assert slabs > 1
+        expected = symbol(blocks.layer, op._weights, blocks.torus)
+        np.testing.assert_allclose(whole.reshape(expected.shape), expected, atol=1e-13)
+        norms = np.linalg.norm(expected, axis=(1, 2))
+        assert norms.max() <= blocks.scale * (1 + 1e-14)
+
+
+def test_noise_gain_by_frequency():
+    found = spectrum(deficient())
+    gain = found.noise_gain_by_frequency
+    assert gain.shape == (1, 6, 6) and gain[0, 0, 0] == 0
+    np.testing.assert_allclose(gain.max(), found.noise_gain)
+    np.testing.assert_allclose(gain[0, 1, 2], 1 / found.values[0, 1, 2, -1])
+
+
+def test_a_single_precision_kernel_has_its_rank():
+    op = deficient("float32")
+    assert spectrum(op).rank == spectrum(deficient()).rank == op.shape[1] - 2
+
+
+def test_a_zero_layer():
+    kernel = np.zeros((2, 1, 3, 3))
+    found = spectrum(
+        ConvLinearOperator(kernel, (1, 4, 4), padding="same", boundary="periodic")
+    )
+    assert (found.rank, found.nullity, found.noise_gain) == (0, 16, 0)
+    assert not found.noise_gain_by_channel.any() and "rank" in repr(found)
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e200])
+def test_the_scale_of_the_kernel(scale):
+    op = layer("tall")
+    scaled = ConvLinearOperator(op.kernel * scale, op.input_shape, **op._options)
+    found, plain = spectrum(scaled), spectrum(op)
+    assert found.rank == plain.rank
+    np.testing.assert_allclose(found.values, plain.values * scale, rtol=1e-12)
+    by_channel = plain.noise_gain_by_channel / scale
+    np.testing.assert_allclose(found.noise_gain_by_channel, by_channel, rtol=1e-12)
+    np.testing.assert_allclose(singular_values(scaled), singular_values(op) * scale)
+
+
+class TestOtherLayers:
+    @pytest.mark.parametrize(
+        "options",
+        [{}, {"padding": 1}, {"stride": 2}, {"padding": 2, "boundary": "reflect"}],
+    )
+    def test_small_ones_are_written_out(self, options):
+        op = ConvLinearOperator(random((5, 2, 3, 3), "float64"), (2, 6, 7), **options)
+        A, found = matrix(op), spectrum(op)
+        s = np.linalg.svd(A, compute_uv=False)
+        rank = np.linalg.matrix_rank(A)
+        assert found.exact and not found.periodic and found.rank == rank
+        assert np.isclose(found.largest.value, s[0])
+        assert np.isclose(found.smallest_nonzero.value, s[rank - 1])
+        np.testing.assert_allclose(found.noise_gain_by_channel, gains(A, 2))
+        np.testing.assert_allclose(singular_values(op), s, atol=1e-12)
+        # by frequency, the layer with periodic boundary on as many cells
+        stride = options.get("stride", 1)
+        size = tuple(-(-n // stride) * stride for n in (6, 7))
+        torus = ConvLinearOperator(
+            op.kernel, (2, *size), stride=stride, padding=1, boundary="periodic"
+        )
+        np.testing.assert_allclose(found.values, spectrum(torus).values, atol=1e-12)
+
+    @pytest.mark.parametrize("c_out", [8, 4, 2])
+    @dtypes
+    def test_bounds(self, c_out, dtype, monkeypatch):
+        """The ends of the Ritz values are bounds, and something is within the error."""
+        monkeypatch.setattr("convinv.spectra._spectrum.DENSE_SIDE", 10)
+        op = ConvLinearOperator(random((c_out, 3, 3, 3), dtype), (3, 9, 10))
+        s = np.linalg.svd(matrix(op), compute_uv=False)
+        for steps in (1, 12, 60):
+            found = spectrum(op, steps=steps, rng=0)
+            assert not found.exact and found.rank is None and found.nullity is None
+            rounding = 1e-12 * s[0]
+            assert found.largest.value <= s[0] + rounding
+            assert found.smallest.value >= s[-1] - rounding
+            for end in (found.largest, found.smallest):
+                assert np.abs(s - end.value).min() <= end.error + rounding
+            assert s[0] <= found.norm_bound
+            kinds = found.largest.kind, found.smallest.kind
+            assert kinds == ("lower bound", "upper bound")
+            if s[-1] > rounding:
+                assert found.condition <= s[0] / s[-1] * (1 + 1e-9)
+            assert "at least" in repr(found) and "torus approximation" in repr(found)
+        assert np.isclose(found.largest.value, s[0], rtol=1e-6)
+        again = spectrum(op, steps=60, rng=0)
+        assert again.smallest == found.smallest
+
+    def test_all_steps_give_the_ends(self, monkeypatch):
+        monkeypatch.setattr("convinv.spectra._spectrum.DENSE_SIDE", 10)
+        op = ConvLinearOperator(random((8, 2, 3, 3), "float64"), (2, 6, 6))
+        s = np.linalg.svd(matrix(op), compute_uv=False)
+        found = spectrum(op, steps=10**6, rng=1)
+        np.testing.assert_allclose(
+            [found.largest.value, found.smallest.value], [s[0], s[-1]], rtol=1e-9
+        )
+        assert found.smallest.error < 1e-9 * s[0]
+
+    def test_an_exhausted_space(self, monkeypatch):
+        """Of a multiple of the identity one step finds all there is."""
+        monkeypatch.setattr("convinv.spectra._spectrum.DENSE_SIDE", 1)
+        op = ConvLinearOperator(np.full((1, 1, 1, 1), 3.0), (1, 5, 5), padding=1)
+        found = spectrum(op, rng=0)
+        np.testing.assert_allclose([found.largest.value, found.smallest.value], 3)
+        assert found.smallest.error < 1e-12
+
+    def test_too_many_values(self, monkeypatch):
+        monkeypatch.setattr("convinv.spectra._spectrum.DENSE_SIDE", 10)
+        op = ConvLinearOperator(random((5, 2, 3, 3), "float64"), (2, 6, 7))
+        with pytest.raises(ValueError, match="4 outputs for 6 samples"):
+            singular_values(op)
+        op = ConvLinearOperator(op.kernel, (2, 6, 6), padding=1)
+        with pytest.raises(ValueError, match="its boundary is 'zero'"):
+            singular_values(op)
+        op = ConvLinearOperator(op.kernel, (2, 6, 7), padding=1, stride=2)
+        with pytest.raises(ValueError, match="stride 2 does not divide the 7 samples"):
+            singular_values(op)
+
+
+def test_wrong_arguments():
+    with pytest.raises(TypeError, match="op must be a ConvLinearOperator, got ndarray"):
+        spectrum(np.eye(3))
+    with pytest.raises(ValueError, match="steps must be a positive integer, got 0"):
+        spectrum(layer("tall"), steps=0)
+    with pytest.raises(ValueError, match="which must be one of .*'all'.*, got 'some'"):
+        singular_values(layer("tall"), which="some")
+    with pytest.raises(ValueError, match="NaN or infinity"):
+        spectrum(ConvLinearOperator(np.full((1, 1, 2), np.nan), (1, 4)))
+
+
+def test_estimates():
+    assert str(Estimate(0.25, 1e-16, "exact")) == "0.25"
+    text = "0.25 (upper bound, a singular value within 0.01)"
+    assert str(Estimate(0.25, 0.01, "upper bound")) == text
+    assert float(Estimate(0.25, 0.01, "upper bound")) == 0.25
+
+
+@pytest.mark.parametrize("name", ["one dimension", "tall", "three dimensions"])
+def test_plot(name):
+    matplotlib = pytest.importorskip("matplotlib")
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    found = spectrum(layer(name))
+    ax = found.plot()
+    shown = {1: ax.lines, 2: ax.images, 3: ax.lines}[len(found.frequencies)]
+    assert len(shown) == {1: 2, 2: 1, 3: 1}[len(found.frequencies)]
+    assert found.plot(ax) is ax
+    plt.close("all")
+
+
+class TestReport:
+    def test_of_a_layer_that_can_be_inverted(self):
+        report = convinv.layer_report(layer("tall"))
+        assert "invertible: full column rank" in str(report)
+        assert f"{report.spectrum.condition:.4g}" in str(report)
+        level = np.linalg.norm(matrix(layer("tall"))) / np.sqrt(8 * 6 * 8)
+        assert np.isclose(report.damping[0.1], 0.1 * level)
+        assert report.methods[0].name == "spectral"
+        assert "auto takes spectral: the layer is periodic" in str(report)
+
+    def test_worst_frequencies(self):
+        report = convinv.layer_report(deficient())
+        assert report.verdict == "rank-deficient: 2 of 72 unknowns can't be determined"
+        assert report.worst[0] == ((0, 0), 0)
+        values = [value for _, value in report.worst]
+        assert values == sorted(values)
+        # no frequency beside its conjugate, which has the same value
+        assert len(set(np.round(values, 12))) == len(values)
+        least = np.unique(report.spectrum.values[..., -1].round(12))
+        np.testing.assert_allclose(values, least[:4], atol=1e-11)
+
+    def test_of_others(self, monkeypatch):
+        text = str(convinv.layer_report(layer("wide")))
+        assert "full row rank: 42 of 126 unknowns can't be determined" in text
+        kernel = gallery.conv_layer(3, 8, rng=0)
+        monkeypatch.setattr("convinv.spectra._spectrum.DENSE_SIDE", 10)
+        text = str(convinv.layer_report(ConvLinearOperator(kernel, (3, 9, 9)), rng=0))
+        assert "singular values of the torus approximation" in text
+        assert re.search("no sign of a null space|may be rank-deficient", text)
+        op = ConvLinearOperator(kernel[:2], (3, 9, 9))
+        text = str(convinv.layer_report(op, rng=0))
+        assert "at least 145 of 243 unknowns can't be determined" in text
+
+
+def test_device_layers():
+    from support.cuda_host import installed
+
+    host = layer("stride, groups")
+    with installed() as cupy:
+        device = ConvLinearOperator(
+            cupy.asarray(host.kernel), host.input_shape, **host._options
+        )
+        found, s = spectrum(device), singular_values(device)
+        report = convinv.layer_report(device)
+    np.testing.assert_array_equal(found.values, spectrum(host).values)
+    np.testing.assert_array_equal(s, singular_values(host))
+    assert isinstance(found.values, np.ndarray) and "full row rank" in str(report)
+
+
+LARGE = {  # kernel or its shape, input shape, options
+    "square": ((3, 3, 3, 3), (3, 15, 15), {"padding": 1}),
+    "tall": ((5, 2, 3, 3), (2, 15, 16), {}),
+    "wide": ((2, 5, 3, 3), (5, 13, 12), {}),
+    "stride": ((9, 2, 3, 3), (2, 19, 18), {"stride": 2, "padding": 1}),
+    "groups": (
+        (4, 1, 3, 3),
+        (2, 14, 14),
+        {"groups": 2, "boundary": "reflect", "padding": 1},
+    ),
+    "periodic, no torus": (
+        (2, 2, 3, 3),
+        (2, 15, 15),
+        {"stride": 2, "padding": 1, "boundary": "periodic"},
+    ),
+    "three axes": ((12, 1, 2, 3, 2), (1, 7, 8, 7), {"dilation": (2, 1, 1)}),
+    "Laplacian": ([[0, 1, 0], [1, -4, 1], [0, 1, 0]], (1, 18, 17), {"padding": 1}),
+    "box": (np.ones((3, 3)) / 9, (1, 19, 19), {"padding": 1}),
+}
+
+
+def large(name, dtype):
+    kernel, shape, options = LARGE[name]
+    if isinstance(kernel, tuple):
+        return ConvLinearOperator(random(kernel, dtype), shape, **options)
+    return ConvLinearOperator(np.array(kernel, dtype)[None, None], shape, **options)
+
+
+@dtypes
+@pytest.mark.parametrize("name", LARGE)
+def test_both_ends_of_large_layers(name, dtype, monkeypatch):
+    """To a hundredth, with and without a factor of the whole."""
+    monkeypatch.setattr("convinv.spectra._spectrum.DENSE_SIDE", 10)
+    op = large(name, dtype)
+    s = np.linalg.svd(matrix(op), compute_uv=False)
+    for patience in (1e12, 0.0):
+        monkeypatch.setattr("convinv.spectra._smallest.PATIENCE", patience)
+        for part in (op, op.H):
+            found = spectrum(part, rng=1)
+            assert not found.exact
+            assert 0.99 * s[0] <= found.largest.value <= s[0] * (1 + 1e-12)
+            assert s[-1] * (1 - 1e-9) <= found.smallest.value <= 1.01 * s[-1]
+            assert found.smallest.error <= 0.01 * s[-1]
+            assert s[0] <= found.norm_bound
+
+
+@pytest.mark.parametrize("boundary", ["reflect", "replicate", "symmetric"])
+def test_large_singular_layers(boundary, monkeypatch):
+    """Their smallest is a zero to rounding, and the report says so."""
+    monkeypatch.setattr("convinv.spectra._spectrum.DENSE_SIDE", 10)
+    kernel = np.array([[0.0, 1, 0], [1, -4, 1], [0, 1, 0]])[None, None]
+    op = ConvLinearOperator(kernel, (1, 20, 21), padding=1, boundary=boundary)
+    report = convinv.layer_report(op)
+    assert report.spectrum.smallest.value <= report.spectrum.tolerance
+    assert report.verdict == "rank-deficient to working precision"
+    s = np.linalg.svd(matrix(op), compute_uv=False)
+    assert s[0] <= report.spectrum.norm_bound <= 2.01 * s[0]
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("boundary", BOUNDARIES)
+def test_norm_bounds(boundary, seed):
+    rng = np.random.default_rng(seed)
+    for _ in range(5):
+        ndim = int(rng.integers(1, 3))
+        groups, taps = int(rng.integers(1, 3)), rng.integers(1, 5, ndim)
+        kernel = rng.standard_normal((2 * groups, 2, *taps))
+        kernel *= rng.random(kernel.shape) < 0.6
+        op = ConvLinearOperator(
+            kernel,
+            (2 * groups, *rng.integers(9, 13, ndim)),
+            stride=int(rng.integers(1, 3)),
+            dilation=int(rng.integers(1, 3)),
+            padding=[tuple(map(int, rng.integers(0, 4, 2))) for _ in range(ndim)],
+            groups=groups,
+            boundary=boundary,
+        )
+        bound = norm_bound(op)
+        truth = np.linalg.norm(matrix(op), 2)
+        assert truth <= bound
+        if boundary == "zero":
+            assert bound <= 2 * truth + 1e-300
+
+
+def test_a_norm_larger_than_that_of_the_torus():
+    op = ConvLinearOperator([[[3.0, 0, 0]]], (1, 30), padding=1, boundary="replicate")
+    assert np.isclose(norm_bound(op), np.sqrt(18))
+
+
+def test_dense_layers_with_zero_padding():
+    op = ConvLinearOperator(random((3, 3, 3, 3), "float64"), (3, 15, 15), padding=1)
+    truth = np.linalg.svd(matrix(op), compute_uv=False)
+    np.testing.assert_allclose(singular_values(op), truth, atol=1e-11)
+    assert spectrum(op).exact
+    with pytest.raises(ValueError, match=r"svd\(op.todense\(\), compute_uv=False"):
+        singular_values(ConvLinearOperator(op.kernel, (3, 40, 40), padding=1))
+
+
+@pytest.mark.parametrize("scale", [1e-310, 1e300])
+def test_kernels_at_the_ends_of_the_range(scale):
+    for boundary in ("zero", "periodic"):
+        op = ConvLinearOperator(
+            scale * random((2, 1, 3), "float64"), (1, 8), padding=1, boundary=boundary
+        )
+        found = spectrum(op)
+        one = spectrum(
+            ConvLinearOperator(op.kernel / scale, (1, 8), padding=1, boundary=boundary)
+        )
+        assert np.isclose(found.condition, one.condition, rtol=1e-6)
+        assert found.noise_gain_by_frequency.shape == one.values.shape[:-1]
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize(
+    ("boundary", "size", "full"),
+    [
+        ("zero", (40, 41), True),
+        ("zero", (100, 100), True),
+        ("reflect", (40, 41), False),
+        ("symmetric", (50, 50), False),
+    ],
+)
+def test_full_rank_with_a_shifted_inverse(boundary, size, full, dtype):
+    """What decides whether a preconditioner leaves the least norm alone."""
+    kernel = np.array([[0.0, 1, 0], [1, -4, 1], [0, 1, 0]])[None, None]
+    op = ConvLinearOperator(
+        kernel, (1, *size), padding=1, boundary=boundary, dtype=dtype
+    )
+    M = Schwarz(op, shifted=True)
+    assert has_full_rank(op, M.inverse) == full
