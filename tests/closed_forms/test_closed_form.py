@@ -12,12 +12,10 @@ from convinv._closed_forms.cosine import CosineBlocks
 from convinv._closed_forms.forms import FrequencyForm, SeparableForm, closed_form
 from convinv._closed_forms.patches import PatchBlocks
 from convinv.operators._symbol import Blocks
-from support.layers import BOUNDARIES, layer, matrix, random
+from support.arrays import BOUNDARIES, doubles, every_dtype, random
+from support.layers import layer, matrix
 from support.oracles import pinv
 
-DTYPES = ["float32", "float64", "complex64", "complex128"]
-every_dtype = pytest.mark.parametrize("dtype", DTYPES)
-doubles = pytest.mark.parametrize("dtype", ["float64", "complex128"])
 every_damp = pytest.mark.parametrize("damp", [0.0, 0.3])
 
 

@@ -9,21 +9,12 @@ from convinv import ConvergenceWarning, ConvLinearOperator, Status, solve
 from convinv._closed_forms import by_frequency as spectral_inverse
 from convinv.operators._symbol import Blocks
 from convinv.solvers import METHODS
-from support.torus_layers import LAYERS, deficient, layer, matrix, random, repeated
+from support.arrays import doubles, random
+from support.layers import matrix
+from support.oracles import pinv
+from support.torus_layers import NAMES, deficient, layer, named
 
-CASES = [*LAYERS, "deficient", "repeated"]
-DTYPES = ["float32", "float64", "complex64", "complex128"]
-cases = pytest.mark.parametrize("name", CASES)
-doubles = pytest.mark.parametrize("dtype", ["float64", "complex128"])
-
-
-def make(name, dtype="float64"):
-    special = {"deficient": deficient, "repeated": repeated}
-    return special[name](dtype) if name in special else layer(name, dtype)
-
-
-def pinv(A, rcond=1e-12):
-    return np.linalg.pinv(A, rcond=rcond)
+cases = pytest.mark.parametrize("name", NAMES)
 
 
 def data(op, batch=(2,)):
@@ -45,7 +36,7 @@ class TestAnswers:
     @doubles
     def test_is_the_pseudoinverse(self, name, dtype):
         """Least squares for data outside the range, least norm where many fit."""
-        op = make(name, dtype)
+        op = named(name, dtype)
         b = data(op)
         result = solve(op, b, "spectral", rtol=1e-11)
         assert result.success and result.nit <= 2 and result.x.dtype == dtype
@@ -58,7 +49,7 @@ class TestAnswers:
 
     @pytest.mark.parametrize("dtype", ["float32", "complex64"])
     def test_single_precision(self, name, dtype):
-        op = make(name, dtype)
+        op = named(name, dtype)
         b = data(op)
         result = solve(op, b, "spectral", rtol=1e-5)
         assert result.success and result.x.dtype == dtype
@@ -72,7 +63,7 @@ class TestAnswers:
     @doubles
     @pytest.mark.parametrize("damp", [1e-3, 0.5])
     def test_damping(self, name, dtype, damp):
-        op = make(name, dtype)
+        op = named(name, dtype)
         A, b = matrix(op), data(op)
         result = solve(op, b, "spectral", damp=damp, rtol=1e-11)
         assert result.success
@@ -87,7 +78,7 @@ class TestAnswers:
     @pytest.mark.parametrize("damp", [0.0, 0.5])
     def test_starting_points(self, name, dtype, damp):
         """Without damp the solution nearest to x0; with it x0 makes no difference."""
-        op = make(name, dtype)
+        op = named(name, dtype)
         A, b = matrix(op), data(op, ())
         x0 = random(op.input_shape, dtype, 8)
         result = solve(op, b, "spectral", x0=x0, damp=damp, rtol=1e-11)
@@ -198,7 +189,7 @@ def test_wrong_arguments():
 def test_device_equals_host(name, dtype):
     from support.cuda_host import installed
 
-    host = make(name, dtype)
+    host = named(name, dtype)
     b = data(host)
     x0 = random(host.input_shape, dtype, 9)
     rtol = 1e-5 if dtype == "complex64" else 1e-10

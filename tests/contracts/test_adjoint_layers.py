@@ -10,7 +10,8 @@ from convinv import ConvLinearOperator, layer_report, project_nullspace, solve
 from convinv._solve.auto import choose
 from convinv.precondition import Circulant, Jacobi, Schwarz
 from convinv.spectra import singular_values, spectrum
-from support.layers import layer, layers, matrix, random
+from support.arrays import doubles, random
+from support.layers import layer, layers, matrix
 
 # name: (kernel shape, input shape, options)
 LAYERS = {
@@ -27,7 +28,6 @@ TORUS = {
     "stride": ((3, 2, 3, 3), (2, 8, 6), {"stride": 2, "padding": 1}),
     "groups": ((4, 1, 3, 3), (2, 6, 7), {"groups": 2}),
 }
-DTYPES = pytest.mark.parametrize("dtype", ["float64", "complex128"])
 
 
 def made(name, dtype):
@@ -80,7 +80,7 @@ def test_scaled_adjoints_of_complex_layers():
     )
 
 
-@DTYPES
+@doubles
 @pytest.mark.parametrize("damp", [0.0, 0.4])
 @pytest.mark.parametrize("name", LAYERS)
 @pytest.mark.parametrize("method", ["auto", "direct", "schwarz", "cgls"])
@@ -94,7 +94,7 @@ def test_solves(name, dtype, method, damp):
             close(x, least_squares(A, y, damp), 1e-6)
 
 
-@DTYPES
+@doubles
 @pytest.mark.parametrize("damp", [0.0, 0.4])
 @pytest.mark.parametrize("name", TORUS)
 def test_spectral_solves(name, dtype, damp):

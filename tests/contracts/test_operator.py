@@ -14,9 +14,7 @@ from hypothesis import given, note, settings, strategies as st
 
 from convinv import ConvLinearOperator
 from support import oracles
-
-DTYPES = ["float32", "float64", "complex64", "complex128"]
-BOUNDARIES = list(oracles.MODES)
+from support.arrays import BOUNDARIES, DTYPES, every_dtype, normal
 
 # kernel shape, input shape, options
 LAYERS = {
@@ -33,14 +31,6 @@ LAYERS = {
     "square": ((2, 2, 3, 3), (2, 5, 4), {"padding": "same", "boundary": "replicate"}),
 }
 layers = pytest.mark.parametrize("layer", LAYERS)
-dtypes = pytest.mark.parametrize("dtype", DTYPES)
-
-
-def normal(rng, shape, dtype):
-    values = rng.standard_normal(shape)
-    if np.dtype(dtype).kind == "c":
-        values = values + 1j * rng.standard_normal(shape)
-    return values.astype(dtype)
 
 
 def make(layer, dtype="float64", seed=0):
@@ -262,7 +252,7 @@ def test_random_layers(c):
 
 
 class TestMatrix:
-    @dtypes
+    @every_dtype
     @layers
     def test_equals_the_definition(self, layer, dtype):
         op = make(layer, dtype)
@@ -280,7 +270,7 @@ class TestMatrix:
         op.tosparse().data[:] = 0
         np.testing.assert_array_equal(op.todense(), before)
 
-    @dtypes
+    @every_dtype
     def test_complex_kernel_is_not_conjugated(self, dtype):
         kernel = np.array([[[2 + 3j]]]) if "complex" in dtype else np.array([[[2.0]]])
         op = ConvLinearOperator(kernel.astype(dtype), (1, 1))
@@ -298,7 +288,7 @@ class TestMatrix:
 class TestArrays:
     """What products accept, and what they give back."""
 
-    @dtypes
+    @every_dtype
     def test_linearity(self, dtype):
         op, rng = make("2-D", dtype), np.random.default_rng(1)
         x, z = (normal(rng, op.input_shape, dtype) for _ in range(2))
@@ -356,7 +346,7 @@ class TestArrays:
     @pytest.mark.parametrize(
         "given_dtype", [*DTYPES, "float16", "int8", "bool", "uint64"]
     )
-    @dtypes
+    @every_dtype
     def test_result_type(self, dtype, given_dtype):
         op = make("2-D", dtype)
         x = np.ones(op.input_shape, given_dtype)
@@ -477,7 +467,7 @@ class TestArrays:
 
 class TestCopies:
     @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
-    @dtypes
+    @every_dtype
     def test_pickle(self, protocol, dtype):
         op = make("groups", dtype)
         x = normal(np.random.default_rng(4), op.shape[1], dtype)
@@ -554,7 +544,7 @@ class TestAlgebra:
         "mixed": lambda a, b, s: (2 * a.H @ b + s * b.T @ a) / 3 - a,
     }
 
-    @dtypes
+    @every_dtype
     @pytest.mark.parametrize("name", [*EXPRESSIONS, "power 0", "power 1", "power 3"])
     def test_expression(self, name, dtype):
         a, b = make("square", dtype), make("square", dtype, seed=1)
@@ -672,7 +662,7 @@ class _Matrix:
 
 
 class TestSciPy:
-    @dtypes
+    @every_dtype
     def test_composites_with_foreign_operators(self, dtype):
         op, rng = make("square", dtype), np.random.default_rng(8)
         n = op.shape[1]
@@ -736,7 +726,7 @@ class TestSciPy:
         norm = np.abs(dense(op)).sum(axis=0).max()
         assert 0.3 * norm <= spla.onenormest(op) <= norm * (1 + 1e-12)
 
-    @dtypes
+    @every_dtype
     def test_row_vectors(self, dtype):
         op, rng = make("2-D", dtype), np.random.default_rng(10)
         A = dense(op)

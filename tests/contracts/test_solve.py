@@ -21,6 +21,7 @@ import convinv
 from convinv import ConvergenceWarning, ConvLinearOperator, Status, methods, solve
 from convinv._closed_forms.forms import closed_form
 from convinv.precondition import Jacobi
+from support.arrays import BOUNDARIES, DTYPES, every_dtype, normal
 
 METHODS = {m.name: m for m in methods()}
 # Beside every method as it comes: (method, arguments of solve).
@@ -61,8 +62,6 @@ TAKES = {
     "direct": lambda op: is_local(op),
     "schwarz": lambda op: is_local(op),
 }
-DTYPES = ["float32", "float64", "complex64", "complex128"]
-BOUNDARIES = ["zero", "periodic", "reflect", "symmetric", "replicate"]
 
 # Methods that need b in the range of A; in number of steps they are like "gradient".
 CONSISTENT = ("adbk", "fdbk", "gbk", "rshk")
@@ -118,13 +117,6 @@ SLOW = {  # tolerances of methods that take too long to what the others reach
     "strip average": LOOSE,
     "strip symmetric": LOOSE,
 }
-
-
-def normal(rng, shape, dtype="float64"):
-    values = rng.standard_normal(shape)
-    if np.dtype(dtype).kind == "c":
-        values = values + 1j * rng.standard_normal(shape)
-    return values.astype(dtype)
 
 
 def is_local(op):
@@ -354,7 +346,6 @@ def pairs(condition=lambda variant, problem: True):
 
 
 variants = pytest.mark.parametrize("variant", VARIANTS)
-dtypes = pytest.mark.parametrize("dtype", DTYPES)
 every_method = pytest.mark.parametrize("method", METHODS)
 
 
@@ -473,7 +464,7 @@ class TestAnswers:
 
 
 class TestStarts:
-    @dtypes
+    @every_dtype
     @every_method
     def test_no_iterations(self, method, dtype):
         c, arguments = easy(method)
@@ -604,7 +595,7 @@ class TestInputs:
         np.testing.assert_array_equal(got.x, expected.x)
 
     @pytest.mark.parametrize("shape", ["flat", "shaped", "batch", "deep", "columns"])
-    @dtypes
+    @every_dtype
     @every_method
     def test_shapes(self, method, dtype, shape):
         c, arguments = easy(method)

@@ -10,7 +10,8 @@ from convinv import ConvLinearOperator, gallery
 from convinv._inverse import block_cholesky
 from convinv._inverse.block_cholesky import BlockCholesky, MemoryLimit, Singular
 from convinv._inverse.gram import Gram
-from support.layers import layer, layers, normal_matrix, random, restricted, windows
+from support.arrays import random
+from support.layers import layer, layers, normal_matrix, restricted, windows
 
 SINGLE = [(0, 1), (0, 1)]
 

@@ -14,7 +14,8 @@ from convinv._inverse.block_cholesky import BlockCholesky
 from convinv._inverse.border_correction import NestedTori
 from convinv._inverse.gram import Gram
 from convinv.solvers import METHODS
-from support.layers import layer, layers, matrix, random
+from support.arrays import random
+from support.layers import layer, layers, matrix
 
 BOTH = pytest.mark.parametrize("method", ["direct", "schwarz"])
 # Images with an interior; with depth=6 `schwarz` uses tori.

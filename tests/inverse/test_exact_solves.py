@@ -12,7 +12,8 @@ import pytest
 from convinv import ConvergenceWarning, ConvLinearOperator, Status, solve
 from convinv._inverse.block_cholesky import MemoryLimit, Singular
 from convinv._planning.ways import Plan
-from support.layers import layer, matrix, random
+from support.arrays import random
+from support.layers import layer, matrix
 
 
 def error(x, expected):

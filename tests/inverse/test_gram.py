@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from convinv._inverse.gram import Gram, Patch, product
-from support.layers import layer, layers, normal_matrix, random, restricted, windows
+from support.arrays import random
+from support.layers import layer, layers, normal_matrix, restricted, windows
 
 sides = st.sampled_from(["input", "output"])
 

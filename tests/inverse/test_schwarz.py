@@ -5,7 +5,8 @@ import pytest
 
 from convinv import ConvergenceWarning, Status, solve
 from convinv.solvers import METHODS
-from support.layers import layer, matrix, random
+from support.arrays import random
+from support.layers import layer, matrix
 
 
 def make(dtype="float64", size=(36, 33)):

@@ -10,7 +10,8 @@ from convinv._inverse.block_cholesky import Singular
 from convinv._inverse.border_correction import NestedTori, check_depth
 from convinv._inverse.circulant import DEEP, decay, halo_of
 from convinv._inverse.gram import Gram, Patch
-from support.layers import BOUNDARIES, layer, normal_matrix, random
+from support.arrays import BOUNDARIES, random
+from support.layers import layer, normal_matrix
 
 # name: (kernel shape, input shape, side, depths, options); deep enough for the frames
 # of the borders, shallow enough for every axis to have an interior
@@ -24,7 +25,6 @@ LAYERS = {
     "3-D": ((1, 2, 2, 2, 2), (2, 11, 11, 12), "output", (2,), {}),
 }
 layers = pytest.mark.parametrize("name", LAYERS)
-dtypes = pytest.mark.parametrize("dtype", ["float64", "complex128"])
 
 
 @functools.cache

@@ -2,13 +2,14 @@
 
 import numpy as np
 import pytest
-from test_kernels import CALLS, arguments, as_tuple, assert_close, dtypes, random
+from test_kernels import CALLS, arguments, as_tuple, assert_close
 
 from convinv import ConvergenceWarning, Status, solve
 from convinv._problem.problem import Monitor
 from convinv.kernels import load
 from convinv.kernels.vectors import array_api
 from support import oracles
+from support.arrays import every_dtype, random
 
 xp = pytest.importorskip("array_api_strict")
 DEVICE = xp.Device("device1")
@@ -34,7 +35,7 @@ def strict(array, dtype=None):
 class TestArrayApiVectors:
     @pytest.mark.parametrize("name", CALLS)
     @pytest.mark.parametrize(("batch", "n"), [(1, 1), (3, 50)])
-    @dtypes
+    @every_dtype
     def test_equals_oracle(self, name, dtype, batch, n):
         given = arguments(name, batch, n, dtype)
         kept = [strict(a) for a in given]
@@ -92,7 +93,7 @@ class TestSolversOnArrayApiArrays:
 
     @pytest.mark.parametrize("damp", [0.0, 0.5])
     @pytest.mark.parametrize("variant", VARIANTS)
-    @dtypes
+    @every_dtype
     def test_as_with_numpy(self, variant, dtype, damp):
         method, options = variant.split()[0], {"rtol": 1e-4, **VARIANTS[variant]}
         if damp and method == "cg":

@@ -10,6 +10,7 @@ from test_cuda_kernels import LAYERS, layer, run_layer
 
 from convinv._core.geometry import BOUNDARIES, axis_index, make_geometry
 from convinv.kernels import launcher
+from support.arrays import DTYPES
 from support.cuda_host import on_host
 
 # what differs from an undilated "valid" layer
@@ -34,7 +35,6 @@ TILED = {
     "dilated rows": ((2, 2, 3, 3), (2, 19, 8), {"dilation": (3, 1), "stride": (2, 1)}),
     "3-D": ((9, 2, 3, 2, 3), (2, 4, 3, 5), {"padding": [(1, 1), (0, 1), (2, 0)]}),
 }
-DTYPES = ("float32", "float64", "complex64", "complex128")
 
 
 @pytest.fixture

@@ -16,10 +16,9 @@ from convinv._core.geometry import BOUNDARIES, make_geometry
 from convinv.kernels import KERNELS, launcher
 from convinv.kernels.vectors import array_api as vectors_array_api
 from support import oracles
+from support.arrays import DTYPES, random
 from support.circulants import circulant_parts
 from support.cuda_host import host_module, on_host
-
-DTYPES = ["float32", "float64", "complex64", "complex128"]
 
 # kernel shape, input shape, then what differs from an undilated "valid" layer
 LAYERS = {
@@ -85,14 +84,6 @@ def small_grids(monkeypatch):
     monkeypatch.setattr(launcher, "MAX_X", 2)
     monkeypatch.setattr(launcher, "MAX_YZ", 2)
     monkeypatch.setattr(launcher, "BLOCKS", 2)
-
-
-def random(shape, dtype, seed=0):
-    rng = np.random.default_rng(seed)
-    a = rng.standard_normal(shape)
-    if np.dtype(dtype).kind == "c":
-        a = a + 1j * rng.standard_normal(shape)
-    return a.astype(dtype)
 
 
 def tolerance(dtype):

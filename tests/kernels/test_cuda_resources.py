@@ -7,6 +7,7 @@ import re
 import pytest
 
 from convinv.kernels import launcher
+from support.arrays import DTYPES
 from support.paths import ROOT
 
 TABLE = ROOT / "benchmarks" / "results" / "cuda_resources.md"
@@ -15,7 +16,6 @@ FILES = sorted(
     path.relative_to(KERNELS).with_suffix("").as_posix()
     for path in KERNELS.glob("*/*.cu")
 )
-DTYPES = ["float32", "float64", "complex64", "complex128"]
 ARCHITECTURES = ["sm_75", "sm_80", "sm_90", "newest"]
 SAMPLE = "TAPS=3 STRIDE=1"  # variants that the tests compile
 SHARED = 1024

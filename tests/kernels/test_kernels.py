@@ -18,20 +18,10 @@ from convinv.kernels.vectors import cpu as vectors_cpu, cpu_project
 from convinv.kernels.windows import cpu as windows_cpu
 from convinv.solvers import _rotations
 from support import oracles
+from support.arrays import every_dtype, random
 from support.circulants import circulant_parts
 
-DTYPES = ["float32", "float64", "complex64", "complex128"]
 LENGTH = vectors_cpu.LENGTH
-
-dtypes = pytest.mark.parametrize("dtype", DTYPES)
-
-
-def random(shape, dtype, seed=0):
-    rng = np.random.default_rng(seed)
-    values = rng.standard_normal(shape)
-    if np.dtype(dtype).kind == "c":
-        values = values + 1j * rng.standard_normal(shape)
-    return values.astype(dtype)
 
 
 def assert_close(got, expected, dtype, terms=1):
@@ -90,7 +80,7 @@ class TestVectors:
         ],
     )
     @pytest.mark.parametrize("name", CALLS)
-    @dtypes
+    @every_dtype
     def test_equals_oracle(self, name, dtype, batch, n):
         given = arguments(name, batch, n, dtype)
         kept = [a.copy() for a in given]
@@ -108,7 +98,7 @@ class TestVectors:
             assert_close(got, want, dtype if size else got.dtype, np.sqrt(n) + 4)
 
     @pytest.mark.parametrize("name", ["axpy", "axpby", "step", "three_term"])
-    @dtypes
+    @every_dtype
     def test_complex_coefficients_and_updates_in_place(self, name, dtype):
         kind = "complex128" if "complex" in dtype else "float64"
         given = arguments(name, 2, 100, dtype, kind)
@@ -139,7 +129,7 @@ class TestVectors:
         assert vectors_cpu.sumsq(x)[0] == pytest.approx(1e61, rel=1e-6)
 
     @pytest.mark.parametrize("bad", [np.nan, np.inf])
-    @dtypes
+    @every_dtype
     def test_non_finite_numbers_survive(self, dtype, bad):
         """Compiler flags must not make them vanish."""
         x = random((2, 50), dtype)
@@ -154,7 +144,7 @@ class TestVectors:
         _, sums = vectors_cpu.axpy(np.ones(2), x, random((2, 50), dtype, 1))
         assert np.isfinite(sums[0]) and not np.isfinite(sums[1])
 
-    @dtypes
+    @every_dtype
     def test_zero_coefficients_of_frozen_items(self, dtype):
         given = arguments("step", 2, 100, dtype)
         given[0][1] = 0
@@ -199,7 +189,7 @@ class TestProject:
         [(2, 1, 1), (6, 3, 7), (10, 2, CHUNK // 2 + 1), (9, 1, CHUNK),
          (14, 2, 3 * CHUNK + 11), (8, 1, 600_000)],
     )  # fmt: skip
-    @dtypes
+    @every_dtype
     def test_equals_oracle(self, dtype, length, batch, n):
         """Also where sweeps are shared out, as of the largest."""
         diagonal = np.linspace(0.5, 1, n)
@@ -218,7 +208,7 @@ class TestProject:
         if n > 7:  # smaller spaces are exhausted: what is left is rounding
             assert np.max(np.abs(loss)) < 100 * eps
 
-    @dtypes
+    @every_dtype
     def test_sharing_changes_no_bit(self, dtype, monkeypatch):
         diagonal = np.linspace([0.8, 0], 1, 5000, axis=1)  # two passes, one pass
         results = []
@@ -232,7 +222,7 @@ class TestProject:
         for one, other in zip(*results):
             np.testing.assert_array_equal(one, other)
 
-    @dtypes
+    @every_dtype
     def test_orthogonal_to_rounding_where_the_operator_is_singular(self, dtype):
         """Passes without corrections lose several digits here."""
         diagonal = 10.0 ** -np.linspace(0, 20, 2000)
@@ -240,7 +230,7 @@ class TestProject:
         loss, _ = arnoldi(lambda v: diagonal * v, basis, dtype)
         assert np.max(np.abs(loss)) < 100 * np.finfo(dtype).eps
 
-    @dtypes
+    @every_dtype
     def test_orthogonal_to_rounding_where_little_is_left(self, dtype):
         """One pass loses half of the digits here."""
         little = np.sqrt(np.finfo(dtype).eps)
@@ -250,7 +240,7 @@ class TestProject:
         )
         assert np.max(np.abs(loss)) < 100 * np.finfo(dtype).eps
 
-    @dtypes
+    @every_dtype
     def test_what_lies_in_the_span_leaves_rounding(self, dtype):
         basis = first_vector(3, 2, 1000, dtype)
         basis[0, 1] = 0  # an item that has ended
@@ -260,7 +250,7 @@ class TestProject:
         assert np.all(after <= (10 * np.finfo(dtype).eps) ** 2 * before)
         assert not basis[:, 1].any()
 
-    @dtypes
+    @every_dtype
     def test_non_finite_numbers_stay_in_their_item(self, dtype):
         basis = first_vector(2, 2, 700, dtype)
         w = random((2, 700), dtype, 5)
@@ -461,7 +451,7 @@ class TestCorrelate:
         )
 
     @pytest.mark.parametrize("layer", LAYERS)
-    @dtypes
+    @every_dtype
     def test_equals_oracle(self, layer, dtype):
         for product, plan, array, expected in self.products(layer, dtype):
             before = array.copy()
@@ -471,7 +461,7 @@ class TestCorrelate:
             np.testing.assert_array_equal(array, before)
 
     @pytest.mark.parametrize("layer", LAYERS)
-    @dtypes
+    @every_dtype
     def test_norms(self, layer, dtype):
         for product, plan, array, expected in self.products(layer, dtype):
             plain, _ = product(plan, array)
@@ -482,7 +472,7 @@ class TestCorrelate:
             np.testing.assert_allclose(sums, own, rtol=1e-12)
 
     @pytest.mark.parametrize("layer", LAYERS)
-    @dtypes
+    @every_dtype
     def test_out_is_overwritten(self, layer, dtype):
         """Whatever it held before, and nothing beside it."""
         for product, plan, array, _ in self.products(layer, dtype):
@@ -564,7 +554,7 @@ class TestWindows:
         return tuple(cover(table, n) for table, n in zip(tables, sizes))
 
     @pytest.mark.parametrize("seed", range(6))
-    @dtypes
+    @every_dtype
     def test_equals_oracle(self, dtype, seed):
         sizes = (1 + seed % 3, 5, 9)
         tables = self.tables(sizes, ((1, 1), (2, 3), (3, 4)), seed)
@@ -631,12 +621,12 @@ class TestCirculant:
 
     @pytest.mark.parametrize("torus", TORI)
     @pytest.mark.parametrize("shape", [(1, 1, 1, 1), (3, 2, 3, 3), (2, 1, 2, 3)])
-    @dtypes
+    @every_dtype
     def test_equals_oracle(self, dtype, torus, shape):
         self.check(TORI[torus], dtype, shape)
 
     @pytest.mark.parametrize("torus", TORI)
-    @dtypes
+    @every_dtype
     def test_extends_and_crops(self, dtype, torus):
         torus = TORI[torus]
         size = tuple(max(n - 2, 1) for n in torus)
@@ -655,7 +645,7 @@ class TestCirculant:
     @pytest.mark.parametrize("size", [(1, 6, 8), (1, 4, 7)])
     @pytest.mark.parametrize("piece", [2**8, 2**12, 2**20])
     @pytest.mark.parametrize("whole", [2**8, 2**12])
-    @dtypes
+    @every_dtype
     def test_pieces(self, monkeypatch, dtype, piece, whole, size):
         """However the items and the threads are shared out."""
         monkeypatch.setattr(circulant_cpu, "PIECE", piece)
@@ -679,7 +669,7 @@ class TestCirculant:
         assert circulant_cpu.prepare(blocks, torus, dtype).padding > 0
 
     @pytest.mark.parametrize("torus", ["2-D", "3-D", "2-D odd", "1-D"])
-    @dtypes
+    @every_dtype
     def test_tiles(self, monkeypatch, dtype, torus):
         monkeypatch.setattr(threads, "SERIAL_WORK", 1)
         torus = TORI[torus]
@@ -698,7 +688,7 @@ class TestCirculant:
                     assert_close(got, want, dtype, 50)
 
     @pytest.mark.parametrize("torus", ["2-D", "3-D", "2-D odd", "1-D"])
-    @dtypes
+    @every_dtype
     def test_parts(self, monkeypatch, dtype, torus):
         """Phases, rows, strided arrays; what nobody writes stays as it is."""
         torus = TORI[torus]
@@ -748,7 +738,7 @@ class TestCirculant:
         assert_close(after[others], before[others], "float32", 10)
         assert np.all(np.isnan(after[2]))
 
-    @dtypes
+    @every_dtype
     def test_plan(self, dtype):
         torus = (1, 6, 8)
         blocks = random_blocks(3, 2, 4, torus, dtype)

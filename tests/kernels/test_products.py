@@ -19,8 +19,8 @@ from convinv.kernels.products.fft_axes import fast_length
 from convinv.kernels.products.fft_tiles import MOST, TIMES, choose
 from convinv.kernels.products.route_costs import FEW, count_taps, fft_torus
 from support import oracles
+from support.arrays import DTYPES, random
 
-DTYPES = ["float32", "float64", "complex64", "complex128"]
 SIZES = {1: (23,), 2: (9, 11), 3: (5, 6, 4)}
 TAPS = {1: (6,), 2: (3, 4), 3: (2, 1, 3)}
 
@@ -53,14 +53,6 @@ def by_fft(monkeypatch):
         )
 
     return force
-
-
-def random(shape, dtype="float64", seed=0):
-    rng = np.random.default_rng(seed)
-    values = rng.standard_normal(shape)
-    if np.dtype(dtype).kind == "c":
-        values = values + 1j * rng.standard_normal(shape)
-    return values.astype(dtype)
 
 
 def layer(ndim=2, dtype="float64", groups=1, **options):

@@ -12,10 +12,9 @@ from convinv._core import geometry
 from convinv.kernels.rows import cpu as rows_cpu
 from convinv.solvers._colours import input_colours, output_colours
 from support import oracles
-from support.layers import random
+from support.arrays import DTYPES, every_dtype, random
 from support.paths import PACKAGE, ROOT
 
-DTYPES = ["float32", "float64", "complex64", "complex128"]
 # kernel shape, input shape, and what differs from a plain layer
 LAYERS = {
     "plain": ((3, 2, 3, 3), (2, 6, 7), {}),
@@ -46,7 +45,6 @@ LAYERS = {
     },
 }
 layers = pytest.mark.parametrize("name", LAYERS)
-dtypes = pytest.mark.parametrize("dtype", DTYPES)
 
 
 def layer(name, dtype):
@@ -152,7 +150,7 @@ class TestLayers:
         check_columns(name, dtype, damp)
 
 
-@dtypes
+@every_dtype
 @pytest.mark.parametrize("damp", [0.0, 0.7])
 @pytest.mark.parametrize("reverse", [False, True])
 def test_matrices(dtype, damp, reverse):

@@ -8,13 +8,14 @@ import pytest
 from convinv import ConvLinearOperator, gallery, solve
 from convinv.learning import GramSchmidtNetwork, QRNetwork, SpectralOperator
 from support import oracles
+from support.arrays import doubles, random
 from support.cuda_host import installed
-from support.pairs import atol, dtypes, learn, methods, random, small
+from support.pairs import atol, learn, methods, small
 
 
 class TestSystem:
     @methods
-    @dtypes
+    @doubles
     def test_triples(self, method, dtype):
         """F u = s v, orthonormal, with the values of F on the span of the images."""
         F, X, Y = small(dtype)
@@ -39,7 +40,7 @@ class TestSystem:
         assert np.all(s >= sigma[12 - 9 :] - slack)
 
     @methods
-    @dtypes
+    @doubles
     def test_all_of_the_space(self, method, dtype):
         F, X, Y = small(dtype, pairs=12)
         s = learn(X, Y, method).s
@@ -73,7 +74,7 @@ class TestSystem:
 
 class TestDecoder:
     @methods
-    @dtypes
+    @doubles
     def test_exact_on_the_span(self, method, dtype):
         F, X, Y = small(dtype)
         learned = learn(X, Y, method)
@@ -129,7 +130,7 @@ class TestDecoder:
 
 
 class TestOperator:
-    @dtypes
+    @doubles
     def test_products(self, dtype):
         F, X, Y = small(dtype)
         learned = learn(X, Y)

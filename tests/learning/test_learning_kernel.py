@@ -8,6 +8,7 @@ import pytest
 from convinv import ConvLinearOperator, gallery, solve
 from convinv.learning import _normal_equations, fit_kernel
 from support import oracles
+from support.arrays import random
 from support.cuda_host import installed
 
 # kernel shape, input shape, then what differs from an undilated "valid" layer
@@ -40,14 +41,6 @@ LAYERS = {
     ),
     "stride beyond the taps": ((4, 1, 2, 2), (1, 20, 21), {"stride": 3}),
 }
-
-
-def random(shape, dtype="float64", seed=0):
-    rng = np.random.default_rng(seed)
-    a = rng.standard_normal(shape)
-    if np.dtype(dtype).kind == "c":
-        a = a + 1j * rng.standard_normal(shape)
-    return a.astype(dtype)
 
 
 def layer(name, dtype="float64"):

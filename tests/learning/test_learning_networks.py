@@ -5,12 +5,13 @@ import pytest
 
 from convinv._linalg import tall_qr
 from convinv.learning import GramSchmidtNetwork, QRNetwork
-from support.pairs import dtypes, learn, random, small
+from support.arrays import doubles, random
+from support.pairs import learn, small
 
 
 class TestNetworks:
     @pytest.mark.parametrize("activation", ["signum", "smooth"])
-    @dtypes
+    @doubles
     def test_gram_schmidt(self, activation, dtype):
         """The layers give the numbers of the operator."""
         F, X, Y = small(dtype)
@@ -60,7 +61,7 @@ class TestNetworks:
         assert np.all(norms[7:37] < 1e-3)
         np.testing.assert_allclose(P, Q @ F.T, atol=1e-9)
 
-    @dtypes
+    @doubles
     def test_qr(self, dtype):
         """Eigenvalues and vectors of P P^H, as the operator finds them in P."""
         F, X, Y = small(dtype, pairs=4, m=6)
@@ -93,7 +94,7 @@ class TestNetworks:
 
 
 @pytest.mark.parametrize("shape", [(900, 7), (64, 16), (65, 16), (5, 9), (40, 0)])
-@dtypes
+@doubles
 def test_tall_qr(shape, dtype):
     A = random(shape, dtype)
     A *= 10.0 ** -np.linspace(0, 12, max(shape[1], 1))[: shape[1]]

@@ -5,12 +5,13 @@ import pytest
 
 from convinv import ConvLinearOperator
 from convinv.learning import SpectralOperator, _pairs, fit_kernel
-from support.pairs import STABLE, atol, dtypes, learn, methods, random, small
+from support.arrays import doubles, random
+from support.pairs import STABLE, atol, learn, methods, small
 
 
 class TestPairs:
     @methods
-    @dtypes
+    @doubles
     def test_dependent_images(self, method, dtype):
         """Copies, zeros and combinations change nothing where the data agree."""
         F, X, Y = small(dtype)

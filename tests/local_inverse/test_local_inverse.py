@@ -18,19 +18,12 @@ from convinv.local_inverse import (
     relu_realisation,
 )
 from support import oracles
+from support.arrays import random
 
 KINDS = pytest.mark.parametrize(
     "kind", ["float32", "float64", "complex64", "complex128"]
 )
 NORMS = pytest.mark.parametrize("norm", ["spectral", "frobenius", "max"])
-
-
-def random(shape, kind="float64", seed=0):
-    rng = np.random.default_rng(seed)
-    x = rng.standard_normal(shape)
-    if "complex" in kind:
-        x = x + 1j * rng.standard_normal(shape)
-    return x.astype(kind)
 
 
 def centre(n, kind="float64", seed=0, shape=()):

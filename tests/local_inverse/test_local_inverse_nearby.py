@@ -16,7 +16,7 @@ from convinv.local_inverse import (
 )
 from convinv.local_inverse._ritz import slack
 from convinv.precondition import Circulant, Jacobi, Preconditioner, Schwarz
-from support.layers import BOUNDARIES
+from support.arrays import BOUNDARIES
 
 KERNEL = gallery.conv_layer(3, 8, rng=0)
 CHANGE = np.random.default_rng(0).standard_normal(KERNEL.shape)

@@ -15,6 +15,7 @@ from convinv.lowrank import (
     tensor_svt,
 )
 from convinv.proximal import prox_nuclear
+from support.arrays import random
 
 SHAPES = {"square": (5, 5), "tall": (7, 4), "wide": (4, 7), "row": (1, 3)}
 VALUES = {
@@ -24,14 +25,6 @@ VALUES = {
     "clustered": [3.0 + 2e-9, 3.0 + 1e-9, 3.0, 0.5 + 1e-12, 0.5],
 }
 VARIANTS = ["standard", "inv", "tf", "clip", "taylor"]
-
-
-def random(shape, dtype, seed):
-    rng = np.random.default_rng(seed)
-    x = rng.standard_normal(shape)
-    if np.dtype(dtype).kind == "c":
-        x = x + 1j * rng.standard_normal(shape)
-    return x.astype(dtype)
 
 
 def matrix(values, shape, dtype, seed=0):

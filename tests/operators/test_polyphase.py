@@ -6,7 +6,8 @@ from hypothesis import given, settings
 
 from convinv import ConvLinearOperator
 from convinv.operators._polyphase import Polyphase, symbol
-from support.layers import layer, layers, matrix, random
+from support.arrays import random
+from support.layers import layer, layers, matrix
 
 STRIDED = {
     "1-D": ((3, 2, 4), (4, 11), {"stride": 3, "groups": 1}),

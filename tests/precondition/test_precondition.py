@@ -9,7 +9,8 @@ from scipy.sparse.linalg import LinearOperator, cg, gmres
 
 from convinv import ConvLinearOperator, solve
 from convinv.precondition import PRECONDITIONERS, Circulant, Jacobi, Schwarz
-from support.layers import BOUNDARIES, layer, matrix, random
+from support.arrays import BOUNDARIES, random
+from support.layers import layer, matrix
 
 CLASSES = pytest.mark.parametrize("cls", [Jacobi, Circulant, Schwarz])
 FAST = pytest.mark.parametrize("cls", [Circulant, Schwarz])

@@ -13,7 +13,8 @@ from convinv._planning.ways import Plan
 from convinv._solve.auto import Choice, choose
 from convinv.operators._foreign import as_operator
 from convinv.solvers import METHODS
-from support.layers import layer, matrix, random
+from support.arrays import random
+from support.layers import layer, matrix
 
 PERIODIC = {"padding": 1, "boundary": "periodic"}
 

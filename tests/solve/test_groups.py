@@ -8,7 +8,8 @@ import pytest
 import convinv
 from convinv import ConvLinearOperator, solve
 from convinv._solve.groups import part_of, split_groups
-from support.layers import layer, matrix, random
+from support.arrays import random
+from support.layers import layer, matrix
 
 
 def close(x, truth, tolerance):

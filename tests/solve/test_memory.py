@@ -19,6 +19,7 @@ from convinv._solve.memory import Estimate, copied, parse_bytes, vectors
 from convinv._solve.memory_errors import explained
 from convinv.kernels.products.fft import Plan
 from convinv.solvers import METHODS
+from support.quiet import quietly
 
 
 def layer(shape=(6, 2, 3, 3), size=9, dtype="float64", seed=0, **options):
@@ -52,12 +53,6 @@ def sliced(monkeypatch):
         monkeypatch.setattr(Estimate, "fitting", lambda self, limit: size)
 
     return cut
-
-
-def quiet(*args, **kwargs):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        return solve(*args, **kwargs)
 
 
 class TestBytes:
@@ -161,7 +156,7 @@ class TestHonesty:
         b = data(op, 24)
         arguments = {"h_b": 24, **options} if name == "strip" else options
         found = self.peak(
-            lambda: quiet(op, b, name, rtol=1e-14, maxiter=3, rng=0, **arguments)
+            lambda: quietly(op, b, name, rtol=1e-14, maxiter=3, rng=0, **arguments)
         )
         said = estimate_of(op, b, name, **arguments).bytes(24)
         assert said / 3 <= found + 2**16 and found <= 1.2 * said + 2**18
@@ -187,7 +182,7 @@ class TestHonesty:
         for one in (op, op.H):
             b = data(one, 24)
             found = self.peak(
-                lambda: quiet(one, b, "spectral", rtol=1e-14, maxiter=3, damp=damp)
+                lambda: quietly(one, b, "spectral", rtol=1e-14, maxiter=3, damp=damp)
             )
             said = estimate_of(one, b, "spectral", damp).bytes(24)
             assert said / 4 <= found + 2**16 and found <= 1.2 * said + 2**18
@@ -203,7 +198,7 @@ class TestHonesty:
         )
         assert isinstance(op._plan(op.dtype), Plan)
         b = data(op, 24)
-        found = self.peak(lambda: quiet(op, b, "cgls", rtol=1e-14, maxiter=3))
+        found = self.peak(lambda: quietly(op, b, "cgls", rtol=1e-14, maxiter=3))
         estimate = estimate_of(op, b, "cgls")
         said = estimate.bytes(24)
         assert said / 3 <= found <= 1.2 * said + 2**18
@@ -214,7 +209,7 @@ class TestHonesty:
         matrix = np.random.default_rng(0).standard_normal((1500, 500))
         op = aslinearoperator(matrix)
         b = np.random.default_rng(1).standard_normal((64, 1500))
-        found = self.peak(lambda: quiet(op, b, "cgls", maxiter=3))
+        found = self.peak(lambda: quietly(op, b, "cgls", maxiter=3))
         wrapped = convinv._solve.front.as_operator(op)
         said = estimate_of(wrapped, b, "cgls").bytes(64)
         assert said / 3 <= found <= 1.2 * said + 2**18
@@ -235,7 +230,7 @@ class TestHonesty:
         estimate = estimate_of(op, b, "lsmr")
         limit = estimate.bytes(48) / 5
         for name, value in (("whole", None), ("slices", limit)):
-            found = self.peak(lambda v=value: quiet(
+            found = self.peak(lambda v=value: quietly(
                 op, b, "lsmr", maxiter=4, rtol=1e-14, max_memory=v
             ))  # fmt: skip
             assert (found > limit) == (name == "whole")
@@ -318,10 +313,10 @@ class TestSlices:
         op = layer((6, 2, 3, 3), 7, dtype)
         b = data(op, 7, noise=0.0)
         arguments = {"damp": damp, "rtol": 1e-8, **VARIANTS[method]}
-        whole = quiet(op, b, method, **arguments)
+        whole = quietly(op, b, method, **arguments)
         for size, count in ((3, 3), (1, 7), (7, 1)):
             sliced(size)
-            found = quiet(op, b, method, max_memory="1GB", **arguments)
+            found = quietly(op, b, method, max_memory="1GB", **arguments)
             assert found.extra["slices"] == count
             # "auto" takes what earlier solves have set up
             check_equal(whole, found, *AUTOMATIC.get(method, ()))
@@ -426,7 +421,7 @@ class TestSlices:
         b = data(op, 1, noise=0)
         b = np.concatenate([b, b])
         sliced(1)
-        solve_it = lambda: quiet(  # noqa: E731
+        solve_it = lambda: quietly(  # noqa: E731
             op, b, "rk", maxiter=3, rng=4, max_memory=1
         ).x
         x = solve_it()

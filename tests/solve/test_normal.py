@@ -7,7 +7,8 @@ import pytest
 
 import convinv
 from convinv import ConvLinearOperator, normal_solve
-from support.layers import layer, matrix, random
+from support.arrays import random
+from support.layers import layer, matrix
 
 PERIODIC = {"padding": "same", "boundary": "periodic"}
 # name: (kernel shape, input shape, options)

@@ -8,7 +8,9 @@ import pytest
 import convinv
 from convinv import ConvergenceWarning, ConvLinearOperator, solve
 from convinv._solve import nullspace
-from support.torus_layers import LAYERS, deficient, layer, matrix, random, repeated
+from support.arrays import random
+from support.layers import matrix
+from support.torus_layers import LAYERS, NAMES, layer, named
 
 
 def others(name, dtype):
@@ -24,10 +26,7 @@ def others(name, dtype):
 
 
 def make(name, dtype="float64"):
-    special = {"deficient": deficient, "repeated": repeated}
-    if name in special:
-        return special[name](dtype)
-    return layer(name, dtype) if name in LAYERS else others(name, dtype)
+    return named(name, dtype) if name in NAMES else others(name, dtype)
 
 
 def projection(A, rcond=1e-12):

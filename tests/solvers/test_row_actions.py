@@ -12,6 +12,7 @@ from convinv.operators._row_norms import column_norms, row_norms
 from convinv.solvers._colours import input_colours, output_colours
 from convinv.solvers._row_actions import Draws
 from support import oracles
+from support.arrays import doubles
 from support.layers import layer, matrix
 
 METHODS = ("kaczmarz", "rk", "rek", "gauss-seidel")
@@ -22,7 +23,6 @@ LAYERS = {
     "groups": ((4, 1, 3), (2, 12), {"groups": 2, "boundary": "periodic", "padding": 1}),
 }
 layers = pytest.mark.parametrize("name", LAYERS)
-dtypes = pytest.mark.parametrize("dtype", ["float64", "complex128"])
 
 
 def make(name, dtype="float64"):
@@ -74,7 +74,7 @@ class TestSweeps:
     """A few iterations are those of the textbook."""
 
     @layers
-    @dtypes
+    @doubles
     @pytest.mark.parametrize("damp", [0.0, 0.8])
     @pytest.mark.parametrize("symmetric", [False, True])
     def test_cyclic(self, name, dtype, damp, symmetric):

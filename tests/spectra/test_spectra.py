@@ -13,17 +13,11 @@ from convinv.operators._symbol import Blocks
 from convinv.precondition import Schwarz
 from convinv.spectra import Estimate, singular_values, spectrum
 from convinv.spectra._smallest import has_full_rank
-from support.layers import BOUNDARIES
-from support.torus_layers import LAYERS, deficient, layer, matrix, random, repeated
+from support.arrays import BOUNDARIES, doubles, random
+from support.layers import matrix
+from support.torus_layers import NAMES, deficient, layer, named
 
-CASES = [*LAYERS, "deficient", "repeated"]
-dtypes = pytest.mark.parametrize("dtype", ["float64", "complex128"])
-cases = pytest.mark.parametrize("name", CASES)
-
-
-def make(name, dtype="float64"):
-    special = {"deficient": deficient, "repeated": repeated}
-    return special[name](dtype) if name in special else layer(name, dtype)
+cases = pytest.mark.parametrize("name", NAMES)
 
 
 def gains(A, channels):
@@ -34,10 +28,10 @@ def gains(A, channels):
 
 
 @cases
-@dtypes
+@doubles
 class TestTorus:
     def test_singular_values(self, name, dtype):
-        op = make(name, dtype)
+        op = named(name, dtype)
         s = np.linalg.svd(matrix(op), compute_uv=False)
         found = singular_values(op)
         assert found.shape == s.shape
@@ -50,7 +44,7 @@ class TestTorus:
         assert len(kept) == np.linalg.matrix_rank(matrix(op))
 
     def test_spectrum(self, name, dtype):
-        op = make(name, dtype)
+        op = named(name, dtype)
         A, found = matrix(op), spectrum(op)
         s = np.linalg.svd(A, compute_uv=False)
         rank = np.linalg.matrix_rank(A)
@@ -71,7 +65,7 @@ class TestTorus:
         )
 
     def test_values_by_frequency(self, name, dtype):
-        op = make(name, dtype)
+        op = named(name, dtype)
         found, g = spectrum(op), op.geometry
         blocks = Blocks(op)
         cells = blocks.torus[3 - g.ndim :]
@@ -103,7 +97,7 @@ class TestTorus:
 
     def test_blocks_equal_the_symbol(self, name, dtype, monkeypatch):
         monkeypatch.setattr("convinv.operators._symbol.SLAB", 200)
-        op = make(name, dtype)
+        op = named(name, dtype)
         blocks = Blocks(op)
         whole = blocks.empty(*blocks.shape[1:])
         whole[:] = np.nan
@@ -176,7 +170,7 @@ class TestOtherLayers:
         np.testing.assert_allclose(found.values, spectrum(torus).values, atol=1e-12)
 
     @pytest.mark.parametrize("c_out", [8, 4, 2])
-    @dtypes
+    @doubles
     def test_bounds(self, c_out, dtype, monkeypatch):
         """The ends of the Ritz values are bounds, and something is within the error."""
         monkeypatch.setattr("convinv.spectra._spectrum.DENSE_SIDE", 10)
@@ -340,7 +334,7 @@ def large(name, dtype):
     return ConvLinearOperator(np.array(kernel, dtype)[None, None], shape, **options)
 
 
-@dtypes
+@doubles
 @pytest.mark.parametrize("name", LARGE)
 def test_both_ends_of_large_layers(name, dtype, monkeypatch):
     """To a hundredth, with and without a factor of the whole."""

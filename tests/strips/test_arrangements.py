@@ -12,13 +12,9 @@ from convinv.strips import arrangement, plot_arrangement, strip_plan
 from convinv.strips._arrangement import row_lists
 from convinv.strips._row_blocks import RowBlocks, RowReader
 from support import oracles
-from support.strip_layers import LAYERS, layer, random, strip_rows
-
-KINDS = ("strip", "interleaved", "standard", "randomized")
-
-
-def dense(op):
-    return op.tosparse().toarray()
+from support.arrays import random
+from support.layers import matrix
+from support.strip_layers import KINDS, LAYERS, layer, strip_rows
 
 
 class TestArrangement:
@@ -134,16 +130,16 @@ class TestRows:
     @pytest.mark.parametrize("name", LAYERS)
     def test_rows_of_a_convolution(self, name):
         op, _ = layer(name, complex)
-        A, rng = dense(op), np.random.default_rng(0)
+        A, rng = matrix(op), np.random.default_rng(0)
         read = RowReader(op)
         for count in (1, 5, len(A)):
             rows = rng.permutation(len(A))[:count]
-            matrix, columns = read(rows)
+            block, columns = read(rows)
             np.testing.assert_allclose(
-                matrix.toarray(), A[np.ix_(rows, columns)], rtol=0, atol=1e-14
+                block.toarray(), A[np.ix_(rows, columns)], rtol=0, atol=1e-14
             )
             assert not np.delete(A[rows], columns, axis=1).any()
-            assert np.abs(matrix).sum(axis=0).min() > 0
+            assert np.abs(block).sum(axis=0).min() > 0
 
     @pytest.mark.parametrize("form", [np.asarray, sparse.coo_array, sparse.csc_matrix])
     def test_rows_of_a_matrix(self, form):
@@ -167,7 +163,7 @@ class TestBlocks:
     def test_steps(self, name, kind, damp):
         """Against pseudoinverses of whole blocks, with damp of ``[A, damp I]``."""
         op, h_b = layer(name, complex)
-        A, m, n = dense(op), *op.shape
+        A, m, n = matrix(op), *op.shape
         rows = arrangement(op, kind, h_b=h_b, rng=0)
         b = random((2, m), complex, 1)
         x, rest = random((2, n), complex, 2) * (damp == 0), b.copy()
@@ -206,7 +202,7 @@ class TestBlocks:
         op, h_b = layer("valid wide")
         rows = arrangement(op, "randomized", h_b=h_b, rng=0)
         need = RowBlocks(op, rows).nbytes
-        sizes = [(len(r), np.count_nonzero(dense(op)[r].any(axis=0))) for r in rows]
+        sizes = [(len(r), np.count_nonzero(matrix(op)[r].any(axis=0))) for r in rows]
         assert need == sum(2 * 8 * a * c for a, c in sizes)
         assert RowBlocks(op, rows, dtype="float32", memory=need / 2).nbytes == need / 2
         words = f"8 different .* need {need / 2**20:.0f} MiB, more than the memory"
@@ -259,7 +255,7 @@ class TestWideBlocks:
         monkeypatch.setattr(sparse_pseudoinverse, "LARGE", 0)
         monkeypatch.setattr(sparse_pseudoinverse, "SAVED", 1)
         op, h_b = layer("valid wide", dtype)
-        A, m, n = dense(op), *op.shape
+        A, m, n = matrix(op), *op.shape
         rows = arrangement(op, "randomized", h_b=h_b, rng=0)
         b, x = random((2, m), dtype, 1), random((2, n), dtype, 2) * (damp == 0)
         want, rest = np.hstack([x, np.zeros((2, m))]), b.copy()

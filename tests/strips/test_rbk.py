@@ -10,26 +10,15 @@ from scipy.sparse.linalg import LinearOperator, aslinearoperator
 from convinv import ConvergenceWarning, ConvLinearOperator, Status, solve
 from convinv.strips import arrangement, sweep_analysis
 from support import oracles
-from support.strip_layers import LAYERS, layer, random, strip_rows
-
-KINDS = ("strip", "interleaved", "standard", "randomized")
+from support.arrays import random
+from support.layers import matrix
+from support.strip_layers import KINDS, LAYERS, block_kaczmarz, layer, strip_rows
 
 
 def quietly(op, b, **kwargs):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         return solve(op, b, "rbk", **kwargs)
-
-
-def dense(op):
-    return op.tosparse().toarray()
-
-
-def steps(A, b, blocks, x):
-    """Block Kaczmarz with pseudoinverses of whole blocks."""
-    for rows in blocks:
-        x = x + oracles.pinv(A[rows]) @ (b[rows] - A[rows] @ x)
-    return x
 
 
 def system(m=60, n=20, seed=0, rank=None):
@@ -46,7 +35,7 @@ class TestSteps:
     @pytest.mark.parametrize("name", LAYERS)
     def test_cyclic_iterations_are_sweeps(self, name):
         op, h_b = layer(name, complex)
-        A, b = dense(op), random(op.output_shape, complex, 1)
+        A, b = matrix(op), random(op.output_shape, complex, 1)
         h_b = h_b if op.shape[0] // op.output_shape[0] % h_b == 0 else 1
         lists = {
             "strip": arrangement(op, "strip", h_b=h_b),
@@ -65,7 +54,7 @@ class TestSteps:
             )
             x = np.zeros(A.shape[1])
             for got in seen:
-                x = steps(A, b.ravel(), blocks, x)
+                x = block_kaczmarz(A, b.ravel(), blocks, x)
                 np.testing.assert_allclose(got, x, atol=1e-8 * np.abs(x).max())
             assert seen
 
@@ -89,7 +78,7 @@ class TestSteps:
                 order
                 for order in np.ndindex(3, 3, 3)
                 if np.allclose(
-                    got, steps(A, b, [blocks[i] for i in order], np.zeros(20))
+                    got, block_kaczmarz(A, b, [blocks[i] for i in order], np.zeros(20))
                 )
             ]
             assert found
@@ -138,7 +127,7 @@ class TestAnswers:
         options = {"partition": kind, "order": order, "blocks": 6}
         res = solve(op, b, "rbk", rng=0, rtol=1e-10, **options)
         assert res.success and res.extra["blocks"] == 6
-        want = b.reshape(2, -1) @ oracles.pinv(dense(op)).T
+        want = b.reshape(2, -1) @ oracles.pinv(matrix(op)).T
         np.testing.assert_allclose(res.x.reshape(2, -1), want, atol=1e-7)
 
     @pytest.mark.parametrize("form", [np.asarray, sparse.csc_array, aslinearoperator])
@@ -164,7 +153,7 @@ class TestAnswers:
     @pytest.mark.parametrize("name", ["valid tall", "valid wide", "zero"])
     def test_damped(self, name, kind):
         op, _ = layer(name, complex)
-        A, b = dense(op), random(op.output_shape, complex, 1)
+        A, b = matrix(op), random(op.output_shape, complex, 1)
         want = np.linalg.solve(
             A.conj().T @ A + 4 * np.eye(A.shape[1]), A.conj().T @ b.ravel()
         )

@@ -10,7 +10,8 @@ from convinv._problem.problem import Problem
 from convinv.strips import strip_plan
 from convinv.strips._sweeps import Schwarz, Sweeps
 from support import oracles
-from support.strip_layers import LAYERS, layer, random, strip_rows
+from support.arrays import random
+from support.strip_layers import LAYERS, layer, strip_rows
 
 
 def quietly(*args, **kwargs):

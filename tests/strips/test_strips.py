@@ -9,7 +9,8 @@ from convinv.strips import pseudoinverse, strip_plan
 from convinv.strips._plan import cover
 from convinv.strips._sweeps import inverse_gram
 from support import oracles
-from support.strip_layers import LAYERS, layer, random, strip_rows
+from support.arrays import random
+from support.strip_layers import LAYERS, layer, strip_rows
 
 
 class TestPlan:

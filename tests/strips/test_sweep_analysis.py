@@ -12,13 +12,9 @@ from scipy.sparse.linalg import LinearOperator
 from convinv import ConvergenceWarning, ConvLinearOperator
 from convinv.strips import arrangement, arrangement_table, sweep_analysis
 from support import oracles
-from support.strip_layers import layer, random
-
-KINDS = ("strip", "interleaved", "standard", "randomized")
-
-
-def dense(op):
-    return op.tosparse().toarray()
+from support.arrays import random
+from support.layers import matrix
+from support.strip_layers import KINDS, block_kaczmarz, layer
 
 
 def projector(block):
@@ -34,12 +30,6 @@ def sweep_matrix(A, blocks):
 
 def distance_matrix(A, blocks):
     return np.eye(A.shape[1]) - sum(projector(A[rows]) for rows in blocks)
-
-
-def sweep(A, b, blocks, x):
-    for rows in blocks:
-        x = x + oracles.pinv(A[rows]) @ (b[rows] - A[rows] @ x)
-    return x
 
 
 def row_space_radius(A, K):
@@ -65,7 +55,7 @@ class TestExact:
     @pytest.mark.parametrize("dtype", [float, complex])
     def test_equal_dense_projectors(self, name, kind, dtype):
         op, h_b = layer(name, dtype)
-        A = dense(op)
+        A = matrix(op)
         found = sweep_analysis(op, kind, h_b=h_b, rng=5)
         blocks = arrangement(op, kind, h_b=h_b, rng=5)
         K = sweep_matrix(A, blocks)
@@ -101,7 +91,9 @@ class TestExact:
         limit = found.fixed_point(b)
         close = {"atol": 1e-6 * (1 + np.abs(limit).max())}
         if found.spectral_radius.value < 1 - 1e-4:
-            np.testing.assert_allclose(sweep(A, b, blocks, limit), limit, **close)
+            np.testing.assert_allclose(
+                block_kaczmarz(A, b, blocks, limit), limit, **close
+            )
             own = np.linalg.pinv(A, rcond=1e-8) @ (A @ limit)
             np.testing.assert_allclose(own, limit, **close)  # it is in the row space
             x = rng.standard_normal(A.shape[1])
@@ -202,7 +194,7 @@ class TestEstimates:
     def test_null_space_does_not_count(self):
         """Whether sweeps end at once or take long, and A has a null space."""
         op, h_b = layer("deficient")
-        A = dense(op)
+        A = matrix(op)
         assert np.linalg.matrix_rank(A) < A.shape[1]
         exact = sweep_analysis(op, h_b=h_b)
         guess = sweep_analysis(op, h_b=h_b, exact=False, rng=0)
@@ -225,7 +217,7 @@ class TestFixedPoint:
     @pytest.mark.parametrize("exact", [True, False])
     def test_limit_of_sweeps(self, kind, exact):
         op, h_b = layer("deficient", complex)
-        A, b = dense(op), random((2, *op.output_shape), complex, 1)
+        A, b = matrix(op), random((2, *op.output_shape), complex, 1)
         blocks = arrangement(op, kind, h_b=h_b, rng=5)
         found = sweep_analysis(op, kind, h_b=h_b, rng=5, exact=exact)
         limit = found.fixed_point(b)
@@ -234,7 +226,7 @@ class TestFixedPoint:
         for got, item in zip(limit, b):
             # on the span of the rows, which sweeps stay in: rounding elsewhere stays
             K = sweep_matrix(A, blocks) @ inverse @ A
-            x = sweep(A, item.ravel(), blocks, np.zeros(A.shape[1]))
+            x = block_kaczmarz(A, item.ravel(), blocks, np.zeros(A.shape[1]))
             for _ in range(30):  # twice as many sweeps each time
                 x, K = x + K @ x, K @ K
             np.testing.assert_allclose(got.ravel(), x, atol=1e-6)
@@ -273,7 +265,7 @@ class TestReports:
         lines = repr(table).splitlines()
         assert len(lines) == 5 and all(k in line for k, line in zip(KINDS, lines[1:]))
         assert f"{alone.distance.value:.3g}" in lines[4]
-        few = arrangement_table(dense(op), KINDS[1:3], strips=2, exact=False, rng=0)
+        few = arrangement_table(matrix(op), KINDS[1:3], strips=2, exact=False, rng=0)
         assert tuple(few.analyses) == KINDS[1:3] and "+-" in repr(few)
 
     def test_prints(self):

@@ -1,16 +1,16 @@
 """Parts of arrays for the tests of the circulant kernel."""
 
-import numpy as np
-
 from convinv.kernels.circulant.arguments import Copy, Part
+
+from .arrays import random
 
 
 def circulant_parts(torus, dtype):
     """``(v, out, parts)``: 2 of 6 channels read per phase, 2 of 4 written."""
     rows = [3 if t == 1 else t for t in torus]
     size = [2 * n + 1 for n in rows]
-    v = _random((3, 2, 2, *size), dtype, 0)
-    out = _random((3, 2, 2, *size), dtype, 1)
+    v = random((3, 2, 2, *size), dtype, 0)
+    out = random((3, 2, 2, *size), dtype, 1)
     parts = []
     for part in range(2):
         # every second sample of the first or last axis, up to a cell short of the torus
@@ -27,11 +27,3 @@ def circulant_parts(torus, dtype):
         writes = (Copy(1 - part, places, cells),)
         parts.append(Part(reads, tuple(given), wanted, writes))
     return v, out, parts
-
-
-def _random(shape, dtype, seed):
-    rng = np.random.default_rng(seed)
-    values = rng.standard_normal(shape)
-    if np.dtype(dtype).kind == "c":
-        values = values + 1j * rng.standard_normal(shape)
-    return values.astype(dtype)

@@ -5,15 +5,7 @@ from hypothesis import strategies as st
 
 from convinv import ConvLinearOperator
 
-BOUNDARIES = ["zero", "periodic", "reflect", "symmetric", "replicate"]
-
-
-def random(shape, dtype="float64", seed=0):
-    rng = np.random.default_rng(seed)
-    values = rng.standard_normal(shape)
-    if np.dtype(dtype).kind == "c":
-        values = values + 1j * rng.standard_normal(shape)
-    return values.astype(dtype)
+from .arrays import BOUNDARIES, random
 
 
 def matrix(op):

@@ -1,22 +1,14 @@
 """Pairs to learn from, and how, for the tests of `convinv.learning`."""
 
-import numpy as np
 import pytest
 
 from convinv.learning import SpectralOperator
 
+from .arrays import random
+
 METHODS = ("householder", "gram-schmidt", "modified", "pivoted", "smooth")
 STABLE = ("householder", "modified", "pivoted")
 methods = pytest.mark.parametrize("method", METHODS)
-dtypes = pytest.mark.parametrize("dtype", ["float64", "complex128"])
-
-
-def random(shape, dtype="float64", seed=0):
-    rng = np.random.default_rng(seed)
-    a = rng.standard_normal(shape)
-    if np.dtype(dtype).kind == "c":
-        a = a + 1j * rng.standard_normal(shape)
-    return a.astype(dtype)
 
 
 def learn(X, Y, method="householder", **options):

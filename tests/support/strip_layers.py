@@ -4,6 +4,9 @@ import numpy as np
 
 from convinv import ConvLinearOperator
 
+from . import oracles
+from .arrays import random
+
 # kernel, input, options, h_b: tall, wide and deficient strips, every boundary
 LAYERS = {
     "valid tall": ((6, 2, 3, 3), (2, 10, 8), {}, 24),
@@ -31,12 +34,7 @@ LAYERS = {
 }
 
 
-def random(shape, dtype, seed=0):
-    rng = np.random.default_rng(seed)
-    values = rng.standard_normal(shape)
-    if np.dtype(dtype).kind == "c":
-        values = values + 1j * rng.standard_normal(shape)
-    return values.astype(dtype)
+KINDS = ("strip", "interleaved", "standard", "randomized")
 
 
 def layer(name, dtype=float):
@@ -49,3 +47,10 @@ def strip_rows(op, h_b):
     r, groups = op.shape[0] // op.output_shape[0], op.geometry.groups
     rows = np.arange(op.shape[0]).reshape(groups, -1, r // h_b, h_b)
     return [rows[g, :, s].ravel() for s in range(r // h_b) for g in range(groups)]
+
+
+def block_kaczmarz(A, b, blocks, x):
+    """Sweep over blocks of rows once, with the pseudoinverses of whole blocks."""
+    for rows in blocks:
+        x = x + oracles.pinv(A[rows]) @ (b[rows] - A[rows] @ x)
+    return x

@@ -4,7 +4,7 @@ import numpy as np
 
 from convinv import ConvLinearOperator
 
-from .strip_layers import random
+from .arrays import random
 
 # name: (kernel shape, input shape, options)
 LAYERS = {
@@ -57,5 +57,10 @@ def repeated(dtype="float64"):
     return ConvLinearOperator(kernel, (3, 4, 6), padding="same", boundary="periodic")
 
 
-def matrix(op):
-    return op.tosparse().toarray().astype(np.result_type(op.dtype, "float64"))
+NAMES = [*LAYERS, "deficient", "repeated"]
+
+
+def named(name, dtype="float64"):
+    """A layer of `NAMES`."""
+    special = {"deficient": deficient, "repeated": repeated}
+    return special[name](dtype) if name in special else layer(name, dtype)
