@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from test_kernels import CALLS, arguments, as_tuple, assert_close
 
 from convinv import ConvergenceWarning, Status, solve
 from convinv._problem.problem import Monitor
@@ -10,6 +9,7 @@ from convinv.kernels import load
 from convinv.kernels.vectors import array_api
 from support import oracles
 from support.arrays import every_dtype, random
+from support.vector_calls import CALLS, arguments, as_tuple, assert_close
 
 xp = pytest.importorskip("array_api_strict")
 DEVICE = xp.Device("device1")

@@ -6,11 +6,11 @@ import math
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
-from test_cuda_kernels import LAYERS, layer, run_layer
 
 from convinv._core.geometry import BOUNDARIES, axis_index, make_geometry
 from convinv.kernels import launcher
 from support.arrays import DTYPES
+from support.cuda_checks import LAYERS, layer, run_layer
 from support.cuda_host import on_host
 
 # what differs from an undilated "valid" layer

@@ -7,7 +7,6 @@ import pickle
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
-from test_operator import configurations, full_options, random_layer, wide_kernel
 
 from convinv import ConvLinearOperator, solve
 from convinv._core.geometry import BOUNDARIES, make_geometry
@@ -20,6 +19,12 @@ from convinv.kernels.products.fft_tiles import MOST, TIMES, choose
 from convinv.kernels.products.route_costs import FEW, count_taps, fft_torus
 from support import oracles
 from support.arrays import DTYPES, random
+from support.random_layers import (
+    configurations,
+    full_options,
+    random_layer,
+    wide_kernel,
+)
 
 SIZES = {1: (23,), 2: (9, 11), 3: (5, 6, 4)}
 TAPS = {1: (6,), 2: (3, 4), 3: (2, 1, 3)}

@@ -4,6 +4,11 @@ import os
 import subprocess
 import sys
 
+from .paths import PACKAGE, ROOT
+
+# as PYTHONPATH: `support` and the package
+FOLDERS = os.pathsep.join([str(ROOT / "tests"), str(PACKAGE.parent)])
+
 
 def run(code, **environment):
     """Run a script; an environment variable that is None is taken out."""
