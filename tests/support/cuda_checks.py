@@ -4,9 +4,10 @@ import numpy as np
 
 from convinv._core.geometry import BOUNDARIES, make_geometry
 from convinv.kernels import launcher
-from support import oracles
-from support.arrays import random
-from support.circulants import circulant_parts
+
+from . import oracles
+from .arrays import random
+from .circulants import circulant_parts
 
 # kernel shape, input shape, then what differs from an undilated "valid" layer
 LAYERS = {

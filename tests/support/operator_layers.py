@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from convinv import ConvLinearOperator
-from support import oracles
-from support.arrays import normal
-from support.random_layers import full_options
+
+from . import oracles
+from .arrays import normal
+from .random_layers import full_options
 
 # kernel shape, input shape, options
 LAYERS = {

@@ -11,7 +11,8 @@ from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
 from convinv import ConvergenceWarning, ConvLinearOperator, Status, methods, solve
 from convinv._closed_forms.forms import closed_form
-from support.arrays import normal
+
+from .arrays import normal
 
 METHODS = {m.name: m for m in methods()}
 # Beside every method as it comes: (method, arguments of solve).

@@ -4,7 +4,8 @@ import numpy as np
 from hypothesis import note, strategies as st
 
 from convinv import ConvLinearOperator
-from support.arrays import BOUNDARIES, DTYPES, normal
+
+from .arrays import BOUNDARIES, DTYPES, normal
 
 
 def padding_pairs(padding, taps, dilation):

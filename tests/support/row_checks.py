@@ -5,8 +5,9 @@ import numpy as np
 from convinv._core import geometry
 from convinv.kernels.rows import cpu as rows_cpu
 from convinv.solvers._colours import input_colours, output_colours
-from support import oracles
-from support.arrays import random
+
+from . import oracles
+from .arrays import random
 
 # kernel shape, input shape, and what differs from a plain layer
 LAYERS = {

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from support.arrays import random
+from .arrays import random
 
 
 def assert_close(got, expected, dtype, terms=1):
