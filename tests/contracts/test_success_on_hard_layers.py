@@ -1,14 +1,14 @@
 """What is proven of x where layers are ill-conditioned or singular."""
 
 import gc
-import warnings
 import weakref
 
 import numpy as np
 import pytest
 import scipy.sparse.linalg as sla
 
-from convinv import ConvergenceWarning, ConvLinearOperator, solve
+from convinv import ConvLinearOperator, solve
+from support.quiet import quietly
 
 
 class TestProof:
@@ -27,9 +27,7 @@ class TestProof:
         old = np.random.default_rng(0).standard_normal((1, n, n))
         new = old + 0.02 * np.outer(s, s)
         x0, x = (lu.solve(b.ravel()).reshape(b.shape) for b in (old, new))
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            result = solve(op, new, method, x0=x0, maxiter=400)
+        result = quietly(op, new, method, x0=x0, maxiter=400)
         error = np.linalg.norm(result.x - x) / np.linalg.norm(x)
         assert not result.success or error < 1e-2
         residual = np.linalg.norm(new - op.forward(result.x))
@@ -114,9 +112,7 @@ class TestSingularLayers:
                 kernel, (1, *size), padding=padding, boundary=boundary
             )
             b = op.forward(np.random.default_rng(0).standard_normal((1, *size)))
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", ConvergenceWarning)
-                result = solve(op, b, maxiter=300)
+            result = quietly(op, b, maxiter=300)
             residual = np.linalg.norm(b - op.forward(result.x))
             assert not result.success or residual <= 2e-6 * np.linalg.norm(b)
             if size == (12, 15):
@@ -167,9 +163,7 @@ class TestMemoryKept:
 
         def solved():
             op = ConvLinearOperator(kernel, (3, 20, 20))
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", ConvergenceWarning)
-                solve(op, np.ones(op.output_shape), method, maxiter=1, **named)
+            quietly(op, np.ones(op.output_shape), method, maxiter=1, **named)
             return weakref.ref(op)
 
         solved()  # the first time kernels are compiled

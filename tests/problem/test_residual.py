@@ -2,17 +2,17 @@
 
 import dataclasses
 import tracemalloc
-import warnings
 
 import numpy as np
 import pytest
 from scipy.sparse.linalg import aslinearoperator
 
-from convinv import ConvergenceWarning, ConvLinearOperator, solve
+from convinv import ConvLinearOperator
 from convinv._problem import residual
 from convinv._problem.residual import Residuals
 from convinv.operators._foreign import as_operator
 from convinv.solvers import METHODS
+from support.quiet import quietly
 
 BATCH = 5
 
@@ -143,9 +143,7 @@ def method():
 
 
 def run(op, b, method="probe", **arguments):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        return solve(op, b, method, **arguments)
+    return quietly(op, b, method, **arguments)
 
 
 class TestGradient:

@@ -1,7 +1,5 @@
 """LSQR and LSMR with a preconditioner: Golub-Kahan in its inner product."""
 
-import warnings
-
 import numpy as np
 import pytest
 
@@ -12,6 +10,7 @@ from convinv._problem.scaling import ScaledProblem
 from convinv.solvers._bidiagonal import Bidiagonalisation
 from support import oracles
 from support.arrays import doubles, normal
+from support.quiet import quietly
 
 STEPS = 10
 METHODS = ["lsqr", "lsmr"]
@@ -43,9 +42,7 @@ def iterates(op, b, method, steps=STEPS, **options):
         xs.append(state.x + 0)
         norms.append(state.residual_norm)
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        solve(op, b, method, rtol=1e-15, maxiter=steps, callback=callback, **options)
+    quietly(op, b, method, rtol=1e-15, maxiter=steps, callback=callback, **options)
     return np.array(xs), np.array(norms)
 
 

@@ -1,19 +1,18 @@
 """kaczmarz, rk, rek and gauss-seidel against dense loops and the pseudoinverse."""
 
-import warnings
-
 import numpy as np
 import pytest
 import scipy.sparse as sparse
 from scipy.sparse.linalg import aslinearoperator
 
-from convinv import ConvergenceWarning, Status, solve
+from convinv import Status, solve
 from convinv.operators._row_norms import column_norms, row_norms
 from convinv.solvers._colours import input_colours, output_colours
 from convinv.solvers._row_actions import Draws
 from support import oracles
 from support.arrays import doubles
 from support.layers import layer, matrix
+from support.quiet import quietly
 
 METHODS = ("kaczmarz", "rk", "rek", "gauss-seidel")
 LAYERS = {
@@ -39,9 +38,7 @@ def random(shape, dtype="float64", seed=1):
 
 
 def run(op, b, method, **options):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        return solve(op, b, method, **{"rtol": 1e-14, **options})
+    return quietly(op, b, method, **{"rtol": 1e-14, **options})
 
 
 def iterate(op, b, method, **options):

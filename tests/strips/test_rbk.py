@@ -1,6 +1,6 @@
 """Randomized block Kaczmarz against dense steps, its options and its limits."""
 
-import warnings
+import functools
 
 import numpy as np
 import pytest
@@ -12,13 +12,10 @@ from convinv.strips import arrangement, sweep_analysis
 from support import oracles
 from support.arrays import random
 from support.layers import matrix
+from support.quiet import quietly
 from support.strip_layers import KINDS, LAYERS, block_kaczmarz, layer, strip_rows
 
-
-def quietly(op, b, **kwargs):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        return solve(op, b, "rbk", **kwargs)
+run = functools.partial(quietly, method="rbk")
 
 
 def system(m=60, n=20, seed=0, rank=None):
@@ -44,7 +41,7 @@ class TestSteps:
         for kind, blocks in lists.items():
             seen = []
             options = {"partition": kind, "blocks": len(blocks), "order": "cyclic"}
-            quietly(
+            run(
                 op,
                 b,
                 **options,
@@ -61,7 +58,7 @@ class TestSteps:
     def test_same_sweeps_as_strip(self):
         op, h_b = layer("zero wide")
         b = random((2, *op.output_shape), float)
-        one = quietly(op, b, order="cyclic", blocks=48 // h_b, maxiter=3, rtol=0)
+        one = run(op, b, order="cyclic", blocks=48 // h_b, maxiter=3, rtol=0)
         with pytest.warns(ConvergenceWarning):
             other = solve(op, b, "strip", h_b=h_b, maxiter=3, rtol=0)
         np.testing.assert_allclose(one.x, other.x, atol=1e-12)
@@ -73,7 +70,7 @@ class TestSteps:
         blocks = np.array_split(np.arange(18), 3)
         reached = []
         for seed in range(40):
-            got = quietly(A, b, partition=blocks, maxiter=1, rtol=0, rng=seed).x
+            got = run(A, b, partition=blocks, maxiter=1, rtol=0, rng=seed).x
             found = [
                 order
                 for order in np.ndindex(3, 3, 3)
@@ -113,7 +110,7 @@ class TestSteps:
         factor = (1 - least / upper / 16) ** 16  # of one iteration
         errors = []
         for seed in range(40):
-            x = quietly(A, A @ best, partition=blocks, maxiter=1, rtol=0, rng=seed).x
+            x = run(A, A @ best, partition=blocks, maxiter=1, rtol=0, rng=seed).x
             errors.append(np.sum((x - best) ** 2))
         assert np.mean(errors) <= factor * np.sum(best**2)
 
@@ -176,10 +173,10 @@ class TestAnswers:
         op, h_b = layer("zero wide")
         b = random((3, *op.output_shape), float)
         b[1] = 0
-        together = quietly(op, b, rng=0)
+        together = run(op, b, rng=0)
         assert not together.x[1].any()
         for x, item in zip(together.x, b):
-            np.testing.assert_allclose(x, quietly(op, item, rng=0).x, atol=1e-12)
+            np.testing.assert_allclose(x, run(op, item, rng=0).x, atol=1e-12)
 
 
 class TestInconsistent:
@@ -190,7 +187,7 @@ class TestInconsistent:
     @pytest.mark.parametrize("order", ["random", "cyclic"])
     def test_ends_and_says_so(self, order):
         A, b = self.data()
-        res = quietly(A, b, order=order, blocks=6, rng=0)
+        res = run(A, b, order=order, blocks=6, rng=0)
         assert res.status is Status.STALLED and res.nit in (200, 300, 400)
         assert "not in the range of A" in res.message and "'cgls'" in res.message
         best = np.linalg.lstsq(A, b)[0]
@@ -199,14 +196,14 @@ class TestInconsistent:
 
     def test_cyclic_limit_is_the_fixed_point(self):
         A, b = self.data()
-        res = quietly(A, b, partition="standard", order="cyclic", blocks=6)
+        res = run(A, b, partition="standard", order="cyclic", blocks=6)
         found = sweep_analysis(A, "standard", strips=6)
         np.testing.assert_allclose(res.x, found.fixed_point(b), atol=1e-8)
 
     def test_one_block_is_the_pseudoinverse(self):
         A, b = self.data()
         for scaled in (False, True):
-            res = quietly(A, b, blocks=1, normalize=scaled, rng=0, rtol=1e-10)
+            res = run(A, b, blocks=1, normalize=scaled, rng=0, rtol=1e-10)
             norms = np.linalg.norm(A, axis=1) if scaled else np.ones(60)
             want = oracles.pinv(A / norms[:, None]) @ (b / norms)
             np.testing.assert_allclose(res.x, want, atol=1e-9)
@@ -233,7 +230,7 @@ class TestOptions:
     def test_seeds(self):
         A, b, _ = system()
         one, two, three = (
-            quietly(A, b, partition="interleaved", maxiter=2, rtol=0, rng=seed).x
+            run(A, b, partition="interleaved", maxiter=2, rtol=0, rng=seed).x
             for seed in (1, 1, 2)
         )
         np.testing.assert_array_equal(one, two)
@@ -282,7 +279,7 @@ def test_empty_blocks_do_nothing(empty, form, damp):
     half = layer.shape[0] // 2
     blocks = [np.arange(half), np.arange(half, layer.shape[0])]
     found = [
-        quietly(op, b, partition=parts, order="cyclic", maxiter=3, damp=damp).x
+        run(op, b, partition=parts, order="cyclic", maxiter=3, damp=damp).x
         for parts in (blocks, [empty, blocks[0], empty, blocks[1]])
     ]
     np.testing.assert_allclose(found[0], found[1], atol=1e-12)

@@ -1,23 +1,20 @@
 """STRIP: its sweeps against dense block Kaczmarz, noise, damp, refinement."""
 
-import warnings
+import functools
 
 import numpy as np
 import pytest
 
-from convinv import ConvergenceWarning, ConvLinearOperator, Status, solve
+from convinv import ConvLinearOperator, Status, solve
 from convinv._problem.problem import Problem
 from convinv.strips import strip_plan
 from convinv.strips._sweeps import Schwarz, Sweeps
 from support import oracles
 from support.arrays import random
+from support.quiet import quietly
 from support.strip_layers import LAYERS, layer, strip_rows
 
-
-def quietly(*args, **kwargs):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        return solve(*args, method="strip", **kwargs)
+run = functools.partial(quietly, method="strip")
 
 
 def block_kaczmarz(A, b, blocks, sweeps):
@@ -86,7 +83,7 @@ class TestSweeps:
         x = random((4, 3, 30, 30), "f", 1)
         for options in {}, {"symmetric": True}, {"overlap": "average"}:
             for factorization in "qr", "svd", "normal":
-                res = quietly(
+                res = run(
                     op, op.forward(x), factorization=factorization, rtol=1e-4, **options
                 )
                 assert res.success and res.nit == 1 and res.x.dtype == np.float32
@@ -97,18 +94,18 @@ class TestSweeps:
         op, h_b = layer("valid tall")
         b = op.forward(random((2, *op.input_shape), float))
         b += 0.1 * random(b.shape, float, 1)
-        res = quietly(op, b, h_b=h_b, rtol=1e-10)
+        res = run(op, b, h_b=h_b, rtol=1e-10)
         assert res.status is Status.STALLED and res.nit == 1 and not res.success
         assert "refine=True" in res.message
-        again = quietly(op, b, h_b=h_b, x0=res.x, rtol=1e-10)
+        again = run(op, b, h_b=h_b, x0=res.x, rtol=1e-10)
         np.testing.assert_allclose(again.x, res.x, atol=1e-12)
 
     def test_rounding_errors_are_swept_again(self):
         kernel = np.random.default_rng(0).uniform(-1, 1, (5, 3, 3, 3)).astype("f")
         op = ConvLinearOperator(kernel, (3, 32, 32))
         b = op.forward(random((2, 3, 32, 32), "f"))
-        once = quietly(op, b, rtol=1e-9, maxiter=1)
-        more = quietly(op, b, rtol=1e-9)
+        once = run(op, b, rtol=1e-9, maxiter=1)
+        more = run(op, b, rtol=1e-9)
         assert 1 < more.nit < 6 and more.status is Status.STALLED
         assert (more.residual_norm < 0.7 * once.residual_norm).all()
 
@@ -137,7 +134,7 @@ class TestSweeps:
         op = ConvLinearOperator(random((8, 3, 3, 3), float), (3, 18, 18))
         x = random((3, 18, 18), float, 1)
         quality = [
-            psnr(quietly(op, op.forward(x), h_b=16, maxiter=sweeps, rtol=1e-12).x, x)
+            psnr(run(op, op.forward(x), h_b=16, maxiter=sweeps, rtol=1e-12).x, x)
             for sweeps in (1, 2, 4, 8)
         ]
         assert np.all(np.diff(quality) > 1) and quality[0] < 30
@@ -145,17 +142,17 @@ class TestSweeps:
     def test_inconsistent_ends(self):
         op, h_b = layer("zero wide")
         b = random((2, *op.output_shape), float)
-        res = quietly(ConvLinearOperator(op.kernel[:, :1], (1, 8, 6), padding=1), b)
+        res = run(ConvLinearOperator(op.kernel[:, :1], (1, 8, 6), padding=1), b)
         assert res.status is Status.STALLED and np.isfinite(res.x).all()
 
     def test_batch_equals_items(self):
         op, h_b = layer("zero wide")
         b = random((3, *op.output_shape), float)
         b[1] = 0
-        together = quietly(op, b, h_b=h_b, rtol=1e-6)
+        together = run(op, b, h_b=h_b, rtol=1e-6)
         assert not together.x[1].any()
         for x, item in zip(together.x, b):
-            alone = quietly(op, item, h_b=h_b, rtol=1e-6)
+            alone = run(op, item, h_b=h_b, rtol=1e-6)
             np.testing.assert_allclose(x, alone.x, atol=1e-12)
 
     def test_options_are_checked(self):
@@ -201,7 +198,7 @@ class TestNoise:
         quality = []
         for level in 0.01, 0.1:
             b = noisy(op, x, level)
-            quality.append(psnr(quietly(op, b).x, normal_solution(op, b)))
+            quality.append(psnr(run(op, b).x, normal_solution(op, b)))
         assert 42 < quality[0] < 52
         assert abs(quality[0] - quality[1] - 20) < 1e-6
 
@@ -210,10 +207,10 @@ class TestNoise:
         b = noisy(op, x, 0.01)
         want = normal_solution(op, b)
         for h_b in 64, 128:
-            plain = psnr(quietly(op, b, h_b=h_b).x, want)
-            average = psnr(quietly(op, b, h_b=h_b, overlap="average").x, want)
+            plain = psnr(run(op, b, h_b=h_b).x, want)
+            average = psnr(run(op, b, h_b=h_b, overlap="average").x, want)
             assert 1 < average - plain < 5
-        exact = quietly(op, b, h_b=256, rtol=1e-10)
+        exact = run(op, b, h_b=256, rtol=1e-10)
         np.testing.assert_allclose(exact.x, want, atol=1e-8)
 
 

@@ -1,14 +1,15 @@
 """Layers and data for the choice of damp, and the textbook formulas."""
 
 import functools
-import warnings
 
 import numpy as np
 import pytest
 from scipy import fft
 
-from convinv import ConvergenceWarning, ConvLinearOperator, solve
+from convinv import ConvLinearOperator
 from convinv._regularize import damp_rule as damping
+
+from .quiet import quietly
 
 RULES = ["discrepancy", "gcv", "lcurve", "ncp"]
 every_hybrid = pytest.mark.parametrize("small", [0, 256], ids=["hybrid", "exact"])
@@ -196,6 +197,4 @@ class Dense:
 def chosen(op, b, rule, level=None, method="lsqr", **options):
     """The result of a solve that need not converge."""
     level = level if rule == "discrepancy" else None
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        return solve(op, b, method, damp=rule, noise_level=level, maxiter=5, **options)
+    return quietly(op, b, method, damp=rule, noise_level=level, maxiter=5, **options)
