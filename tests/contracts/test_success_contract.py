@@ -8,7 +8,8 @@ from scipy import sparse
 from scipy.sparse.linalg import LinearOperator
 
 from convinv import ConvLinearOperator, methods, solve
-from random_search import DTYPES, Duck, Trial, judge, random, search
+from random_search import Duck, Trial, judge, search
+from support.arrays import DTYPES, normal
 
 SCALES = {"4": (1e-18, 1e-5, 1.0, 1e18), "8": (1e-30, 1.0, 1e30)}
 FORMS = ("layer", "dense", "csr", "LinearOperator", "duck")
@@ -21,10 +22,10 @@ def layer(dtype, hermitian):
     """A layer of some ten unknowns, well conditioned."""
     rng = np.random.default_rng(0)
     if hermitian:
-        side = random(rng, 1, dtype) / 4
+        side = normal(rng, 1, dtype) / 4
         kernel = np.concatenate([side, [2], side.conj()]).astype(dtype)[None, None]
         return ConvLinearOperator(kernel, (1, 14), padding=1)
-    return ConvLinearOperator(random(rng, (3, 2, 3), dtype), (2, 9))
+    return ConvLinearOperator(normal(rng, (3, 2, 3), dtype), (2, 9))
 
 
 def operator(form, op):
@@ -72,9 +73,9 @@ def test_no_success_is_wrong(name, form):
             A = op.todense().astype(np.result_type(dtype, np.float64))
             rng = np.random.default_rng(1)
             for noise in (0.0, 0.0 if square else 0.3):
-                b = A @ random(rng, A.shape[1], A.dtype)
+                b = A @ normal(rng, A.shape[1], A.dtype)
                 size = np.linalg.norm(b) / np.sqrt(b.size)
-                b = (b + noise * size * random(rng, b.shape, A.dtype)).astype(dtype)
+                b = (b + noise * size * normal(rng, b.shape, A.dtype)).astype(dtype)
                 options = {"method": name, "rtol": RTOL, "maxiter": 300}
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")

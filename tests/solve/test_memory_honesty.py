@@ -39,8 +39,6 @@ CASES = {
 
 
 class TestHonesty:
-    """What a solve takes is near to what it is said to take."""
-
     @staticmethod
     def peak(solve_it):
         solve_it()  # kernels and what is kept with the operator

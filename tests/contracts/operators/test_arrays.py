@@ -9,8 +9,6 @@ from support.operator_layers import assert_close, dense, layers, make
 
 
 class TestArrays:
-    """What products accept, and what they give back."""
-
     @every_dtype
     def test_linearity(self, dtype):
         op, rng = make("2-D", dtype), np.random.default_rng(1)

@@ -27,8 +27,6 @@ from support.problems import (
 
 
 class TestBreakdown:
-    """Operators and preconditioners that break methods: no hang, no false success."""
-
     def check(self, A, b, method, **kwargs):
         result, caught = recorded(A, b, method, maxiter=200, **kwargs)
         check_one_truth(result, caught, 200)
