@@ -15,8 +15,9 @@ from hypothesis import settings  # noqa: E402
 
 ROOT = pathlib.Path(__file__).parents[1]
 
-# `oracles` and `cuda_host` are imported by test files in any folder.
+# `support` is imported by test files in any folder; what it asserts is shown as theirs.
 sys.path.insert(0, str(ROOT / "tests"))
+pytest.register_assert_rewrite("support")
 
 # The same examples in every run; `--hypothesis-profile=more` draws many new ones.
 settings.register_profile(
@@ -69,7 +70,7 @@ def cupy(request):
     if request.param == "gpu":
         yield importlib.import_module("cupy")
         return
-    from cuda_host import installed
+    from support.cuda_host import installed
 
     with installed() as module:
         yield module

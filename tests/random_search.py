@@ -19,10 +19,9 @@ from scipy import sparse
 from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
 from convinv import ConvLinearOperator, methods, solve
+from support.arrays import BOUNDARIES, DTYPES, normal
 
 FORMS = ("layer", "adjoint", "dense", "csr", "operator", "duck", "matrix operator")
-BOUNDARIES = ("zero", "periodic", "reflect", "symmetric", "replicate")
-DTYPES = ("float32", "float64", "complex64", "complex128")
 # Of the largest singular value, what counts as zero.
 ZERO = 1e-13
 SLACK = 100  # an error may be so many times rtol cond(A)
@@ -57,17 +56,10 @@ class Duck:
         return self.A.conj().T @ y
 
 
-def random(rng, shape, dtype):
-    values = rng.standard_normal(shape)
-    if np.dtype(dtype).kind == "c":
-        values = values + 1j * rng.standard_normal(shape)
-    return values.astype(dtype)
-
-
 def _kernel(rng, shape, dtype):
     """Random, or one of those that are singular at a frequency."""
     kind = rng.integers(6)
-    kernel = random(rng, shape, dtype)
+    kernel = normal(rng, shape, dtype)
     if kind == 0:  # a blur
         kernel = np.ones(shape, dtype)
     elif kind == 1 and shape[-1] > 1:  # a difference along the last axis
@@ -119,12 +111,12 @@ def matrix(rng, dtype):
     kind = rng.integers(5)
     if kind < 2:
         n = m
-    A = random(rng, (m, n), dtype)
+    A = normal(rng, (m, n), dtype)
     if kind == 0:
         A = A @ A.conj().T / m + np.eye(m) * float(rng.choice([0.0, 1.0, 1e-4]))
     elif kind == 2 and min(m, n) > 1:
         rank = int(rng.integers(1, min(m, n)))
-        A = random(rng, (m, rank), dtype) @ random(rng, (rank, n), dtype)
+        A = normal(rng, (m, rank), dtype) @ normal(rng, (rank, n), dtype)
     elif kind == 3:
         A = A * np.geomspace(1, 10.0 ** -rng.integers(0, 7), n)
     return (A * _scale(rng, dtype)).astype(dtype)
@@ -152,7 +144,7 @@ def trial(number, seed=0) -> Trial | None:
     if form in ("layer", "adjoint") and b.ndim == 2:
         b = b.reshape(-1, *op.output_shape)
     if rng.integers(4) == 0:
-        options["x0"] = random(rng, (A.shape[1],), dtype)
+        options["x0"] = normal(rng, (A.shape[1],), dtype)
     return Trial(number, form, op, A, b, options)
 
 
@@ -175,15 +167,15 @@ def _in_form(form, A):
 def _data(rng, A, dtype):
     """One b or a batch of them, in the range of A or not."""
     count = int(rng.choice([1, 1, 1, 3]))
-    x = random(rng, (count, A.shape[1]), A.dtype)
+    x = normal(rng, (count, A.shape[1]), A.dtype)
     b = x @ A.T
     if rng.integers(2):
         size = np.linalg.norm(b) / np.sqrt(b.size)
         noise = float(rng.choice([1e-3, 0.1, 1.0]))
-        b = b + noise * (size or 1.0) * random(rng, b.shape, A.dtype)
+        b = b + noise * (size or 1.0) * normal(rng, b.shape, A.dtype)
     b = (b * _scale(rng, dtype)).astype(dtype)
     if not np.isfinite(b).all():
-        b = random(rng, b.shape, dtype)
+        b = normal(rng, b.shape, dtype)
     return b[0] if count == 1 else b
 
 

@@ -1,9 +1,6 @@
 """LSQR and LSMR with a preconditioner: Golub-Kahan in its inner product."""
 
-import warnings
-
 import numpy as np
-import oracles
 import pytest
 
 from convinv import ConvergenceWarning, ConvLinearOperator, Status, methods, solve
@@ -11,29 +8,24 @@ from convinv._problem.batch import Layout
 from convinv._problem.problem import Goals, Monitor
 from convinv._problem.scaling import ScaledProblem
 from convinv.solvers._bidiagonal import Bidiagonalisation
+from support import oracles
+from support.arrays import doubles, normal
+from support.quiet import quietly
 
 STEPS = 10
 METHODS = ["lsqr", "lsmr"]
 BOTH = pytest.mark.parametrize("method", METHODS)
-DTYPES = pytest.mark.parametrize("dtype", ["float64", "complex128"])
 DAMPS = pytest.mark.parametrize("damp", [0.0, 0.8])
-
-
-def random(rng, shape, dtype):
-    values = rng.standard_normal(shape)
-    if np.dtype(dtype).kind == "c":
-        values = values + 1j * rng.standard_normal(shape)
-    return values.astype(dtype)
 
 
 def problem(dtype, shape=(6, 1, 3, 3), size=(1, 7, 8)):
     """An operator, its matrix, data that are not in its range, and a root of an M."""
     rng = np.random.default_rng(5)
-    op = ConvLinearOperator(random(rng, shape, dtype), size)
+    op = ConvLinearOperator(normal(rng, shape, dtype), size)
     A = op.tosparse().toarray()
-    b = random(rng, op.shape[0], dtype)
+    b = normal(rng, op.shape[0], dtype)
     n = op.shape[1]
-    root = np.eye(n) + 0.4 / np.sqrt(n) * random(rng, (n, n), dtype)
+    root = np.eye(n) + 0.4 / np.sqrt(n) * normal(rng, (n, n), dtype)
     return op, A, b, root * np.geomspace(0.3, 3, n)
 
 
@@ -50,14 +42,12 @@ def iterates(op, b, method, steps=STEPS, **options):
         xs.append(state.x + 0)
         norms.append(state.residual_norm)
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        solve(op, b, method, rtol=1e-15, maxiter=steps, callback=callback, **options)
+    quietly(op, b, method, rtol=1e-15, maxiter=steps, callback=callback, **options)
     return np.array(xs), np.array(norms)
 
 
 @BOTH
-@DTYPES
+@doubles
 @DAMPS
 def test_it_is_the_method_on_a_preconditioned_matrix(method, dtype, damp):
     """``x = L y`` with the y of the plain method on ``[A; damp I] L``."""
@@ -72,7 +62,7 @@ def test_it_is_the_method_on_a_preconditioned_matrix(method, dtype, damp):
     np.testing.assert_allclose(xs, expected, atol=1e-9 * np.abs(expected).max())
 
 
-@DTYPES
+@doubles
 @DAMPS
 def test_iterates_of_lsqr_are_those_of_cgls(dtype, damp):
     op, _, b, root = problem(dtype)
@@ -91,7 +81,7 @@ class Recorder(Monitor):
 
 
 @BOTH
-@DTYPES
+@doubles
 @DAMPS
 @pytest.mark.parametrize("preconditioned", [False, True])
 def test_reported_norms_are_those_of_the_iterate(method, dtype, damp, preconditioned):
@@ -110,13 +100,13 @@ def test_reported_norms_are_those_of_the_iterate(method, dtype, damp, preconditi
     {m.name: m for m in methods()}[method].function(inner, monitor)
     assert len(monitor.seen) == STEPS
     A = A * scaled.kernel_scale
-    for d, residual, normal in monitor.seen:
+    for d, residual, gradient in monitor.seen:
         r = inner.b - d @ A.T
         s = r @ A.conj() - scaled.damp**2 * d
         below = scaled.damp * d
         tall = np.linalg.norm(np.hstack([r, below]), axis=1)
         np.testing.assert_allclose(residual, tall, rtol=1e-10)
-        np.testing.assert_allclose(normal, np.linalg.norm(s, axis=1), rtol=1e-7)
+        np.testing.assert_allclose(gradient, np.linalg.norm(s, axis=1), rtol=1e-7)
 
 
 @pytest.mark.parametrize("damp", [0.0, 0.6])
@@ -137,7 +127,7 @@ def test_an_exact_inverse_takes_one_iteration(method, damp):
 
 
 @BOTH
-@DTYPES
+@doubles
 def test_jacobi_agrees_with_lstsq(method, dtype):
     op, A, b, _ = problem(dtype)
     kernel = op.kernel * np.geomspace(0.01, 1, len(op.kernel)).reshape(-1, 1, 1, 1)

@@ -1,18 +1,18 @@
 """kaczmarz, rk, rek and gauss-seidel against dense loops and the pseudoinverse."""
 
-import warnings
-
 import numpy as np
-import oracles
 import pytest
 import scipy.sparse as sparse
-from layer_cases import layer, matrix
 from scipy.sparse.linalg import aslinearoperator
 
-from convinv import ConvergenceWarning, Status, solve
+from convinv import Status, solve
 from convinv.operators._row_norms import column_norms, row_norms
 from convinv.solvers._colours import input_colours, output_colours
 from convinv.solvers._row_actions import Draws
+from support import oracles
+from support.arrays import doubles
+from support.layers import layer, matrix
+from support.quiet import quietly
 
 METHODS = ("kaczmarz", "rk", "rek", "gauss-seidel")
 LAYERS = {
@@ -22,7 +22,6 @@ LAYERS = {
     "groups": ((4, 1, 3), (2, 12), {"groups": 2, "boundary": "periodic", "padding": 1}),
 }
 layers = pytest.mark.parametrize("name", LAYERS)
-dtypes = pytest.mark.parametrize("dtype", ["float64", "complex128"])
 
 
 def make(name, dtype="float64"):
@@ -39,9 +38,7 @@ def random(shape, dtype="float64", seed=1):
 
 
 def run(op, b, method, **options):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        return solve(op, b, method, **{"rtol": 1e-14, **options})
+    return quietly(op, b, method, **{"rtol": 1e-14, **options})
 
 
 def iterate(op, b, method, **options):
@@ -74,7 +71,7 @@ class TestSweeps:
     """A few iterations are those of the textbook."""
 
     @layers
-    @dtypes
+    @doubles
     @pytest.mark.parametrize("damp", [0.0, 0.8])
     @pytest.mark.parametrize("symmetric", [False, True])
     def test_cyclic(self, name, dtype, damp, symmetric):

@@ -1,13 +1,12 @@
 """fdbk, adbk, gbk, rshk and rshek beside their formulas on dense matrices."""
 
-import warnings
-
 import numpy as np
-import oracles
 import pytest
 
-from convinv import ConvergenceWarning, ConvLinearOperator, Status, solve
+from convinv import ConvLinearOperator, Status, solve
 from convinv.operators._row_norms import column_norms, row_norms
+from support import oracles
+from support.quiet import quietly
 
 METHODS = {
     "rshk": ("rshk", {}),
@@ -39,11 +38,9 @@ INCONSISTENT = [system(*shape, 0.1) for shape in ((60, 20, 20), (60, 30, 15))]
 def run(name, A, b, **options):
     method, chosen = METHODS.get(name, (name, {}))
     xs = []
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        result = solve(
-            A, b, method, callback=lambda s: xs.append(s.x + 0), **chosen, **options
-        )
+    result = quietly(
+        A, b, method, callback=lambda s: xs.append(s.x + 0), **chosen, **options
+    )
     return result, np.array(xs)
 
 
@@ -167,9 +164,7 @@ def test_blocks_stay_in_the_row_space():
     kernel = [[[-1, -1.3, -0.9], [-0.5, -1.3, 1]]]
     op = ConvLinearOperator(kernel, (2, 2), padding=2, boundary="replicate")
     b = np.array([[-1.3, 1.1, -0.5, -0.5]])
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        result = solve(op, b, "gbk", eta=0.01, rtol=1e-12)
+    result = quietly(op, b, "gbk", eta=0.01, rtol=1e-12)
     exact = np.linalg.pinv(op.todense()) @ b.ravel()
     assert error(result.x.ravel(), exact) < 1e-5  # of norm 1.4
 
@@ -186,9 +181,7 @@ def test_gbk_stays_in_the_row_space_of_small_layers(seed, dtype):
     )
     B = np.round(rng.standard_normal((4, *op.output_shape)), 1).astype(dtype)
     eta = [None, 0.01, 0.5, 1.0][rng.integers(4)]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        result = solve(op, B, "gbk", eta=eta, rtol=1e-6, maxiter=300)
+    result = quietly(op, B, "gbk", eta=eta, rtol=1e-6, maxiter=300)
     _, values, right = np.linalg.svd(op.todense().astype(float))
     rank = np.count_nonzero(values > 1e-6 * values[0])
     X = result.x.reshape(4, -1).astype(float)

@@ -1,0 +1,139 @@
+"""The documentation: its examples run, and it speaks of all that is registered."""
+
+import doctest
+import importlib
+import re
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+
+import convinv
+from convinv._solve import arguments, front, restarts
+from convinv.solvers import _registry
+from support.doctests import run
+from support.paths import ROOT
+
+DOCS = ROOT / "docs"
+PAGES = sorted(DOCS.glob("*.rst"))
+WITH_TORCH = [page for page in PAGES if ">>> import torch" in page.read_text("utf-8")]
+METHODS = convinv.methods()
+
+
+def read(name):
+    return (DOCS / name).read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def pages(monkeypatch):
+    pytest.importorskip("sphinx")
+    monkeypatch.syspath_prepend(str(DOCS / "_ext"))
+    return importlib.import_module("convinv_pages")
+
+
+def examples(page, leave_out=None):
+    """The examples of a page; without the sections that import a package."""
+    text, parser = page.read_text(encoding="utf-8"), doctest.DocTestParser()
+    test = parser.get_doctest(text, {"__name__": "docs"}, page.name, str(page), 0)
+    if leave_out is None:
+        return test
+    rulers = re.finditer(r"^.+\n([=\-~])\1{2,}$", text, re.MULTILINE)
+    starts = [text.count("\n", 0, ruler.start()) for ruler in rulers]
+
+    def section(example):
+        return sum(start <= example.lineno for start in starts)
+
+    word = re.compile(rf"\b(import|from) {leave_out}\b")
+    left_out = {section(e) for e in test.examples if word.match(e.source)}
+    test.examples = [e for e in test.examples if section(e) not in left_out]
+    return test
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_examples(page):
+    run(examples(page, leave_out="torch"))
+
+
+@pytest.mark.parametrize("page", WITH_TORCH, ids=lambda page: page.name)
+def test_examples_with_torch(page):
+    pytest.importorskip("torch")
+    run(examples(page))
+
+
+def test_the_sections_that_are_left_out():
+    """Other sections of these pages run where torch is not installed."""
+    assert {page.name for page in WITH_TORCH} == {"gpu.rst", "lowrank.rst"}
+    page = DOCS / "lowrank.rst"
+    some, every = examples(page, leave_out="torch").examples, examples(page).examples
+    assert 20 < len(some) < len(every)
+    assert not any("torch" in example.source for example in some)
+
+
+def test_every_page_is_in_the_contents():
+    listed = set(re.findall(r"^   (\w+)$", read("index.rst"), re.MULTILINE))
+    assert listed == {page.stem for page in PAGES} - {"index"}
+
+
+@pytest.mark.parametrize("name", [method.name for method in METHODS])
+@pytest.mark.parametrize("page", ["methods.rst", "changelog.rst"])
+def test_every_method_is_spoken_of(page, name):
+    assert f"``{name}``" in read(page), f"{page} does not mention {name!r}"
+
+
+def test_methods_page(pages):
+    """The table and the sections that the directive writes."""
+    table = pages.methods_table(METHODS)
+    for method in METHODS:
+        assert f":ref:`{method.name} <method-{method.name}>`" in table
+        section = pages.method_section(method)
+        assert f".. _method-{method.name}:" in section
+        assert method.summary in section
+        assert all(f"``{option}=" in section for option in method.options)
+    assert "convinv-methods::" in read("methods.rst")
+
+
+def test_the_example_of_a_method(monkeypatch):
+    """The method in adding.rst can be registered and works."""
+    monkeypatch.setattr(_registry, "METHODS", dict(_registry.METHODS))
+    for module in (arguments, restarts, front):
+        monkeypatch.setattr(module, "METHODS", _registry.METHODS)
+    block = read("adding.rst").split("steepest descent::\n", 1)[1]
+    code = re.match(r"(?:\n|    .*\n)+", block)[0]
+    exec(textwrap.dedent(code), {"__package__": "convinv.solvers"})
+    kernel = np.random.default_rng(0).standard_normal((6, 1, 3, 3))
+    op = convinv.ConvLinearOperator(kernel, (1, 7, 8))
+    b = np.random.default_rng(1).standard_normal((2, *op.output_shape))
+    result = convinv.solve(op, b, "descent", damp=0.5, rtol=1e-8)
+    assert result.success
+    np.testing.assert_allclose(result.x, convinv.solve(op, b, damp=0.5).x, atol=1e-4)
+
+
+def test_every_public_name_is_in_the_reference():
+    text = read("api.rst")
+    names = "strips learning lowrank proximal operators local_inverse".split()
+    modules = (importlib.import_module(f"convinv.{name}") for name in names)
+    for module in (convinv, *modules):
+        for name in module.__all__:
+            assert re.search(rf":: ([\w.]+\.)?{name}$", text, re.MULTILINE), name
+
+
+def test_options_of_the_operator_are_described():
+    text = read("operator.rst")
+    for option in convinv.ConvLinearOperator.__init__.__kwdefaults__:
+        assert f"``{option}``" in text, option
+
+
+def test_plan_of_the_performance_page():
+    """The table is what the command prints."""
+    if not (ROOT / "benchmarks").is_dir():
+        pytest.skip("no benchmarks beside the tests")
+    command = [sys.executable, "-m", "benchmarks.kernel_table", "--plan"]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    printed = [line for line in result.stdout.splitlines() if line.startswith("|")]
+    assert len(printed) > 2
+    text = read("performance.rst")
+    for line in printed:
+        assert line in text

@@ -1,0 +1,71 @@
+"""README.rst says what is true; its example runs in test_doctests.py."""
+
+import configparser
+import re
+import subprocess
+import sys
+
+import pytest
+
+import convinv
+from convinv import cli
+from support.paths import PACKAGE
+
+ROOT = PACKAGE.parent
+
+if not (ROOT / "README.rst").is_file():
+    pytest.skip("an installed package has no README", allow_module_level=True)
+TEXT = (ROOT / "README.rst").read_text(encoding="utf-8")
+
+
+def table(first):
+    """The cells of the rows of the simple table whose header starts with a word."""
+    pattern = rf"^((?:=+ +)+=+)\n{first}\b(?:.*\n)+?\1\n((?:.+\n)+?)\1$"
+    ruler, body = re.search(pattern, TEXT, re.MULTILINE).groups()
+    edges = [(m.start(), m.end()) for m in re.finditer("=+", ruler)]
+    edges[-1] = (edges[-1][0], None)
+    return [[line[a:b].strip() for a, b in edges] for line in body.splitlines()]
+
+
+def test_methods():
+    listed = {name: needs for name, needs, _ in table("name")}
+    known = {}
+    for method in convinv.methods():
+        needs = {
+            "square": method.square,
+            "Hermitian": method.hermitian,
+            "convolution": method.conv_only,
+            "convolution or matrix": method.needs_rows,
+        }
+        known[method.name] = ", ".join(word for word, asked in needs.items() if asked)
+    assert listed == known
+
+
+def test_demo_table():
+    assert tuple(row[0] for row in table("method")) == cli.DEMO_METHODS
+
+
+def test_extras():
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg", encoding="utf-8")
+    listed = {name.strip("`") for name, _ in table("extra")}
+    assert listed == set(config["options.extras_require"])
+
+
+def test_links():
+    targets = re.findall(r"<([^<>`\n]+)>`_", TEXT)
+    assert targets
+    for target in targets:
+        assert "://" in target or (ROOT / target).exists(), target
+
+
+@pytest.mark.parametrize(
+    ("which", "last"), [("main", "convinv demo"), ("tests", "python -m pytest -n 2")]
+)
+def test_commands(which, last):
+    script = ROOT / ".ci" / "readme_command.py"
+    command = [sys.executable, str(script), which]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    lines = done.stdout.splitlines()
+    assert lines[:2] == ["python3 -m venv .venv", ". .venv/bin/activate"]
+    assert lines[2].startswith("python -m pip install ") and lines[3:] == [last]

@@ -1,0 +1,15 @@
+"""Solves of a batch in slices."""
+
+import pytest
+
+from convinv._solve.memory import Estimate
+
+
+@pytest.fixture
+def sliced(monkeypatch):
+    """Makes ``max_memory`` cut a batch into slices of so many items."""
+
+    def cut(size):
+        monkeypatch.setattr(Estimate, "fitting", lambda self, limit: size)
+
+    return cut

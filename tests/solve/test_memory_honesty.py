@@ -1,0 +1,176 @@
+"""What a solve takes is near to what it is said to take."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+from scipy.sparse.linalg import aslinearoperator
+
+import convinv
+from convinv import ConvLinearOperator, solve
+from convinv._problem.batch import Layout
+from convinv._solve import slices
+from convinv._solve.memory import copied
+from convinv.kernels.products.fft import Plan
+from support.memory_cases import data, estimate_of, layer
+from support.quiet import quietly
+
+CASES = {
+    "cgls": {},
+    "lsqr": {"damp": 0.3},
+    "lsmr": {"preconditioner": "jacobi"},
+    "gmres": {"normal": True, "restart": 10},
+    "gradient": {"step": "adam"},
+    "kaczmarz": {},
+    "kaczmarz damped": {"damp": 0.3},
+    "gauss-seidel": {},
+    "rek": {},
+    "gbk": {},
+    "adbk": {},
+    "rshek": {"damp": 0.3},
+    "strip": {},
+    "strip refined": {"refine": True},
+    "direct": {},
+    "schwarz": {},
+    "spectral": {},
+    "cgls circulant": {"preconditioner": "circulant"},
+    "cgls schwarz": {"preconditioner": "schwarz"},
+}
+
+
+class TestHonesty:
+    @staticmethod
+    def peak(solve_it):
+        solve_it()  # kernels and what is kept with the operator
+        found = []
+        for _ in range(2):  # what another thread takes meanwhile is counted too
+            tracemalloc.start()
+            try:
+                result = solve_it()
+                found.append(tracemalloc.get_traced_memory()[1] - result.x.nbytes)
+            finally:
+                tracemalloc.stop()
+        return min(found)
+
+    @pytest.mark.parametrize("case", CASES)
+    @pytest.mark.parametrize("dtype", ["float64", "complex64"])
+    @pytest.mark.parametrize("shape", [(4, 1, 3, 3), (2, 2, 3, 3), (1, 3, 3, 3)])
+    def test_measured(self, case, dtype, shape):
+        name, options = case.split()[0], CASES[case]
+        if name == "strip" and shape[0] < shape[1]:
+            pytest.skip("one large matrix")
+        periodic = {"boundary": "periodic"} if name == "spectral" else {}
+        size = 40 if name == "schwarz" else 24  # where it does not end in a factor
+        op = layer(shape, size, dtype, padding=1, **periodic)
+        b = data(op, 24)
+        arguments = {"h_b": 24, **options} if name == "strip" else options
+        found = self.peak(
+            lambda: quietly(op, b, name, rtol=1e-14, maxiter=3, rng=0, **arguments)
+        )
+        said = estimate_of(op, b, name, **arguments).bytes(24)
+        assert said / 3 <= found + 2**16 and found <= 1.2 * said + 2**18
+
+    @pytest.mark.parametrize("dtype", ["float64", "complex64"])
+    @pytest.mark.parametrize("damp", [0.0, 0.3])
+    @pytest.mark.parametrize("name", ["separable", "even", "patches"])
+    def test_closed_forms(self, name, damp, dtype):
+        """Forwards and adjoint; single precision starts again from what it has."""
+        options = {
+            "separable": {"padding": 1},
+            "even": {"padding": 1, "boundary": "symmetric"},
+            "patches": {"stride": 3},
+        }[name]
+        kernel = layer((4, 1, 3, 3), dtype=dtype).kernel
+        if name == "separable":
+            rows, columns = kernel[:1, :, :1], kernel[:1, :, :, :1]
+            kernel = kernel[:, :, :1, :1] * rows * columns
+        if name == "even":
+            kernel = kernel + kernel[:, :, ::-1]
+            kernel = kernel + kernel[..., ::-1]
+        op = ConvLinearOperator(kernel, (1, 24, 24), **options)
+        for one in (op, op.H):
+            b = data(one, 24)
+            found = self.peak(
+                lambda: quietly(one, b, "spectral", rtol=1e-14, maxiter=3, damp=damp)
+            )
+            said = estimate_of(one, b, "spectral", damp).bytes(24)
+            assert said / 4 <= found + 2**16 and found <= 1.2 * said + 2**18
+
+    @pytest.mark.parametrize("dtype", ["float32", "complex128"])
+    @pytest.mark.parametrize("boundary", ["zero", "symmetric", "periodic"])
+    def test_products_by_fft(self, dtype, boundary):
+        """What they take is bounded, whatever the batch, and counted."""
+        rng = np.random.default_rng(0)
+        kernel = (0.01 * rng.standard_normal((2, 1, 41, 41))).astype(dtype)
+        op = ConvLinearOperator(
+            kernel, (1, 128, 128), padding="same", boundary=boundary
+        )
+        assert isinstance(op._plan(op.dtype), Plan)
+        b = data(op, 24)
+        found = self.peak(lambda: quietly(op, b, "cgls", rtol=1e-14, maxiter=3))
+        estimate = estimate_of(op, b, "cgls")
+        said = estimate.bytes(24)
+        assert said / 3 <= found <= 1.2 * said + 2**18
+        scratch = [plan.scratch_bytes(10**6) for plan in estimate.plans]
+        assert max(scratch) < 2**28
+
+    def test_matrices_and_operators(self):
+        matrix = np.random.default_rng(0).standard_normal((1500, 500))
+        op = aslinearoperator(matrix)
+        b = np.random.default_rng(1).standard_normal((64, 1500))
+        found = self.peak(lambda: quietly(op, b, "cgls", maxiter=3))
+        wrapped = convinv._solve.front.as_operator(op)
+        said = estimate_of(wrapped, b, "cgls").bytes(64)
+        assert said / 3 <= found <= 1.2 * said + 2**18
+
+    def test_auto_counts_the_most_of_its_choices(self):
+        op = layer((4, 1, 3, 3), 24)
+        b = data(op, 24)
+        found = self.peak(lambda: solve(op, b))
+        said = estimate_of(op, b, "auto").bytes(24)
+        assert found <= said
+        singles = [estimate_of(op, b, name).bytes(24) for name in ("direct", "schwarz")]
+        assert said >= max(singles)
+
+    def test_the_limit_is_kept(self):
+        """Slices really take less, and no more than was allowed."""
+        op = layer((4, 1, 3, 3), 32)
+        b = data(op, 48)
+        estimate = estimate_of(op, b, "lsmr")
+        limit = estimate.bytes(48) / 5
+        for name, value in (("whole", None), ("slices", limit)):
+            found = self.peak(lambda v=value: quietly(
+                op, b, "lsmr", maxiter=4, rtol=1e-14, max_memory=v
+            ))  # fmt: skip
+            assert (found > limit) == (name == "whole")
+
+    def test_copies_of_the_data_count(self):
+        op = layer()
+        b = data(op, 3)
+        x0 = np.zeros(op.input_shape)
+        m, n = op.shape
+        for given, start, numbers in [
+            (b, None, 0),
+            (b.tolist(), None, 3 * m),
+            (b.astype("float32"), None, 3 * m),
+            (b.reshape(3, -1).T, None, 0),  # columns of a transpose are rows
+            (np.asfortranarray(b), None, 3 * m),
+            (b, np.zeros((3, *op.input_shape)), 0),
+            (b, x0, 3 * n),
+        ]:
+            layout = Layout(op, given, start)
+            assert copied(layout, given, start) == 8 * numbers
+
+    def test_slices_are_the_largest_that_fit(self):
+        op = layer()
+        estimate = estimate_of(op, data(op, 20), "cgls")
+        for items in range(1, 19):
+            limit = estimate.sliced(items)
+            assert estimate.fitting(limit) == items
+            assert estimate.fitting(limit - 1) == items - 1
+        assert estimate.fitting(estimate.bytes(20)) == 20
+        for items in (1, 3, 6, 7, 13):
+            parts = slices.slices_of(estimate, estimate.sliced(items))
+            sizes = [part.stop - part.start for part in parts]
+            assert sum(sizes) == 20 and max(sizes) <= items
+            assert max(sizes) - min(sizes) <= 1
