@@ -1,1 +1,1 @@
-"""An asv suite in bench_*.py, and tables by ``python -m benchmarks.<name>``."""
+"""asv suites, and commands that print tables: ``python -m benchmarks.<name>``."""

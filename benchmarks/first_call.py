@@ -124,7 +124,7 @@ def record():
 
 
 def report(args, rows, compiled):
-    from .kernel_table import processor, section, version
+    from .kernel_table.__main__ import processor, section, version
 
     packages = ", ".join(f"{n} {version(n)}" for n in ("convinv", "numpy", "numba"))
     command = " ".join(["python -m benchmarks.first_call", *sys.argv[1:]])

@@ -29,9 +29,9 @@ from convinv.kernels.products.route_costs import (
     fft_torus,
 )
 
-from .kernel_table import heading, section, with_threads
-from .measure import interleaved
-from .problems import DTYPES
+from .kernel_table.__main__ import heading, section, with_threads
+from .support.measure import interleaved
+from .support.problems import DTYPES
 
 # Multiplications of a product that is measured tap by tap, and of one of the grid.
 MOST, SOME = 40e9, 3e9

@@ -93,7 +93,8 @@ def test_parts_hold_what_they_are_asked_for(whole):
 
 def test_cudnn_is_compared(command, cupy, monkeypatch, tmp_path):
     torch = pytest.importorskip("torch")
-    cudnn, problems = load("cudnn"), importlib.import_module("benchmarks.problems")
+    cudnn = load("cudnn")
+    problems = importlib.import_module("benchmarks.support.problems")
     monkeypatch.setattr(cudnn, "load", lambda: (torch, None))
     monkeypatch.setattr(cudnn, "array", lambda xp, t: xp.asarray(t.numpy()))
     monkeypatch.setattr(problems, "tensor", lambda a: torch.from_numpy(a.get()))
@@ -254,7 +255,7 @@ def test_events_repeat_short_calls(cupy):
 def test_bars_of_products(cupy):
     """Claims of a thin layer whose times are known."""
     products = load("products")
-    measure = importlib.import_module("benchmarks.measure")
+    measure = importlib.import_module("benchmarks.support.measure")
     _, layer = products.LAYERS[1]
     layer = products.filled(layer, 10_000_000)
     op = layer.operator("float32")
@@ -341,7 +342,7 @@ SUITES = ("exact", "kernels", "operator", "rows", "solve")
 def benchmarks_with_a_backend():
     """``(class, parameters)`` of the asv suite: the first of each, and CuPy."""
     for suite in SUITES:
-        module = importlib.import_module(f"benchmarks.bench_{suite}")
+        module = importlib.import_module(f"benchmarks.suites.bench_{suite}")
         for made in list(vars(module).values()):
             if "backend" not in getattr(made, "param_names", ()):
                 continue
@@ -363,9 +364,9 @@ def test_asv_skips_without_a_device(monkeypatch):
 def test_asv_runs_on_a_device(cupy, monkeypatch):
     """Every benchmark that takes a backend, on small problems."""
     pytest.importorskip("skimage")
-    problems = importlib.import_module("benchmarks.problems")
-    exact = importlib.import_module("benchmarks.bench_exact")
-    solve = importlib.import_module("benchmarks.bench_solve")
+    problems = importlib.import_module("benchmarks.support.problems")
+    exact = importlib.import_module("benchmarks.suites.bench_exact")
+    solve = importlib.import_module("benchmarks.suites.bench_solve")
     for name, layer in problems.SMALL.items():
         small = layer._replace(c_in=2, c_out=3, size=12, batch=1)
         monkeypatch.setitem(problems.SMALL, name, small)

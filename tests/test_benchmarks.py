@@ -61,7 +61,7 @@ def cells(text, title):
 
 
 def test_exact_tables_hold_the_figures(load):
-    text = load("exact_report").tables([row(), row(dtype="float64", strip=None)])
+    text = load("exact_grid.report").tables([row(), row(dtype="float64", strip=None)])
     both = cells(text, "Times")
     assert [r["dtype"] for r in both] == ["float32", "float64"]
     assert both[0]["dB"] == "150" and both[0]["kept MB"] == "8.50"
@@ -75,7 +75,7 @@ def test_exact_tables_hold_the_figures(load):
 
 
 def test_exact_bars(load):
-    report = load("exact_report")
+    report = load("exact_grid.report")
     slow = row("3to16", first=2.0, decibels=119.0)
     wide = row("8to3", first=5.0, tall=False)
     found = {bar.text: bar for bar in report.bars([row(), slow, wide])}
@@ -91,7 +91,7 @@ def test_exact_bars(load):
 
 
 def test_exact_bar_for_cgls_depends_on_the_condition(load):
-    bars = load("exact_report").bars
+    bars = load("exact_grid.report").bars
     well, ill = row(first=4.0, condition=2.0), row(first=4.0)
     missed = [
         bar.missed for bar in bars([well, ill]) if bar.text.startswith("10 times")
@@ -100,7 +100,7 @@ def test_exact_bar_for_cgls_depends_on_the_condition(load):
 
 
 def test_exact_methods_that_miss_the_tolerance_are_no_rivals(load):
-    report = load("exact_report")
+    report = load("exact_grid.report")
     times = {"auto": [1.0, 0.5], "schwarz": [0.1, 0.1], "direct": [0.8, 0.4]}
     failed = row(times=times, missed=["schwarz"])
     assert report.over_best(failed) == pytest.approx(1.25)
@@ -110,7 +110,7 @@ def test_exact_methods_that_miss_the_tolerance_are_no_rivals(load):
 
 def test_exact_tolerance(load, monkeypatch):
     """The rtol whose solution is good enough, found in few solves."""
-    measure = load("exact_measure")
+    measure = load("exact_grid.measure")
     asked = []
 
     def solve(op, b, method, *, damp, rtol):
@@ -127,7 +127,7 @@ def test_exact_tolerance(load, monkeypatch):
 
 
 def test_exact_accuracy_that_is_missed_is_written_out(load):
-    text = load("exact_report").tables([row(decibels=90.0)])
+    text = load("exact_grid.report").tables([row(decibels=90.0)])
     assert "at least 120 dB: **missed**, in 0 of 1; the worst 90.0" in text
 
 
@@ -136,7 +136,7 @@ def test_exact_pixels(load):
         {"size": 256, "batch": 1, "first": 1.0, "second": 0.1},
         {"size": 2048, "batch": 1, "first": 60.0, "second": 12.8},
     ]
-    report = load("exact_report")
+    report = load("exact_grid.report")
     entry = {"key": "pixels", "pixels": "3->8", "sizes": sizes}
     assert report.pixel_ratio(entry) == pytest.approx(2)
     text = report.tables([row(), entry])
@@ -148,13 +148,13 @@ def test_exact_pixels(load):
 
 def test_exact_error_is_told(load):
     broken = {"key": "k", "label": "3->8", "dtype": "float32", "error": "E: no"}
-    text = load("exact_report").tables([broken, row()])
+    text = load("exact_grid.report").tables([broken, row()])
     assert "- 3->8, float32: E: no" in text
     assert len(cells(text, "Times")) == 1
 
 
 def test_exact_rows_are_added_to_those_of_the_file(load, tmp_path):
-    grid = load("exact_grid")
+    grid = load("exact_grid.__main__")
     output = tmp_path / "results" / "exact.md"
     args = types.SimpleNamespace(output=output, add=True)
     assert grid.kept(args) == {}
@@ -177,7 +177,7 @@ def test_exact_rows_are_added_to_those_of_the_file(load, tmp_path):
      (0.01234, "0.0123"), (2e7, "2.00e+07")],
 )  # fmt: skip
 def test_numbers_have_three_digits(load, value, text):
-    assert load("exact_report").number(value) == text
+    assert load("exact_grid.report").number(value) == text
 
 
 def test_products_by_both_routes(load, monkeypatch):
@@ -207,7 +207,7 @@ def test_products_by_both_routes(load, monkeypatch):
 def test_photographs_differ(load):
     import numpy as np
 
-    problems = load("problems")
+    problems = load("support.problems")
     pytest.importorskip("skimage")
     x = problems.photographs(3, 16, 60)
     assert x.shape == (60, 3, 16, 16) and 0 <= x.min() <= x.max() <= 1

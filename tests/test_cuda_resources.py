@@ -41,12 +41,12 @@ def load(monkeypatch):
 @pytest.fixture
 def resources(load):
     """The command's module; what it has compiled it keeps for the next test."""
-    return load("cuda_resources")
+    return load("cuda_resources.__main__")
 
 
 @pytest.fixture
 def nvrtc(load):
-    compiler = load("nvrtc")
+    compiler = load("cuda_resources.nvrtc")
     if not compiler.have_compiler():
         pytest.skip("neither an nvrtc wheel nor nvcc")
     return compiler
@@ -203,5 +203,6 @@ class TestOccupancy:
         ],
     )
     def test_by_hand(self, load, arch, threads, registers, shared, blocks):
-        fitting = load("occupancy").resident_blocks(arch, threads, registers, shared)
+        occupancy = load("cuda_resources.occupancy")
+        fitting = occupancy.resident_blocks(arch, threads, registers, shared)
         assert fitting == blocks

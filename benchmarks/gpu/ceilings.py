@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..papers.report import Outcome, Table
-from ..problems import DTYPES
+from ..support.problems import DTYPES
 from . import arrays
 from .timing import timed
 

@@ -9,7 +9,7 @@ from convinv import ConvLinearOperator
 
 from ..papers.report import Claim, Outcome, Table
 from ..papers.strip.problems import quiet
-from ..problems import placed
+from ..support.problems import placed
 from . import arrays, cases
 
 # kernel, and options of the operator; images are one to three lines of pixels

@@ -4,8 +4,8 @@ import os
 import platform
 import subprocess
 
-from ..kernel_table import version
-from ..problems import missing
+from ..kernel_table.__main__ import version
+from ..support.problems import missing
 
 PACKAGES = ("convinv", "cupy", "numpy", "scipy", "torch")
 CLOCKS = ("clocks.sm", "clocks.mem", "clocks.max.sm", "clocks.max.mem")

@@ -2,10 +2,10 @@
 
 import convinv
 
-from ..measure import Seconds
 from ..papers.report import ABSENT, Outcome, Table
 from ..papers.strip.problems import quiet
-from ..problems import placed
+from ..support.measure import Seconds
+from ..support.problems import placed
 from . import arrays, cases
 from .timing import milliseconds, once, timed
 

@@ -7,12 +7,12 @@ import numpy as np
 
 from convinv import ConvLinearOperator, gallery
 
-from ..exact_measure import BAR, RTOLS, decibels
+from ..exact_grid.measure import BAR, RTOLS, decibels
 from ..papers.gmres import document, problems as blurs
 from ..papers.report import ABSENT, Claim, Outcome, Table
 from ..papers.strip import paper
 from ..papers.strip.problems import Case, quiet
-from ..problems import DTYPES, placed
+from ..support.problems import DTYPES, placed
 from . import arrays
 from .settings import FULL
 from .timing import milliseconds, timed

@@ -4,7 +4,7 @@ import inspect
 
 from ..papers.report import Outcome, Table
 from ..papers.strip.problems import quiet
-from ..problems import DTYPES, problem
+from ..support.problems import DTYPES, problem
 from . import arrays
 from .timing import milliseconds, timed
 

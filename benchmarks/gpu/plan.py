@@ -1,8 +1,8 @@
 """What a device could do at best, from operations and bytes; nothing is measured."""
 
 from ..exact_plan import costs
-from ..kernel_table import operations, section, traffic
-from ..problems import problem_operator
+from ..kernel_table.__main__ import operations, section, traffic
+from ..support.problems import problem_operator
 from .products import DTYPE, LAYERS, filled
 from .settings import FULL
 

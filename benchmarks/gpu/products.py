@@ -2,9 +2,9 @@
 
 import math
 
-from ..kernel_table import operations, traffic
+from ..kernel_table.__main__ import operations, traffic
 from ..papers.report import ABSENT, Claim, Outcome, Table
-from ..problems import Layer
+from ..support.problems import Layer
 from . import arrays, cudnn
 from .timing import milliseconds, timed
 

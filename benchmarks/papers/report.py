@@ -6,8 +6,8 @@ import os
 import platform
 from typing import NamedTuple
 
-from ..exact_report import number
-from ..kernel_table import processor, section, version
+from ..exact_grid.report import number
+from ..kernel_table.__main__ import processor, section, version
 
 PACKAGES = ("convinv", "numpy", "scipy", "numba", "torch", "jax")
 LIMIT = 100_000  # bytes of a figure

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from ...measure import interleaved
-from ...problems import DTYPES
+from ...support.measure import interleaved
+from ...support.problems import DTYPES
 from ..report import ABSENT, Claim, Outcome, Table
 from . import document, peers, problems
 

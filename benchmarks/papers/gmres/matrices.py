@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.sparse import linalg
 
-from ...measure import clock
+from ...support.measure import clock
 from ..report import Claim, Outcome, Table
 from . import document, problems
 from .peers import quietly, squared_residual, textbook_cycle

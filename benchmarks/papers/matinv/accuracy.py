@@ -4,7 +4,7 @@ import numpy as np
 
 from convinv.local_inverse import LocalInverse, certify, newton_schulz, relu_realisation
 
-from ...measure import clock
+from ...support.measure import clock
 from ..report import Claim, Outcome, Table
 from . import paper, problems
 from .training import one_thread, trained

@@ -6,7 +6,7 @@ from convinv import ConvLinearOperator, gallery, solve
 from convinv.local_inverse import NearbyPreconditioner
 from convinv.precondition import Schwarz
 
-from ...measure import clock
+from ...support.measure import clock
 from ..report import Claim, Outcome, Table
 
 CHANGES = (0.0, 1e-4, 1e-3, 1e-2, 3e-2, 1e-1)

@@ -6,7 +6,7 @@ import torch
 from convinv.interop.torch_inverse import inverse_network
 from convinv.local_inverse import LocalInverse
 
-from ...measure import clock
+from ...support.measure import clock
 from ..report import Claim, Outcome, Table
 from . import paper, problems
 from .training import one_thread

@@ -4,8 +4,8 @@ import numpy as np
 
 from convinv.operators import Radon
 
-from ...bench_radon import ANGLES, Case
-from ...measure import interleaved
+from ...suites.bench_radon import ANGLES, Case
+from ...support.measure import interleaved
 from ..report import Claim, Outcome, Table
 from . import problems
 

@@ -5,7 +5,7 @@ import time
 
 import numpy as np
 
-from ...measure import clock
+from ...support.measure import clock
 from ..report import Claim, Outcome, Table
 from . import data, paper
 from .measures import measured, psnr, seconds, spread

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...measure import clock
+from ...support.measure import clock
 
 SSIM_ITEMS = 20
 RANGE = 2.0  # of images between -1 and 1, for SSIM; the paper's PSNR has peak 1

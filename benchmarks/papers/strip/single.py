@@ -4,7 +4,7 @@ import numpy as np
 
 from convinv import gallery
 
-from ...measure import clock
+from ...support.measure import clock
 from ..report import Claim, Outcome, Table
 from . import data, figures
 from .matching import LEVEL, Race

@@ -8,7 +8,7 @@ import numpy as np
 from convinv.solvers import METHODS
 from convinv.strips import strip_plan
 
-from ... import measure
+from ...support import measure
 from ..report import ABSENT, Claim, Outcome, Table
 from . import data, paper, problems
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...measure import clock
+from ...support.measure import clock
 from ..report import Claim, Outcome, Table
 from . import data, figures, paper
 from .measures import measured, psnr, seconds, spread, ssim

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from convinv import gallery
 
-from ... import measure
+from ...support import measure
 from ..report import ABSENT, Claim, Outcome, Table
 from . import data, figures, measures, paper, problems, transposed
 

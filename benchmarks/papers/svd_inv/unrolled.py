@@ -6,7 +6,7 @@ import numpy as np
 
 from convinv.lowrank import svt, svt_vjp
 
-from ...measure import clock
+from ...support.measure import clock
 from ..matinv.training import one_thread
 from ..report import Claim, Outcome, Table
 from . import completion, figures, network, pictures

@@ -24,8 +24,8 @@ from unittest import mock
 
 from convinv.kernels import launcher
 
+from ..kernel_table.__main__ import section
 from . import nvrtc
-from .kernel_table import section
 from .occupancy import LIMITS, WARP, resident_blocks
 
 FOLDER = pathlib.Path(launcher.__file__).parent

@@ -5,9 +5,8 @@ Both are to take at most a fifth of scikit-image's time.
 
 import numpy as np
 
+from benchmarks.support.measure import interleaved
 from convinv.operators import Radon
-
-from .measure import interleaved
 
 SIZES = (128, 256)
 DTYPES = ("float64", "float32")

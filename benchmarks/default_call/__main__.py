@@ -17,12 +17,12 @@ import pathlib
 import sys
 import time
 
-from . import default_report as report
-from .default_grid import QUICK, cases
-from .default_measure import RTOL, measure
-from .exact_report import line
-from .heading import headed
-from .worker import Worker
+from ..exact_grid.report import line
+from ..support.machine import headed
+from ..support.worker import Worker
+from . import report
+from .grid import QUICK, cases
+from .measure import RTOL, measure
 
 
 def main(argv=None):

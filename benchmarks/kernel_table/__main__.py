@@ -18,8 +18,8 @@ import sys
 
 import numpy as np
 
-from .measure import interleaved, iteration
-from .problems import BARS, DTYPES, Layer
+from ..support.measure import interleaved, iteration
+from ..support.problems import BARS, DTYPES, Layer
 
 BOUNDARIES = ("periodic", "reflect", "symmetric", "replicate")
 THREAD_VARIABLES = (

@@ -2,12 +2,11 @@
 
 import numpy as np
 
+from benchmarks.support.measure import interleaved
+from benchmarks.support.problems import BACKENDS, DTYPES, library, synchronise
 from convinv.lowrank import svt, svt_vjp
 from convinv.operators import MaskOperator
 from convinv.proximal import TensorNuclearNorm, admm, prox_total_variation
-
-from .measure import interleaved
-from .problems import BACKENDS, DTYPES, library, synchronise
 
 # thresholds as parts of the norm of a 32 x 32 Gaussian matrix, about 11: that of the
 # unrolled network, one that keeps most, and one too small for the squared problem

@@ -1,7 +1,15 @@
 """The two products of a convolution: by layer, dtype, boundary, and against torch."""
 
-from .measure import interleaved
-from .problems import BACKENDS, DTYPES, SMALL, Layer, library, skip, synchronise
+from benchmarks.support.measure import interleaved
+from benchmarks.support.problems import (
+    BACKENDS,
+    DTYPES,
+    SMALL,
+    Layer,
+    library,
+    skip,
+    synchronise,
+)
 
 BOUNDARIES = ("zero", "periodic", "reflect", "symmetric", "replicate")
 

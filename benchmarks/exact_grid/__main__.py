@@ -16,12 +16,12 @@ import json
 import pathlib
 import sys
 
-from . import exact_report as report
-from .exact_measure import measure, pixel_times
-from .heading import headed
-from .problems import BLURS, DTYPES, LAYERS, Inversion
+from ..support.machine import headed
+from ..support.problems import BLURS, DTYPES, LAYERS, Inversion
+from . import report
+from .measure import measure, pixel_times
 
-OUTPUT = pathlib.Path(__file__).parent / "results" / "exact.md"
+OUTPUT = pathlib.Path(__file__).parents[1] / "results" / "exact.md"
 SIZES = {28: 200, 64: 200, 256: 20, 1024: 1}  # of layers, and the batch
 BLUR_SIZES = (512, 2048)
 DAMP = 1e-2

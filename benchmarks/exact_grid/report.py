@@ -2,7 +2,7 @@
 
 import math
 
-from .kernel_table import section
+from ..kernel_table.__main__ import section
 
 ACCURACY = 120.0  # dB
 PIXEL_BAR = 1.5

@@ -2,11 +2,10 @@
 
 import numpy as np
 
+from benchmarks.products import QUICK, both, scipy_calls
+from benchmarks.support.measure import interleaved
 from convinv.kernels.products import routes
 from convinv.kernels.products.fft import Plan
-
-from .measure import interleaved
-from .products import QUICK, both, scipy_calls
 
 CASES = {str(case): case for case in QUICK}
 ROUTES = {"FFT": Plan, "direct": routes.Direct}

@@ -7,10 +7,8 @@ import numpy as np
 from scipy.sparse import linalg
 
 import convinv
-from convinv.operators._polyphase import Polyphase
-
-from .measure import interleaved, iteration
-from .problems import (
+from benchmarks.support.measure import interleaved, iteration
+from benchmarks.support.problems import (
     BACKENDS,
     DTYPES,
     PROBLEMS,
@@ -20,6 +18,7 @@ from .problems import (
     skip,
     synchronise,
 )
+from convinv.operators._polyphase import Polyphase
 
 METHODS = {method.name: method for method in convinv.methods()}
 RTOL, MAXITER = 1e-5, 200

@@ -2,9 +2,8 @@
 
 import numpy as np
 
+from benchmarks.support.problems import BACKENDS, SMALL, library, synchronise
 from convinv import ConvLinearOperator, gallery
-
-from .problems import BACKENDS, SMALL, library, synchronise
 
 KERNEL = gallery.conv_layer(3, 8, rng=0)
 

@@ -3,8 +3,7 @@
 import warnings
 
 import convinv
-
-from .problems import DTYPES, Layer, skip
+from benchmarks.support.problems import DTYPES, Layer, skip
 
 LAYER = Layer(3, 8, 3, 64, 80)
 

@@ -5,9 +5,9 @@ import gc
 import math
 import tracemalloc
 
-from .exact_measure import decibels
-from .measure import clock, fresh_rounds, quietly
-from .time_limit import OutOfTime, TimeLimit
+from ..exact_grid.measure import decibels
+from ..support.measure import clock, fresh_rounds, quietly
+from ..support.time_limit import OutOfTime, TimeLimit
 
 RTOL = 1e-6
 AUTO = "auto"

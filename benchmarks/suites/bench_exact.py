@@ -3,9 +3,15 @@
 import warnings
 
 import convinv
-
-from .exact_measure import RTOLS
-from .problems import BACKENDS, Inversion, library, placed, skip, synchronise
+from benchmarks.exact_grid.measure import RTOLS
+from benchmarks.support.problems import (
+    BACKENDS,
+    Inversion,
+    library,
+    placed,
+    skip,
+    synchronise,
+)
 
 CASES = {
     "layer 64": Inversion("3to8", 64, 20, "float32"),

@@ -5,7 +5,7 @@ import os
 import platform
 import sys
 
-from .kernel_table import PACKAGES, processor, version
+from ..kernel_table.__main__ import PACKAGES, processor, version
 
 
 def headed(title, module, *notes):

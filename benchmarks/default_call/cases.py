@@ -7,7 +7,7 @@ import numpy as np
 
 from convinv import ConvLinearOperator, gallery
 
-from .problems import photographs
+from ..support.problems import photographs
 
 NOISE = 0.01  # of the root mean square of A x, where the problem is regularized
 PHOTOGRAPH = "astronaut"  # of which stacks are made

@@ -12,8 +12,8 @@ from convinv._planning.ways import Plan
 from convinv.operators._polyphase import Polyphase, symbol
 from convinv.strips import strip_plan
 
-from .measure import clock, fresh_rounds, quietly
-from .problems import Inversion
+from ..support.measure import clock, fresh_rounds, quietly
+from ..support.problems import Inversion
 
 BAR = 120.0  # dB
 RTOLS = (1e-6, 1e-7, 1e-8, 1e-9, 1e-10)  # one with which "auto" reaches the bar

@@ -4,7 +4,7 @@ The cross product of all sizes, boundaries, dampings and dtypes would take days;
 value of a factor comes up several times, beside different values of the others.
 """
 
-from .default_cases import Case
+from .cases import Case
 
 LAYERS = (  # kind, side, batch, dtype, damp
     ("1->8", 28, 1, "float32", 0),

@@ -2,9 +2,9 @@
 
 import math
 
-from .default_measure import AUTO
-from .exact_report import number
-from .kernel_table import section
+from ..exact_grid.report import number
+from ..kernel_table.__main__ import section
+from .measure import AUTO
 
 FIRST, MOST_FIRST, SHARE, SECOND = 1.3, 2.0, 0.95, 1.1
 WORST = 10

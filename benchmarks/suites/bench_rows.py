@@ -7,13 +7,19 @@ cyclic one, which is serial, no more than the loop's.
 import numba
 import numpy as np
 
+from benchmarks.support.measure import interleaved
+from benchmarks.support.problems import (
+    BACKENDS,
+    DTYPES,
+    SMALL,
+    Layer,
+    library,
+    synchronise,
+)
 from convinv import kernels
 from convinv._core.arrays import to_numpy
 from convinv.operators._row_norms import column_norms, row_norms
 from convinv.solvers._colours import input_colours, output_colours
-
-from .measure import interleaved
-from .problems import BACKENDS, DTYPES, SMALL, Layer, library, synchronise
 
 BAR = Layer(3, 8, 3, 256, 1)
 
