@@ -94,10 +94,10 @@ def test_parts_hold_what_they_are_asked_for(whole):
 def test_cudnn_is_compared(command, cupy, monkeypatch, tmp_path):
     torch = pytest.importorskip("torch")
     cudnn = load("cudnn")
-    problems = importlib.import_module("benchmarks.support.problems")
+    layers = importlib.import_module("benchmarks.support.layers")
     monkeypatch.setattr(cudnn, "load", lambda: (torch, None))
     monkeypatch.setattr(cudnn, "array", lambda xp, t: xp.asarray(t.numpy()))
-    monkeypatch.setattr(problems, "tensor", lambda a: torch.from_numpy(a.get()))
+    monkeypatch.setattr(layers, "tensor", lambda a: torch.from_numpy(a.get()))
     assert command("--output", str(tmp_path), "--only", "products") == 0
     found, text = written(tmp_path)
     for row in rows(found, "products"):
@@ -125,7 +125,7 @@ def test_a_check_that_fails_ends_the_run(command, monkeypatch, tmp_path, capsys)
     few = {"3->8": checks.LAYERS["3->8"]}
     monkeypatch.setattr(checks, "LAYERS", few)
     monkeypatch.setattr(checks.convinv, "methods", lambda: [])
-    monkeypatch.setattr(checks, "relative", lambda found, expected: 1.0)
+    monkeypatch.setattr(checks, "largest_error", lambda found, expected: 1.0)
     assert command("--output", str(tmp_path)) == 1
     found, text = written(tmp_path)
     assert list(found["parts"]) == ["check"]
@@ -309,7 +309,8 @@ def test_arrays():
     assert found.dtype == np.float32 and 0.9 < found.std() < 1.1
     pictures = arrays.images(np, 2, 3, 10, "float64")
     assert pictures.shape == (2, 3, 10, 10) and len(np.unique(pictures)) == 54
-    assert arrays.difference(np, found, 2 * found) == pytest.approx(0.5)
+    quality = importlib.import_module("benchmarks.support.quality")
+    assert quality.largest_error(found, 2 * found) == pytest.approx(0.5)
 
 
 def test_plan_needs_no_device_and_is_what_the_page_shows():
@@ -367,9 +368,10 @@ def test_asv_runs_on_a_device(cupy, monkeypatch):
     problems = importlib.import_module("benchmarks.support.problems")
     exact = importlib.import_module("benchmarks.suites.bench_exact")
     solve = importlib.import_module("benchmarks.suites.bench_solve")
-    for name, layer in problems.SMALL.items():
+    layers = importlib.import_module("benchmarks.support.layers")
+    for name, layer in layers.SMALL.items():
         small = layer._replace(c_in=2, c_out=3, size=12, batch=1)
-        monkeypatch.setitem(problems.SMALL, name, small)
+        monkeypatch.setitem(layers.SMALL, name, small)
     for name, case in exact.CASES.items():
         monkeypatch.setitem(exact.CASES, name, case._replace(size=16, batch=1))
     monkeypatch.setattr(

@@ -12,13 +12,13 @@ stopped. Ctrl-C prints what there is. Nothing else should run meanwhile.
 """
 
 import argparse
-import json
 import pathlib
 import sys
 import time
 
-from ..exact_grid.report import line
-from ..support.machine import headed
+from ..support import machine
+from ..support.results import write_rows
+from ..support.tables import line
 from ..support.worker import Worker
 from . import report
 from .grid import QUICK, cases
@@ -83,16 +83,13 @@ def write(output, rows):
     """The Markdown and the JSON of all rows so far."""
     if output is None:
         return
-    heading = headed(
+    heading = machine.heading(
         "The default call",
-        "default_call",
+        machine.command("default_call"),
         f"`solve(op, b)` with rtol {RTOL:g}; photographs, without noise or, where the "
         "problem is regularized, with 1 %",
     )
-    output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(f"{heading}\n\n{report.tables(rows)}\n", encoding="utf-8")
-    data = json.dumps(rows, indent=1) + "\n"
-    output.with_suffix(".json").write_text(data, encoding="utf-8")
+    write_rows(f"{heading}\n\n{report.tables(rows)}", rows, output)
 
 
 if __name__ == "__main__":

@@ -7,9 +7,9 @@ import numpy as np
 
 from convinv import ConvLinearOperator, gallery
 
-from ..support.problems import photographs
+from ..support.photographs import add_noise, photographs
+from ..support.tables import extent
 
-NOISE = 0.01  # of the root mean square of A x, where the problem is regularized
 PHOTOGRAPH = "astronaut"  # of which stacks are made
 # Kernels of layers as (channels in, filters, taps), and the options of their operators.
 LAYERS = {
@@ -57,8 +57,8 @@ class Case(NamedTuple):
         parts = [self.kind]
         if not self.is_layer:
             mode = "valid" if self.padding == "valid" else self.boundary
-            parts[0] += f" {_by(self.taps)} {mode}"
-        parts += [_by(self.size), f"batch {self.batch}", self.dtype]
+            parts[0] += f" {extent(self.taps)} {mode}"
+        parts += [extent(self.size), f"batch {self.batch}", self.dtype]
         parts.append(f"damp {self.damp:g}")
         if self.penalty:
             parts.append(f"penalty {self.penalty:g}")
@@ -100,11 +100,7 @@ class Case(NamedTuple):
         if self.penalty:
             b[:, 1:] = 0
         if self.is_regularized:
-            measured = b[:, :1] if self.penalty else b
-            rng = np.random.default_rng(3)
-            noise = rng.standard_normal(measured.shape, np.float32)
-            noise *= NOISE * np.sqrt(np.mean(measured**2, dtype=float))
-            measured += noise.astype(b.dtype)
+            add_noise(b[:, :1] if self.penalty else b)
         return x, b
 
     def small(self):
@@ -160,7 +156,3 @@ def pictures(shape, batch):
     plane = gallery.image(PHOTOGRAPH, depth + max(height, width), dtype=np.float32)[0]
     stack = [plane[k : k + height, k : k + width] for k in range(depth)]
     return np.broadcast_to(np.stack(stack), (batch, channels, *size))
-
-
-def _by(size):
-    return "x".join(map(str, size))

@@ -5,8 +5,9 @@ import gc
 import math
 import tracemalloc
 
-from ..exact_grid.measure import decibels
-from ..support.measure import clock, fresh_rounds, quietly
+from ..support.measure import clock, fresh_rounds
+from ..support.quality import worst_psnr
+from ..support.quiet import quietly
 from ..support.time_limit import OutOfTime, TimeLimit
 
 RTOL = 1e-6
@@ -62,7 +63,7 @@ def measure(case, skipped, announce):
         row |= {"method": result.method, "message": result.message}
         row["nbytes"] = result.extra.get("nbytes")
         if not case.is_regularized and shape[0] >= shape[1]:
-            row["decibels"] = decibels(result.x, x)
+            row["decibels"] = worst_psnr(result.x, x)
         announce(AUTO, TRACED * (times[AUTO][0] + SHORT))
         row["peaks"] = peaks(case, b, times[AUTO][0])
     return row

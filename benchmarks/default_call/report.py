@@ -1,9 +1,8 @@
-"""The table of default_call.py, its summary and its bars, from the measured rows."""
+"""The table of the measured rows, its summary, and the bars that they miss."""
 
 import math
 
-from ..exact_grid.report import number
-from ..kernel_table.__main__ import section
+from ..support.tables import number, section
 from .measure import AUTO
 
 FIRST, MOST_FIRST, SHARE, SECOND = 1.3, 2.0, 0.95, 1.1

@@ -12,26 +12,20 @@ process. Nothing else should run meanwhile: the load average in the heading tell
 
 import argparse
 import gc
-import json
 import pathlib
 import sys
 
-from ..support.machine import headed
-from ..support.problems import BLURS, DTYPES, LAYERS, Inversion
+from ..support.inversions import BLURS, LAYERS
+from ..support.layers import DTYPES
+from ..support.tables import line
 from . import report
-from .measure import measure, pixel_times
+from .bars import bars
+from .cases import QUICK, grid
+from .measure import measure
+from .pixels import pixel_times
+from .rows import PIXELS, kept, key, put, write
 
 OUTPUT = pathlib.Path(__file__).parents[1] / "results" / "exact.md"
-SIZES = {28: 200, 64: 200, 256: 20, 1024: 1}  # of layers, and the batch
-BLUR_SIZES = (512, 2048)
-DAMP = 1e-2
-PIXELS = "pixels"
-QUICK = (
-    Inversion("3to8", 28, 20, "float32"),
-    Inversion("3to8", 64, 4, "float64"),
-    Inversion("8to3", 28, 4, "float64"),
-    Inversion("gaussian", 64, 1, "float32", "reflect", DAMP),
-)
 WIDTHS = (44, 7, 5, 8, 3, 4, 6, 6, 6, 16, 7, 6, 6, 6)  # of what is printed
 
 
@@ -46,13 +40,13 @@ def main():
         and (not args.dtype or case.dtype in args.dtype)
     ]
     rows = kept(args)
-    print(report.line(report.COLUMNS.split(","), WIDTHS), flush=True)
+    print(line(report.COLUMNS.split(","), WIDTHS), flush=True)
     for case in cases:
         row = measured(case, args.quick)
         shown = [case, case.dtype, row["error"]] if "error" in row else (
             report.times(row)
         )  # fmt: skip
-        print(report.line(shown, WIDTHS), flush=True)
+        print(line(shown, WIDTHS), flush=True)
         put(rows, row)
         write(args, rows)
     if not args.size and not args.dtype and (not names or PIXELS in names):
@@ -60,7 +54,7 @@ def main():
         write(args, rows)
     print("\n" + report.tables(rows.values()))
     failed = [row for row in rows.values() if "error" in row]
-    return 1 if failed or report.bars(rows.values())[0].missed else 0
+    return 1 if failed or bars(rows.values())[0].missed else 0
 
 
 def parse():
@@ -84,24 +78,6 @@ def parse():
     return args
 
 
-def grid():
-    """All cases: small ones first."""
-    layers = [
-        Inversion(name, size, batch, dtype)
-        for size, batch in SIZES.items()
-        for name in LAYERS
-        for dtype in DTYPES
-    ]
-    blurs = [
-        Inversion(name, size, 1, dtype, boundary, DAMP)
-        for size in BLUR_SIZES
-        for name in BLURS
-        for boundary in ("zero", "reflect")
-        for dtype in DTYPES
-    ]
-    return layers + blurs
-
-
 def measured(case, quick):
     """The row of a case, or one that says why there is none."""
     limits = {"seconds": 0.5, "most": 2, "limit": 2.0} if quick else {}
@@ -111,44 +87,7 @@ def measured(case, quick):
         row = case._asdict() | {"label": str(case)}
         row["error"] = f"{type(error).__name__}: {error}"
     gc.collect()
-    return row | {"key": f"{case}, {case.dtype}"}
-
-
-def kept(args):
-    """Rows by their keys, those in the output's JSON with --add."""
-    if not args.add or args.output is None:
-        return {}
-    found = args.output.with_suffix(".json")
-    if not found.exists():
-        return {}
-    return {row["key"]: row for row in json.loads(found.read_text(encoding="utf-8"))}
-
-
-def put(rows, row):
-    rows[row["key"]] = row
-
-
-def write(args, rows):
-    """The Markdown and the JSON of all rows so far."""
-    if args.output is None:
-        return
-    order = [f"{case}, {case.dtype}" for case in (*QUICK, *grid())] + [PIXELS]
-    rows = sorted(rows.values(), key=lambda row: order.index(row["key"]))
-    args.output.parent.mkdir(parents=True, exist_ok=True)
-    text = heading() + "\n\n" + report.tables(rows) + "\n"
-    args.output.write_text(text, encoding="utf-8")
-    data = json.dumps(rows, indent=1) + "\n"
-    args.output.with_suffix(".json").write_text(data, encoding="utf-8")
-
-
-def heading():
-    """What was measured where, and by which command."""
-    return headed(
-        "Exact inverses",
-        "exact_grid",
-        "3x3 valid layers with torch's default weights and blurs with padding "
-        '"same" of photographs, 1 % noise',
-    )
+    return row | {"key": key(case)}
 
 
 if __name__ == "__main__":

@@ -110,7 +110,7 @@ def parse(argv):
 
 def measure(run, name):
     """Measure a part, write it down, and return what failed in it."""
-    from ..papers.report import Outcome
+    from ..support.outcome import Outcome
     from . import device
     from .session import Part
 

@@ -4,7 +4,7 @@ import datetime
 import json
 import math
 
-from ..papers.report import Claim, Outcome, Table, text_of
+from ..support.outcome import Claim, Outcome, Table, text_of
 
 NAME = "gpu"
 EMPTY = {"where": {}, "parts": {}}

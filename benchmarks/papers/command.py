@@ -6,7 +6,9 @@ import sys
 
 from threadpoolctl import threadpool_limits
 
-from . import report
+from ..support import machine
+from ..support.outcome import text_of
+from .png import save
 
 RESULTS = pathlib.Path(__file__).parents[1] / "results" / "papers"
 
@@ -15,8 +17,8 @@ class Command:
     """Runs the experiments of a document, by default all but the `long` ones.
 
     `experiments` has a title and a function of every name, which takes whether to be
-    quick, and returns a `report.Outcome`. With `folders` it takes a dict of them too:
-    names of options with the path of a folder, or None, and what is in it.
+    quick, and returns an `Outcome`. With `folders` it takes a dict of them too: names
+    of options with the path of a folder, or None, and what is in it.
     """
 
     def __init__(self, name, title, about, experiments, *, long=(), folders=()):
@@ -74,10 +76,15 @@ class Command:
         command = [self.module, *["--quick"] * args.quick, "--only", name]
         folders = {option: getattr(args, option) for option in self.folders}
         command += [f"--{option} DIR" for option, path in folders.items() if path]
-        head = report.heading(title, " ".join(command), args.threads)  # load before
+        head = machine.heading(  # before, for the load
+            title,
+            " ".join(command),
+            threads=f"threads of BLAS: {args.threads}",
+            packages=(*machine.PACKAGES, "torch", "jax"),
+        )
         with threadpool_limits(args.threads, user_api="blas"):
             outcome = run(args.quick, folders) if folders else run(args.quick)
-        return outcome, f"{head}\n\n{report.text_of(outcome)}\n"
+        return outcome, f"{head}\n\n{text_of(outcome)}\n"
 
     def contents(self, results):
         """What the folder holds: experiments, their commands, claims and figures."""
@@ -110,4 +117,4 @@ def write(results, name, text, figures):
     results.mkdir(parents=True, exist_ok=True)
     (results / f"{name}.md").write_text(text, encoding="utf-8")
     for title, figure in figures.items():
-        report.save(figure, results / f"{title}.png")
+        save(figure, results / f"{title}.png")

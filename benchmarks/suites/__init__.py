@@ -10,6 +10,8 @@ import importlib.util
 import pathlib
 import sys
 
+import numba  # noqa: F401  here, so that processes forked later need not import it
+
 
 def register(name, folder):
     """Import the package in a folder by a name, without a path to search for it."""

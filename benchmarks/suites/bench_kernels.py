@@ -1,15 +1,8 @@
 """The two products of a convolution: by layer, dtype, boundary, and against torch."""
 
+from benchmarks.support.devices import BACKENDS, library, skip, synchronise
+from benchmarks.support.layers import DTYPES, SMALL, Layer
 from benchmarks.support.measure import interleaved
-from benchmarks.support.problems import (
-    BACKENDS,
-    DTYPES,
-    SMALL,
-    Layer,
-    library,
-    skip,
-    synchronise,
-)
 
 BOUNDARIES = ("zero", "periodic", "reflect", "symmetric", "replicate")
 
@@ -49,7 +42,7 @@ class Boundaries(Products):
 class AgainstTorch:
     """Time of a product divided by torch's, on the same threads and arrays.
 
-    kernel_table.py has larger layers, and more of them.
+    benchmarks.kernel_table has larger layers, and more of them.
     """
 
     params = (("thin", "thick"), DTYPES, ("forward", "adjoint"))

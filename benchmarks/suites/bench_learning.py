@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from benchmarks.support.quality import relative_error
 from convinv import ConvLinearOperator, gallery
 from convinv.learning import SpectralOperator, fit_kernel
 
@@ -38,8 +39,7 @@ class Kernel:
 
     def track_error(self, name, dtype):
         """Relative, of the kernel."""
-        error = np.linalg.norm(self.fit().kernel - self.op.kernel)
-        return float(error / np.linalg.norm(self.op.kernel))
+        return relative_error(self.fit().kernel, self.op.kernel)
 
 
 class Spectral:

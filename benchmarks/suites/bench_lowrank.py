@@ -2,8 +2,10 @@
 
 import numpy as np
 
+from benchmarks.support.devices import BACKENDS, library, synchronise
+from benchmarks.support.layers import DTYPES
 from benchmarks.support.measure import interleaved
-from benchmarks.support.problems import BACKENDS, DTYPES, library, synchronise
+from benchmarks.support.quality import relative_error
 from convinv.lowrank import svt, svt_vjp
 from convinv.operators import MaskOperator
 from convinv.proximal import TensorNuclearNorm, admm, prox_total_variation
@@ -95,7 +97,7 @@ class Completion:
         self.run()
 
     def track_error(self):
-        return float(np.linalg.norm(self.run().x - self.x) / np.linalg.norm(self.x))
+        return relative_error(self.run().x, self.x)
 
     def track_iterations(self):
         return self.run().nit

@@ -1,9 +1,9 @@
 """Peak memory of whole processes: interpreter and imports included."""
 
-import warnings
-
 import convinv
-from benchmarks.support.problems import DTYPES, Layer, skip
+from benchmarks.support.devices import skip
+from benchmarks.support.layers import DTYPES, Layer
+from benchmarks.support.quiet import quietly
 
 LAYER = Layer(3, 8, 3, 64, 80)
 
@@ -33,11 +33,10 @@ class Solve:
     param_names = ("method", "dtype")
 
     def setup(self, method, dtype):
-        warnings.simplefilter("ignore", convinv.ConvergenceWarning)
         self.op, x, _ = LAYER.data(dtype)
         self.b = self.op.forward(x)
         if method == "spectral":
             skip("needs a periodic layer")
 
     def peakmem_solve(self, method, dtype):
-        convinv.solve(self.op, self.b, method, maxiter=3)
+        quietly(self.op, self.b, method, maxiter=3)

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from benchmarks.support.problems import BACKENDS, SMALL, library, synchronise
+from benchmarks.support.devices import BACKENDS, library, synchronise
+from benchmarks.support.layers import SMALL
 from convinv import ConvLinearOperator, gallery
 
 KERNEL = gallery.conv_layer(3, 8, rng=0)

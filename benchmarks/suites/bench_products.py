@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from benchmarks.products import QUICK, both, scipy_calls
 from benchmarks.support.measure import interleaved
+from benchmarks.support.routes import QUICK, both, scipy_calls
 from convinv.kernels.products import routes
 from convinv.kernels.products.fft import Plan
 

@@ -3,43 +3,13 @@
 Both are to take at most a fifth of scikit-image's time.
 """
 
-import numpy as np
-
+from benchmarks.support.devices import skip
 from benchmarks.support.measure import interleaved
-from convinv.operators import Radon
+from benchmarks.support.radon import Case
 
 SIZES = (128, 256)
 DTYPES = ("float64", "float32")
 PRODUCTS = ("forward", "adjoint")
-ANGLES = 180
-
-
-class Case:
-    """An image, its data, and the calls of either package that compute one of them."""
-
-    def __init__(self, size, dtype, batch=()):
-        self.op = Radon(size, angles=ANGLES, dtype=dtype)
-        rng = np.random.default_rng(0)
-        image = rng.standard_normal((*batch, size, size))
-        # scikit-image turns about the middle of the second half's first pixel
-        t = np.arange(size) - size // 2
-        inside = np.hypot(t[:, None], t) < size // 2 - 1
-        self.x = (image * (inside & self.op.mask)).astype(dtype)
-        self.y = self.op.forward(self.x)
-
-    def ours(self, product):
-        if product == "forward":
-            return lambda: self.op.forward(self.x)
-        return lambda: self.op.adjoint(self.y)
-
-    def theirs(self, product):
-        from skimage.transform import iradon, radon
-
-        degrees = np.rad2deg(self.op.angles)
-        if product == "forward":
-            return lambda: radon(self.x, degrees, circle=True)
-        data = np.ascontiguousarray(self.y.T)
-        return lambda: iradon(data, degrees, filter_name=None, circle=True)
 
 
 class Products:
@@ -80,7 +50,11 @@ class AgainstSkimage:
 
     def setup(self, size, dtype, product):
         case = Case(size, dtype)
-        self.calls = {"ours": case.ours(product), "theirs": case.theirs(product)}
+        try:
+            theirs = case.theirs(product)
+        except ImportError as error:
+            skip(str(error))
+        self.calls = {"ours": case.ours(product), "theirs": theirs}
 
     def track_ratio_skimage(self, size, dtype, product):
         times = interleaved(self.calls, seconds=0.5)

@@ -7,15 +7,9 @@ cyclic one, which is serial, no more than the loop's.
 import numba
 import numpy as np
 
+from benchmarks.support.devices import BACKENDS, library, synchronise
+from benchmarks.support.layers import DTYPES, SMALL, Layer
 from benchmarks.support.measure import interleaved
-from benchmarks.support.problems import (
-    BACKENDS,
-    DTYPES,
-    SMALL,
-    Layer,
-    library,
-    synchronise,
-)
 from convinv import kernels
 from convinv._core.arrays import to_numpy
 from convinv.operators._row_norms import column_norms, row_norms

@@ -1,17 +1,9 @@
-"""Tables, claims and small figures of an experiment, and how they are written."""
+"""What an experiment has found, and its Markdown: tables, claims, remarks."""
 
-import datetime
-import io
-import os
-import platform
 from typing import NamedTuple
 
-from ..exact_grid.report import number
-from ..kernel_table.__main__ import processor, section, version
+from .tables import number, section
 
-PACKAGES = ("convinv", "numpy", "scipy", "numba", "torch", "jax")
-LIMIT = 100_000  # bytes of a figure
-COLOURS = 64
 ABSENT = "-"
 
 
@@ -71,37 +63,3 @@ def text_of(outcome):
     if outcome.notes:
         parts.append("\n".join(f"- {note}" for note in outcome.notes))
     return "\n\n".join(parts)
-
-
-def heading(title, command, threads):
-    """What was measured where, and by which command."""
-    load = f"{os.getloadavg()[0]:.2f}" if hasattr(os, "getloadavg") else "unknown"
-    packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
-    lines = [
-        f"# {title}",
-        "",
-        f"- command: `{command}`",
-        f"- processor: {processor()}, {os.cpu_count()} cores, threads of BLAS: "
-        f"{threads}; load average {load} on {datetime.date.today()}",
-        f"- {platform.system()} {platform.machine()}, Python "
-        f"{platform.python_version()}, {packages}",
-    ]
-    return "\n".join(lines)
-
-
-def save(figure, path, limit=LIMIT):
-    """Write a figure as PNG of few colours, and fewer dots where `limit` asks it."""
-    from PIL import Image  # comes with what draws the figures
-
-    dpi = 100
-    while True:
-        drawn = io.BytesIO()
-        figure.savefig(drawn, format="png", dpi=dpi)
-        with Image.open(drawn) as image:
-            few = image.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
-        data = io.BytesIO()
-        few.save(data, format="png", optimize=True)
-        if data.tell() <= limit or dpi < 30:
-            break
-        dpi = int(0.9 * dpi)
-    path.write_bytes(data.getvalue())
