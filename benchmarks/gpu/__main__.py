@@ -73,7 +73,7 @@ def main(argv=None):
         failed += measure(run, name)
         if failed and name == "check":
             break
-    print(markdown(record.found), end="")
+    print(markdown(record.found))
     for words in failed:
         print(f"failed: {words}")
     return 1 if failed else 0
