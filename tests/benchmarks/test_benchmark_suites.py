@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-ROOT = pathlib.Path(__file__).parents[1]
+ROOT = pathlib.Path(__file__).parents[2]
 SUITES = ROOT / "benchmarks" / "suites"
 
 if not SUITES.is_dir():
