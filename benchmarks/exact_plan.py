@@ -13,6 +13,8 @@ from convinv import ConvLinearOperator, gallery
 from convinv._inverse.border_correction import NestedTori
 from convinv._inverse.gram_inverse import gram_of, side_of
 
+from .support.tables import table
+
 CASES = (
     ("3->8, 64x64, batch 200", 8, 64, 200),
     ("3->8, 256x256, batch 20", 8, 256, 20),
@@ -23,24 +25,23 @@ PARTS = ("FFT pair", "C x C", "lines", "patches", "check")
 
 
 def main():
-    found = list(rows())
-    widths = [max(map(len, column)) for column in zip(*found)]
-    found.insert(1, ["-" * width for width in widths])
-    for row in found:
-        cells = (cell.ljust(width) for cell, width in zip(row, widths))
-        print("| " + " | ".join(cells) + " |")
+    print("\n".join(table(",".join(["problem", "depth", *PARTS, "sum"]), rows())))
 
 
 def rows():
-    """Header and rows: operations and bytes of each part, per pixel and item."""
-    yield ("problem", "depth", *PARTS, "sum")
+    """Operations and bytes of each part, per pixel and item."""
     for name, filters, size, batch in CASES:
         op = ConvLinearOperator(gallery.conv_layer(3, filters, rng=0), (3, size, size))
-        tori = NestedTori(gram_of(op, side_of(op)), dtype="float32")
+        tori = inverse(op)
         found = [costs(op, tori, batch)[part] for part in PARTS]
         whole = tuple(map(sum, zip(*found)))
         depth = "-" if tori.exact else " x ".join(map(str, tori.depth[1:]))
         yield (name, depth, *(f"{f:.0f}, {b:.0f}" for f, b in (*found, whole)))
+
+
+def inverse(op):
+    """That of the normal equations, in single precision."""
+    return NestedTori(gram_of(op, side_of(op)), dtype="float32")
 
 
 def costs(op, tori, batch):

@@ -20,6 +20,10 @@ import sys
 import tempfile
 import time
 
+from .support import machine  # no module here imports convinv, which is timed
+from .support.results import show
+from .support.tables import section
+
 METHODS = ("cgls", "gmres", "schwarz", "direct", "lsmr", "cg", "kaczmarz", "auto")
 LAYERS = {  # kernel shape, options
     "3->8": ((8, 3, 3, 3), {}),
@@ -41,10 +45,7 @@ def main(argv=None):
         compiled[method] = first["functions"]
         print(f"{method}: {first['seconds']:.1f} s, then {again['seconds']:.2f} s",
               file=sys.stderr, flush=True)  # fmt: skip
-    text = report(args, rows, compiled)
-    print(text)
-    if args.output:
-        args.output.write_text(text + "\n", encoding="utf-8")
+    show(report(args, rows, compiled), args.output)
 
 
 def parse(argv):
@@ -124,28 +125,21 @@ def record():
 
 
 def report(args, rows, compiled):
-    from .kernel_table import processor, section, version
-
-    packages = ", ".join(f"{n} {version(n)}" for n in ("convinv", "numpy", "numba"))
-    command = " ".join(["python -m benchmarks.first_call", *sys.argv[1:]])
-    parts = [
-        "# First calls",
-        "",
-        f"- command: `{command}`",
-        f"- processor: {processor()}, {os.cpu_count()} cores; load average "
-        f"{os.getloadavg()[0]:.2f}; Python {sys.version.split()[0]}, {packages}",
-        f"- seconds from `import convinv` to the solution, layer {args.layer}, "
+    heading = machine.heading(
+        "First calls",
+        machine.command("first_call"),
+        f"seconds from `import convinv` to the solution, layer {args.layer}, "
         f"{args.dtype}, {args.size} x {args.size}",
-        "",
-    ]
+    )
     table = [(name, f"{a:.1f}", f"{b:.1f}", f"{c:.2f}") for name, a, b, c in rows]
     columns = "method,empty cache s,of the processor s,warm cache s"
-    parts.append(section("Seconds", "Every solve in a new process", columns, table))
+    text = "Every solve in a new process"
+    parts = [heading, section("Seconds", text, columns, table)]
     for name in compiled if args.functions else ():
         table = [(f"`{f}`", f"{s:.2f}") for f, s in compiled[name] if s >= 0.05]
         text = f"{len(compiled[name])} specializations were compiled"
-        parts += ["", section(f"Compiled for {name}", text, "function,seconds", table)]
-    return "\n".join(parts)
+        parts.append(section(f"Compiled for {name}", text, "function,seconds", table))
+    return "\n\n".join(parts)
 
 
 if __name__ == "__main__":

@@ -11,16 +11,12 @@ with one channel and no stride, do half of that: their time counts twice.
 """
 
 import argparse
-import functools
 import itertools
 import math
 import pathlib
-from typing import NamedTuple
 
 import numpy as np
-from scipy import signal
 
-from convinv._core.geometry import make_geometry
 from convinv.kernels.products import routes
 from convinv.kernels.products.fft import Plan
 from convinv.kernels.products.route_costs import (
@@ -29,66 +25,16 @@ from convinv.kernels.products.route_costs import (
     fft_torus,
 )
 
-from .kernel_table import heading, section, with_threads
-from .measure import interleaved
-from .problems import DTYPES
+from .support import machine
+from .support.layers import DTYPES
+from .support.measure import interleaved
+from .support.results import show
+from .support.routes import BLURS, QUICK, Case, both, scipy_calls
+from .support.tables import extent, section
+from .support.threads import restart_with
 
 # Multiplications of a product that is measured tap by tap, and of one of the grid.
 MOST, SOME = 40e9, 3e9
-
-
-class Case(NamedTuple):
-    """A layer with zero padding that keeps the image's size, divided by the stride."""
-
-    channels: tuple  # out, in
-    taps: tuple
-    size: tuple
-    dtype: str = "float32"
-    stride: int = 1
-    boundary: str = "zero"
-
-    def __str__(self):
-        stride = f", stride {self.stride}" if self.stride > 1 else ""
-        boundary = f", {self.boundary}" if self.boundary != "zero" else ""
-        taps, size = ("x".join(map(str, n)) for n in (self.taps, self.size))
-        out, in_ = self.channels
-        return f"{in_}->{out}, {taps} on {size}{stride}{boundary}"
-
-    @property
-    def geometry(self):
-        out, in_ = self.channels
-        return make_geometry(
-            (out, in_, *self.taps),
-            (in_, *self.size),
-            stride=self.stride,
-            padding=[((k - 1) // 2, k // 2) for k in self.taps],
-            dilation=1,
-            groups=1,
-            boundary=self.boundary,
-        )
-
-    def arrays(self):
-        """Kernel, image and output with random numbers."""
-        g, rng = self.geometry, np.random.default_rng(0)
-        out, in_ = self.channels
-        shapes = (out, in_, *g.kernel), (1, in_, *g.input), (1, out, *g.output)
-        return [rng.standard_normal(shape).astype(self.dtype) for shape in shapes]
-
-
-# What large PSFs are held to.
-BLURS = (
-    Case((1, 1), (31, 31), (1024, 1024)),
-    Case((1, 1), (101, 101), (1024, 1024)),
-    Case((1, 1), (101, 101), (1024, 1024), boundary="periodic"),
-    Case((1, 1), (101, 101), (1024, 1024), boundary="reflect"),
-    Case((1, 1), (63, 63), (256, 256)),
-    Case((1, 1), (16, 48, 48), (16, 48, 48)),
-    Case((1, 1), (31, 31, 31), (96, 96, 96)),
-    Case((1, 1), (61, 32, 32), (160, 160, 160)),
-    Case((1, 1), (61, 32, 32), (160, 160, 160), boundary="periodic"),
-)
-QUICK = (*BLURS[:2], *BLURS[4:6], Case((3, 8), (15, 15), (128, 128)),
-         Case((4, 4), (31, 31), (128, 128), stride=2))  # fmt: skip
 
 
 def grid():
@@ -114,17 +60,20 @@ def main():
     parser.add_argument("--threads", type=int, default=2, help="default 2")
     parser.add_argument("--output", type=pathlib.Path, help="also write to a file")
     args = parser.parse_args()
-    with_threads(args.threads, "benchmarks.products")
-    parts = [heading(args, "Products by both routes", "benchmarks.products")]
+    restart_with(args.threads, "products")
+    parts = [
+        machine.heading(
+            "Products by both routes",
+            machine.command("products"),
+            threads=f"{args.threads} threads",
+        )
+    ]
     if args.quick:
         parts.append(measured("Products", QUICK, seconds=0.1))
     else:
         parts.append(measured("Large PSFs", BLURS, seconds=1.0))
         parts.append(measured("Around the crossover", grid(), seconds=0.15))
-    text = "\n\n".join(parts) + "\n"
-    print(text, end="")
-    if args.output:
-        args.output.write_text(text, encoding="utf-8")
+    show("\n\n".join(parts), args.output)
 
 
 def measured(title, cases, seconds):
@@ -155,7 +104,7 @@ def row(case, seconds):
     return (
         case,
         case.dtype,
-        "x".join(str(n) for n in fft.torus.lengths[3 - g.ndim :]),
+        extent(fft.torus.lengths[3 - g.ndim :]),
         f"{times['FFT']:.2f} ({2e-6 * models[0]:.2f})",
         f"{times['direct']:.2f} ({2e-6 * models[1]:.2f})" if direct else "",
         taken,
@@ -165,32 +114,6 @@ def row(case, seconds):
         ),
         f"{times[taken] / best:.2f}" if direct else "",
     )
-
-
-def both(plan, x, y):
-    """A function that does both products, into arrays that it has."""
-    forward, _ = plan.forward(x)
-    adjoint, _ = plan.adjoint(y)
-
-    def call():
-        plan.forward(x, False, forward)
-        plan.adjoint(y, False, adjoint)
-
-    return call
-
-
-def scipy_calls(case, kernel, x):
-    """SciPy's convolutions of one channel, without arguments."""
-    if case.channels != (1, 1) or case.stride > 1:
-        return {}
-    image, psf = x.reshape(case.size), kernel.reshape(case.taps)
-    functions = [signal.fftconvolve]
-    if all(2 * k < n for k, n in zip(case.taps, case.size)):
-        functions.append(signal.oaconvolve)
-    return {
-        function.__name__: functools.partial(function, image, psf, "same")
-        for function in functions
-    }
 
 
 if __name__ == "__main__":

@@ -73,7 +73,7 @@ def main(argv=None):
         failed += measure(run, name)
         if failed and name == "check":
             break
-    print(markdown(record.found), end="")
+    print(markdown(record.found))
     for words in failed:
         print(f"failed: {words}")
     return 1 if failed else 0
@@ -110,7 +110,7 @@ def parse(argv):
 
 def measure(run, name):
     """Measure a part, write it down, and return what failed in it."""
-    from ..papers.report import Outcome
+    from ..support.outcome import Outcome
     from . import device
     from .session import Part
 

@@ -2,7 +2,7 @@
 
 from convinv import ConvLinearOperator
 
-from ..problems import problem_operator
+from ..support.problems import problem_operator
 
 # A method's own default where it suits a device, else what does.
 OPTIONS = {

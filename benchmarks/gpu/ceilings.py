@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from ..papers.report import Outcome, Table
-from ..problems import DTYPES
+from ..support.layers import DTYPES
+from ..support.outcome import Outcome, Table
 from . import arrays
 from .timing import timed
 

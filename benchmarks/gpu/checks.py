@@ -7,9 +7,10 @@ import numpy as np
 import convinv
 from convinv import ConvLinearOperator
 
-from ..papers.report import Claim, Outcome, Table
-from ..papers.strip.problems import quiet
-from ..problems import placed
+from ..support.devices import placed
+from ..support.outcome import Claim, Outcome, Table
+from ..support.quality import largest_error
+from ..support.quiet import quietly
 from . import arrays, cases
 
 # kernel, and options of the operator; images are one to three lines of pixels
@@ -86,8 +87,8 @@ def products(session, shape, options, dtype):
     images, data = xp.asarray(x), xp.asarray(y)
     forward, adjoint = device.forward(images), device.adjoint(data)
     return {
-        "forward": relative(forward.get(), host.forward(x)),
-        "adjoint": relative(adjoint.get(), host.adjoint(y)),
+        "forward": largest_error(forward.get(), host.forward(x)),
+        "adjoint": largest_error(adjoint.get(), host.adjoint(y)),
         "dot test": dot_test(xp, images, adjoint, forward, data),
     }
 
@@ -127,13 +128,9 @@ def solved(session, method):
     x = arrays.images(np, 2, *op.input_shape[:2], "float64")
     b = op.forward(x)
     options = {"rng": 0, "rtol": 0, "maxiter": STEPS, **cases.OPTIONS.get(method, {})}
-    expected = quiet(op, b, method, **options)
-    found = quiet(placed(op, xp), xp.asarray(b), method, **options)
-    return relative(found.x.get(), expected.x)
-
-
-def relative(found, expected):
-    return float(np.abs(found - expected).max() / np.abs(expected).max())
+    expected = quietly(op, b, method, **options)
+    found = quietly(placed(op, xp), xp.asarray(b), method, **options)
+    return largest_error(found.x.get(), expected.x)
 
 
 def within(title, value, bound):

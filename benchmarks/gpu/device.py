@@ -1,11 +1,10 @@
 """The device: whether there is one, and what it is."""
 
 import os
-import platform
 import subprocess
 
-from ..kernel_table import version
-from ..problems import missing
+from ..support.devices import missing
+from ..support.machine import system, version
 
 PACKAGES = ("convinv", "cupy", "numpy", "scipy", "torch")
 CLOCKS = ("clocks.sm", "clocks.mem", "clocks.max.sm", "clocks.max.mem")
@@ -38,8 +37,7 @@ def describe(xp):
         "L2": f"{found['l2CacheSize'] / 2**20:.0f} MiB",
         "CUDA of the driver": cuda_version(runtime.driverGetVersion()),
         "CUDA runtime": cuda_version(runtime.runtimeGetVersion()),
-        "system": f"{platform.system()} {platform.machine()}, Python "
-        f"{platform.python_version()}",
+        "system": system(),
         **{name: version(name) for name in PACKAGES},
     }
 

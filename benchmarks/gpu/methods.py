@@ -2,10 +2,10 @@
 
 import convinv
 
-from ..measure import Seconds
-from ..papers.report import ABSENT, Outcome, Table
-from ..papers.strip.problems import quiet
-from ..problems import placed
+from ..support.devices import placed
+from ..support.measure import Seconds
+from ..support.outcome import ABSENT, Outcome, Table
+from ..support.quiet import quietly
 from . import arrays, cases
 from .timing import milliseconds, once, timed
 
@@ -81,14 +81,14 @@ def measured(session, name, rowwise, size, taken):
     b = op.forward(images)
     few, steps = options_of(settings, name, rowwise)
     many, _ = options_of(settings, name, rowwise, 2)
-    calls = {"few": lambda: quiet(op, b, name, **few)}
+    calls = {"few": lambda: quietly(op, b, name, **few)}
     if steps:
-        calls["many"] = lambda: quiet(op, b, name, **many)
+        calls["many"] = lambda: quietly(op, b, name, **many)
     if size == min(settings.batches):
         calls["few"]()  # compiles, and is no measure of larger images
 
     def fresh():
-        return quiet(placed(host, xp), b, name, **few)
+        return quietly(placed(host, xp), b, name, **few)
 
     first, result = once(session, fresh)
     if first < settings.limit / 2:  # a kernel may have been compiled

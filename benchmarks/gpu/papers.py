@@ -7,12 +7,15 @@ import numpy as np
 
 from convinv import ConvLinearOperator, gallery
 
-from ..exact_measure import BAR, RTOLS, decibels
+from ..exact_grid.reference import ACCURACY, RTOLS
 from ..papers.gmres import document, problems as blurs
-from ..papers.report import ABSENT, Claim, Outcome, Table
 from ..papers.strip import paper
-from ..papers.strip.problems import Case, quiet
-from ..problems import DTYPES, placed
+from ..papers.strip.problems import Case
+from ..support.devices import placed
+from ..support.layers import DTYPES
+from ..support.outcome import ABSENT, Claim, Outcome, Table
+from ..support.quality import worst_psnr
+from ..support.quiet import quietly
 from . import arrays
 from .settings import FULL
 from .timing import milliseconds, timed
@@ -41,9 +44,9 @@ def strip(session, part):
     text = (
         f"float32, 3x3, 8 filters, batches as said, {100 * LEVEL:g} % noise; images "
         "are random squares. STRIP: one sweep; auto: the largest rtol that reaches "
-        f"{BAR:g} dB, peak over root mean square of the difference from the solution "
-        "in double precision. With set-up: a new operator; again: the same one. "
-        "Paper: one sweep, on its GPU"
+        f"{ACCURACY:g} dB, peak over root mean square of the difference from the "
+        "solution in double precision. With set-up: a new operator; again: the same "
+        "one. Paper: one sweep, on its GPU"
     )
     return Outcome([Table("STRIP", text, STRIP_COLUMNS, rows)], claims, [], {})
 
@@ -64,28 +67,28 @@ def layer(session, case, rows, claims):
     b = noisy(xp, op, case)
     wide = placed(host.astype("float64"), xp)
     few = b[:ITEMS].astype("float64")
-    exact = quiet(wide, few, "auto", rtol=EXACT).x.get()
+    exact = quietly(wide, few, "auto", rtol=EXACT).x.get()
     rtol, reached = tolerance(op, b, exact)
-    sweep = quiet(op, b, "strip", maxiter=1)
+    sweep = quietly(op, b, "strip", maxiter=1)
     calls = {}
     for name, options in (("strip", {"maxiter": 1}), ("auto", {"rtol": rtol})):
-        calls[name, "first"] = lambda name=name, options=options: quiet(
+        calls[name, "first"] = lambda name=name, options=options: quietly(
             placed(host, xp), b, name, **options
         )
-        calls[name, "again"] = lambda name=name, options=options: quiet(
+        calls[name, "again"] = lambda name=name, options=options: quietly(
             op, b, name, **options
         )
     times = timed(session, calls)
     theirs = paper.printed(paper.SECONDS, case.size, "STRIP")
     title = f"{case}, batch {case.batch}"
-    found = {"strip": decibels(sweep.x[:ITEMS].get(), exact), "auto": reached}
+    found = {"strip": worst_psnr(sweep.x[:ITEMS].get(), exact), "auto": reached}
     for name in found:
         shown = rtol if name == "auto" else ABSENT
         printed = theirs if name == "strip" and case.batch == BARRED[1] else ABSENT
         rows.append((title, name, shown, found[name], *times[name, "first"],
                      *times[name, "again"], printed or ABSENT))  # fmt: skip
-    good = Claim(f"{title}: auto reaches {BAR:g} dB", f"{reached:.0f}", reached >= BAR)
-    claims.append(good)
+    text = f"{title}: auto reaches {ACCURACY:g} dB"
+    claims.append(Claim(text, f"{reached:.0f}", reached >= ACCURACY))
     if (case.size, case.batch) == BARRED:
         claims += [
             faster(f"{title}: auto, set-up excluded", times["auto", "again"], AUTO_BAR),
@@ -99,9 +102,9 @@ def layer(session, case, rows, claims):
 def tolerance(op, b, exact):
     """The largest rtol that reaches the bar, or the last one, and its decibels."""
     for rtol in RTOLS:
-        result = quiet(op, b, "auto", rtol=rtol)
-        reached = decibels(result.x[:ITEMS].get(), exact)
-        if reached >= BAR or not result.success:
+        result = quietly(op, b, "auto", rtol=rtol)
+        reached = worst_psnr(result.x[:ITEMS].get(), exact)
+        if reached >= ACCURACY or not result.success:
             break
     return rtol, reached
 
@@ -184,6 +187,6 @@ def cycles(session, blur, dtype):
     options = {"normal": blur.normal, "restart": blur.restart, "maxiter": blur.steps}
 
     def solve():
-        return quiet(op, b, "gmres", rtol=0, **options)
+        return quietly(op, b, "gmres", rtol=0, **options)
 
     return solve().nit, timed(session, {"gmres": solve})["gmres"]

@@ -2,10 +2,11 @@
 
 import inspect
 
-from ..papers.report import Outcome, Table
-from ..papers.strip.problems import quiet
-from ..problems import DTYPES, problem
-from . import arrays
+from ..support.layers import DTYPES
+from ..support.outcome import Outcome, Table
+from ..support.problems import problem
+from ..support.quality import largest_error
+from ..support.quiet import quietly
 from .timing import milliseconds, timed
 
 PROBLEMS = {"lsmr": "layer", "cg": "blur", "gmres": "blur"}
@@ -52,11 +53,11 @@ def compared(session, method, dtype):
     function = getattr(linalg, method)
     options = {**arguments(function, method), **own, "maxiter": steps}
     calls = {
-        "convinv": lambda: quiet(op, flat, method, rtol=0, maxiter=steps, **own).x,
+        "convinv": lambda: quietly(op, flat, method, rtol=0, maxiter=steps, **own).x,
         "CuPy": lambda: function(theirs, flat, **options)[0],
     }
     found = {name: call() for name, call in calls.items()}
-    differ = arrays.difference(session.xp, found["convinv"], found["CuPy"])
+    differ = largest_error(found["convinv"], found["CuPy"])
     times = timed(session, calls)
     ratio = times["CuPy"].over(times["convinv"])
     return (method, dtype, *milliseconds(times["convinv"]),

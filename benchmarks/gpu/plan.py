@@ -1,8 +1,9 @@
 """What a device could do at best, from operations and bytes; nothing is measured."""
 
-from ..exact_plan import costs
-from ..kernel_table import operations, section, traffic
-from ..problems import problem_operator
+from ..exact_plan import costs, inverse
+from ..support.layers import operations, traffic
+from ..support.problems import problem_operator
+from ..support.tables import section
 from .products import DTYPE, LAYERS, filled
 from .settings import FULL
 
@@ -54,7 +55,7 @@ def solves(bandwidth, flops):
     size, batch = 256, FULL.strip[256]
     op = problem_operator("layer", size, DTYPE)
     pixels = size**2 * batch / 1e9
-    found = inverse(op, batch)
+    found = inverse_costs(op, batch)
     yield row(f"auto, 3->8, {size}x{size}, batch {batch}",
               *(pixels * part for part in found), bandwidth, flops)  # fmt: skip
     size, steps = FULL.cycle
@@ -67,13 +68,9 @@ def solves(bandwidth, flops):
               bandwidth, flops)  # fmt: skip
 
 
-def inverse(op, batch):
+def inverse_costs(op, batch):
     """Operations in single and in double precision and bytes, per pixel."""
-    from convinv._inverse.border_correction import NestedTori
-    from convinv._inverse.gram_inverse import gram_of, side_of
-
-    tori = NestedTori(gram_of(op, side_of(op)), dtype=DTYPE)
-    parts = costs(op, tori, batch)
+    parts = costs(op, inverse(op), batch)
     checked = parts.pop("check")
     single, moved = map(sum, zip(*parts.values()))
     return single, checked[0], moved + checked[1]

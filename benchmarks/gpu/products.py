@@ -2,9 +2,9 @@
 
 import math
 
-from ..kernel_table import operations, traffic
-from ..papers.report import ABSENT, Claim, Outcome, Table
-from ..problems import Layer
+from ..support.layers import Layer, operations, traffic
+from ..support.outcome import ABSENT, Claim, Outcome, Table
+from ..support.quality import largest_error
 from . import arrays, cudnn
 from .timing import milliseconds, timed
 
@@ -73,7 +73,7 @@ def measured(session, torch, kind, layer, rows, claims):
         calls, differ = {"convinv": call}, None
         if name in peers:
             calls["cuDNN"] = peers[name]
-            differ = arrays.difference(xp, call(), cudnn.array(xp, peers[name]()))
+            differ = largest_error(call(), cudnn.array(xp, peers[name]()))
             agree = Claim(
                 f"{layer}, {name}: cuDNN's result",
                 f"relative difference {differ:.1e}",

@@ -4,7 +4,8 @@ import datetime
 import json
 import math
 
-from ..papers.report import Claim, Outcome, Table, text_of
+from ..support.outcome import Claim, Outcome, Table, text_of
+from ..support.results import write
 
 NAME = "gpu"
 EMPTY = {"where": {}, "parts": {}}
@@ -36,10 +37,9 @@ class Record:
         )
         if self.folder is None:
             return
-        self.folder.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(self.found, indent=1, allow_nan=False) + "\n"
-        (self.folder / f"{NAME}.json").write_text(text, encoding="utf-8")
-        (self.folder / f"{NAME}.md").write_text(markdown(self.found), encoding="utf-8")
+        data = json.dumps(self.found, indent=1, allow_nan=False)
+        write(data, self.folder / f"{NAME}.json")
+        write(markdown(self.found), self.folder / f"{NAME}.md")
 
 
 def read(folder):
@@ -67,7 +67,7 @@ def markdown(found):
     lines += ["", "## Bars", ""]
     bars = [Claim(**c) for p in parts.values() for c in p["claims"] if c["soft"]]
     lines += [str(bar) for bar in bars] or ["None was measured."]
-    return "\n".join(lines) + "\n\n" + "\n\n".join(map(section, parts.values())) + "\n"
+    return "\n\n".join(["\n".join(lines), *map(section, parts.values())])
 
 
 def section(part):

@@ -2,7 +2,7 @@
 
 import math
 
-from ..measure import interleaved
+from ..support.measure import interleaved
 
 SPAN = 2e-3  # seconds between two events at least: much more than their resolution
 MOST = 100  # calls between two events

@@ -6,7 +6,9 @@ import sys
 
 from threadpoolctl import threadpool_limits
 
-from . import report
+from ..support import machine, results
+from ..support.outcome import text_of
+from .png import save
 
 RESULTS = pathlib.Path(__file__).parents[1] / "results" / "papers"
 
@@ -15,8 +17,8 @@ class Command:
     """Runs the experiments of a document, by default all but the `long` ones.
 
     `experiments` has a title and a function of every name, which takes whether to be
-    quick, and returns a `report.Outcome`. With `folders` it takes a dict of them too:
-    names of options with the path of a folder, or None, and what is in it.
+    quick, and returns an `Outcome`. With `folders` it takes a dict of them too: names
+    of options with the path of a folder, or None, and what is in it.
     """
 
     def __init__(self, name, title, about, experiments, *, long=(), folders=()):
@@ -33,12 +35,12 @@ class Command:
             except ModuleNotFoundError as error:
                 print(f"{name}: left out, it needs {error.name}", flush=True)
                 continue
-            print(text, flush=True)
+            print(f"{text}\n", flush=True)
             if args.output:
                 write(args.output, name, text, outcome.figures)
             failed += [f"{name}: {claim.text}" for claim in outcome.failed]
         if args.output:
-            (args.output / "results.md").write_text(self.contents(args.output), "utf-8")
+            results.write(self.contents(args.output), args.output / "results.md")
         for claim in failed:
             print(f"failed: {claim}")
         return 1 if failed else 0
@@ -74,25 +76,30 @@ class Command:
         command = [self.module, *["--quick"] * args.quick, "--only", name]
         folders = {option: getattr(args, option) for option in self.folders}
         command += [f"--{option} DIR" for option, path in folders.items() if path]
-        head = report.heading(title, " ".join(command), args.threads)  # load before
+        head = machine.heading(  # before, for the load
+            title,
+            " ".join(command),
+            threads=f"threads of BLAS: {args.threads}",
+            packages=(*machine.PACKAGES, "torch", "jax"),
+        )
         with threadpool_limits(args.threads, user_api="blas"):
             outcome = run(args.quick, folders) if folders else run(args.quick)
-        return outcome, f"{head}\n\n{report.text_of(outcome)}\n"
+        return outcome, f"{head}\n\n{text_of(outcome)}"
 
-    def contents(self, results):
+    def contents(self, output):
         """What the folder holds: experiments, their commands, claims and figures."""
         lines = [f"# {self.title}", ""]
         for name, (title, _) in self.experiments.items():
-            file = results / f"{name}.md"
+            file = output / f"{name}.md"
             if not file.exists():
                 continue
             text = file.read_text(encoding="utf-8").splitlines()
             lines += [f"## [{title}]({file.name})", ""]
             lines += [line for line in text if line.startswith("- command: ")]
             lines += [s for s in text if ": met, " in s or "**missed**" in s]
-            drawn = sorted(results.glob(f"{name}-*.png"))
+            drawn = sorted(output.glob(f"{name}-*.png"))
             lines += ["", *(f"![{path.stem}]({path.name})" for path in drawn), ""]
-        return "\n".join(lines).rstrip() + "\n"
+        return "\n".join(lines).rstrip()
 
     def exit(self):
         sys.exit(self.main())
@@ -105,9 +112,8 @@ def folder(text):
     return path
 
 
-def write(results, name, text, figures):
+def write(output, name, text, figures):
     """The Markdown of an experiment with links to its figures, and these."""
-    results.mkdir(parents=True, exist_ok=True)
-    (results / f"{name}.md").write_text(text, encoding="utf-8")
+    results.write(text, output / f"{name}.md")
     for title, figure in figures.items():
-        report.save(figure, results / f"{title}.png")
+        save(figure, output / f"{title}.png")

@@ -92,10 +92,11 @@ def test_parts_hold_what_they_are_asked_for(whole):
 
 def test_cudnn_is_compared(command, cupy, monkeypatch, tmp_path):
     torch = pytest.importorskip("torch")
-    cudnn, problems = load("cudnn"), importlib.import_module("benchmarks.problems")
+    cudnn = load("cudnn")
+    layers = importlib.import_module("benchmarks.support.layers")
     monkeypatch.setattr(cudnn, "load", lambda: (torch, None))
     monkeypatch.setattr(cudnn, "array", lambda xp, t: xp.asarray(t.numpy()))
-    monkeypatch.setattr(problems, "tensor", lambda a: torch.from_numpy(a.get()))
+    monkeypatch.setattr(layers, "tensor", lambda a: torch.from_numpy(a.get()))
     assert command("--output", str(tmp_path), "--only", "products") == 0
     found, text = written(tmp_path)
     for row in rows(found, "products"):
@@ -123,7 +124,7 @@ def test_a_check_that_fails_ends_the_run(command, monkeypatch, tmp_path, capsys)
     few = {"3->8": checks.LAYERS["3->8"]}
     monkeypatch.setattr(checks, "LAYERS", few)
     monkeypatch.setattr(checks.convinv, "methods", lambda: [])
-    monkeypatch.setattr(checks, "relative", lambda found, expected: 1.0)
+    monkeypatch.setattr(checks, "largest_error", lambda found, expected: 1.0)
     assert command("--output", str(tmp_path)) == 1
     found, text = written(tmp_path)
     assert list(found["parts"]) == ["check"]
@@ -253,7 +254,7 @@ def test_events_repeat_short_calls(cupy):
 def test_bars_of_products(cupy):
     """Claims of a thin layer whose times are known."""
     products = load("products")
-    measure = importlib.import_module("benchmarks.measure")
+    measure = importlib.import_module("benchmarks.support.measure")
     _, layer = products.LAYERS[1]
     layer = products.filled(layer, 10_000_000)
     op = layer.operator("float32")
@@ -307,7 +308,8 @@ def test_arrays():
     assert found.dtype == np.float32 and 0.9 < found.std() < 1.1
     pictures = arrays.images(np, 2, 3, 10, "float64")
     assert pictures.shape == (2, 3, 10, 10) and len(np.unique(pictures)) == 54
-    assert arrays.difference(np, found, 2 * found) == pytest.approx(0.5)
+    quality = importlib.import_module("benchmarks.support.quality")
+    assert quality.largest_error(found, 2 * found) == pytest.approx(0.5)
 
 
 def test_plan_needs_no_device_and_is_what_the_page_shows():
@@ -340,7 +342,7 @@ SUITES = ("exact", "kernels", "operator", "rows", "solve")
 def benchmarks_with_a_backend():
     """``(class, parameters)`` of the asv suite: the first of each, and CuPy."""
     for suite in SUITES:
-        module = importlib.import_module(f"benchmarks.bench_{suite}")
+        module = importlib.import_module(f"benchmarks.suites.bench_{suite}")
         for made in list(vars(module).values()):
             if "backend" not in getattr(made, "param_names", ()):
                 continue
@@ -362,12 +364,13 @@ def test_asv_skips_without_a_device(monkeypatch):
 def test_asv_runs_on_a_device(cupy, monkeypatch):
     """Every benchmark that takes a backend, on small problems."""
     pytest.importorskip("skimage")
-    problems = importlib.import_module("benchmarks.problems")
-    exact = importlib.import_module("benchmarks.bench_exact")
-    solve = importlib.import_module("benchmarks.bench_solve")
-    for name, layer in problems.SMALL.items():
+    problems = importlib.import_module("benchmarks.support.problems")
+    exact = importlib.import_module("benchmarks.suites.bench_exact")
+    solve = importlib.import_module("benchmarks.suites.bench_solve")
+    layers = importlib.import_module("benchmarks.support.layers")
+    for name, layer in layers.SMALL.items():
         small = layer._replace(c_in=2, c_out=3, size=12, batch=1)
-        monkeypatch.setitem(problems.SMALL, name, small)
+        monkeypatch.setitem(layers.SMALL, name, small)
     for name, case in exact.CASES.items():
         monkeypatch.setitem(exact.CASES, name, case._replace(size=16, batch=1))
     monkeypatch.setattr(

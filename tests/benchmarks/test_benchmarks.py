@@ -60,7 +60,7 @@ def cells(text, title):
 
 
 def test_exact_tables_hold_the_figures(load):
-    text = load("exact_report").tables([row(), row(dtype="float64", strip=None)])
+    text = load("exact_grid.report").tables([row(), row(dtype="float64", strip=None)])
     both = cells(text, "Times")
     assert [r["dtype"] for r in both] == ["float32", "float64"]
     assert both[0]["dB"] == "150" and both[0]["kept MB"] == "8.50"
@@ -74,7 +74,7 @@ def test_exact_tables_hold_the_figures(load):
 
 
 def test_exact_bars(load):
-    report = load("exact_report")
+    report = load("exact_grid.report")
     slow = row("3to16", first=2.0, decibels=119.0)
     wide = row("8to3", first=5.0, tall=False)
     found = {bar.text: bar for bar in report.bars([row(), slow, wide])}
@@ -90,7 +90,7 @@ def test_exact_bars(load):
 
 
 def test_exact_bar_for_cgls_depends_on_the_condition(load):
-    bars = load("exact_report").bars
+    bars = load("exact_grid.report").bars
     well, ill = row(first=4.0, condition=2.0), row(first=4.0)
     missed = [
         bar.missed for bar in bars([well, ill]) if bar.text.startswith("10 times")
@@ -99,7 +99,7 @@ def test_exact_bar_for_cgls_depends_on_the_condition(load):
 
 
 def test_exact_methods_that_miss_the_tolerance_are_no_rivals(load):
-    report = load("exact_report")
+    report = load("exact_grid.report")
     times = {"auto": [1.0, 0.5], "schwarz": [0.1, 0.1], "direct": [0.8, 0.4]}
     failed = row(times=times, missed=["schwarz"])
     assert report.over_best(failed) == pytest.approx(1.25)
@@ -109,7 +109,7 @@ def test_exact_methods_that_miss_the_tolerance_are_no_rivals(load):
 
 def test_exact_tolerance(load, monkeypatch):
     """The rtol whose solution is good enough, found in few solves."""
-    measure = load("exact_measure")
+    reference = load("exact_grid.reference")
     asked = []
 
     def solve(op, b, method, *, damp, rtol):
@@ -117,16 +117,16 @@ def test_exact_tolerance(load, monkeypatch):
         x = np.ones((1, 4)) * (1 + 1e3 * rtol)
         return types.SimpleNamespace(success=rtol > 5e-10, x=x)
 
-    monkeypatch.setattr(measure, "quietly", solve)
+    monkeypatch.setattr(reference, "quietly", solve)
     case, exact = types.SimpleNamespace(damp=0.0), np.ones((1, 4))
-    assert measure.tolerance(case, None, None, exact, [0]) == 1e-9
+    assert reference.tolerance(case, None, None, exact, [0]) == 1e-9
     assert asked == [1e-6, 1e-9]
-    monkeypatch.setattr(measure, "BAR", 200.0)  # out of reach
-    assert measure.tolerance(case, None, None, exact, [0]) == 1e-6
+    monkeypatch.setattr(reference, "ACCURACY", 200.0)  # out of reach
+    assert reference.tolerance(case, None, None, exact, [0]) == 1e-6
 
 
 def test_exact_accuracy_that_is_missed_is_written_out(load):
-    text = load("exact_report").tables([row(decibels=90.0)])
+    text = load("exact_grid.report").tables([row(decibels=90.0)])
     assert "at least 120 dB: **missed**, in 0 of 1; the worst 90.0" in text
 
 
@@ -135,9 +135,9 @@ def test_exact_pixels(load):
         {"size": 256, "batch": 1, "first": 1.0, "second": 0.1},
         {"size": 2048, "batch": 1, "first": 60.0, "second": 12.8},
     ]
-    report = load("exact_report")
+    bars, report = load("exact_grid.bars"), load("exact_grid.report")
     entry = {"key": "pixels", "pixels": "3->8", "sizes": sizes}
-    assert report.pixel_ratio(entry) == pytest.approx(2)
+    assert bars.pixel_ratio(entry) == pytest.approx(2)
     text = report.tables([row(), entry])
     last = cells(text, "Time of a pixel")[1]
     assert last["second ns per pixel"] == "3052"
@@ -147,24 +147,24 @@ def test_exact_pixels(load):
 
 def test_exact_error_is_told(load):
     broken = {"key": "k", "label": "3->8", "dtype": "float32", "error": "E: no"}
-    text = load("exact_report").tables([broken, row()])
+    text = load("exact_grid.report").tables([broken, row()])
     assert "- 3->8, float32: E: no" in text
     assert len(cells(text, "Times")) == 1
 
 
 def test_exact_rows_are_added_to_those_of_the_file(load, tmp_path):
-    grid = load("exact_grid")
+    files = load("exact_grid.rows")
     output = tmp_path / "results" / "exact.md"
     args = types.SimpleNamespace(output=output, add=True)
-    assert grid.kept(args) == {}
+    assert files.kept(args) == {}
     rows = {}
     for r in (row(dtype="float64"), row()):
-        grid.put(rows, r)
-        grid.write(args, rows)
-    held = grid.kept(args)
+        files.put(rows, r)
+        files.write(args, rows)
+    held = files.kept(args)
     assert [r["dtype"] for r in held.values()] == ["float32", "float64"]  # in order
-    grid.put(held, row(first=3.0))
-    grid.write(args, held)
+    files.put(held, row(first=3.0))
+    files.write(args, held)
     times = cells(output.read_text(encoding="utf-8"), "Times")
     assert [r["first s"] for r in times] == ["3.00", "1.00"]
     assert len(json.loads(output.with_suffix(".json").read_text())) == 2
@@ -176,7 +176,7 @@ def test_exact_rows_are_added_to_those_of_the_file(load, tmp_path):
      (0.01234, "0.0123"), (2e7, "2.00e+07")],
 )  # fmt: skip
 def test_numbers_have_three_digits(load, value, text):
-    assert load("exact_report").number(value) == text
+    assert load("support.tables").number(value) == text
 
 
 def test_products_by_both_routes(load, monkeypatch):
@@ -206,9 +206,9 @@ def test_products_by_both_routes(load, monkeypatch):
 def test_photographs_differ(load):
     import numpy as np
 
-    problems = load("problems")
+    photographs = load("support.photographs").photographs
     pytest.importorskip("skimage")
-    x = problems.photographs(3, 16, 60)
+    x = photographs(3, 16, 60)
     assert x.shape == (60, 3, 16, 16) and 0 <= x.min() <= x.max() <= 1
     flat = {item.tobytes() for item in x}
     assert len(flat) == 60 and np.std(x) > 0.1

@@ -49,21 +49,21 @@ def row(first=1.0, second=0.5, **changes):
 
 
 def test_names_are_unique(load):
-    grid = load("default_grid")
+    grid = load("default_call.grid")
     for cases, least in ((grid.cases(), 100), (grid.QUICK, 10)):
         names = [str(case) for case in cases]
         assert len(set(names)) == len(names) >= least
 
 
 def test_every_operator_can_be_built(load):
-    grid = load("default_grid")
+    grid = load("default_call.grid")
     for case in (*grid.cases(), *grid.QUICK):
         for op in (case.operator(), case.small().operator()):
             assert op.dtype == case.dtype and min(op.output_shape) > 0, str(case)
 
 
 def test_every_value_of_a_factor_comes_up_several_times(load):
-    cases = load("default_grid").cases()
+    cases = load("default_call.grid").cases()
     blurs = [case for case in cases if not case.is_layer]
     factors = [[c.dtype for c in cases], [c.batch for c in cases],
                [c.damp for c in cases], [c.kind for c in cases],
@@ -76,7 +76,7 @@ def test_every_value_of_a_factor_comes_up_several_times(load):
 
 @pytest.mark.parametrize("taps", [(5, 5), (3, 5, 7)])
 def test_differences_are_forward(load, taps):
-    cases = load("default_cases")
+    cases = load("default_call.cases")
     filters = cases.differences(taps)
     ramp = sum((a + 1) * u for a, u in enumerate(np.indices(taps)))
     sums = [np.sum(filters[a] * ramp) for a in range(len(taps))]
@@ -87,13 +87,13 @@ def test_differences_are_forward(load, taps):
 @pytest.mark.parametrize("shape", [(2, 50), (3, 16, 16), (1, 4, 12, 12)])
 def test_pictures(load, shape):
     pytest.importorskip("skimage")
-    x = load("default_cases").pictures(shape, 2)
+    x = load("default_call.cases").pictures(shape, 2)
     assert x.shape == (2, *shape) and 0 <= x.min() < x.max() <= 1
 
 
 def test_data_of_a_penalty_are_zeros(load):
     pytest.importorskip("skimage")
-    case = load("default_cases").Case("disc", (16, 16), taps=(5, 5), penalty=0.1)
+    case = load("default_call.cases").Case("disc", (16, 16), taps=(5, 5), penalty=0.1)
     x, b = case.data()
     assert b.shape == (1, 3, 16, 16) and not b[:, 1:].any()
     clean = case.operator().forward(x)[:, 0]
@@ -103,8 +103,8 @@ def test_data_of_a_penalty_are_zeros(load):
 
 def test_a_case_is_measured(load):
     pytest.importorskip("skimage")
-    measure, report = load("default_measure"), load("default_report")
-    case = load("default_cases").Case("3->8", (12, 12))
+    measure, report = load("default_call.measure"), load("default_call.report")
+    case = load("default_call.cases").Case("3->8", (12, 12))
     announced = []
     skipped = {"schwarz": "skipped"}
     found = measure.measure(case, skipped, lambda *a: announced.append(a))
@@ -119,7 +119,7 @@ def test_a_case_is_measured(load):
 
 
 def test_what_takes_too_long_is_stopped(load):
-    limits = load("time_limit")
+    limits = load("support.time_limit")
     before = signal.getsignal(signal.SIGALRM)
     end = time.perf_counter() + 60
     with pytest.raises(limits.OutOfTime), limits.TimeLimit(0.3):
@@ -133,7 +133,7 @@ def test_what_takes_too_long_is_stopped(load):
 
 
 def test_what_hangs_is_left_out(load, monkeypatch):
-    worker = load("worker")
+    worker = load("support.worker")
     monkeypatch.setattr(worker, "GRACE", 1.0)
     with worker.Worker(hang_in_direct) as runner:
         found = runner.row("a case")
@@ -142,12 +142,12 @@ def test_what_hangs_is_left_out(load, monkeypatch):
 
 
 def test_a_case_that_fails_is_told(load):
-    with load("worker").Worker(fail) as runner:
+    with load("support.worker").Worker(fail) as runner:
         assert runner.row("a case")["error"] == "RuntimeError: no data"
 
 
 def test_ratios_are_those_to_the_best_of_each_call(load):
-    report = load("default_report")
+    report = load("default_call.report")
     found = row(first=1.2, second=0.6)
     assert report.ratio(found, 0) == pytest.approx(1.2)
     assert report.ratio(found, 1) == pytest.approx(1.2)
@@ -158,7 +158,7 @@ def test_ratios_are_those_to_the_best_of_each_call(load):
 
 
 def test_bars(load):
-    missed = load("default_report").missed
+    missed = load("default_call.report").missed
     assert missed([row()] * 20) == []
     assert missed([*[row()] * 19, row(first=1.9)]) == []
     assert len(missed([*[row()] * 18, *[row(first=1.9)] * 2])) == 1
@@ -171,7 +171,7 @@ def test_summary_names_the_worst(load):
     failed = row(case="hard", failed={"auto": "more than 3 s"})
     del failed["times"]["auto"]
     alone, none = row(case="alone", times={"auto": [1, 1]}), row(case="no", times={})
-    text = load("default_report").summary([row(), failed, alone, none])
+    text = load("default_call.report").summary([row(), failed, alone, none])
     assert "first call within 1.3 times the best: 1 of 2 (50%)" in text
     assert "- hard: more than 3 s" in text and "- hard: inf" in text
     assert text.index("had success within its limit") < text.index("- no\n")
@@ -179,7 +179,7 @@ def test_summary_names_the_worst(load):
 
 
 def test_the_command_lists_and_writes(load, monkeypatch, tmp_path, capsys):
-    command = load("default_call")
+    command = load("default_call.__main__")
     assert command.main(["--quick", "--list", "--only", "3->8"]) == 0
     names = capsys.readouterr().out.splitlines()
     assert len(names) == 2 and all("3->8" in name for name in names)
@@ -193,7 +193,7 @@ def test_the_command_lists_and_writes(load, monkeypatch, tmp_path, capsys):
 
 
 def test_the_command_keeps_what_there_is(load, monkeypatch, capsys):
-    command = load("default_call")
+    command = load("default_call.__main__")
     rows = iter([row()])
 
     def interrupted(self, case):
@@ -207,7 +207,7 @@ def test_the_command_keeps_what_there_is(load, monkeypatch, capsys):
 
 
 def test_one_damping_for_all(load):
-    command = load("default_call")
+    command = load("default_call.__main__")
     found = command.chosen_cases(command.parse(["--damp", "0.5"]))
     assert {case.damp for case in found} == {0.5} and len(set(found)) == len(found)
     with pytest.raises(SystemExit):

@@ -55,10 +55,10 @@ def test_arrangements_are_those_of_dense_matrices(load):
 
 def test_a_sweep_is_an_iteration_of_rbk(load):
     op, made, found = small_arrangements(load)
-    quiet = load("strip.problems").quiet
+    quietly = load("strip.problems").quietly
     for kind in ("strip", "interleaved", "standard"):
         options = {"partition": kind, "order": "cyclic", "maxiter": 1, "rtol": 0}
-        x = quiet(op, made.b, "rbk", **options).x
+        x = quietly(op, made.b, "rbk", **options).x
         np.testing.assert_allclose(found[kind].x, x[0], atol=1e-10)
 
 

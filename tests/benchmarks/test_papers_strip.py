@@ -108,10 +108,10 @@ def test_trained_layer_tells_digits_apart(load):
 
 
 def test_measures(load):
-    measures = load("strip.measures")
+    measures, psnr = load("strip.measures"), load("strip.tables").psnr
     x = np.zeros((3, 1, 8, 8), np.float32)
-    assert measures.psnr(x, x) == np.inf
-    assert measures.psnr(x, x + 0.1) == pytest.approx(20, abs=1e-4)
+    assert psnr(x, x) == np.inf
+    assert psnr(x, x + 0.1) == pytest.approx(20, abs=1e-4)
     noise = np.random.default_rng(0).standard_normal(x.shape).astype(np.float32)
     assert measures.ssim(noise, noise) == pytest.approx(1)
     assert abs(measures.ssim(noise, noise[::-1])) < 0.4
@@ -123,13 +123,11 @@ def test_measures(load):
 
 def test_products_are_counted(load):
     measures, case = load("strip.measures"), load("strip.problems").Case(12, 4)
-    op = case.operator()
+    op, quietly = case.operator(), load("strip.problems").quietly
     b = op.forward(np.random.default_rng(0).random((4, 1, 12, 12), np.float32))
     counts = [
         measures.measured(
-            lambda n=n: load("strip.problems").quiet(op, b, "cgls", rtol=0, maxiter=n),
-            op,
-            4,
+            lambda n=n: quietly(op, b, "cgls", rtol=0, maxiter=n), op, 4
         )[1].products
         for n in (1, 4)
     ]
@@ -217,8 +215,8 @@ def test_matching(load, monkeypatch):
     x = load("strip.data").labelled(28).batch(3, rng)
     made = problems.problem(case.operator(), x, 0.01, rng)
     for steps, enough in ((int(rows["CG"][1]), True), (int(rows["CG"][1]) - 1, False)):
-        got = problems.quiet(case.operator(), made.b, "cgls", rtol=0, maxiter=steps)
-        level = load("strip.measures").psnr(got.x, made.pinv)
+        got = problems.quietly(case.operator(), made.b, "cgls", rtol=0, maxiter=steps)
+        level = load("strip.tables").psnr(got.x, made.pinv)
         assert (level >= target - 0.01) == enough
 
 

@@ -40,13 +40,13 @@ def load(monkeypatch):
 
 @pytest.fixture
 def resources(load):
-    """The command's module; what it has compiled it keeps for the next test."""
-    return load("cuda_resources")
+    """The module of the tables; what it has compiled it keeps for the next test."""
+    return load("cuda_resources.report")
 
 
 @pytest.fixture
 def nvrtc(load):
-    compiler = load("nvrtc")
+    compiler = load("cuda_resources.nvrtc")
     if not compiler.have_compiler():
         pytest.skip("neither an nvrtc wheel nor nvcc")
     return compiler
@@ -55,6 +55,11 @@ def nvrtc(load):
 @pytest.fixture(scope="module")
 def committed():
     return TABLE.read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def read(load):
+    return load("cuda_resources.reader").read
 
 
 def architecture(resources, name):
@@ -134,8 +139,8 @@ class TestCompiler:
 
 
 class TestTable:
-    def test_is_complete(self, resources, committed):
-        compiler, tables = resources.read(committed)
+    def test_is_complete(self, resources, read, committed):
+        compiler, tables = read(committed)
         assert f"`{resources.COMMAND}`" in committed
         assert re.fullmatch(r"(NVRTC|nvcc) [\d.]+", compiler)
         assert sorted(tables) == FILES == sorted(REGISTERS)
@@ -149,8 +154,8 @@ class TestTable:
             }
 
     @pytest.mark.parametrize("file", FILES)
-    def test_holds_the_limits(self, resources, committed, file):
-        for key, row in resources.read(committed)[1][file].items():
+    def test_holds_the_limits(self, resources, read, committed, file):
+        for key, row in read(committed)[1][file].items():
             for arch, cell in row.items():
                 registers, spill, shared, blocks = cell.split(" / ")
                 needs = {"registers": int(registers), "smem": int(shared)}
@@ -160,9 +165,11 @@ class TestTable:
 
     @pytest.mark.parametrize("arch", ARCHITECTURES)
     @pytest.mark.parametrize("file", FILES)
-    def test_is_what_the_compiler_says(self, resources, nvrtc, committed, file, arch):
+    def test_is_what_the_compiler_says(
+        self, resources, nvrtc, read, committed, file, arch
+    ):
         """Numbers differ between compilers; the kernels there are do not."""
-        compiler, tables = resources.read(committed)
+        compiler, tables = read(committed)
         arch, table = architecture(resources, arch), tables[file]
         used = resources.kernels(file, arch, SAMPLE)
         again = f"run {resources.COMMAND}"
@@ -203,5 +210,6 @@ class TestOccupancy:
         ],
     )
     def test_by_hand(self, load, arch, threads, registers, shared, blocks):
-        fitting = load("occupancy").resident_blocks(arch, threads, registers, shared)
+        occupancy = load("cuda_resources.occupancy")
+        fitting = occupancy.resident_blocks(arch, threads, registers, shared)
         assert fitting == blocks

@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from ...measure import interleaved
-from ...problems import DTYPES
-from ..report import ABSENT, Claim, Outcome, Table
+from ...support.layers import DTYPES
+from ...support.measure import interleaved
+from ...support.outcome import ABSENT, Claim, Outcome, Table
+from ...support.tables import milliseconds, pair
 from . import document, peers, problems
 
 STEPS = 50
@@ -30,8 +31,8 @@ def outcome(size, steps, seconds=2.0, rounds=5):
             ratio = taken.over(own)
             bar = BARS.get(name)
             rows.append(
-                (name, dtype, f"{1e3 * taken.least:.2f} / {1e3 * taken.median:.2f}",
-                 f"{ratio[0]:.2f} / {ratio[1]:.2f}", f"{bar:g}" if bar else ABSENT,
+                (name, dtype, milliseconds(taken),
+                 pair(ratio), f"{bar:g}" if bar else ABSENT,
                  found[name] ** 2)
             )  # fmt: skip
             if bar:

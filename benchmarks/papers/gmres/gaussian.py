@@ -4,9 +4,10 @@ import functools
 
 import numpy as np
 
-from ..report import Claim, Outcome, Table
+from ...support.outcome import Claim, Outcome, Table
+from ...support.quiet import quietly
 from . import document, figures, problems
-from .peers import quietly, squared_residual
+from .peers import squared_residual
 
 STEPS = 2000
 RESTARTS = tuple(document.GAUSSIAN)

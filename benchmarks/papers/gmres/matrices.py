@@ -3,10 +3,11 @@
 import numpy as np
 from scipy.sparse import linalg
 
-from ...measure import clock
-from ..report import Claim, Outcome, Table
+from ...support.measure import clock
+from ...support.outcome import Claim, Outcome, Table
+from ...support.quiet import quietly
 from . import document, problems
-from .peers import quietly, squared_residual, textbook_cycle
+from .peers import squared_residual, textbook_cycle
 
 STEPS = 50
 RTOL = 1e-8

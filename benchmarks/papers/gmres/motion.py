@@ -4,9 +4,11 @@ import functools
 
 import numpy as np
 
-from ..report import ABSENT, Claim, Outcome, Table
+from ...support.outcome import ABSENT, Claim, Outcome, Table
+from ...support.quality import psnr
+from ...support.quiet import quietly
 from . import document, figures, problems
-from .peers import quietly, squared_residual
+from .peers import squared_residual
 
 CYCLE, CYCLES = 100, 20
 PLAIN = ((100, 1000), (1000, 1000))  # steps of a cycle, and in all
@@ -31,7 +33,7 @@ def solved(size, restart, steps, normal=True):
 
 def outcome(size, cycle, cycles, plain, shown):
     blur = problems.motion(size)
-    blurred, rows = peak_ratio(blur.b, blur.x), []
+    blurred, rows = psnr(blur.b, blur.x), []
     for restart, steps in plain:
         result = solved(size, restart, steps, normal=False)
         rows.append(row("A x = b", restart, result, blur, ABSENT))
@@ -81,8 +83,8 @@ def row(name, restart, result, blur, theirs):
         theirs,
         result.seconds,
         squared_residual(blur.op, result.x, blur.b),
-        f"{peak_ratio(blur.b, blur.x):.1f}",
-        f"{peak_ratio(result.x, blur.x):.1f}",
+        f"{psnr(blur.b, blur.x):.1f}",
+        f"{psnr(result.x, blur.x):.1f}",
     )
 
 
@@ -114,7 +116,7 @@ def plain(size, cycle, cycles):
     result = quietly(op, b, "gmres", restart=cycle, maxiter=cycle * cycles, rtol=0)
     ends = np.asarray(result.history, float)[cycle - 1 :: cycle]
     rows = [(cycle * (i + 1), float(norm) ** 2) for i, norm in enumerate(ends)]
-    before, after = peak_ratio(blur.b, blur.x), peak_ratio(result.x, blur.x)
+    before, after = psnr(blur.b, blur.x), psnr(result.x, blur.x)
     text = (
         f"Camera, {size}x{size}, A x = b in float32, restart {cycle}: "
         f"{result.seconds:.0f} s, {before:.1f} dB blurred and {after:.1f} dB in the end"
@@ -133,12 +135,6 @@ def first_steps(blur, shown):
         options = {"normal": True, "restart": steps, "maxiter": steps, "rtol": 0}
         result = quietly(blur.op, blur.b, "gmres", **options)
         residual = squared_residual(blur.op, result.x, blur.b)
-        ratio = f"{peak_ratio(result.x, blur.x):.1f}"
+        ratio = f"{psnr(result.x, blur.x):.1f}"
         found.append((steps, result.seconds, residual, ratio, result.x))
     return found
-
-
-def peak_ratio(x, exact):
-    """Decibels of the peak 1 of a picture over the root mean square of its error."""
-    error = np.sqrt(np.mean((x - exact) ** 2))
-    return float(-20 * np.log10(max(error, 1e-15)))

@@ -1,19 +1,10 @@
 """Other implementations of a cycle of GMRES."""
 
-import warnings
-
 import numpy as np
 from scipy.signal import convolve2d
 from scipy.sparse import linalg
 
-from convinv import ConvergenceWarning, solve
-
-
-def quietly(op, b, method, **options):
-    """`convinv.solve` without the warning that a tolerance of 0 brings."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        return solve(op, b, method, **options)
+from ...support.quiet import quietly
 
 
 def squared_residual(op, x, b):

@@ -1,8 +1,9 @@
 """The same problems by methods that need no restarts."""
 
-from ..report import Claim, Outcome, Table
+from ...support.outcome import Claim, Outcome, Table
+from ...support.quiet import quietly
 from . import document, gaussian, motion, problems
-from .peers import quietly, squared_residual
+from .peers import squared_residual
 
 SLACK = 1.0 + 1e-6  # the residual's own rounding
 MOST = 20000  # iterations

@@ -4,10 +4,11 @@ import numpy as np
 
 from convinv.local_inverse import LocalInverse, certify, newton_schulz, relu_realisation
 
-from ...measure import clock
-from ..report import Claim, Outcome, Table
+from ...support.measure import clock
+from ...support.outcome import Claim, Outcome, Table
+from ...support.threads import one_torch_thread
 from . import paper, problems
-from .training import one_thread, trained
+from .training import trained
 
 # Steps of the training, where the paper's are too many for a processor
 CUT = {(16, 2): 10_000, (16, 3): 2000}
@@ -69,7 +70,7 @@ def errors(data, quick, rng):
     return table
 
 
-@one_thread()
+@one_torch_thread()
 def network_row(name, networks, A, exact, training):
     answers = [one.approximate(A) for one in networks]
     wrong = [np.abs(x - exact) for x in answers]

@@ -6,8 +6,9 @@ from convinv import ConvLinearOperator, gallery, solve
 from convinv.local_inverse import NearbyPreconditioner
 from convinv.precondition import Schwarz
 
-from ...measure import clock
-from ..report import Claim, Outcome, Table
+from ...support.measure import clock
+from ...support.outcome import Claim, Outcome, Table
+from ...support.quality import relative_error
 
 CHANGES = (0.0, 1e-4, 1e-3, 1e-2, 3e-2, 1e-1)
 RTOL = 1e-8
@@ -76,7 +77,7 @@ def least(call, rounds=3):
 
 def about(name, found, result, anew):
     """The measured contraction is below the bound, and the answers agree."""
-    far = np.linalg.norm(result.x - anew.x) / np.linalg.norm(anew.x)
+    far = relative_error(result.x, anew.x)
     return [
         Claim(
             f"{name}: measured at most the bound, and the same answer as anew",

@@ -9,8 +9,8 @@ from scipy.optimize import Bounds, LinearConstraint, linprog, milp
 
 from convinv.local_inverse import LocalInverse
 
-from ...measure import clock
-from ..report import Claim, Outcome, Table
+from ...support.measure import clock
+from ...support.outcome import Claim, Outcome, Table
 from . import paper, problems
 from .training import trained
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from convinv.local_inverse import certify
 
-from ..report import Claim, Outcome, Table
+from ...support.outcome import Claim, Outcome, Table
 from . import problems
 
 COLUMNS = (

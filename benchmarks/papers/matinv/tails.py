@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from ..report import Claim, Outcome, Table
+from ...support.outcome import Claim, Outcome, Table
 
 CHUNK = 500_000
 LEVELS = (10.0, 100.0, 1000.0, 10_000.0)

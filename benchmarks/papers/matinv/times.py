@@ -6,10 +6,10 @@ import torch
 from convinv.interop.torch_inverse import inverse_network
 from convinv.local_inverse import LocalInverse
 
-from ...measure import clock
-from ..report import Claim, Outcome, Table
+from ...support.measure import clock
+from ...support.outcome import Claim, Outcome, Table
+from ...support.threads import one_torch_thread
 from . import paper, problems
-from .training import one_thread
 
 BATCHES = (1, 100, 10_000)
 ROUNDS = 20
@@ -17,7 +17,7 @@ BUDGET = 5.0  # seconds for one number; the rest is extrapolated
 OWN = ("1", "100", "10000")
 
 
-@one_thread()
+@one_torch_thread()
 def run(quick=False):
     count = 200 if quick else paper.TEST
     budget = 0.2 if quick else BUDGET

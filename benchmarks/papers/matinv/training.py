@@ -1,6 +1,5 @@
 """The paper's training, for several networks at once."""
 
-import contextlib
 import math
 
 import numpy as np
@@ -8,6 +7,7 @@ import torch
 
 from convinv.interop.torch_inverse import LearnedInverse
 
+from ...support.threads import one_torch_thread
 from . import paper
 
 RATE, DECAY = 5e-5, 1e-7
@@ -15,18 +15,7 @@ COSINES = 31  # 1 + 2 + 4 + 8 + 16: five of them, each twice as long as the one 
 POOL = 1_000_000
 
 
-@contextlib.contextmanager
-def one_thread():
-    """PyTorch on one thread, as BLAS."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-@one_thread()
+@one_torch_thread()
 def trained(data, layers, steps, runs, *, hidden=None):
     """LearnedInverse objects that differ in their weights' seeds and in their data.
 

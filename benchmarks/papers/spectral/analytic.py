@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..report import Claim, Outcome, Table
+from ...support.outcome import Claim, Outcome, Table
 from . import figures, problems
 from .classes import eigenspaces
 

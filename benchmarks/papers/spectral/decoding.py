@@ -4,7 +4,7 @@ import numpy as np
 
 from convinv import solve
 
-from ..report import Claim, Outcome, Table
+from ...support.outcome import Claim, Outcome, Table
 from . import figures, problems
 
 COEFFICIENTS = {

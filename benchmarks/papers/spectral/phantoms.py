@@ -4,7 +4,7 @@ import numpy as np
 
 from convinv.learning import SpectralOperator
 
-from ..report import Claim, Outcome, Table
+from ...support.outcome import Claim, Outcome, Table
 from . import figures, problems
 from .analytic import GOOD, classified, value
 from .classes import eigenspaces

@@ -4,9 +4,9 @@ import numpy as np
 
 from convinv.operators import Radon
 
-from ...bench_radon import ANGLES, Case
-from ...measure import interleaved
-from ..report import Claim, Outcome, Table
+from ...support.measure import interleaved
+from ...support.outcome import Claim, Outcome, Table
+from ...support.radon import ANGLES, Case
 from . import problems
 
 BAR_SIZE, BAR, COUNT = 128, 0.01, 45

@@ -14,10 +14,10 @@ from threadpoolctl import threadpool_limits
 from convinv import ConvLinearOperator
 from convinv.strips import SweepAnalysis, arrangement_table, plot_arrangement
 
-from ..report import ABSENT, Claim, Outcome, Table
+from ...support.outcome import ABSENT, Claim, Outcome, Table
+from ...support.quality import psnr
 from . import data, figures, paper
 from .layers import Trained
-from .measures import psnr
 from .problems import Case, problem
 
 CASES = (Case(28), Case(64))

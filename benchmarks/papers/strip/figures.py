@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from .measures import psnr
+from ...support.quality import psnr
 
 CONTRAST = 0.5  # black and white of error maps
 

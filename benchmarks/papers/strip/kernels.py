@@ -7,11 +7,12 @@ import numpy as np
 
 from convinv import ConvLinearOperator
 
-from ..report import Claim, Outcome, Table
+from ...support.outcome import Claim, Outcome, Table
+from ...support.quality import psnr
+from ...support.quiet import quietly
 from . import data, paper
 from .layers import Trained
-from .measures import psnr
-from .problems import Case, problem, quiet
+from .problems import Case, problem
 
 CASES = (Case(28), Case(64, 50), Case(256, 5))
 QUICK = (Case(28, 10), Case(64, 2))
@@ -51,7 +52,7 @@ def levels(case, op, images):
     found = []
     for noise in NOISES:
         made = problem(op, images, noise, np.random.default_rng(1))
-        strip = quiet(op, made.b, "strip", rtol=0, maxiter=1).x
+        strip = quietly(op, made.b, "strip", rtol=0, maxiter=1).x
         # the paper's images of 256 x 256 have no pseudoinverse to compare with
         found.append(psnr(strip, made.x if case.size == 256 else made.pinv))
     return condition(op), *found

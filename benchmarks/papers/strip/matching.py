@@ -5,12 +5,14 @@ import time
 
 import numpy as np
 
-from ...measure import clock
-from ..report import Claim, Outcome, Table
+from ...support.measure import clock
+from ...support.outcome import Claim, Outcome, Table
+from ...support.quality import psnr
+from ...support.quiet import quietly
 from . import data, paper
-from .measures import measured, psnr, seconds, spread
+from .measures import measured, seconds, spread
 from .methods import MATRIX, METHODS, options
-from .problems import Case, problem, quiet
+from .problems import Case, problem
 from .tables import LEVELS, NAMES, iteration, warm_up
 
 CASES = {Case(28): 10, Case(64): 3, Case(256): 1}  # and the runs
@@ -89,8 +91,8 @@ def race(case, made, name, callback, values):
 
     def call():
         if name == "auto":
-            return quiet(op, made.b, "auto")
-        return quiet(
+            return quietly(op, made.b, "auto")
+        return quietly(
             op,
             made.b,
             METHODS[name],
@@ -125,7 +127,7 @@ def with_matrix(case, made, found):
         for steps in (1, 1 + FURTHER):
             taken.append(
                 clock(
-                    lambda: quiet(
+                    lambda: quietly(
                         matrix,
                         columns,
                         METHODS[name],

@@ -1,4 +1,4 @@
-"""What the tables measure: PSNR, SSIM, seconds, products and peak memory."""
+"""What the tables measure beside PSNR: SSIM, seconds, products and peak memory."""
 
 import ctypes
 import gc
@@ -8,17 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...measure import clock
+from ...support.measure import clock
 
 SSIM_ITEMS = 20
 RANGE = 2.0  # of images between -1 and 1, for SSIM; the paper's PSNR has peak 1
-
-
-def psnr(x, other):
-    """``-10 log10 MSE`` of a whole batch, as the paper's tables have it."""
-    error = x - other
-    mse = float(np.vdot(error, error)) / error.size
-    return -10 * math.log10(mse) if mse else math.inf
 
 
 def ssim(x, other):

@@ -1,12 +1,12 @@
 """The paper's problem: images behind a layer and noise; the pseudoinverse's answer."""
 
-import warnings
 from typing import NamedTuple
 
 import numpy as np
 
-from convinv import ConvergenceWarning, ConvLinearOperator, gallery, solve
+from convinv import ConvLinearOperator, gallery
 
+from ...support.quiet import quietly
 from . import data
 
 EXACT = 1e-9  # of the normal residual, for the pseudoinverse's answer in float64
@@ -46,14 +46,7 @@ class Problem(NamedTuple):
 def problem(op, images, noise, rng):
     """Noise of a fraction of the standard deviation of each image."""
     b = gallery.add_noise(op.forward(images), noise, rng=rng, reference=images)
-    exact = quiet(op.astype("float64"), b.astype("float64"), "auto", rtol=EXACT)
+    exact = quietly(op.astype("float64"), b.astype("float64"), "auto", rtol=EXACT)
     if not exact.success:
         raise RuntimeError(f"no exact solution to compare with: {exact.message}")
     return Problem(images, b, exact.x)
-
-
-def quiet(op, b, method, **options):
-    """`solve` where it's no surprise that the tolerance is not reached."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        return solve(op, b, method, **options)

@@ -4,13 +4,14 @@ import numpy as np
 
 from convinv import gallery
 
-from ...measure import clock
-from ..report import Claim, Outcome, Table
+from ...support.measure import clock
+from ...support.outcome import Claim, Outcome, Table
+from ...support.quality import psnr
+from ...support.quiet import quietly
 from . import data, figures
 from .matching import LEVEL, Race
-from .measures import psnr
 from .methods import METHODS, options
-from .problems import Case, problem, quiet
+from .problems import Case, problem
 
 CASE, QUICK = Case(256, 1, 16), Case(48, 1, 16)
 SHOWN = ("STRIP", "CG", "GS", "GD", "LSQR", "LSMR", "RSHK")
@@ -51,9 +52,9 @@ def solved(case, made, method, more):
     """``(seconds, result)`` of a method on a new operator."""
     op = case.operator()
     if method == "auto":
-        return clock(lambda: quiet(op, made.b, "auto"))
+        return clock(lambda: quietly(op, made.b, "auto"))
     chosen = options(method, LEVEL.rate) | {"rtol": 0} | more
-    return clock(lambda: quiet(op, made.b, METHODS[method], **chosen))
+    return clock(lambda: quietly(op, made.b, METHODS[method], **chosen))
 
 
 def matched(case, made, method, target):

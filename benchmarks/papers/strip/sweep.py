@@ -8,8 +8,12 @@ import numpy as np
 from convinv.solvers import METHODS
 from convinv.strips import strip_plan
 
-from ... import measure
-from ..report import ABSENT, Claim, Outcome, Table
+from ...support import measure
+from ...support.outcome import ABSENT, Claim, Outcome, Table
+from ...support.quality import relative_error
+from ...support.quiet import quietly
+from ...support.tables import pair
+from ...support.threads import one_torch_thread
 from . import data, paper, problems
 
 BATCH = 200
@@ -39,7 +43,7 @@ def outcome(sizes, folders, batch=BATCH, rounds=ROUNDS):
         theirs = paper.printed(paper.SECONDS, size, "STRIP") if batch == BATCH else None
         rows.append(
             (str(case), shape(case), both(own), f"{min(method):.3g}", both(listing),
-             f"{ratio[0]:.2f} / {ratio[1]:.2f}", theirs or ABSENT, differ)
+             pair(ratio), theirs or ABSENT, differ)
         )  # fmt: skip
         claims += [
             Claim(
@@ -80,7 +84,7 @@ def sweeps(case, folders):
     """Functions that invert the same batch, by their names."""
     import torch
 
-    from . import transcription, transposed
+    from . import transcription
 
     rng = np.random.default_rng(0)
     images = data.source(case.size, folders).batch(case.batch, rng)
@@ -93,11 +97,11 @@ def sweeps(case, folders):
         return transcription.invert(kernel, right, op.input_shape[1:], h_b).numpy()
 
     def serial():
-        with transposed.one_thread(torch):
+        with one_torch_thread():
             return listing()
 
     def own():
-        return problems.quiet(case.operator(), b, "strip", maxiter=1)
+        return quietly(case.operator(), b, "strip", maxiter=1)
 
     return {"convinv": own} | dict(zip(LISTINGS, (listing, serial)))
 
@@ -113,8 +117,7 @@ def noisy(op, images, rng):
 
 def difference(calls):
     """Of both results, relative."""
-    x, other = calls["convinv"]().x, calls[LISTINGS[0]]()
-    return float(np.linalg.norm(x - other) / np.linalg.norm(other))
+    return relative_error(calls["convinv"]().x, calls[LISTINGS[0]]())
 
 
 def timed(calls, seconds, rounds):

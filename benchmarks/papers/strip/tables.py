@@ -5,12 +5,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...measure import clock
-from ..report import Claim, Outcome, Table
+from ...support.measure import clock
+from ...support.outcome import Claim, Outcome, Table
+from ...support.quality import psnr
+from ...support.quiet import quietly
 from . import data, figures, paper
-from .measures import measured, psnr, seconds, spread, ssim
+from .measures import measured, seconds, spread, ssim
 from .methods import MATRIX, METHODS, options
-from .problems import Case, problem, quiet
+from .problems import Case, problem
 
 CASES = (Case(28), Case(64), Case(256))
 QUICK = (Case(28, 10), Case(64, 2))
@@ -103,9 +105,9 @@ def one(case, made, name, level, values, first):
 
 def iteration(op, b, name, level):
     if name == "auto":
-        return quiet(op, b, "auto")
+        return quietly(op, b, "auto")
     chosen = options(name, level.rate)
-    return quiet(op, b, METHODS[name], rtol=0, maxiter=1, **chosen)
+    return quietly(op, b, METHODS[name], rtol=0, maxiter=1, **chosen)
 
 
 def warm_up(case, source, level):

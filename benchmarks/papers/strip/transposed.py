@@ -5,12 +5,13 @@ are the plainest, a single transposed convolution with the layer's sizes, and on
 a hidden layer and a nonlinearity.
 """
 
-import contextlib
 import time
 
 import numpy as np
 
 from convinv import ConvLinearOperator, gallery
+
+from ...support.threads import one_torch_thread
 
 SQUARE = 64  # pixels of what is trained on, squares cut out of the images
 CUTS = 4  # squares of every image
@@ -41,7 +42,7 @@ class Transposed:
         optimiser = torch.optim.Adam(self.network.parameters(), rate)
         decay = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
         start = time.perf_counter()
-        with one_thread(torch):
+        with one_torch_thread():
             for _ in range(steps):
                 x = squares(source, rng)
                 b = gallery.add_noise(small.forward(x), level, rng=rng, reference=x)
@@ -64,17 +65,6 @@ class Transposed:
             f"{SQUARE} x {SQUARE}, mean squared error, {self.seconds:.0f} s on one "
             "thread"
         )
-
-
-@contextlib.contextmanager
-def one_thread(torch):
-    """More of them wait for each other at every layer, for long on a busy machine."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def network(torch, channels, filters, taps, hidden=0):

@@ -11,8 +11,10 @@ from matplotlib.figure import Figure
 
 from convinv import gallery
 
-from ... import measure
-from ..report import ABSENT, Claim, Outcome, Table
+from ...support import measure
+from ...support.outcome import ABSENT, Claim, Outcome, Table
+from ...support.quality import psnr
+from ...support.quiet import quietly
 from . import data, figures, measures, paper, problems, transposed
 
 SIZE = 256
@@ -78,8 +80,8 @@ class Quality(NamedTuple):
 def quality(answer, x, seconds):
     inside = (..., slice(BORDER, -BORDER), slice(BORDER, -BORDER))
     return Quality(
-        measures.psnr(answer, x),
-        measures.psnr(answer[inside], x[inside]),
+        psnr(answer, x),
+        psnr(answer[inside], x[inside]),
         measures.ssim(answer, x),
         seconds,
     )
@@ -112,7 +114,7 @@ def answers(op, b, nets):
     """What every method makes of the data, and its seconds."""
 
     def solved(method, **options):
-        return problems.quiet(op, b, method, **options).x
+        return quietly(op, b, method, **options).x
 
     calls = {
         "STRIP": lambda: solved("strip", maxiter=1),
@@ -127,13 +129,13 @@ def answers(op, b, nets):
 
 
 def row(name, values):
-    psnr, inner, ssim, seconds = zip(*values)
+    levels, inner, ssim, seconds = zip(*values)
     theirs = paper.TRANSPOSED.get(name, (ABSENT,) * 3)
-    mse = np.mean([10 ** (-value / 10) for value in psnr])
+    mse = np.mean([10 ** (-value / 10) for value in levels])
     return (
         name,
         f"{mse:.2g}",
-        measures.spread(psnr),
+        measures.spread(levels),
         theirs[0],
         measures.spread(inner),
         measures.spread(ssim, 4),
@@ -200,7 +202,7 @@ def drawing(op, nets, x, rng):
     shown = {"image": x} | found
     for column, (name, answer) in zip(axes.T, shown.items()):
         picture = figures.shown(answer[0])
-        words = "" if answer is x else f"\n{measures.psnr(answer, x):.2f} dB"
+        words = "" if answer is x else f"\n{psnr(answer, x):.2f} dB"
         column[0].set_title(f"{name}{words}", fontsize="medium")
         column[0].imshow(picture)
         column[1].imshow(picture[zoom])

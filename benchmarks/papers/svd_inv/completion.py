@@ -1,14 +1,12 @@
 """Compressive sensing of colour images: low-rank priors and total variation."""
 
-import warnings
-
 import numpy as np
 
-from convinv import ConvergenceWarning
 from convinv.operators import MaskOperator
 from convinv.proximal import TensorNuclearNorm, TotalVariation, admm
 
-from ..report import Claim, Outcome, Table
+from ...support.outcome import Claim, Outcome, Table
+from ...support.quiet import ignore_unconverged
 from . import figures, paper, pictures
 from .priors import unfolded
 
@@ -52,16 +50,15 @@ def restored(truth, ratio, names=tuple(PRIORS)):
     b = op.forward(truth)
     found = {ZERO: (op.adjoint(b), 0.0)}
     for name in names:
-        result = quiet(op, b, PRIORS[name](), data="hard")
+        result = solved(op, b, PRIORS[name](), data="hard")
         found[name] = result.x, result.seconds
     return found
 
 
-def quiet(op, b, prior, **options):
+@ignore_unconverged()
+def solved(op, b, prior, **options):
     """`admm`, for which some iterations of the total variation are enough."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        return admm(op, b, prior, rtol=RTOL, maxiter=MAXITER, **options)
+    return admm(op, b, prior, rtol=RTOL, maxiter=MAXITER, **options)
 
 
 def score_table(truth, found):
@@ -106,9 +103,9 @@ def noise_table(truth, quick):
     b = b + NOISE * rng.standard_normal(b.shape)
     rows = []
     for name, weights in WEIGHTS.items():
-        hard = psnr(truth, quiet(op, b, PRIORS[name](), data="hard").x)
+        hard = psnr(truth, solved(op, b, PRIORS[name](), data="hard").x)
         soft = {
-            w: psnr(truth, quiet(op, b, PRIORS[name](w)).x)
+            w: psnr(truth, solved(op, b, PRIORS[name](w)).x)
             for w in (weights[1:3] if quick else weights)
         }
         rows.append([name, float(hard), *(f"{w:g}: {v:.2f}" for w, v in soft.items())])

@@ -6,7 +6,7 @@ import numpy as np
 
 from convinv.lowrank import spectral_vjp, svd_vjp
 
-from ..report import Claim, Outcome, Table
+from ...support.outcome import Claim, Outcome, Table
 from . import paper
 
 KEPT = paper.SIZE - 2  # values that thresholds leave

@@ -1,15 +1,14 @@
 """Dynamic magnetic resonance imaging: priors, masks, and what comes back."""
 
 import itertools
-import warnings
 
 import numpy as np
 
-from convinv import ConvergenceWarning
 from convinv.operators import FourierSampling
 from convinv.proximal import TotalVariation, admm
 
-from ..report import Claim, Outcome, Table
+from ...support.outcome import Claim, Outcome, Table
+from ...support.quiet import ignore_unconverged
 from . import figures, paper, pictures, series
 from .priors import Both, casorati, temporal
 
@@ -78,7 +77,7 @@ def tuned(shape, name, quick):
     tried = {}
     for prior, (make, choices) in PRIORS.items():
         every = list(itertools.product(*choices))[:: 3 if quick else 1]
-        tried[prior] = {one: psnr(truth, quiet(op, b, make(*one)).x) for one in every}
+        tried[prior] = {one: psnr(truth, solved(op, b, make(*one)).x) for one in every}
     return tried
 
 
@@ -86,10 +85,9 @@ def best(levels):
     return max(levels, key=levels.get)
 
 
-def quiet(op, b, prior):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        return admm(op, b, prior, **SOLVER)
+@ignore_unconverged()
+def solved(op, b, prior):
+    return admm(op, b, prior, **SOLVER)
 
 
 def restored(truth, name, tried):
@@ -97,7 +95,7 @@ def restored(truth, name, tried):
     op, b = measured(truth, name)
     found = {ZERO: (op.adjoint(b), 0.0)}
     for prior, (make, _) in PRIORS.items():
-        result = quiet(op, b, make(*best(tried[prior])))
+        result = solved(op, b, make(*best(tried[prior])))
         found[prior] = result.x, result.seconds
     return found, op.shape[0] / op.shape[1]
 

@@ -1,9 +1,11 @@
 """Colour photographs, masks, and how far a picture is from the true one."""
 
 import numpy as np
-from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+from skimage.metrics import structural_similarity
 
 from convinv import gallery
+
+from ...support import quality
 
 TEST = ("astronaut", "chelsea", "coffee", "rocket")
 TRAINING = ("hubble_deep_field", "immunohistochemistry", "motorcycle", "retina")
@@ -23,7 +25,7 @@ def mask(shape, ratio, rng):
 def psnr(truth, pictures):
     """dB of each picture, which are cut off where no truth can be."""
     pairs = zip(truth, np.clip(pictures, 0, 1))
-    return np.array([peak_signal_noise_ratio(x, z, data_range=1) for x, z in pairs])
+    return np.array([quality.psnr(z, x) for x, z in pairs])
 
 
 def ssim(truth, pictures, channel_axis=-1):

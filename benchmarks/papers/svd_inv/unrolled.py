@@ -6,9 +6,9 @@ import numpy as np
 
 from convinv.lowrank import svt, svt_vjp
 
-from ...measure import clock
-from ..matinv.training import one_thread
-from ..report import Claim, Outcome, Table
+from ...support.measure import clock
+from ...support.outcome import Claim, Outcome, Table
+from ...support.threads import one_torch_thread
 from . import completion, figures, network, pictures
 
 VARIANTS = ("exact", "standard", "tf", "clip", "taylor", "inv")
@@ -21,7 +21,7 @@ WHEN = ("start", "end")
 SMALL = network.Plan(stages=2, steps=3, batch=2, patch=16)
 
 
-@one_thread()
+@one_torch_thread()
 def run(quick=False):
     if quick:
         return outcome(SMALL, 24, 6, (0.3,), ("exact", "tf"))

@@ -1,0 +1,1 @@
+"""What every CUDA kernel needs of a multiprocessor, found without a GPU."""

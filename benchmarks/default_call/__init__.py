@@ -1,0 +1,1 @@
+"""The default call beside every method that it could have taken."""

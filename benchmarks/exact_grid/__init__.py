@@ -1,0 +1,1 @@
+"""The exact inverses on a grid of problems, beside STRIP, CGLS and SciPy's LSQR."""

@@ -1,0 +1,29 @@
+"""Every boundary beside zero padding."""
+
+from ..support.layers import DTYPES, Layer
+from ..support.measure import interleaved
+from ..support.tables import milliseconds, pair, section
+from .products import products, rounds
+
+BOUNDARIES = ("periodic", "reflect", "symmetric", "replicate")
+
+
+def table(args):
+    """Every boundary beside zero padding."""
+    rows = []
+    for dtype in DTYPES:
+        layers = {
+            name: Layer(3, 8, 3, 256, 20, padding=1, boundary=name)
+            for name in ("zero", *BOUNDARIES)
+        }
+        built = {name: products(*layer.data(dtype)) for name, layer in layers.items()}
+        for direction in ("forward", "adjoint"):
+            calls = {name: built[name][direction] for name in built}
+            times = interleaved(calls, **rounds(args))
+            for name in BOUNDARIES:
+                ratio = times[name].over(times["zero"])
+                shown = (milliseconds(times[k]) for k in (name, "zero"))
+                rows.append((name, dtype, direction, *shown, pair(ratio)))
+    text = f"{layers['zero']}, padding 1; the bar is a ratio of 1.3"
+    names = "boundary,dtype,product,ms,zero ms,ratio"
+    return section("Boundaries", text, names, rows)

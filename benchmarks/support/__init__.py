@@ -1,0 +1,1 @@
+"""What suites, commands and experiments share; it imports none of them."""
