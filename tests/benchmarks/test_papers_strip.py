@@ -126,9 +126,9 @@ def test_products_are_counted(load):
     op, quietly = case.operator(), load("strip.problems").quietly
     b = op.forward(np.random.default_rng(0).random((4, 1, 12, 12), np.float32))
     counts = [
-        measures.measured(
-            lambda n=n: quietly(op, b, "cgls", rtol=0, maxiter=n), op, 4
-        )[1].products
+        measures.measured(lambda n=n: quietly(op, b, "cgls", rtol=0, maxiter=n), op, 4)[
+            1
+        ].products
         for n in (1, 4)
     ]
     assert np.diff(counts) == pytest.approx(2 * 3)

@@ -8,7 +8,7 @@ from scipy.sparse.linalg import LinearOperator
 
 import convinv
 from convinv import ConvLinearOperator, Status, solve
-from convinv._inverse.block_cholesky import MemoryLimit
+from convinv._core.errors import MemoryLimit
 from convinv._planning.ways import Plan
 from convinv._solve.auto import Choice, choose
 from convinv.operators._foreign import as_operator
