@@ -1,12 +1,15 @@
 """Checks of numbers that users give, with errors that name the argument."""
 
+import math
 
-def number(value, name):
-    """A finite number that is not negative."""
+
+def number(value, name: str, positive: bool = False) -> float:
+    """A finite number that is not negative, or `positive`."""
     try:
-        number = float(value)
+        found = float(value)
     except (TypeError, ValueError):
         raise TypeError(f"{name} must be a real number, got {value!r}") from None
-    if not 0 <= number < float("inf"):
-        raise ValueError(f"{name} must be finite and not negative, got {value!r}")
-    return number
+    if not 0 <= found < math.inf or (positive and found == 0):
+        kind = "positive" if positive else "not negative"
+        raise ValueError(f"{name} must be finite and {kind}, got {value!r}")
+    return found

@@ -5,9 +5,10 @@ import math
 import numpy as np
 
 from .._core.result import Status
+from .._core.validation import number
 from ._exact_data import INNER, TINY, ExactData, quiet_solve
 from ._penalty import Fixed, Penalty
-from ._problem import Problem, Watch, number
+from ._problem import Problem, Watch
 
 DATA = ("soft", "hard")
 CONFIRM_EVERY = 10  # iterations between two looks at the gradient itself

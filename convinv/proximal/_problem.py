@@ -11,6 +11,7 @@ import numpy as np
 
 from .._core.arrays import copy, namespace, placement, working_dtype
 from .._core.result import ConvergenceWarning, Status
+from .._core.validation import number
 from .._linalg.batched import real_dtype
 from ..operators._foreign import as_operator
 
@@ -303,18 +304,6 @@ class Watch:
             if isinstance(answer, (bool, np.bool_)) and answer:
                 self.status = Status.STOPPED
         return self.status is not Status.MAXITER
-
-
-def number(value, name, positive=False):
-    """A finite number that is not negative."""
-    try:
-        found = float(value)
-    except (TypeError, ValueError):
-        raise TypeError(f"{name} must be a real number, got {value!r}") from None
-    if not 0 <= found < math.inf or (positive and found == 0):
-        kind = "positive" if positive else "not negative"
-        raise ValueError(f"{name} must be finite and {kind}, got {value!r}")
-    return found
 
 
 def _count(maxiter):

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from ._problem import Problem, Watch, number
+from .._core.validation import number
+from ._problem import Problem, Watch
 
 NOISE = 1e3  # rounding errors of the data below which a product says nothing
 
