@@ -6,10 +6,11 @@ in constant time and memory, however large the operator is.
 
 import difflib
 import math
-import operator
 from typing import NamedTuple
 
 import numpy as np
+
+from .validation import integer
 
 BOUNDARIES = ("zero", "periodic", "reflect", "symmetric", "replicate")
 # What NumPy, SciPy, PyTorch and ONNX call them, where that can mean nothing else.
@@ -98,7 +99,7 @@ def make_geometry(
     if min(kernel_shape) < 1:
         raise ValueError(f"kernel must not be empty, got shape {kernel_shape}")
     input_shape = _shape(input_shape, ndim)
-    groups = _integer(groups, "groups", 1)
+    groups = integer(groups, "groups", 1)
     c_out, c_in = kernel_shape[0], input_shape[0]
     if c_in != kernel_shape[1] * groups:
         raise ValueError(
@@ -227,16 +228,6 @@ def _same_with_stride(size, taps, stride, dilation):
     )
 
 
-def _integer(value, name, least):
-    try:
-        number = operator.index(value)
-    except TypeError:
-        raise TypeError(f"{name} must be an integer, got {value!r}") from None
-    if number < least:
-        raise ValueError(f"{name} must be at least {least}, got {number}")
-    return number
-
-
 def _shape(input_shape, ndim):
     try:
         shape = tuple(input_shape)
@@ -249,7 +240,7 @@ def _shape(input_shape, ndim):
             f"input_shape must have {ndim + 1} entries (C_in and {ndim} spatial axes) "
             f"to match the kernel, got {shape}"
         )
-    return tuple(_integer(n, "input_shape entries", 1) for n in shape)
+    return tuple(integer(n, "input_shape entries", 1) for n in shape)
 
 
 def _per_axis(value, name, ndim, least):
@@ -258,13 +249,13 @@ def _per_axis(value, name, ndim, least):
     try:
         values = tuple(value)
     except TypeError:
-        return (_integer(value, name, least),) * ndim
+        return (integer(value, name, least),) * ndim
     if len(values) != ndim:
         raise ValueError(
             f"{name} must be an int or a sequence of {ndim} (one per spatial axis), "
             f"got {value!r}"
         )
-    return tuple(_integer(v, name, least) for v in values)
+    return tuple(integer(v, name, least) for v in values)
 
 
 def _padding(padding, ndim, taps, dilation):
@@ -282,7 +273,7 @@ def _padding(padding, ndim, taps, dilation):
     try:
         entries = tuple(padding)
     except TypeError:
-        return [(_integer(padding, "padding", 0),) * 2] * ndim
+        return [(integer(padding, "padding", 0),) * 2] * ndim
     if len(entries) != ndim:
         hint = "; a 1-D operator takes ((before, after),)" if ndim == 1 else ""
         raise ValueError(
@@ -299,7 +290,7 @@ def _padding(padding, ndim, taps, dilation):
             raise ValueError(
                 f"padding entries must be an int or (before, after), got {entry!r}"
             )
-        pairs.append(tuple(_integer(p, "padding", 0) for p in pair))
+        pairs.append(tuple(integer(p, "padding", 0) for p in pair))
     return pairs
 
 

@@ -1,6 +1,7 @@
 """Checks of numbers that users give, with errors that name the argument."""
 
 import math
+import operator
 
 
 def number(value, name: str, positive: bool = False) -> float:
@@ -12,4 +13,15 @@ def number(value, name: str, positive: bool = False) -> float:
     if not 0 <= found < math.inf or (positive and found == 0):
         kind = "positive" if positive else "not negative"
         raise ValueError(f"{name} must be finite and {kind}, got {value!r}")
+    return found
+
+
+def integer(value, name: str, least: int = 0) -> int:
+    """An integer that is no less than `least`."""
+    try:
+        found = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} must be an integer, got {value!r}") from None
+    if found < least:
+        raise ValueError(f"{name} must be at least {least}, got {found}")
     return found

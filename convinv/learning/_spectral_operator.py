@@ -1,11 +1,10 @@
 """The singular system of an unknown operator, from pairs of inputs and outputs."""
 
-import operator as index
-
 import numpy as np
 
 from .._core.arrays import namespace, working_dtype
 from .._core.blas_threads import one_blas_thread
+from .._core.validation import integer
 from ..operators._singular_system import LearnedOperator
 from ._diagnostics import diagnose
 from ._orthonormalize import METHODS, default_tol
@@ -377,10 +376,4 @@ class SpectralOperator:
 def _rank(rank):
     if rank is None:
         return None
-    try:
-        rank = index.index(rank)
-    except TypeError:
-        raise TypeError(f"rank must be an integer or None, got {rank!r}") from None
-    if rank < 1:
-        raise ValueError(f"rank must be at least 1, got {rank}")
-    return rank
+    return integer(rank, "rank", 1)

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from .._core.arrays import to_numpy
+from .._core.validation import integer
 from ..operators._base import ShapedOperator
 from ..operators._convolution import ConvLinearOperator
 from ..operators._kernel_norm import kernel_norm
 from ..precondition import Preconditioner
-from ._neumann import whole
 from ._ritz import inverse_norm, ritz_ends, slack, steps_for
 
 LIMIT = 0.5
@@ -162,7 +162,7 @@ class NearbyPreconditioner(ShapedOperator):
                     "same null space"
                 )
         self.prepared = prepared
-        self.steps = None if steps is None else max(whole(steps, "steps"), 1)
+        self.steps = None if steps is None else max(integer(steps, "steps"), 1)
         self.rng = np.random.default_rng(rng)
         self.xp, self._constants = prepared.xp, None
         super().__init__(prepared.dtype, prepared.input_shape, prepared.output_shape)
@@ -231,7 +231,7 @@ class NearbyPreconditioner(ShapedOperator):
         distance = kernel_distance(op, prepared.op)
         constants = self.constants if bound else self._constants
         upper = self._bound(distance, *constants) if constants else math.inf
-        if not whole(steps, "steps"):
+        if not integer(steps, "steps"):
             return Contraction(distance, upper)
         least, most = ritz_ends(prepared, op, steps, self.rng)
         return Contraction(distance, upper, _rho(least, most))

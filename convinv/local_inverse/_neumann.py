@@ -1,6 +1,5 @@
 """The Neumann series about a reference matrix, on matrices and as an operator."""
 
-import operator
 import warnings
 
 import numpy as np
@@ -8,6 +7,7 @@ from scipy.sparse.linalg import LinearOperator
 
 from .._core.arrays import namespace, to_numpy
 from .._core.result import ConvergenceWarning
+from .._core.validation import integer
 from .._linalg.matrix_norms import rounding, same_library, stack
 from ..operators._base import ShapedOperator
 from ..operators._foreign import as_operator
@@ -67,7 +67,7 @@ class LocalInverse:
 
     def __init__(self, A0, order=1):
         self.A0 = stack(A0, "A0")
-        self.order = whole(order, "order")
+        self.order = integer(order, "order")
         xp = namespace(self.A0)
         try:
             self.inverse = xp.linalg.inv(self.A0)
@@ -189,7 +189,7 @@ class NeumannOperator(ShapedOperator):
     """
 
     def __init__(self, X0, A, order=1):
-        self.order = whole(order, "order")
+        self.order = integer(order, "order")
         self.start, self.op = _as_operator(X0), _as_operator(A)
         n = self.op.shape[0]
         for name, op in (("A", self.op), ("X0", self.start)):
@@ -236,14 +236,3 @@ def _as_operator(op):
 def spectral(M):
     """The 2-norm of each matrix."""
     return namespace(M).linalg.svd(M)[1][..., 0]
-
-
-def whole(value, name):
-    """An integer that is not negative."""
-    try:
-        number = operator.index(value)
-    except TypeError:
-        raise TypeError(f"{name} must be an integer, got {value!r}") from None
-    if number < 0:
-        raise ValueError(f"{name} must not be negative, got {value!r}")
-    return number

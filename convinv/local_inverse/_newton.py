@@ -6,6 +6,7 @@ import numpy as np
 
 from .._core.arrays import namespace, to_numpy
 from .._core.result import ConvergenceWarning
+from .._core.validation import integer
 from .._linalg.matrix_norms import (
     adjoint,
     column_sums,
@@ -16,7 +17,6 @@ from .._linalg.matrix_norms import (
     stack,
 )
 from ._certify import InverseResult, certify
-from ._neumann import whole
 
 LOST = 1e8  # a residual that has grown so much does not come back
 
@@ -74,7 +74,7 @@ def newton_schulz(A, X0=None, *, rtol=None, maxiter=100):
     """
     A = stack(A, "A")
     xp = namespace(A)
-    maxiter = whole(maxiter, "maxiter")
+    maxiter = integer(maxiter, "maxiter")
     if rtol is not None and not 0 <= rtol < float("inf"):
         raise ValueError(f"rtol must be finite and not negative, got {rtol!r}")
     x = _start(A) if X0 is None else stack(X0, "X0")

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from .._core.arrays import to_numpy
+from .._core.validation import integer
 from .._linalg.matrix_norms import stack
-from ._neumann import LocalInverse, whole
+from ._neumann import LocalInverse
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -120,7 +121,7 @@ def relu_realisation(A0, half_width=None, *, hidden=None):
 def _padded(W1, b1, W2, hidden):
     """The hidden layer with units that are connected to nothing."""
     units = len(b1)
-    extra = 0 if hidden is None else whole(hidden, "hidden") - units
+    extra = 0 if hidden is None else integer(hidden, "hidden") - units
     if extra < 0:
         raise ValueError(f"hidden must be at least {units}, got {hidden!r}")
     return (

@@ -1,10 +1,9 @@
 """The Radon transform on the unit disk, an operator whose singular system is known."""
 
-import operator
-
 import numpy as np
 
 from .._core.arrays import working_dtype
+from .._core.validation import integer
 from . import _radon_system
 from ._base import ShapedOperator
 
@@ -91,9 +90,9 @@ class Radon(ShapedOperator):
     """
 
     def __init__(self, size, *, angles=180, detectors=None, dtype=np.float64):
-        self.size = _count(size, "size")
+        self.size = integer(size, "size", 1)
         count = size if detectors is None else detectors
-        self.detectors = _count(count, "detectors")
+        self.detectors = integer(count, "detectors", 1)
         dtype = working_dtype(dtype, "dtype")
         if dtype.kind != "f":
             raise TypeError(f"dtype must be float32 or float64, got {dtype}")
@@ -124,7 +123,7 @@ class Radon(ShapedOperator):
         An array of shape (count, 2); l is -m, -m + 2, ..., m, where a negative one
         stands for a sine, the others for cosines.
         """
-        return _radon_system.orders(_count(count, "count", 0))
+        return _radon_system.orders(integer(count, "count", 0))
 
     def singular_system(self, orders):
         """Singular values and functions, sampled at the pixels and at the data.
@@ -223,16 +222,6 @@ class WeightedOperator(ShapedOperator):
         return self.op._backward(y * self.output_roots) / self.input_roots
 
 
-def _count(value, name, least=1):
-    try:
-        count = operator.index(value)
-    except TypeError:
-        raise TypeError(f"{name} must be an integer, got {value!r}") from None
-    if count < least:
-        raise ValueError(f"{name} must be at least {least}, got {count}")
-    return count
-
-
 def _centres(count):
     return (np.arange(count) + 0.5) * 2 / count - 1
 
@@ -240,7 +229,7 @@ def _centres(count):
 def _angles(angles):
     """The angles, and the part of [0, pi) that each stands for."""
     if np.ndim(angles) == 0:
-        count = _count(angles, "angles")
+        count = integer(angles, "angles", 1)
         return np.arange(count) * np.pi / count, np.full(count, np.pi / count)
     angles = np.array(angles, np.float64)
     if angles.ndim != 1 or not angles.size or not np.isfinite(angles).all():

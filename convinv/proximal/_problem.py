@@ -1,7 +1,6 @@
 """What the iterations share: the problem, when to stop, and what is returned."""
 
 import math
-import operator
 import time
 import warnings
 from dataclasses import dataclass, field
@@ -11,7 +10,7 @@ import numpy as np
 
 from .._core.arrays import copy, namespace, placement, working_dtype
 from .._core.result import ConvergenceWarning, Status
-from .._core.validation import number
+from .._core.validation import integer, number
 from .._linalg.batched import real_dtype
 from ..operators._foreign import as_operator
 
@@ -112,7 +111,7 @@ class Problem:
             )
         self.g = g
         self.rtol, self.atol = number(rtol, "rtol"), number(atol, "atol")
-        self.maxiter = _count(MAXITER if maxiter is None else maxiter)
+        self.maxiter = integer(MAXITER if maxiter is None else maxiter, "maxiter")
         if callback is not None and not callable(callback):
             raise TypeError(f"callback must be callable, got {callback!r}")
         self.callback = callback
@@ -304,13 +303,3 @@ class Watch:
             if isinstance(answer, (bool, np.bool_)) and answer:
                 self.status = Status.STOPPED
         return self.status is not Status.MAXITER
-
-
-def _count(maxiter):
-    try:
-        found = operator.index(maxiter)
-    except TypeError:
-        raise TypeError(f"maxiter must be an integer, got {maxiter!r}") from None
-    if found < 0:
-        raise ValueError(f"maxiter must not be negative, got {found}")
-    return found

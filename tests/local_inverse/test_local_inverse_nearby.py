@@ -296,7 +296,7 @@ class Other(Preconditioner):
         (lambda: kernel_distance(layer(), np.eye(2)), TypeError, "ConvLinearOperator"),
         (lambda: kernel_distance(layer(), layer(padding=1)), ValueError, "geometry"),
         (lambda: NearbyPreconditioner(Other(layer())).contraction(layer(), steps=-1),
-         ValueError, "steps must not"),
+         ValueError, "steps must be at least 0"),
         (lambda: NearbyPreconditioner(Other(layer()), steps=1.5), TypeError, "steps"),
     ],
 )  # fmt: skip

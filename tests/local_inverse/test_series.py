@@ -151,7 +151,7 @@ def test_the_operator_takes_convolutions():
         (lambda: certify(np.eye(2), np.eye(3)), ValueError, "X must be of 2 x 2"),
         (lambda: certify(np.eye(2), np.eye(2), "l1"), ValueError, "norm must be one"),
         (lambda: certify(np.array([["a"]]), np.eye(1)), TypeError, "A must"),
-        (lambda: LocalInverse(np.eye(2), -1), ValueError, "order must not be neg"),
+        (lambda: LocalInverse(np.eye(2), -1), ValueError, "order must be at least 0"),
         (lambda: LocalInverse(np.eye(2), 1.5), TypeError, "order must be an int"),
         (lambda: LocalInverse(np.ones((2, 3))), ValueError, "A0 must have shape"),
         (lambda: LocalInverse(np.eye(2))(np.eye(3)), ValueError, "A must be of 2 x 2"),
