@@ -17,6 +17,11 @@ from support.problems import (
 )
 
 
+def with_kernel(op, kernel):
+    """The operator `op` with another kernel, with no inverse kept by earlier calls."""
+    return ConvLinearOperator(kernel, op.input_shape, **op._options)
+
+
 class TestScale:
     """The units of b and of the kernel change nothing but those of x."""
 
@@ -29,15 +34,14 @@ class TestScale:
         name, arguments = VARIANTS[variant]
         normal = arguments.get("normal") or METHODS[name].verified
         kwargs = {"rtol": LOOSE, "rng": 0, "maxiter": 50}
-        one, _ = run(variant, c.op, c.b, **kwargs)
-        two, _ = run(variant, c.op, np.ldexp(c.b, power), **kwargs)
+        op = with_kernel(c.op, c.op.kernel)
+        one, _ = run(variant, op, c.b, **kwargs)
+        two, _ = run(variant, op, np.ldexp(c.b, power), **kwargs)
         assert two.nit == one.nit and two.status is one.status
         np.testing.assert_array_equal(two.x, np.ldexp(one.x, power))
         np.testing.assert_array_equal(two.history, np.ldexp(one.history, power))
         assert two.residual_norm == np.ldexp(one.residual_norm, power)
-        op = ConvLinearOperator(
-            np.ldexp(c.op.kernel, power), c.op.input_shape, **c.op._options
-        )
+        op = with_kernel(op, np.ldexp(op.kernel, power))
         three, _ = run(variant, op, c.b, **kwargs)
         assert three.nit == one.nit
         if variant == "cg schwarz" and abs(power) < 16:  # a factor of A has its root
@@ -69,7 +73,7 @@ class TestScale:
         two, caught = run(variant, c.op, c.b * factor, rtol=LOOSE, rng=0, maxiter=300)
         assert abs(two.nit - one.nit) <= near and two.success == one.success
         np.testing.assert_allclose(two.x / factor, one.x, **close)
-        op = ConvLinearOperator(c.op.kernel * factor, c.op.input_shape, **c.op._options)
+        op = with_kernel(c.op, c.op.kernel * factor)
         two, caught = run(variant, op, c.b, rtol=LOOSE, rng=0, maxiter=300)
         assert abs(two.nit - one.nit) <= near and two.success == one.success
         np.testing.assert_allclose(two.x * factor, one.x, **close)
@@ -108,7 +112,7 @@ class TestScale:
         c, _ = easy(VARIANTS[variant][0])
         if "adam" in variant:
             pytest.skip("its step has the units of x")
-        op = ConvLinearOperator(c.op.kernel * 1e-300, c.op.input_shape, **c.op._options)
+        op = with_kernel(c.op, c.op.kernel * 1e-300)
         b = c.b * 1e-310
         assert np.max(np.abs(b)) < np.finfo(float).tiny
         result, caught = run(variant, op, b, rtol=LOOSE)
