@@ -3,7 +3,7 @@
 import importlib
 from typing import TYPE_CHECKING
 
-from ._core.result import ConvergenceWarning, SolveResult, Status
+from ._core.result import ConvergenceError, ConvergenceWarning, SolveResult, Status
 from ._report import LayerReport, layer_report
 from ._solve.front import methods, solve
 from ._solve.normal import normal_solve
@@ -16,6 +16,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "ConvLinearOperator",
+    "ConvergenceError",
     "ConvergenceWarning",
     "LayerReport",
     "SolveResult",

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+import textwrap
 
 from . import __version__, methods
 
@@ -26,7 +27,7 @@ def main(argv=None) -> int:
     >>> from convinv.cli import main
     >>> main(["methods"])
     adbk          Averaging deterministic block Kaczmarz, with momentum mADBK
-                    options: momentum
+                    options:  momentum=0.0
     ...
     0
     """
@@ -158,19 +159,17 @@ def _demo(args):
 
 def _methods(args):
     for method in methods():
-        needs = {
-            "square": method.square,
-            "Hermitian": method.hermitian,
-            "convolution": method.conv_only,
-            "convolution or matrix": method.needs_rows,
-        }
         takes = {"damp": method.damp, "preconditioner": method.preconditioner}
         facts = {
-            "needs": [word for word, asked in needs.items() if asked],
+            "needs": method.needs,
             "takes": [word for word, taken in takes.items() if taken],
-            "options": method.options,
+            "options": [str(option) for option in method.options.values()],
+            "stores": [f"{method.storage} per right-hand side"],
+            "products": [f"{method.products} per iteration"],
         }
         print(f"{method.name:<14}{method.summary}")
         for name, words in facts.items():
             if words:
-                print(f"{'':14}  {name + ':':<9}{', '.join(words)}")
+                label = f"{'':14}  {name + ':':<10}"
+                lines = textwrap.wrap(", ".join(words), 96 - len(label))
+                print(label + ("\n" + " " * len(label)).join(lines))

@@ -7,13 +7,11 @@ The documentation's build runs it; by hand, from the repository's root::
 
 import argparse
 import pathlib
-import warnings
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from convinv import ConvLinearOperator, gallery, precondition, solve
-from convinv._core.result import ConvergenceWarning
 from convinv._inverse.accuracy import FINEST
 from convinv._inverse.block_cholesky import BlockCholesky
 from convinv._inverse.border_correction import NestedTori
@@ -113,9 +111,8 @@ def trajectory(op, b, solution, method, **options):
     def record(state):
         found.append(np.linalg.norm(state.x - solution) / np.linalg.norm(solution))
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        solve(op, b, method, rtol=0, maxiter=STEPS, callback=record, **options)
+    options |= {"callback": record, "on_failure": "ignore"}
+    solve(op, b, method, rtol=0, maxiter=STEPS, **options)
     return np.array(found)
 
 

@@ -33,6 +33,18 @@ def pytest_addoption(parser):
         action="store_true",
         help="fail the tests that need a GPU where none is found; by default skip them",
     )
+    parser.addoption(
+        "--recipes",
+        action="store_true",
+        help="enrol the method and the preconditioner that docs/adding.rst shows",
+    )
+
+
+def pytest_configure(config):
+    if config.getoption("--recipes"):
+        from support.recipes import enrol
+
+        enrol()
 
 
 def gpu_missing():

@@ -184,7 +184,7 @@ def _options(rng, A, form):
     m, n = A.shape
     suited = ["auto"] * 4
     for entry in methods():
-        layer_only = entry.conv_only and (form != "layer")
+        layer_only = entry.convolution_only and (form != "layer")
         rows = entry.needs_rows and form in ("operator", "duck", "adjoint")
         hermitian = entry.hermitian and (m != n or not np.allclose(A, A.conj().T))
         square = entry.square and m != n
@@ -194,7 +194,7 @@ def _options(rng, A, form):
     options = {"method": method, "rtol": float(rng.choice([1e-3, 1e-6, 1e-6, 1e-9]))}
     options["maxiter"] = int(rng.choice([20, 500]))
     takes_damp = method == "auto" or {e.name: e for e in methods()}[method].damp
-    if takes_damp and method != "gmres" and rng.integers(3) == 0:
+    if takes_damp and rng.integers(3) == 0:
         options["damp"] = float(rng.choice([1e-3, 0.1, 1.0]) * np.linalg.norm(A, 2))
     return options
 

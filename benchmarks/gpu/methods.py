@@ -29,7 +29,7 @@ TEXT = (
 def entries():
     """Whether an iteration goes over rows, by method; None where it is an inverse."""
     listed = convinv.methods()
-    found = {m.name: None if m.verified else m.needs_rows for m in listed}
+    found = {m.name: None if m.applies_inverse else m.needs_rows for m in listed}
     return {"auto": None, **found}
 
 

@@ -3,8 +3,7 @@
 from benchmarks.support.devices import BACKENDS, library, skip, synchronise
 from benchmarks.support.layers import DTYPES, SMALL, Layer
 from benchmarks.support.measure import interleaved
-
-BOUNDARIES = ("zero", "periodic", "reflect", "symmetric", "replicate")
+from convinv._core.boundaries import BOUNDARIES
 
 
 class Products:
@@ -31,7 +30,7 @@ class Products:
 
 
 class Boundaries(Products):
-    params = (BOUNDARIES, DTYPES, BACKENDS)
+    params = (tuple(BOUNDARIES), DTYPES, BACKENDS)
     param_names = ("boundary", "dtype", "backend")
 
     def setup(self, boundary, dtype, backend):

@@ -13,7 +13,6 @@ from benchmarks.support.measure import interleaved
 from benchmarks.support.problems import PROBLEMS, problem
 from benchmarks.support.quality import psnr
 from benchmarks.support.quiet import quietly
-from convinv.operators._polyphase import Polyphase
 
 METHODS = {method.name: method for method in convinv.methods()}
 RTOL, MAXITER = 1e-5, 200
@@ -28,9 +27,9 @@ def refuse(method, name, op):
         skip("needs a Hermitian operator")
     if method.square and op.shape[0] != op.shape[1]:
         skip("needs a square operator")
-    if method.name == "spectral" and not Polyphase(op.geometry).is_torus:
-        skip("needs a periodic layer")
-    if method.name in ("strip", "rbk"):
+    if not method.takes(op):
+        skip("the method does not take this layer")
+    if method.rate == "blocks":
         from convinv.strips import strip_plan
 
         if math.prod(strip_plan(op).shape) > STRIP_ENTRIES:

@@ -4,29 +4,13 @@ Nothing here touches an image: a :class:`Geometry` is built and asked for its sh
 in constant time and memory, however large the operator is.
 """
 
-import difflib
 import math
 from typing import NamedTuple
 
 import numpy as np
 
+from .boundaries import BOUNDARIES, canonical_boundary, padded_index
 from .validation import integer
-
-BOUNDARIES = ("zero", "periodic", "reflect", "symmetric", "replicate")
-# What NumPy, SciPy, PyTorch and ONNX call them, where that can mean nothing else.
-ALIASES = {
-    "zeros": "zero",
-    "constant": "zero",
-    "fill": "zero",
-    "circular": "periodic",
-    "wrap": "periodic",
-    "grid-wrap": "periodic",
-    "mirror": "reflect",
-    "symm": "symmetric",
-    "grid-mirror": "symmetric",
-    "edge": "replicate",
-    "nearest": "replicate",
-}
 
 
 class Geometry(NamedTuple):
@@ -72,6 +56,11 @@ class Geometry(NamedTuple):
         return channels + self.kernel[3 - self.ndim :]
 
     @property
+    def wraps(self) -> bool:
+        """Whether samples at opposite ends of the image are neighbors."""
+        return BOUNDARIES[self.boundary].wraps and any(self.before + self.after)
+
+    @property
     def padded(self) -> tuple[int, int, int]:
         """Sizes of the padded input."""
         a, b, c = (p + n + q for p, n, q in zip(self.before, self.input, self.after))
@@ -111,7 +100,7 @@ def make_geometry(
             f"groups must divide the number of output channels, got groups={groups} "
             f"and {c_out} output channels"
         )
-    boundary = _boundary(boundary)
+    boundary = canonical_boundary(boundary)
     stride = _per_axis(stride, "stride", ndim, 1)
     dilation = _per_axis(dilation, "dilation", ndim, 1)
     size, taps = input_shape[1:], kernel_shape[2:]
@@ -148,26 +137,6 @@ def make_geometry(
     return geometry
 
 
-def padded_index(length: int, before: int, after: int, boundary: str) -> np.ndarray:
-    """Index of the input sample at every padded position, -1 where it is zero.
-
-    `boundary` names mean what numpy.pad calls constant, wrap, reflect, symmetric and
-    edge; padding wider than the image folds as often as it must.
-    """
-    q = np.arange(-before, length + after, dtype=np.int64)
-    if boundary == "zero":
-        return np.where((q >= 0) & (q < length), q, -1)
-    if boundary == "periodic":
-        return q % length
-    if boundary == "replicate" or length == 1:
-        return np.clip(q, 0, length - 1)
-    if boundary == "symmetric":
-        q %= 2 * length
-        return np.minimum(q, 2 * length - 1 - q)
-    q %= 2 * (length - 1)
-    return np.minimum(q, 2 * (length - 1) - q)
-
-
 def axis_index(geometry: Geometry, axis: int) -> np.ndarray:
     """`padded_index` of one of the three stored axes."""
     return padded_index(
@@ -196,21 +165,6 @@ def folds(index: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:
     start = np.zeros(length + 1, dtype=np.int64)
     np.cumsum(np.bincount(index[shown], minlength=length), out=start[1:])
     return start, shown[order].astype(np.int64)
-
-
-def _boundary(name):
-    """The canonical name of a boundary."""
-    if isinstance(name, str):
-        if name in BOUNDARIES:
-            return name
-        if name in ALIASES:
-            return ALIASES[name]
-    known = ", ".join(map(repr, BOUNDARIES))
-    text = f"boundary must be one of {known}, got {name!r}"
-    close = difflib.get_close_matches(str(name).lower(), [*BOUNDARIES, *ALIASES], 1)
-    if isinstance(name, str) and close:
-        text += f"; did you mean {ALIASES.get(close[0], close[0])!r}?"
-    raise ValueError(text)
 
 
 def _same_with_stride(size, taps, stride, dilation):

@@ -1,12 +1,38 @@
-"""What a solve returns: its status, its result and its warning."""
+"""What a method that iterates returns: its status, its result, and its failure."""
+
+from __future__ import annotations
 
 import enum
+import html
+import warnings
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, TypeVar
+
+from .validation import choice
+
+R = TypeVar("R", bound="Result")
+OnFailure = Literal["warn", "raise", "ignore"]
 
 
 class ConvergenceWarning(UserWarning):
     """The returned x does not satisfy the tolerances asked for."""
+
+
+class ConvergenceError(RuntimeError):
+    """The x that was found does not satisfy the tolerances asked for.
+
+    Attributes
+    ----------
+    result : Result
+        What would have been returned.
+    """
+
+    def __init__(self, message: str, result: Result):
+        super().__init__(message, result)
+        self.result = result
+
+    def __str__(self):
+        return self.args[0]
 
 
 class Status(enum.Enum):
@@ -25,8 +51,75 @@ class Status(enum.Enum):
     STOPPED = "the callback asked to stop"
 
 
-@dataclass(frozen=True)
-class SolveResult:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Result:
+    """What every method that iterates returns.
+
+    Attributes
+    ----------
+    x : array
+        The solution.
+    success : bool
+        Whether the returned ``x`` was checked and satisfies the tolerance; for a batch,
+        whether every item does.
+    status : Status
+        Why the method ended; for a batch, that of its worst item.
+    message : str
+        The status in words, and what the method has to say.
+    nit : int
+        Iterations made; for a batch the most any item took.
+    history : ndarray, shape (nit,) or (nit, *batch)
+        The norm that the method watched, after each iteration.
+    method : str
+        The method that ran.
+    seconds : float
+        Wall-clock time.
+    extra : dict
+        What else the method tells.
+    """
+
+    x: Any
+    success: bool
+    status: Status
+    message: str
+    nit: int
+    history: Any
+    method: str
+    seconds: float
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    def _measures(self) -> dict[str, str]:
+        """The norms and bounds of this kind of result, as texts."""
+        return {}
+
+    def _rows(self) -> dict[str, str]:
+        shape = tuple(self.x.shape)
+        return {
+            "method": self.method,
+            "success": str(self.success),
+            "status": self.status.name,
+            "message": self.message,
+            "nit": str(self.nit),
+            **self._measures(),
+            "seconds": f"{self.seconds:.3g}",
+            "x": f"{self.x.dtype} array of shape {shape}",
+        }
+
+    def __repr__(self):
+        return "\n".join(f"{name:>11}: {text}" for name, text in self._rows().items())
+
+    def _repr_html_(self):
+        """The same as a table, for notebooks."""
+        cells = "".join(
+            f"<tr><th style='text-align:left'>{html.escape(name)}</th>"
+            f"<td style='text-align:left'>{html.escape(text)}</td></tr>"
+            for name, text in self._rows().items()
+        )
+        return f"<table>{cells}</table>"
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class SolveResult(Result):
     """Result of :func:`convinv.solve`.
 
     Attributes
@@ -64,43 +157,44 @@ class SolveResult:
         tells.
     """
 
-    x: Any
-    success: bool
-    status: Status
-    message: str
-    nit: int
     residual_norm: Any
     normal_residual_norm: Any
-    history: Any
-    method: str
-    seconds: float
     error_bound: Any = None
-    extra: dict = field(default_factory=dict)
 
-    def __repr__(self):
-        shape = tuple(self.x.shape)
-        lines = [
-            f"     method: {self.method}",
-            f"    success: {self.success}",
-            f"     status: {self.status.name}",
-            f"    message: {self.message}",
-            f"        nit: {self.nit}",
-            f"   residual: {_norms(self.residual_norm)}",
-            f"     normal: {_norms(self.normal_residual_norm)}",
-            f"      error: {_bound(self.error_bound)}",
-            f"    seconds: {self.seconds:.3g}",
-            f"          x: {self.x.dtype} array of shape {shape}",
-        ]
-        return "\n".join(lines)
+    def _measures(self):
+        return {
+            "residual": norm_text(self.residual_norm),
+            "normal": norm_text(self.normal_residual_norm),
+            "error": _bound(self.error_bound),
+        }
+
+
+def check_on_failure(value) -> None:
+    """Refuse what `on_failure` does not take."""
+    choice(value, "on_failure", ("warn", "raise", "ignore"))
+
+
+def deliver(result: R, on_failure: OnFailure, stacklevel: int = 2) -> R:
+    """Return a result, and say so where it is no success and nobody stopped it.
+
+    `stacklevel` is that of `warnings.warn` seen from the caller of this function.
+    """
+    if result.success or result.status is Status.STOPPED or on_failure == "ignore":
+        return result
+    words = f"{result.method}: {result.message}"
+    if on_failure == "raise":
+        raise ConvergenceError(words, result)
+    warnings.warn(words, ConvergenceWarning, stacklevel=stacklevel + 1)
+    return result
 
 
 def _bound(value):
     if value is None:
         return "no estimate"
-    return f"about {_norms(value)} of x at most"
+    return f"about {norm_text(value)} of x at most"
 
 
-def _norms(value):
+def norm_text(value):
     if getattr(value, "ndim", 0) == 0:
         return f"{float(value):.4g}"
     return f"{value.min():.4g} to {value.max():.4g} over {value.size} items"

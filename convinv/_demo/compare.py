@@ -5,7 +5,6 @@ import math
 import textwrap
 import time
 import tracemalloc
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import numpy as np
 
 from .. import gallery
 from .._core.arrays import to_numpy
-from .._core.result import ConvergenceWarning, SolveResult
+from .._core.result import SolveResult
 from .._solve.front import methods, solve
 from ..operators._convolution import ConvLinearOperator
 
@@ -207,9 +206,7 @@ def _solve(op, b, method, **options):
         options["normal"] = True  # it takes square operators only otherwise
     if method == "strip":
         options["window"] = _window(op)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        return solve(op, b, method, **options)
+    return solve(op, b, method, on_failure="ignore", **options)
 
 
 def _window(op):

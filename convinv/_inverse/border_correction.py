@@ -12,6 +12,7 @@ import math
 import numpy as np
 
 from .._core.threads import parallel_map
+from .._core.validation import integer
 from .accuracy import FULL
 from .block_cholesky import BlockCholesky, block_cells, solve_all
 from .circulant import SLOW, TILE, Torus, decay, halo_of
@@ -305,8 +306,4 @@ def check_depth(depth):
     """`depth` as an int, or None."""
     if depth is None:
         return None
-    if isinstance(depth, bool) or not isinstance(depth, (int, np.integer)):
-        raise TypeError(f"depth must be an integer, got {depth!r}")
-    if depth < 1:
-        raise ValueError(f"depth must be at least 1, got {depth}")
-    return int(depth)
+    return integer(depth, "depth", 1)

@@ -22,6 +22,11 @@ from ..operators._polyphase import Polyphase, symbol
 PROBES = 2**22  # numbers in one batch of probes
 
 
+def is_banded(op) -> bool:
+    """Whether N couples near samples only: none wraps around the image."""
+    return not op.layer.geometry.wraps
+
+
 class Gram:
     """N of one layer, without damping.
 
@@ -45,7 +50,7 @@ class Gram:
         g, self.side = op.geometry, side
         self.op, self.layer = op, Polyphase(g)
         self.groups, self.dtype = g.groups, op.dtype
-        self.local = g.boundary != "periodic" or not any(g.before + g.after)
+        self.local = is_banded(op)
         if side == "self" and op.input_shape != op.output_shape:
             raise ValueError(
                 "the preconditioner needs an operator whose input and output shapes "

@@ -3,6 +3,7 @@
 import numpy as np
 
 from .._core.arrays import namespace, working_dtype
+from .._core.validation import choice
 
 NORMS = ("spectral", "frobenius", "max")
 
@@ -35,10 +36,8 @@ def same_library(A, other, name):
 
 
 def named_norm(norm):
-    if norm not in NORMS:
-        names = ", ".join(map(repr, NORMS))
-        raise ValueError(f"norm must be one of {names}, got {norm!r}")
-    return norm
+    """`norm`, if it is the name of one."""
+    return choice(norm, "norm", NORMS)
 
 
 def adjoint(M):

@@ -1,15 +1,16 @@
 """Pseudoinverses of small dense matrices, by three factorisations."""
 
 import contextlib
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 from scipy import linalg
 
 from .._core.blas_threads import one_blas_thread
+from .._core.validation import choice
 from .banded_qr import banded_qr
 
-FACTORIZATIONS = ("qr", "svd", "normal")
+Factorization = Literal["qr", "svd", "normal"]
 THREADED_WORK = 1e9  # multiplications from which on a BLAS may use its threads
 
 
@@ -58,11 +59,7 @@ def pseudoinverse(matrix, factorization="qr", damp=0.0, rcond=None) -> Pseudoinv
     >>> rank, used
     (1, 'svd')
     """
-    if factorization not in FACTORIZATIONS:
-        raise ValueError(
-            f"factorization must be one of {', '.join(map(repr, FACTORIZATIONS))}, "
-            f"got {factorization!r}"
-        )
+    choice(factorization, "factorization", get_args(Factorization))
     matrix = np.asarray(matrix)
     matrix = matrix.astype(np.result_type(matrix.dtype, np.float64))
     rcond = _cutoff(matrix, rcond)

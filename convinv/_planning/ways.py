@@ -358,11 +358,6 @@ class Plan:
 
 def accuracy_of(problem, given, name, **options):
     """The accuracy of an exact inverse: the user's, or the cheapest for a problem."""
-    if given is not None:
-        if isinstance(given, bool) or not isinstance(given, (int, float)):
-            raise TypeError(f"accuracy must be a number, got {given!r}")
-        if not 0 < given < 1:
-            raise ValueError(f"accuracy must be between 0 and 1, got {given!r}")
     if problem.finest:
         return FINEST
     if given is not None:

@@ -44,13 +44,18 @@ def preconditioner(scaled, given, equations):
     return apply
 
 
-def _named(scaled, name, equations):
-    """A preconditioner by name, kept with the operator."""
+def check_name(name):
+    """Refuse names that no preconditioner has."""
     if name not in PRECONDITIONERS:
         raise ValueError(
             f"preconditioner must be one of {', '.join(map(repr, PRECONDITIONERS))}, a "
             f"callable, an operator or a matrix, got {name!r}"
         )
+
+
+def _named(scaled, name, equations):
+    """A preconditioner by name, kept with the operator."""
+    check_name(name)
     op = scaled.working
     if not isinstance(op, LAYERS):
         raise TypeError(f"preconditioner {name!r} needs a ConvLinearOperator")

@@ -122,7 +122,7 @@ def _in_units(spectrum, found, rule, data, kernel) -> Choice:
     return Choice(float(np.ldexp(found.damp, kernel)), path, found.note)
 
 
-def rule(damp, noise_level, entry, options, op) -> Rule | None:
+def rule(damp, noise_level, op) -> Rule | None:
     """The rule that `damp` names, None for a number; raises for what does not fit."""
     named = isinstance(damp, str)
     if noise_level is not None:
@@ -140,10 +140,6 @@ def rule(damp, noise_level, entry, options, op) -> Rule | None:
         )
     if damp == "discrepancy" and noise_level is None:
         raise ValueError("damp='discrepancy' needs noise_level, got None")
-    if not entry.damp:
-        raise ValueError(f"method {entry.name!r} takes no damp; use 'cgls' or 'lsmr'")
-    if "normal" in entry.options and not options.get("normal", False):
-        raise ValueError("damp needs normal=True: GMRES solves A x = b otherwise")
     if not op.has_adjoint:
         raise TypeError(f"damp={damp!r} needs the adjoint of op, and op has no rmatvec")
     if damp == "ncp" and Periodogram.of(op) is None:

@@ -2,11 +2,11 @@
 
 import dataclasses
 import difflib
-import operator
 
 import numpy as np
 
-from .._core.validation import number
+from .._core.validation import integer, number
+from .._problem.preconditioner import check_name
 from ..solvers import METHODS
 
 
@@ -20,8 +20,9 @@ def method(name, op):
         hint = f"; did you mean {close[0]!r}?" if close else ""
         names = ", ".join(map(repr, ["auto", *sorted(METHODS)]))
         raise ValueError(f"method must be one of {names}, got {name!r}{hint}")
-    if entry.conv_only and not hasattr(op, "layer" if entry.adjoints else "geometry"):
-        taking = [m.name for m in METHODS.values() if m.adjoints]
+    wanted = "layer" if entry.takes_adjoints else "geometry"
+    if entry.convolution_only and not hasattr(op, wanted):
+        taking = [m.name for m in METHODS.values() if m.takes_adjoints]
         hint = f"; of adjoints {', '.join(taking)} take any" if _is_adjoint(op) else ""
         raise TypeError(
             f"method {entry.name!r} needs a ConvLinearOperator, got "
@@ -46,11 +47,11 @@ def _automatic(op):
     square = op.shape[0] == op.shape[1]
     needs = METHODS["gmres" if square and not op.has_adjoint else "cgls"]
     nothing = lambda problem, monitor: None  # noqa: E731
-    return dataclasses.replace(needs, name="auto", function=nothing)
+    return dataclasses.replace(needs, name="auto", function=nothing, by_setting={})
 
 
 def check_options(entry, options):
-    """Refuse options that the method does not have."""
+    """Refuse options that the method does not have, and values that they don't take."""
     unknown = sorted(set(options) - set(entry.options))
     if unknown:
         takes = ", ".join(entry.options) or "none"
@@ -58,21 +59,49 @@ def check_options(entry, options):
             f"method {entry.name!r} got unknown option(s) {', '.join(unknown)}; "
             f"its options are: {takes}"
         )
+    for name, value in options.items():
+        entry.options[name].check(value)
 
 
-def check_operator(entry, op, options):
+def check_operator(entry, op):
     """Refuse operators that the method can't work with."""
-    normal = not entry.square or options.get("normal", False)
-    if not normal and op.shape[0] != op.shape[1]:
-        hint = " or normal=True" if "normal" in entry.options else ""
+    if entry.square and op.shape[0] != op.shape[1]:
         raise ValueError(
             f"method {entry.name!r} needs a square operator, got op of shape "
-            f"{op.shape}; use 'cgls'{hint}"
+            f"{op.shape}; use 'cgls'{_unless(entry, 'square', False)}"
         )
-    if (entry.needs_adjoint or options.get("normal", False)) and not op.has_adjoint:
+    if entry.needs_adjoint and not op.has_adjoint:
         raise TypeError(
             f"method {entry.name!r} needs the adjoint of op, and op has no rmatvec"
         )
+
+
+def check_damp(entry):
+    """Refuse methods that take no damp."""
+    if not entry.damp:
+        raise ValueError(
+            f"method {entry.name!r} takes no damp; use 'cgls' or 'lsmr'"
+            f"{_unless(entry, 'damp', True)}"
+        )
+
+
+def check_preconditioner(entry, given):
+    """Refuse preconditioners where the method takes none, and names that none has."""
+    if given is None:
+        return
+    if not (entry.preconditioner or entry.name == "auto"):
+        taking = ", ".join(m.name for m in METHODS.values() if m.preconditioner)
+        raise ValueError(f"method {entry.name!r} takes no preconditioner; {taking} do")
+    if isinstance(given, str):
+        check_name(given)
+
+
+def _unless(entry, trait, value):
+    """The option that gives the method a trait, as a hint."""
+    for (name, setting), traits in entry.by_setting.items():
+        if traits.get(trait) == value:
+            return f" or {name}={setting!r}"
+    return ""
 
 
 def generator(rng):
@@ -105,10 +134,4 @@ def maxiter(maxiter, unknowns):
     """The iteration limit, by default one that grows with the problem."""
     if maxiter is None:
         return max(1000, min(10 * unknowns, 10000))
-    try:
-        maxiter = operator.index(maxiter)
-    except TypeError:
-        raise TypeError(f"maxiter must be an integer, got {maxiter!r}") from None
-    if maxiter < 0:
-        raise ValueError(f"maxiter must not be negative, got {maxiter}")
-    return maxiter
+    return integer(maxiter, "maxiter")

@@ -3,9 +3,11 @@
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
+from .._closed_forms.forms import closed_form
 from .._core.errors import MemoryLimit
 from .._inverse.accuracy import FINEST
 from .._planning.ways import Plan, Way
@@ -37,7 +39,7 @@ class Choice:
     name: str
     reason: str
     options: dict = field(default_factory=dict)
-    preconditioner: str | None = None
+    preconditioner: Any = None
     budget: int | None = None
     regular: bool = False
     watch: Callable | None = None
@@ -57,6 +59,22 @@ def choose(
         yield from _general(op)
     else:
         yield from _by_costs(op, Plan(op, damp, batch, rtol, memory, maxiter))
+
+
+def candidates(op, preconditioner=None) -> list[Choice]:
+    """The choices that `choose` may come to, for estimates of memory."""
+    if preconditioner is not None:
+        return [given(op, preconditioner)]
+    if not hasattr(op, "layer"):
+        return list(_general(op))
+    names = [*EXACT] + ["spectral"] * (closed_form(op) is not None)
+    return [*(Choice(name, "") for name in names), Choice("cgls", "", **SCHWARZ)]
+
+
+def given(op, preconditioner) -> Choice:
+    """The choice where the user gave a preconditioner."""
+    name = "cgls" if op.has_adjoint else "gmres"
+    return Choice(name, "a preconditioner was given", preconditioner=preconditioner)
 
 
 def exact_choices(op, *, damp=0.0, batch=1) -> list[Choice]:

@@ -1,33 +1,20 @@
-"""solve(): validate, scale, dispatch, verify, wrap."""
+"""solve(): checks its arguments, and wraps what the task comes to."""
 
-import contextlib
-import itertools
-import math
+from __future__ import annotations
+
 import time
-import warnings
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
-import numpy as np
-
-from .._core.result import ConvergenceWarning, Status
+from .._core.result import OnFailure, SolveResult, check_on_failure, deliver
+from .._core.typing import ArrayInput, Callback, OperatorInput, Seed
 from .._core.validation import number
 from .._problem.batch import Layout
-from .._problem.scaling import ScaledProblem
 from .._regularize import damp_rule
-from ..operators._dot_test import products
-from ..operators._foreign import GeneralOperator, MatrixOperator, as_operator
+from ..operators._foreign import GeneralOperator, as_operator
 from ..solvers import METHODS, Method
 from . import arguments
-from .auto import Choice, choose
-from .groups import has_groups, parts_of, solve_parts
-from .memory import Estimate, copied, declares, parse_bytes
-from .memory_errors import explained
-from .restarts import Run
-from .slices import slices_of, solve_slices
-
-WRONG = 1e-5  # of their norms, a difference of products that no rounding makes
-NO_ADJOINT = "the adjoint of op is not its adjoint (see convinv.dot_test)"
+from .memory import copied, parse_bytes
+from .task import Task
 
 
 def methods() -> list[Method]:
@@ -43,26 +30,27 @@ def methods() -> list[Method]:
 
 
 def solve(
-    op,
-    b,
-    method="auto",
+    op: OperatorInput,
+    b: ArrayInput,
+    method: str = "auto",
     *,
-    x0=None,
-    damp=0.0,
-    rtol=1e-6,
-    atol=0.0,
-    maxiter=None,
-    preconditioner=None,
-    callback=None,
-    rng=None,
-    progress=False,
-    noise_level=None,
-    max_memory=None,
-    rtol_normal=None,
-    conlim=None,
-    columns=None,
-    **method_options,
-):
+    x0: ArrayInput | None = None,
+    damp: float | Literal["gcv", "discrepancy", "lcurve", "ncp"] = 0.0,
+    rtol: float = 1e-6,
+    atol: float = 0.0,
+    maxiter: int | None = None,
+    preconditioner: Any = None,
+    callback: Callback = None,
+    rng: Seed = None,
+    progress: bool = False,
+    noise_level: float | None = None,
+    max_memory: float | str | None = None,
+    rtol_normal: float | None = None,
+    conlim: float | None = None,
+    columns: bool | None = None,
+    on_failure: OnFailure = "warn",
+    **method_options: Any,
+) -> SolveResult:
     """Invert a convolution: minimise ``||A x - b||^2 + damp^2 ||x||^2``.
 
     Parameters
@@ -119,6 +107,11 @@ def solve(
         "auto" takes for periodic layers, does not look at it.
     columns : bool, optional
         Whether a two-dimensional b holds its right-hand sides in columns.
+    on_failure : {"warn", "raise", "ignore"}
+        What to do where the returned x does not satisfy the tolerance: warn with
+        `ConvergenceWarning`, raise `ConvergenceError` (whose ``result`` holds x), or
+        leave it to ``success`` of the result. Nothing is done where a callback has
+        stopped the solve.
     **method_options
         Options of the method; `convinv.methods` lists their names.
 
@@ -131,6 +124,8 @@ def solve(
     ------
     ValueError, TypeError
         For input that makes no sense, before any work.
+    ConvergenceError
+        If the returned x does not satisfy the tolerance, with ``on_failure="raise"``.
     MemoryError
         If `max_memory` is too little for one right-hand side, before any work; or where
         memory runs out, in a subclass of the error that did it, with an estimate of
@@ -191,176 +186,45 @@ def solve(
     True
     """
     start = time.perf_counter()
+    check_on_failure(on_failure)
     op = as_operator(op)
     entry = arguments.method(method, op)
     arguments.check_options(entry, method_options)
-    needs_adjoint = entry.needs_adjoint or method_options.get("normal", False)
-    if isinstance(op, GeneralOperator) and not needs_adjoint:
+    entry = entry.at(method_options)
+    arguments.check_preconditioner(entry, preconditioner)
+    if isinstance(op, GeneralOperator) and not entry.needs_adjoint:
         op.has_adjoint = False  # it may be a stub: it is never called
-    rule = damp_rule.rule(damp, noise_level, entry, method_options, op)
-    damp = number(0.0 if rule else damp, "damp")
+    rule = damp_rule.rule(damp, noise_level, op)
+    damping = number(0.0 if rule else damp, "damp")
     rtol, atol = number(rtol, "rtol"), number(atol, "atol")
-    rtol_normal = rtol if rtol_normal is None else rtol_normal
-    rtol_normal = number(rtol_normal, "rtol_normal")
+    rtol_normal = rtol if rtol_normal is None else number(rtol_normal, "rtol_normal")
     conlim = arguments.conlim(conlim, entry)
     if columns not in (None, True, False):
         raise TypeError(f"columns must be True, False or None, got {columns!r}")
-    arguments.check_operator(entry, op, method_options)
-    if damp and not entry.damp:
-        raise ValueError(f"method {entry.name!r} takes no damp; use 'cgls' or 'lsmr'")
+    arguments.check_operator(entry, op)
+    if damping or rule:
+        arguments.check_damp(entry)
     maxiter = arguments.maxiter(maxiter, op.shape[1])
     if callback is not None and not callable(callback):
         raise TypeError(f"callback must be callable, got {callback!r}")
     limit = None if max_memory is None else parse_bytes(max_memory)
     layout = Layout(op, b, x0, columns)
-    task = _Task(op, layout, entry, rtol, atol, maxiter, arguments.generator(rng))
-    task.rtol_normal, task.conlim = rtol_normal, conlim
-    task.bounded = limit is not None
-    task.memory = math.inf if limit is None else limit
-    task.preconditioner, task.options = preconditioner, method_options
-    task.rule, task.damp, task.copied = rule, damp, copied(layout, b, x0)
-    slices = None if limit is None else slices_of(task.estimate(), limit)
-    outcome = task.outcome(slices, callback, progress)
-    if not outcome.good.all() and needs_adjoint:
-        task.suspect_adjoint(outcome)
-    result = outcome.result(layout, time.perf_counter() - start)
-    if not result.success and result.status is not Status.STOPPED:
-        warnings.warn(
-            f"{result.method}: {result.message}", ConvergenceWarning, stacklevel=2
-        )
-    return result
-
-
-@dataclass
-class _Task:
-    """What `solve` was asked for, with its arguments checked."""
-
-    op: Any
-    layout: Layout
-    entry: Method
-    rtol: float
-    atol: float
-    maxiter: int
-    rng: np.random.Generator
-    preconditioner: Any = None
-    options: dict = field(default_factory=dict)
-    rtol_normal: float = 0.0
-    conlim: float | None = None
-    bounded: bool = False  # by max_memory, which counts single precision
-    memory: float = math.inf  # bytes of set-ups that "auto" may make
-    rule: Any = None
-    damp: float = 0.0
-    copied: int = 0
-    is_part: bool = False
-
-    def estimate(self):
-        """What it takes."""
-        damped = bool(self.damp or self.rule)
-        return Estimate(
-            self.op,
-            self.layout,
-            self.entry,
-            self.options,
-            self.preconditioner,
-            damped,
-            self.copied,
-        )
-
-    def suspect_adjoint(self, outcome):
-        """Say it in the message where an adjoint of the user's is none."""
-        if hasattr(self.op, "layer") or isinstance(self.op, MatrixOperator):
-            return
-        rng = np.random.default_rng(0)
-        left, right, size = products(self.layout.b, self.op, rng)
-        if not abs(left - right) <= WRONG * size:
-            words = [outcome.notes.get("message"), NO_ADJOINT]
-            outcome.notes["message"] = "; ".join(filter(None, words))
-
-    def outcome(self, slices, callback, progress):
-        """Solve, all items at once or the slices one after the other."""
-        try:
-            with np.errstate(all="ignore"):
-                return self._outcome(slices, callback, progress)
-        except MemoryError as error:
-            if not declares(self.entry):
-                raise
-            raise explained(error, self.estimate()) from error
-
-    def _outcome(self, slices, callback, progress):
-        choice = self.rule.choose(self.op, self.layout) if self.rule else None
-        self.damp = choice.damp if choice else self.damp
-        parts = slices or [slice(None)]
-        total = self.maxiter * len(parts)
-        with _bar(progress, self.entry.name, total) as tick:
-            outcome = solve_slices(self._run, self.layout, parts, callback, tick)
-        if choice:
-            choice.annotate(outcome.notes)
-        if slices:
-            outcome.notes["slices"] = len(slices)
-        return outcome
-
-    def _run(self, layout, callback, tick, stopped):
-        """The outcome of some items, and whether the callback has asked to stop."""
-        scaled = ScaledProblem(
-            self.op, layout, self.damp, self.rtol, self.atol, self.rtol_normal
-        )
-        begun = []  # choices by which it was seen whether groups go apart
-        parts = self._parts(scaled, begun)
-        if parts is not None:
-            return solve_parts(self, parts, layout, callback, tick, stopped)
-        if self.entry.hermitian:
-            scaled.refuse_unless_hermitian(self.entry.name)
-        run = Run(scaled, layout, self.maxiter, self.rng, callback, tick, self.conlim)
-        if stopped:
-            run.stand()
-        else:
-            run.solve(lambda: self._choices(scaled, begun), may_widen=not self.bounded)
-        return run.outcome(), run.stopped
-
-    def _parts(self, scaled, begun):
-        """Groups of the layer that are to be solved apart, None as a rule."""
-        automatic = self.entry.name == "auto" and self.preconditioner is None
-        if not automatic or self.is_part or not has_groups(scaled.working):
-            return None
-        choices = self._automatic(scaled)
-        choice = next(choices)
-        begun.append(itertools.chain([choice], choices))
-        return parts_of(self.op, scaled.working, choice, scaled.damp)
-
-    def _choices(self, scaled, begun):
-        """The methods to try, each with its preconditioner."""
-        given = self.preconditioner
-        if self.entry.name != "auto":
-            yield Choice(self.entry.name, "", self.options), given
-            return
-        if given is not None:
-            op = scaled.working
-            name = "cgls" if op.has_adjoint else "gmres"
-            yield Choice(name, "a preconditioner was given"), given
-            return
-        for choice in begun.pop() if begun else self._automatic(scaled):
-            yield choice, choice.preconditioner
-
-    def _automatic(self, scaled):
-        return choose(
-            scaled.working,
-            damp=scaled.damp,
-            batch=self.layout.batch,
-            rtol=self.rtol,
-            memory=self.memory,
-            maxiter=self.maxiter,
-        )
-
-
-@contextlib.contextmanager
-def _bar(progress, name, total):
-    """A function to call with the iteration number; shows a bar if asked to."""
-    if not progress:
-        yield lambda nit: None
-        return
-    try:
-        from tqdm.auto import tqdm
-    except ImportError:
-        raise ImportError("progress=True needs the package tqdm") from None
-    with tqdm(total=total, desc=name, unit="it") as bar:
-        yield lambda nit: bar.update(nit - bar.n)
+    task = Task(
+        op=op,
+        layout=layout,
+        entry=entry,
+        options=method_options,
+        preconditioner=preconditioner,
+        rtol=rtol,
+        atol=atol,
+        rtol_normal=rtol_normal,
+        conlim=conlim,
+        damp=damping,
+        rule=rule,
+        maxiter=maxiter,
+        rng=arguments.generator(rng),
+        max_memory=limit,
+        copied=copied(layout, b, x0),
+    )
+    outcome = task.outcome(callback, progress)
+    return deliver(outcome.result(layout, time.perf_counter() - start), on_failure)

@@ -118,7 +118,7 @@ def layout_of(layout, part):
 def solve_parts(task, parts, layout, callback, tick, stopped):
     """The outcome of all parts, one after the other, and whether that was stopped.
 
-    ``task._run(layout, callback, tick, stopped)`` solves one.
+    ``task.run(layout, callback, tick, stopped)`` solves one.
     """
     whole = _Whole(layout, parts, callback)
     found, atol = [], task.atol / np.sqrt(len(parts))
@@ -128,7 +128,7 @@ def solve_parts(task, parts, layout, callback, tick, stopped):
         own = replace(task, op=part.op, layout=inner, atol=atol, is_part=True)
         report = None if callback is None else whole.report(part)
         before = whole.nit
-        outcome, stop = own._run(
+        outcome, stop = own.run(
             own.layout, report, lambda nit, n=before: tick(n + nit), stopped
         )
         stopped = stopped or stop

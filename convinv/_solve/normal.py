@@ -247,14 +247,12 @@ class _Normal:
 
     def _by_iterations(self, g):
         """v without an inverse."""
-        options = {"rtol": self.rtol / 10}
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            if self.damp:
-                matrix = NormalOperator(self.op, self.damp)
-                return solve(matrix, g, "cg", **options).x
-            w = solve(self.op.H, g.reshape((-1, *self.op.input_shape)), **options).x
-            v = solve(self.op, w, **options).x
+        options = {"rtol": self.rtol / 10, "on_failure": "ignore"}
+        if self.damp:
+            matrix = NormalOperator(self.op, self.damp)
+            return solve(matrix, g, "cg", **options).x
+        w = solve(self.op.H, g.reshape((-1, *self.op.input_shape)), **options).x
+        v = solve(self.op, w, **options).x
         return v.reshape((len(g), -1))
 
 

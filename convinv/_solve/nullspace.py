@@ -146,14 +146,13 @@ class _Solver:
 
     def __init__(self, op, method, rtol, options):
         self.op, self.method, self.rtol = op, method, rtol
-        self.options, self.maxiter = dict(options), options.get("maxiter")
+        self.options = {**options, "on_failure": "ignore"}
+        self.maxiter = options.get("maxiter")
 
     def __call__(self, b):
         if self.maxiter is not None:
             self.options["maxiter"] = self.maxiter
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            self.last = solve(self.op, b, self.method, rtol=self.rtol, **self.options)
+        self.last = solve(self.op, b, self.method, rtol=self.rtol, **self.options)
         if self.maxiter is not None:
             self.maxiter = max(self.maxiter - self.last.nit, 0)
         return self.last.x
@@ -179,7 +178,7 @@ def _checked(op, x, method, options):
     """x as an array of the operator's library."""
     if not isinstance(op, LAYERS):
         raise TypeError(f"op must be a ConvLinearOperator, got {type(op).__name__}")
-    for name in ("x0", "damp"):
+    for name in ("x0", "damp", "on_failure"):
         if name in options:
             raise ValueError(f"the projection takes no {name}")
     if method in METHODS and not METHODS[method].minimum_norm:

@@ -40,30 +40,25 @@ class Run:
         self.item_status = [Status.MAXITER] * batch
         self.tried: list = []
 
-    def use(self, choice, preconditioner):
-        """Take a method, its options and its preconditioner."""
-        self.entry, self.options = METHODS[choice.name], choice.options
+    def use(self, choice):
+        """Take a choice: a method, its options and its preconditioner."""
+        self.options = choice.options
+        self.entry = METHODS[choice.name].at(choice.options)
         self.preconditioner, self.fresh = None, True
         self.watch, self.aim, self.finest = choice.watch, choice.aim, False
         own = "accuracy" in choice.options and not choice.reason
-        self.may_refine = self.entry.verified and not own
+        self.may_refine = self.entry.applies_inverse and not own
         self.limit = self.maxiter
         if choice.budget is not None:
             self.limit = min(self.maxiter, self.nit + choice.budget)
-        if preconditioner is not None:
-            self.preconditioner = self._precondition(preconditioner)
+        if choice.preconditioner is not None:
+            self.preconditioner = self._precondition(choice.preconditioner)
 
-    def _precondition(self, preconditioner):
-        if not self.entry.preconditioner:
-            taking = [m.name for m in METHODS.values() if m.preconditioner]
-            raise ValueError(
-                f"method {self.entry.name!r} takes no preconditioner; "
-                f"{', '.join(taking)} do"
-            )
+    def _precondition(self, given):
         equations = "normal"
-        if self.entry.square and not self.options.get("normal", False):
+        if self.entry.square:
             equations = "hermitian" if self.entry.hermitian else "plain"
-        return make_preconditioner(self.scaled, preconditioner, equations)
+        return make_preconditioner(self.scaled, given, equations)
 
     def solve(self, choices, may_widen=True):
         """Try the choices in order until one satisfies the tolerance.
@@ -120,12 +115,12 @@ class Run:
 
     def _try_all(self, choices, check):
         unsuitable = False
-        for choice, preconditioner in choices:
+        for choice in choices:
             try:
                 if choice.regular and not self._is_regular(choice, unsuitable):
                     continue
                 applied = False
-                self.use(choice, preconditioner)
+                self.use(choice)
                 check = self._converge(check)
                 applied = True
             except (Unsuitable, np.linalg.LinAlgError) as reason:
@@ -144,7 +139,7 @@ class Run:
 
     def _needs_double(self):
         """Whether an exact inverse is at the end of single precision."""
-        return self.may_widen and self.entry.verified and self.scaled.is_single
+        return self.may_widen and self.entry.applies_inverse and self.scaled.is_single
 
     def _is_regular(self, choice, doubtful):
         """Whether there is one solution, or a preconditioner leaves the least norm.
@@ -198,7 +193,7 @@ class Run:
             before, x_before = check, scaled.x
             running = self._start(check)
             check = scaled.check()
-            if self.stopped or (self.entry.verified and self._stopped(check)):
+            if self.stopped or (self.entry.applies_inverse and self._stopped(check)):
                 break
             worse = running & self._worse(check, before)
             # keep the best; who stops a method wants what was seen last
@@ -264,7 +259,7 @@ class Run:
         self.fresh = False
         self.notes.update(notes)
         finite = scaled.advance(d, active)
-        if self.entry.verified:
+        if self.entry.applies_inverse:
             self._count(running, finite, notes)
             return running
         if not (scaled.damp and self.layout.x0 is not None):
@@ -287,7 +282,7 @@ class Run:
         return running
 
     def _count(self, running, finite, notes):
-        """An application of a verified method: the check says how good it was."""
+        """Count an application of an inverse; the check says how good it was."""
         self.nit += 1
         self.tick(self.nit)
         for i in np.flatnonzero(running):

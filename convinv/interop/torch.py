@@ -6,10 +6,11 @@ NumPy arrays, on a CUDA device as CuPy arrays (which needs CuPy).
 
 import torch
 
+from .._core.validation import choice
 from .._linalg.batched import matrices, svd as _factors
 from ..lowrank import svd_vjp, svt as _svt, svt_vjp
 from ..lowrank._spectral_gradient import svt_and_factors
-from ..lowrank._svd_gradient import VARIANTS, check_variant
+from ..lowrank._svd_gradient import VARIANTS
 from .dlpack import from_dlpack
 
 __all__ = ["svd", "svt"]
@@ -59,7 +60,7 @@ def svt(a, threshold, *, form="general", variant="exact"):
     _check(a, "a")
     if not isinstance(threshold, torch.Tensor):
         threshold = torch.as_tensor(threshold, dtype=a.real.dtype)
-    check_variant(variant, ("exact", *VARIANTS))
+    choice(variant, "variant", ("exact", *VARIANTS))
     return _SVT.apply(a, threshold.to(a.device), form, variant)
 
 
@@ -108,7 +109,7 @@ def svd(a, *, variant="standard", limit=1e30):
             [1., 1.]], dtype=torch.float64)
     """
     _check(a, "a")
-    check_variant(variant)
+    choice(variant, "variant", VARIANTS)
     return _SVD.apply(a, variant, float(limit))
 
 

@@ -1,14 +1,14 @@
 """Networks that learn inverses of the matrices about a reference (needs PyTorch)."""
 
 import math
-import warnings
+import time
 
 import numpy as np
 import torch
 
-from .._core.result import ConvergenceWarning
+from .._core.result import OnFailure, check_on_failure
 from .._linalg.matrix_norms import stack
-from ..local_inverse import InverseResult, certify
+from ..local_inverse._certify import proven_result
 
 __all__ = ["LearnedInverse", "inverse_network"]
 
@@ -202,25 +202,23 @@ class LearnedInverse:
             out = self.network(torch.as_tensor(flat).to(self.dtype)).double().numpy()
         return (out * spread + middle).reshape(A.shape)
 
-    def __call__(self, A):
+    def __call__(self, A, *, on_failure: OnFailure = "warn"):
         """The network's answers with a proven bound of their errors.
 
-        An `InverseResult`, whose `success` tells whether every answer has a bound; a
-        ConvergenceWarning says if not. Costs two products of matrices beside the
-        network.
+        An `InverseResult`, whose `success` tells whether every answer has a bound;
+        `on_failure` says what to do if not, as in `solve`. Costs two products of
+        matrices beside the network.
         """
-        x = self.approximate(A)
-        found = certify(A, x)
-        proven = found.proven
-        message = "every error is bounded"
-        if not proven.all():
-            message = (
-                f"no bound for {proven.size - int(proven.sum())} of {proven.size} "
-                "answers: invert these exactly"
-            )
-            warnings.warn(f"LearnedInverse: {message}", ConvergenceWarning, 2)
-        return InverseResult(
-            x, bool(proven.all()), message, found.bound, 1, found.residual
+        started = time.perf_counter()
+        check_on_failure(on_failure)
+        return proven_result(
+            A,
+            self.approximate(A),
+            nit=1,
+            method="LearnedInverse",
+            advice="invert these exactly",
+            started=started,
+            on_failure=on_failure,
         )
 
     def set_weights(self, realisation):

@@ -3,6 +3,7 @@
 import numpy as np
 
 from .._core.arrays import namespace
+from .._core.validation import choice
 from ._orthonormalize import CORRECT, activation, default_tol, project
 from ._pairs import library_arrays
 
@@ -133,10 +134,7 @@ class GramSchmidtNetwork:
     """
 
     def __init__(self, depth, activation="signum", tol=None, passes=1):
-        if activation not in ACTIVATIONS:
-            raise ValueError(
-                f"activation must be 'signum' or 'smooth', got {activation!r}"
-            )
+        choice(activation, "activation", ACTIVATIONS)
         if tol is None:
             method = "smooth" if activation == "smooth" else "gram-schmidt"
             tol = default_tol(method, 1, EPS)

@@ -4,7 +4,7 @@ import numpy as np
 
 from .._core.arrays import namespace, working_dtype
 from .._core.blas_threads import one_blas_thread
-from .._core.validation import integer
+from .._core.validation import choice, integer
 from ..operators._singular_system import LearnedOperator
 from ._diagnostics import diagnose
 from ._orthonormalize import METHODS, default_tol
@@ -100,11 +100,7 @@ class SpectralOperator:
     def __init__(
         self, *, orthonormalization="householder", rank=None, tol=None, weights=None
     ):
-        if orthonormalization not in METHODS:
-            raise ValueError(
-                f"orthonormalization must be one of {', '.join(map(repr, METHODS))}, "
-                f"got {orthonormalization!r}"
-            )
+        choice(orthonormalization, "orthonormalization", METHODS)
         if tol is not None and not 0 <= tol < 1:
             raise ValueError(f"tol must be at least 0 and less than 1, got {tol!r}")
         if weights is not None and len(weights) != 2:

@@ -1,9 +1,11 @@
 """How far a claimed inverse is from the inverse, known for certain."""
 
-from dataclasses import dataclass, field
+import time
+from dataclasses import dataclass
 from typing import Any
 
 from .._core.arrays import namespace, to_numpy
+from .._core.result import OnFailure, Result, Status, deliver, norm_text
 from .._linalg.matrix_norms import (
     frobenius,
     identity_like,
@@ -38,8 +40,8 @@ class Certificate:
     norm: str
 
 
-@dataclass(frozen=True, repr=False, eq=False)
-class InverseResult:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class InverseResult(Result):
     """An approximate inverse and what is known of it.
 
     Attributes
@@ -48,33 +50,61 @@ class InverseResult:
         The approximate inverses.
     success : bool
         Whether every matrix of the stack has what was asked for.
+    status : Status
+        Why the iterations ended.
     message : str
         What happened, and what to do about it.
+    nit : int
+        Products of pairs of matrices, or iterations, that it took.
     bound : array, shape (...)
         Upper bound of the spectral norm of ``x - A^-1``, by `certify`; infinite where
         nothing is proven.
-    nit : int
-        Products of pairs of matrices, or iterations, that it took.
     residual_norm : array, shape (...)
         Upper bound of the spectral norm of ``I - x A``.
     history : list of array
         Frobenius norms of ``I - A x`` by iteration, where there are iterations.
+    method : str
+        The name of the function or class.
+    seconds : float
+        Wall-clock time.
+    extra : dict
+        Empty.
     """
 
-    x: Any
-    success: bool
-    message: str
     bound: Any
-    nit: int
     residual_norm: Any
-    history: list = field(default_factory=list)
 
-    def __repr__(self):
-        largest = float(to_numpy(self.bound).max(initial=0))
-        return (
-            f"<InverseResult of shape {tuple(self.x.shape)}: success={self.success}, "
-            f"nit={self.nit}, largest bound {largest:.2g}; {self.message}>"
-        )
+    def _measures(self):
+        return {
+            "bound": norm_text(to_numpy(self.bound)),
+            "residual": norm_text(to_numpy(self.residual_norm)),
+        }
+
+
+def proven_result(A, x, *, nit, method, advice, started, on_failure: OnFailure):
+    """The result of an approximation `x`; a success where `certify` has a bound.
+
+    `advice` says what to do about the others. To be called by the user's function.
+    """
+    found = certify(A, x)
+    proven = to_numpy(found.proven)
+    message = "every error is bounded"
+    if not proven.all():
+        count = proven.size - int(proven.sum())
+        message = f"no bound for {count} of {proven.size} matrices: {advice}"
+    result = InverseResult(
+        x=x,
+        success=bool(proven.all()),
+        status=Status.CONVERGED if proven.all() else Status.STALLED,
+        message=message,
+        nit=nit,
+        history=[],
+        method=method,
+        seconds=time.perf_counter() - started,
+        bound=found.bound,
+        residual_norm=found.residual,
+    )
+    return deliver(result, on_failure, stacklevel=3)
 
 
 def certify(A, X, norm="spectral"):

@@ -1,17 +1,17 @@
 """The Neumann series about a reference matrix, on matrices and as an operator."""
 
-import warnings
+import time
 
 import numpy as np
 from scipy.sparse.linalg import LinearOperator
 
-from .._core.arrays import namespace, to_numpy
-from .._core.result import ConvergenceWarning
+from .._core.arrays import namespace
+from .._core.result import OnFailure, check_on_failure
 from .._core.validation import integer
 from .._linalg.matrix_norms import rounding, same_library, stack
 from ..operators._base import ShapedOperator
 from ..operators._foreign import as_operator
-from ._certify import InverseResult, certify
+from ._certify import certify, proven_result
 
 
 class LocalInverse:
@@ -84,12 +84,14 @@ class LocalInverse:
     def __repr__(self):
         return f"<LocalInverse of order {self.order} about A0 of {self.A0.shape}>"
 
-    def __call__(self, A):
+    def __call__(self, A, *, on_failure: OnFailure = "warn"):
         """The approximate inverses of `A` with a proven bound of their error.
 
         Parameters
         ----------
         A : array_like, shape (..., n, n)
+        on_failure : {"warn", "raise", "ignore"}
+            What to do where an item has no bound, as in `solve`.
 
         Returns
         -------
@@ -101,19 +103,17 @@ class LocalInverse:
         ConvergenceWarning
             If an item has none: what is returned may be no inverse of it.
         """
+        started = time.perf_counter()
+        check_on_failure(on_failure)
         A = self._matrices(A)
-        x = self.approximate(A)
-        found = certify(A, x)
-        proven = to_numpy(found.proven)
-        message = "every error is bounded"
-        if not proven.all():
-            message = (
-                f"no bound for {proven.size - int(proven.sum())} of {proven.size} "
-                "matrices: they are too far from A0, or singular; invert them exactly"
-            )
-            warnings.warn(f"LocalInverse: {message}", ConvergenceWarning, stacklevel=2)
-        return InverseResult(
-            x, bool(proven.all()), message, found.bound, self.order, found.residual
+        return proven_result(
+            A,
+            self.approximate(A),
+            nit=self.order,
+            method="LocalInverse",
+            advice="they are too far from A0, or singular; invert them exactly",
+            started=started,
+            on_failure=on_failure,
         )
 
     def approximate(self, A):

@@ -1,11 +1,11 @@
 """Newton's iteration for the inverse, with products alone."""
 
-import warnings
+import time
 
 import numpy as np
 
 from .._core.arrays import namespace, to_numpy
-from .._core.result import ConvergenceWarning
+from .._core.result import OnFailure, Status, check_on_failure, deliver
 from .._core.validation import integer
 from .._linalg.matrix_norms import (
     adjoint,
@@ -21,7 +21,9 @@ from ._certify import InverseResult, certify
 LOST = 1e8  # a residual that has grown so much does not come back
 
 
-def newton_schulz(A, X0=None, *, rtol=None, maxiter=100):
+def newton_schulz(
+    A, X0=None, *, rtol=None, maxiter=100, on_failure: OnFailure = "warn"
+):
     """Inverses by Newton's iteration ``X <- X (2 I - A X)`` of Schulz.
 
     Its residual is squared at every step, ``I - A X_(k+1) = (I - A X_k)^2``, so it
@@ -41,6 +43,8 @@ def newton_schulz(A, X0=None, *, rtol=None, maxiter=100):
     maxiter : int
         Iterations at most. From the default start it takes about ``2 log2(cond(A)) +
         5`` of them.
+    on_failure : {"warn", "raise", "ignore"}
+        What to do where an item did not converge, as in `solve`.
 
     Returns
     -------
@@ -72,6 +76,8 @@ def newton_schulz(A, X0=None, *, rtol=None, maxiter=100):
     >>> found.success, bool(np.allclose(found.x @ A, np.eye(2)))
     (True, True)
     """
+    started = time.perf_counter()
+    check_on_failure(on_failure)
     A = stack(A, "A")
     xp = namespace(A)
     maxiter = integer(maxiter, "maxiter")
@@ -95,11 +101,21 @@ def newton_schulz(A, X0=None, *, rtol=None, maxiter=100):
                 break
             x = xp.where(running[..., None, None], x + x @ R, x)
         found = certify(A, x)
-    success = bool(xp.all(good))
-    message = _message(to_numpy(good), to_numpy(running))
-    if not success:
-        warnings.warn(f"newton_schulz: {message}", ConvergenceWarning, stacklevel=2)
-    return InverseResult(x, success, message, found.bound, nit, found.residual, history)
+    good, running = to_numpy(good), to_numpy(running)
+    status = Status.MAXITER if running.any() else Status.STALLED
+    result = InverseResult(
+        x=x,
+        success=bool(good.all()),
+        status=Status.CONVERGED if good.all() else status,
+        message=_message(good, running),
+        nit=nit,
+        history=history,
+        method="newton_schulz",
+        seconds=time.perf_counter() - started,
+        bound=found.bound,
+        residual_norm=found.residual,
+    )
+    return deliver(result, on_failure)
 
 
 def _start(A):

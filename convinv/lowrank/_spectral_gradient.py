@@ -9,6 +9,7 @@ Lewis 1996 for spectral functions).
 import numpy as np
 
 from .._core.arrays import copy, namespace
+from .._core.validation import choice
 from .._linalg.batched import (
     adjoint,
     eigh,
@@ -18,7 +19,7 @@ from .._linalg.batched import (
     svd,
     thresholds,
 )
-from ._svd_gradient import VARIANTS, check_variant, eigh_vjp, svd_vjp
+from ._svd_gradient import VARIANTS, eigh_vjp, svd_vjp
 from ._svt import check_form, shrunk
 
 
@@ -91,7 +92,7 @@ def svt_vjp(a, threshold, g, *, form="general", variant="exact", factors=None):
     False
     """
     a = matrices(a) if check_form(form) == "general" else square(a)
-    check_variant(variant, ("exact", *VARIANTS))
+    choice(variant, "variant", ("exact", *VARIANTS))
     xp, shape = namespace(a), np.shape(threshold)
     g = cotangent(g, a)
     tau = thresholds(threshold, a)

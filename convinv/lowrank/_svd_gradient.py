@@ -3,18 +3,12 @@
 import numpy as np
 
 from .._core.arrays import namespace
+from .._core.validation import choice
 from .._linalg.batched import adjoint
 
 VARIANTS = ("standard", "inv", "tf", "clip", "taylor")
 LIMIT = 1e30  # what "inv" takes for infinite, and "clip" puts in its place
 TERMS = 10  # of the series of "taylor"
-
-
-def check_variant(variant, known=VARIANTS):
-    """Refuse variants that there are not."""
-    if variant not in known:
-        names = ", ".join(map(repr, known))
-        raise ValueError(f"variant must be one of {names}, got {variant!r}")
 
 
 def svd_vjp(u, s, vh, gu=None, gs=None, gvh=None, *, variant="standard", limit=LIMIT):
@@ -89,7 +83,7 @@ def svd_vjp(u, s, vh, gu=None, gs=None, gvh=None, *, variant="standard", limit=L
            [1., 1.],
            [1., 1.]])
     """
-    check_variant(variant)
+    choice(variant, "variant", VARIANTS)
     xp, v, uh = namespace(u), adjoint(vh), adjoint(u)
     gu = _like(xp, gu, u, "gu")
     gvh = _like(xp, gvh, vh, "gvh")
@@ -219,7 +213,7 @@ def eigh_vjp(w, v, gw=None, gv=None, *, variant="standard", limit=LIMIT):
     array([[0.5, 0.5],
            [0.5, 0.5]])
     """
-    check_variant(variant)
+    choice(variant, "variant", VARIANTS)
     xp = namespace(v)
     gw, gv = _like(xp, gw, w, "gw"), _like(xp, gv, v, "gv")
     with np.errstate(all="ignore"):

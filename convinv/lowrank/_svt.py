@@ -3,6 +3,7 @@
 import numpy as np
 
 from .._core.arrays import copy, namespace
+from .._core.validation import choice
 from .._linalg.batched import (
     adjoint,
     by_pieces,
@@ -90,10 +91,7 @@ def svt(a, threshold, *, form="general"):
 
 def check_form(form):
     """`form`, if it is one."""
-    if form not in FORMS:
-        names = ", ".join(map(repr, FORMS))
-        raise ValueError(f"form must be one of {names}, got {form!r}")
-    return form
+    return choice(form, "form", FORMS)
 
 
 def _of_eigenvalues(a, threshold, form):

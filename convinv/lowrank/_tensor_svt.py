@@ -5,6 +5,7 @@ import functools
 import numpy as np
 
 from .._core.arrays import namespace
+from .._core.validation import choice
 from .._linalg.batched import matrices, real_dtype, singular_values
 from ._svt import svt
 
@@ -101,9 +102,7 @@ def tensor_nuclear_norm(x, *, transform="dft"):
 
 def tensors(x, transform):
     """`x` as an array of shape ``(..., m, n, k)``."""
-    if transform not in TRANSFORMS:
-        names = ", ".join(map(repr, TRANSFORMS))
-        raise ValueError(f"transform must be one of {names}, got {transform!r}")
+    choice(transform, "transform", TRANSFORMS)
     x = matrices(x, "x")
     if x.ndim < 3 or x.shape[-1] == 0:
         raise ValueError(f"x must have shape (..., m, n, k) with k > 0, got {x.shape}")

@@ -1,11 +1,26 @@
 """What preconditioners have in common: they are operators that keep their set-up."""
 
+from __future__ import annotations
+
 import numpy as np
 
 from .._core.arrays import working_dtype
+from .._core.declarations import Use
+from .._core.validation import choice
 from ..operators._base import ShapedOperator
 
 EQUATIONS = ("normal", "hermitian", "plain")
+PRECONDITIONERS: dict[str, type[Preconditioner]] = {}
+
+
+def preconditioner(name: str):
+    """Enrol the decorated class under the name that `solve` takes."""
+
+    def enrol(cls):
+        PRECONDITIONERS[name] = cls
+        return cls
+
+    return enrol
 
 
 class Preconditioner(ShapedOperator):
@@ -25,17 +40,16 @@ class Preconditioner(ShapedOperator):
         `cg`), or any square A (for plain `gmres`). The last two take no damp.
     """
 
+    #: Problems of the contract tests on which methods that it preconditions may fail.
+    limits: tuple[str, ...] = ()
+
     def __init__(self, op, damp=0.0, equations="normal"):
         if not hasattr(op, "layer"):
             raise TypeError(
                 f"a {type(self).__name__} preconditioner needs a ConvLinearOperator, "
                 f"got {type(op).__name__}"
             )
-        if equations not in EQUATIONS:
-            raise ValueError(
-                f"equations must be one of {', '.join(map(repr, EQUATIONS))}, "
-                f"got {equations!r}"
-            )
+        choice(equations, "equations", EQUATIONS)
         if equations != "normal" and op.shape[0] != op.shape[1]:
             raise ValueError(
                 f"equations={equations!r} needs a square operator, got shape {op.shape}"
@@ -72,6 +86,16 @@ class Preconditioner(ShapedOperator):
 
     def _anew(self, equations):
         return type(self)(self.op, self.damp, equations)
+
+    @staticmethod
+    def takes(op) -> bool:
+        """Whether there is one for a layer, as far as its options tell."""
+        return True
+
+    @staticmethod
+    def numbers(use: Use) -> float:
+        """Numbers that an application holds for an item of a batch."""
+        return 3.0 * use.op.shape[1]
 
     @classmethod
     def _named(cls, op, damp, equations):

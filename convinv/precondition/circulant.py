@@ -1,9 +1,12 @@
 """Circulant preconditioning: the layer inverted on a torus."""
 
 from .._inverse.border_correction import NestedTori
+from .._inverse.storage import application_numbers
+from ._base import preconditioner
 from ._gram import GramPreconditioner
 
 
+@preconditioner("circulant")
 class Circulant(GramPreconditioner):
     """The inverse of the layer's interior on a torus, by FFT.
 
@@ -53,6 +56,11 @@ class Circulant(GramPreconditioner):
     """
 
     SHARE = 1e-4  # more would be left to the borders, and slow
+
+    @staticmethod
+    def numbers(use):
+        """Numbers that an application holds for an item of a batch."""
+        return application_numbers(use, 2)
 
     def _make(self, gram, damp, dtype):
         return NestedTori(gram, damp=damp, xp=self.xp, dtype=dtype, bands=False)

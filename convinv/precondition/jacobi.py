@@ -5,9 +5,10 @@ import numpy as np
 from .._core.arrays import to_numpy
 from .._core.geometry import tap_samples
 from ..operators._row_norms import column_norms
-from ._base import Preconditioner
+from ._base import Preconditioner, preconditioner
 
 
+@preconditioner("jacobi")
 class Jacobi(Preconditioner):
     """The inverse of the diagonal, exact for every boundary.
 

@@ -1,9 +1,15 @@
 """Nested tori as a preconditioner: the circulant one corrected along the borders."""
 
 from .._inverse.border_correction import NestedTori, check_depth
+from .._inverse.gram import is_banded
+from .._inverse.storage import application_numbers
+from ._base import preconditioner
 from ._gram import GramPreconditioner
 
+SYMMETRIC = 4  # vectors more that its stages before and after the interior hold
 
+
+@preconditioner("schwarz")
 class Schwarz(GramPreconditioner):
     """The layer inverted by FFT, and again on bands along its borders.
 
@@ -57,6 +63,8 @@ class Schwarz(GramPreconditioner):
     (0, True)
     """
 
+    limits = ("rank-deficient", "both")  # N has no inverse
+
     def __init__(self, op, damp=0.0, equations="normal", depth=None, shifted=False):
         self.depth = check_depth(depth)
         super().__init__(op, damp, equations, shifted)
@@ -67,6 +75,17 @@ class Schwarz(GramPreconditioner):
 
     def _anew(self, equations):
         return type(self)(self.op, self.damp, equations, self.depth, shifted=True)
+
+    @staticmethod
+    def takes(op):
+        """Whether the layer does not wrap around the image."""
+        return is_banded(op)
+
+    @staticmethod
+    def numbers(use):
+        """Numbers that an application holds for an item of a batch."""
+        # bands on either side of the interior, and residuals between them
+        return application_numbers(use, 1) + SYMMETRIC * max(use.op.shape)
 
     def _make(self, gram, damp, dtype):
         return NestedTori(gram, damp=damp, xp=self.xp, dtype=dtype, depth=self.depth)

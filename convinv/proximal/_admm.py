@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from .._core.result import Status
-from .._core.validation import number
+from .._core.validation import choice, number
 from ._exact_data import INNER, TINY, ExactData, quiet_solve
 from ._penalty import Fixed, Penalty
 from ._problem import Problem, Watch
@@ -29,6 +29,7 @@ def admm(
     atol=0.0,
     maxiter=None,
     callback=None,
+    on_failure="warn",
 ):
     """Minimise ``||A x - b||^2 / 2 + g(x)``, or ``g(x)`` where ``A x = b``.
 
@@ -52,6 +53,8 @@ def admm(
         Tolerances, see Notes.
     maxiter : int, optional
         Iterations at most, by default 1000.
+    on_failure : {"warn", "raise", "ignore"}
+        What to do where the returned x does not satisfy the tolerance, as in `solve`.
 
     Returns
     -------
@@ -115,15 +118,16 @@ def admm(
     >>> result.success, bool(np.allclose(result.x, x, atol=1e-4))
     (True, True)
     """
-    if data not in DATA:
-        raise ValueError(f"data must be 'soft' or 'hard', got {data!r}")
+    choice(data, "data", DATA)
     dual_step = number(dual_step, "dual_step", positive=True)
     if dual_step >= (1 + math.sqrt(5)) / 2:
         raise ValueError(f"dual_step must be less than 1.618, got {dual_step}")
     rho = None if rho is None else number(rho, "rho", positive=True)
     kind = _Soft if data == "soft" else ExactData
     with np.errstate(all="ignore"):
-        problem = Problem(op, b, g, x0, shape, rtol, atol, maxiter, callback)
+        problem = Problem(
+            op, b, g, x0, shape, rtol, atol, maxiter, callback, on_failure
+        )
         return _alternate(kind(problem, inner), rho, dual_step)
 
 

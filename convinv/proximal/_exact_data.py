@@ -1,11 +1,10 @@
 """ADMM where the data are exact: its projection, its residuals and its verdict."""
 
 import math
-import warnings
 
 import numpy as np
 
-from .._core.result import ConvergenceWarning, Status
+from .._core.result import Status
 from .._solve.front import solve
 from ._penalty import Penalty, typical
 
@@ -141,7 +140,7 @@ def quiet_solve(problem, rest, start, damp, rtol, method):
         return problem.nothing()  # for the watch to see
     shape = (*problem.batch, *problem.op.input_shape)
     start = None if start is None else start.reshape(shape)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        found = solve(problem.op, rest, method, x0=start, damp=damp, rtol=rtol)
+    found = solve(
+        problem.op, rest, method, x0=start, damp=damp, rtol=rtol, on_failure="ignore"
+    )
     return found.x.reshape(problem.shape).astype(problem.dtype, copy=False)

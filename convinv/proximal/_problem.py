@@ -2,14 +2,13 @@
 
 import math
 import time
-import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from .._core.arrays import copy, namespace, placement, working_dtype
-from .._core.result import ConvergenceWarning, Status
+from .._core.result import Result, Status, check_on_failure, deliver
 from .._core.validation import integer, number
 from .._linalg.batched import real_dtype
 from ..operators._foreign import as_operator
@@ -22,8 +21,8 @@ POWER_STEPS = 30
 MARGIN = 1.02  # by which the power method may fall short of the largest value
 
 
-@dataclass(frozen=True)
-class ProximalResult:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class ProximalResult(Result):
     """Result of `proximal_gradient`, `fista` and `admm`.
 
     Attributes
@@ -57,34 +56,16 @@ class ProximalResult:
         What else a method tells: ``step``, or ``rho``.
     """
 
-    x: Any
-    success: bool
-    status: Status
-    message: str
-    nit: int
     objective: float
     residual_norm: float
     optimality: float
-    history: Any
-    method: str
-    seconds: float
-    extra: dict = field(default_factory=dict)
 
-    def __repr__(self):
-        shape = tuple(self.x.shape)
-        lines = [
-            f"     method: {self.method}",
-            f"    success: {self.success}",
-            f"     status: {self.status.name}",
-            f"    message: {self.message}",
-            f"        nit: {self.nit}",
-            f"  objective: {self.objective:.6g}",
-            f"   residual: {self.residual_norm:.4g}",
-            f" optimality: {self.optimality:.4g}",
-            f"    seconds: {self.seconds:.3g}",
-            f"          x: {self.x.dtype} array of shape {shape}",
-        ]
-        return "\n".join(lines)
+    def _measures(self):
+        return {
+            "objective": f"{self.objective:.6g}",
+            "residual": f"{self.residual_norm:.4g}",
+            "optimality": f"{self.optimality:.4g}",
+        }
 
 
 @dataclass
@@ -99,7 +80,7 @@ class State:
 class Problem:
     """``min ||A x - b||^2 / 2 + g(x)`` with its arguments checked."""
 
-    def __init__(self, op, b, g, x0, shape, rtol, atol, maxiter, callback):
+    def __init__(self, op, b, g, x0, shape, rtol, atol, maxiter, callback, on_failure):
         self.started = time.perf_counter()
         self.op = as_operator(op)
         if not self.op.has_adjoint:
@@ -115,6 +96,8 @@ class Problem:
         if callback is not None and not callable(callback):
             raise TypeError(f"callback must be callable, got {callback!r}")
         self.callback = callback
+        check_on_failure(on_failure)
+        self.on_failure = on_failure
         self._take_data(b)
         self._take_shape(shape)
         self._take_start(x0)
@@ -265,10 +248,7 @@ class Problem:
             seconds=time.perf_counter() - self.started,
             extra=extra,
         )
-        if not success and status is not Status.STOPPED:
-            words = f"{method}: {status.value}"
-            warnings.warn(words, ConvergenceWarning, stacklevel=stacklevel)
-        return made
+        return deliver(made, self.on_failure, stacklevel)
 
 
 class Watch:

@@ -20,6 +20,7 @@ def proximal_gradient(
     atol=0.0,
     maxiter=None,
     callback=None,
+    on_failure="warn",
 ):
     """Minimise ``||A x - b||^2 / 2 + g(x)`` by proximal gradient steps.
 
@@ -49,6 +50,8 @@ def proximal_gradient(
         Called as ``callback(state)`` after each iteration, with ``state.nit``,
         ``state.x`` (not to be kept) and ``state.residual_norm``, the norm of the
         proximal gradient. Returning True ends the iterations.
+    on_failure : {"warn", "raise", "ignore"}
+        What to do where the returned x does not satisfy the tolerance, as in `solve`.
 
     Returns
     -------
@@ -90,7 +93,9 @@ def proximal_gradient(
     (True, True)
     """
     with np.errstate(all="ignore"):
-        problem = Problem(op, b, g, x0, shape, rtol, atol, maxiter, callback)
+        problem = Problem(
+            op, b, g, x0, shape, rtol, atol, maxiter, callback, on_failure
+        )
         return _descend(problem, step, "proximal_gradient", _Plain)
 
 
@@ -107,6 +112,7 @@ def fista(
     atol=0.0,
     maxiter=None,
     callback=None,
+    on_failure="warn",
 ):
     """Minimise ``||A x - b||^2 / 2 + g(x)`` by accelerated proximal gradient steps.
 
@@ -119,6 +125,8 @@ def fista(
     restart : bool
         Whether to begin anew, from where it is, when the momentum points uphill. It
         finds fast convergence where there is some to be found.
+    on_failure : {"warn", "raise", "ignore"}
+        What to do where the returned x does not satisfy the tolerance, as in `solve`.
 
     Returns
     -------
@@ -164,7 +172,9 @@ def fista(
     """
     pace = _Accelerated if restart else _Steady
     with np.errstate(all="ignore"):
-        problem = Problem(op, b, g, x0, shape, rtol, atol, maxiter, callback)
+        problem = Problem(
+            op, b, g, x0, shape, rtol, atol, maxiter, callback, on_failure
+        )
         return _descend(problem, step, "fista", pace)
 
 

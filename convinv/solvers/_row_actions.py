@@ -1,6 +1,6 @@
 """What methods that act on one row or column at a time have in common."""
 
-import numbers
+from typing import Literal
 
 import numpy as np
 from scipy import sparse
@@ -11,22 +11,10 @@ from ..operators._row_norms import column_norms, row_norms
 from ._colours import input_colours, output_colours
 from ._surrogate import Horizon
 
-ORDERS = ("cyclic", "multicolour", "random")
-
-
-def check_relaxation(relaxation):
-    number = isinstance(relaxation, numbers.Real) and 0 < relaxation < 2
-    if not number:
-        raise ValueError(
-            f"relaxation must be a number between 0 and 2, got {relaxation!r}"
-        )
+Order = Literal["cyclic", "multicolour", "random"]
 
 
 def check_order(order, op):
-    if order not in ORDERS:
-        raise ValueError(
-            f"order must be one of {', '.join(map(repr, ORDERS))}, got {order!r}"
-        )
     if order == "multicolour" and not isinstance(op, ConvLinearOperator):
         raise ValueError(
             "order='multicolour' needs a ConvLinearOperator, got op of type "

@@ -1,7 +1,7 @@
 """ADBK: all rows with more than the mean residual in one step, with momentum."""
 
-import numbers
-
+from .._core.declarations import Products, Storage
+from .._core.options import Fraction
 from ._registry import solver
 from ._surrogate import surrogate
 
@@ -9,10 +9,14 @@ from ._surrogate import surrogate
 @solver(
     "adbk",
     damp=False,
-    vectors="4 m + 3 n",
-    products="1 forward, 1 adjoint",
+    consistent_only=True,
+    rate="gradient",
+    attainable_rtol=1e-3,
+    greedy=True,
+    storage=Storage(m=4, n=3),
+    products=Products(),
 )
-def adbk(problem, monitor, *, momentum=0.0):
+def adbk(problem, monitor, *, momentum: Fraction = 0.0):
     """Averaging deterministic block Kaczmarz, with momentum mADBK.
 
     Tan, Guo, Deng and Chen (2025): the rows U are those with ``|r_i|^2 >= ||r||^2 /
@@ -23,8 +27,6 @@ def adbk(problem, monitor, *, momentum=0.0):
     iteration without momentum; on inconsistent ones the method ends when the residual
     no longer falls.
     """
-    if not isinstance(momentum, numbers.Real) or not 0 <= momentum < 1:
-        raise ValueError(f"momentum must be a number in [0, 1), got {momentum!r}")
     xp, vectors = problem.xp, problem.vectors
     m = problem.shape[0]
 

@@ -1,6 +1,7 @@
 """CG for Hermitian positive definite operators."""
 
 from .._core.arrays import copy
+from .._core.declarations import Products, Storage
 from .._problem.problem import BREAKDOWN, CONVERGED, INDEFINITE, divide
 from ._iterate import iterate
 from ._registry import solver
@@ -8,14 +9,14 @@ from ._registry import solver
 
 @solver(
     "cg",
-    condition=True,
     square=True,
     hermitian=True,
     needs_adjoint=False,
     damp=False,
     preconditioner=True,
-    vectors="1 m + 2 n",
-    products="1 forward",
+    condition=True,
+    storage=Storage(m=1, n=2),
+    products=Products(1, 0),
 )
 def cg(problem, monitor):
     """Conjugate gradients for Hermitian positive definite operators.

@@ -1,6 +1,7 @@
 """CGLS: conjugate gradients on the normal equations, which are never formed."""
 
 from .._core.arrays import copy
+from .._core.declarations import Products, Storage
 from .._problem.problem import BREAKDOWN, CONVERGED, divide
 from ._iterate import iterate
 from ._registry import solver
@@ -8,10 +9,10 @@ from ._registry import solver
 
 @solver(
     "cgls",
-    condition=True,
     preconditioner=True,
-    vectors="2 m + 2 n",
-    products="1 forward, 1 adjoint",
+    condition=True,
+    storage=Storage(m=2, n=2),
+    products=Products(),
 )
 def cgls(problem, monitor):
     """Conjugate gradients for least squares.

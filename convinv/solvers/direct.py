@@ -2,9 +2,12 @@
 
 import numpy as np
 
+from .._core.declarations import Products, Storage
 from .._core.errors import Singular
+from .._core.options import Accuracy, Fraction, Positive
 from .._inverse.accuracy import FINEST
 from .._inverse.block_cholesky import BlockCholesky
+from .._inverse.gram import is_banded
 from .._inverse.gram_inverse import (
     MEMORY,
     condition_notes,
@@ -12,6 +15,7 @@ from .._inverse.gram_inverse import (
     shift_for,
     shifted,
 )
+from .._inverse.storage import application_numbers
 from .._planning.ways import accuracy_of
 from .._problem.problem import Unsuitable
 from ._registry import solver
@@ -21,14 +25,30 @@ TIKHONOV = "iterated Tikhonov regularization, as of a singular N"
 
 @solver(
     "direct",
+    convolution_only=True,
+    takes_adjoints=True,
+    takes=is_banded,
+    rate="exact",
+    applies_inverse=True,
     condition=True,
-    conv_only=True,
-    adjoints=True,
-    verified=True,
-    vectors="2 n, and the factor",
-    products="1 forward, 1 adjoint",
+    storage=Storage(
+        gram=2,
+        counts_products=True,
+        set_up="the factor",
+        numbers=lambda use: application_numbers(use, 0, is_fft=False),
+    ),
+    products=Products(),
+    limits=("rank-deficient", "both"),  # N has no inverse
 )
-def direct(problem, monitor, *, axis=None, memory=MEMORY, accuracy=None, shift=None):
+def direct(
+    problem,
+    monitor,
+    *,
+    axis: int | None = None,
+    memory: Positive = MEMORY,
+    accuracy: Accuracy | None = None,
+    shift: Fraction | None = None,
+):
     """Exact inverse by a block Cholesky factor that repeats itself.
 
     Tall operators are inverted through ``N = A^H A + damp^2 I``, wide ones through ``N
@@ -57,7 +77,6 @@ def direct(problem, monitor, *, axis=None, memory=MEMORY, accuracy=None, shift=N
     """
     layer = problem.op.layer
     axis = _axis(layer, axis) - 3 + layer.geometry.ndim
-    _check_shift(shift)
     accuracy = accuracy_of(problem, accuracy, "direct", axis=axis)
     options = {"axis": axis, "memory": memory, "accuracy": accuracy}
     try:
@@ -76,15 +95,6 @@ def direct(problem, monitor, *, axis=None, memory=MEMORY, accuracy=None, shift=N
     else:
         notes |= condition_notes(inverse, problem)
     return inverse.correction(problem), notes
-
-
-def _check_shift(shift):
-    if shift is None:
-        return
-    if isinstance(shift, bool) or not isinstance(shift, (int, float)):
-        raise TypeError(f"shift must be a number, got {shift!r}")
-    if not 0 <= shift < 1:
-        raise ValueError(f"shift must be at least 0 and below 1, got {shift!r}")
 
 
 def factored(op, damp, axis, memory=MEMORY, accuracy=FINEST, shift=0.0):

@@ -1,5 +1,6 @@
 """FDBK: all rows with a large residual in one step, without a pseudoinverse."""
 
+from .._core.declarations import Products, Storage
 from ._greedy import GreedyRows
 from ._registry import solver
 from ._surrogate import surrogate
@@ -9,8 +10,12 @@ from ._surrogate import surrogate
     "fdbk",
     needs_rows=True,
     damp=False,
-    vectors="4 m + 2 n",
-    products="1 forward, 1 adjoint",
+    consistent_only=True,
+    rate="gradient",
+    attainable_rtol=1e-3,
+    greedy=True,
+    storage=Storage(m=4, n=2),
+    products=Products(),
 )
 def fdbk(problem, monitor):
     """Fast deterministic block Kaczmarz.

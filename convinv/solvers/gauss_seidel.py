@@ -1,8 +1,10 @@
 """Gauss-Seidel on the normal equations, which are never formed."""
 
 from .._core.arrays import copy
+from .._core.declarations import Products, Storage
+from .._core.options import Relaxation
 from ._registry import solver
-from ._row_actions import ColumnActions, check_order, check_relaxation, orders
+from ._row_actions import ColumnActions, Order, check_order, orders
 from ._surrogate import Horizon
 
 
@@ -10,10 +12,19 @@ from ._surrogate import Horizon
     "gauss-seidel",
     needs_rows=True,
     minimum_norm=False,
-    vectors="2 m + 5 n",
-    products="1 forward, 1 adjoint, beside the sweep",
+    rate="rows",
+    storage=Storage(m=2, n=5, shared_n=4, counts_products=True),
+    products=Products(besides="the sweep"),
+    variants={"symmetric": {"symmetric": True}},
 )
-def gauss_seidel(problem, monitor, *, relaxation=1.0, symmetric=False, order="cyclic"):
+def gauss_seidel(
+    problem,
+    monitor,
+    *,
+    relaxation: Relaxation = 1.0,
+    symmetric: bool = False,
+    order: Order = "cyclic",
+):
     """Gauss-Seidel on the normal equations.
 
     Coordinate descent (Bjorck and Elfving 1979): one unknown after the other is set to
@@ -29,7 +40,6 @@ def gauss_seidel(problem, monitor, *, relaxation=1.0, symmetric=False, order="cy
     whatever b is: if there are several, to one that depends on the order and is not of
     least norm. A dense matrix is copied to sparse form.
     """
-    check_relaxation(relaxation)
     check_order(order, problem.op)
     columns = ColumnActions(problem, relaxation)
     following = orders(columns, order, problem.shape[1], problem.rng)

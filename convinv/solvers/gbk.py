@@ -1,13 +1,16 @@
 """GBK: least squares on the rows with the largest residuals."""
 
-import numbers
+from typing import Annotated
 
 from .._core.arrays import copy
+from .._core.declarations import Products, Storage
+from .._core.options import Range
 from .._problem.problem import divide
 from ._greedy import GreedyRows
 from ._registry import solver
 from ._surrogate import Horizon
 
+Share = Annotated[float, Range(0, 1, open_least=True)]
 INNER = 50  # iterations of the inner method, at most
 # Rounding errors of ||A_U|| ||r_U|| below which a gradient, and of ||A_U|| ||p|| below
 # which a product, is nothing but rounding: its direction may lie in the null space.
@@ -18,10 +21,14 @@ FLOOR = 16
     "gbk",
     needs_rows=True,
     damp=False,
-    vectors="6 m + 5 n",
-    products="1 forward, 1 adjoint, and as many in every inner iteration",
+    consistent_only=True,
+    rate="gradient",
+    attainable_rtol=1e-3,
+    greedy=True,
+    storage=Storage(m=8, n=6),
+    products=Products(besides="as many in every inner iteration"),
 )
-def gbk(problem, monitor, *, eta=None, inner_rtol=1e-6):
+def gbk(problem, monitor, *, eta: Share | None = None, inner_rtol: Share = 1e-6):
     """Greedy block Kaczmarz.
 
     Niu and Zheng (2020): ``x += A_U^+ r_U`` with the rows U of ``|r_i|^2 / ||a_i||^2 >=
@@ -31,10 +38,6 @@ def gbk(problem, monitor, *, eta=None, inner_rtol=1e-6):
     systems the error decreases in every iteration; on inconsistent ones the method ends
     when the residual no longer falls.
     """
-    for name, value in {"eta": eta, "inner_rtol": inner_rtol}.items():
-        number = isinstance(value, numbers.Real) and 0 < value <= 1
-        if not (number or name == "eta" and value is None):
-            raise ValueError(f"{name} must be a number in (0, 1], got {value!r}")
     xp, vectors = problem.xp, problem.vectors
     rows = GreedyRows(problem, eta)
     x, r = problem.zeros(problem.shape[1]), copy(problem.b)

@@ -1,31 +1,52 @@
 """Restarted GMRES, for square operators and for the normal equations."""
 
 import contextlib
-import operator
 
 import numpy as np
 from scipy import linalg
 
 from .._core.arrays import to_numpy
 from .._core.blas_threads import one_blas_thread
+from .._core.declarations import Products, Storage
+from .._core.options import Count
 from .._problem.problem import BREAKDOWN, CONVERGED, STALLED
 from ._registry import solver
 from ._rotations import rotations
 
+RESTART = 50  # steps of a cycle
 SLOW = 0.9999  # of the residual left after a cycle is no progress
+
+
+def _coefficients(use):
+    """Numbers of an item's small matrices, which are in double precision."""
+    m, n = use.op.shape
+    steps = min(use.options.get("restart", RESTART), n)
+    small = (steps + 1) ** 2 * use.double / use.itemsize
+    return m + 3 * n + (3 - use.on_host) * small
 
 
 @solver(
     "gmres",
-    condition=True,
     square=True,
     needs_adjoint=False,
+    damp=False,
     preconditioner=True,
     minimum_norm=False,
-    vectors="restart n",
-    products="1 forward (normal=True: and 1 adjoint)",
+    condition=True,
+    storage=Storage(n="restart", numbers=_coefficients),
+    products=Products(1, 0),
+    by_setting={
+        ("normal", True): {
+            "square": False,
+            "needs_adjoint": True,
+            "damp": True,
+            "minimum_norm": True,
+            "products": Products(1, 1),
+        }
+    },
+    variants={"restart": {"restart": 7}, "normal": {"normal": True}},
 )
-def gmres(problem, monitor, *, restart=50, normal=False):
+def gmres(problem, monitor, *, restart: Count = RESTART, normal: bool = False):
     """Generalised minimal residuals with restarts.
 
     Saad and Schultz (1986), with a basis orthogonal to rounding and Givens rotations
@@ -37,14 +58,6 @@ def gmres(problem, monitor, *, restart=50, normal=False):
     ``normal=True``. A preconditioner approximates the inverse of the matrix solved
     with, and is applied from the right.
     """
-    try:
-        restart = operator.index(restart)
-    except TypeError:
-        restart = 0
-    if restart < 1:
-        raise ValueError("restart must be a positive integer")
-    if problem.damp and not normal:
-        raise ValueError("damp needs normal=True: GMRES solves A x = b otherwise")
     xp, vectors = problem.xp, problem.vectors
     equations = _Normal(problem) if normal else _Plain(problem)
     x = problem.zeros(problem.shape[1])
@@ -68,6 +81,9 @@ def gmres(problem, monitor, *, restart=50, normal=False):
         monitor.end(same, STALLED)
         monitor.end(worse, BREAKDOWN)
         stop = stop or not monitor.any_active()
+    cycle.monitor = (
+        None  # which holds the cycle: its basis can go without the collector
+    )
     return x, _notes(problem, monitor, length)
 
 

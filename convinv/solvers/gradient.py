@@ -1,9 +1,10 @@
 """Gradient descent on the least-squares functional."""
 
-import math
-import numbers
+from typing import Literal
 
 from .._core.arrays import copy, to_numpy
+from .._core.declarations import Products, Storage
+from .._core.options import Positive
 from .._problem.problem import CONVERGED, divide
 from ._iterate import iterate
 from ._registry import solver
@@ -11,11 +12,32 @@ from ._registry import solver
 
 @solver(
     "gradient",
-    vectors="2 m + 1 n (adam: 2 m + 3 n)",
-    products="1 forward, 1 adjoint",
+    rate="gradient",
+    attainable_rtol=1e-3,
+    storage=Storage(m=2, n=1),
+    products=Products(),
+    by_setting={
+        ("step", "fixed"): {"limits": ("groups",)},
+        ("step", "adam"): {
+            "rate": "unknown",
+            "minimum_norm": False,
+            "limits": ("*",),
+            "storage": Storage(m=2, n=3),
+        },
+    },
+    variants={
+        "fixed": {"step": "fixed"},
+        "adam": {"step": "adam", "step_size": 0.02},
+    },
 )
 def gradient(
-    problem, monitor, *, step="optimal", step_size=None, betas=(0.9, 0.999), eps=1e-8
+    problem,
+    monitor,
+    *,
+    step: Literal["optimal", "fixed", "adam"] = "optimal",
+    step_size: Positive | None = None,
+    betas: tuple[float, float] = (0.9, 0.999),
+    eps: Positive = 1e-8,
 ):
     """Gradient descent: optimal step, fixed step or Adam.
 
@@ -25,7 +47,7 @@ def gradient(
     the units of x), decay rates `betas` and `eps`, whose iterates leave the row space,
     so that it does not find the minimiser of least norm.
     """
-    _check(step, step_size, betas, eps)
+    _check(step, step_size, betas)
     xp, vectors = problem.xp, problem.vectors
     x = problem.zeros(problem.shape[1])
     r = copy(problem.b)
@@ -51,14 +73,11 @@ def gradient(
     return x, direction.notes
 
 
-def _check(step, step_size, betas, eps):
-    if step not in ("optimal", "fixed", "adam"):
-        raise ValueError(f"step must be 'optimal', 'fixed' or 'adam', got {step!r}")
-    positive = isinstance(step_size, numbers.Real) and 0 < step_size < math.inf
-    if step_size is not None and not (step != "optimal" and positive):
+def _check(step, step_size, betas):
+    if step_size is not None and step == "optimal":
         raise ValueError(
-            "step_size must be positive, and belongs to step='fixed' or 'adam', "
-            f"got step_size={step_size!r} with step={step!r}"
+            "step_size belongs to step='fixed' or 'adam', got "
+            f"step_size={step_size!r} with step={step!r}"
         )
     try:
         first, second = map(float, betas)
@@ -66,8 +85,6 @@ def _check(step, step_size, betas, eps):
         first = second = -1.0
     if not (0 <= first < 1 and 0 <= second < 1):
         raise ValueError(f"betas must be two numbers in [0, 1), got {betas!r}")
-    if not (isinstance(eps, numbers.Real) and eps > 0):
-        raise ValueError(f"eps must be positive, got {eps!r}")
 
 
 class _Optimal:
@@ -135,9 +152,10 @@ class _Adam:
 def _norm_squared(problem, iterations=30):
     """A slight over-estimate of ``||A||^2`` by power iterations from a random start."""
     xp = problem.xp
-    v = problem.random(problem.shape[1])
+    v, w = problem.random(problem.shape[1]), None
     for _ in range(iterations):
         norm = xp.sqrt(problem.vectors.sumsq(v))
         v, _ = problem.vectors.axpby(1 / norm, v, 0 * norm, v)
-        v, sums = problem.adjoint(problem.forward(v), sumsq=True)
+        w = problem.forward(v, out=w)
+        v, sums = problem.adjoint(w, sumsq=True, out=v)
     return 1.05 * float(to_numpy(xp.max(xp.sqrt(sums))))

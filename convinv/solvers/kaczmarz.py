@@ -1,16 +1,47 @@
 """Kaczmarz: one row after the other."""
 
+from .._core.declarations import Products, Storage
+from .._core.options import Relaxation
 from ._registry import solver
-from ._row_actions import RowActions, check_order, check_relaxation, orders
+from ._row_actions import Order, RowActions, check_order, orders
 
 
 @solver(
     "kaczmarz",
     needs_rows=True,
-    vectors="4 m + 3 n",
-    products="1 forward, 1 adjoint, beside the sweep",
+    consistent_only=True,
+    start_with_damp=False,
+    rate="rows",
+    storage=Storage(m=4, n=3, shared_m=3, damped_m=2, counts_products=True),
+    products=Products(besides="the sweep"),
+    by_setting={
+        ("order", "random"): {"limits": ()},
+        ("symmetric", True): {
+            "limits": (
+                "damped over",
+                "damped over, two channels",
+                "damped 3-D",
+                "damped strided",
+                "damped groups",
+                "damped torus",
+            )
+        },
+    },
+    variants={
+        "symmetric": {"symmetric": True, "relaxation": 1.3},
+        "random": {"order": "random"},
+    },
+    # in order, what is outside the range of A leaves at a rate of damp^2
+    limits=("damped over", "damped 3-D", "damped torus"),
 )
-def kaczmarz(problem, monitor, *, relaxation=1.0, symmetric=False, order="cyclic"):
+def kaczmarz(
+    problem,
+    monitor,
+    *,
+    relaxation: Relaxation = 1.0,
+    symmetric: bool = False,
+    order: Order = "cyclic",
+):
     """Kaczmarz's method (ART).
 
     Kaczmarz (1937): ``x += relaxation (b_i - a_i x) / ||a_i||^2 a_i^H`` for one row a_i
@@ -27,7 +58,6 @@ def kaczmarz(problem, monitor, *, relaxation=1.0, symmetric=False, order="cyclic
     consistent system, and x converges to the damped solution; a starting point is of no
     use then. A dense matrix is copied to sparse form.
     """
-    check_relaxation(relaxation)
     check_order(order, problem.op)
     rows = RowActions(problem, relaxation)
     following = orders(rows, order, problem.shape[0], problem.rng)

@@ -1,6 +1,7 @@
 """LSMR: least squares with a normal residual that never grows."""
 
 from .._core.arrays import copy
+from .._core.declarations import Products, Storage
 from .._problem.problem import CONVERGED, divide
 from ._bidiagonal import Bidiagonalisation, rotation
 from ._iterate import iterate
@@ -9,10 +10,10 @@ from ._registry import solver
 
 @solver(
     "lsmr",
-    condition=True,
     preconditioner=True,
-    vectors="2 m + 4 n (6 n with a preconditioner)",
-    products="1 forward, 1 adjoint",
+    condition=True,
+    storage=Storage(m=2, n=4, preconditioned_n=2, augmented=True),
+    products=Products(),
 )
 def lsmr(problem, monitor):
     """Golub-Kahan bidiagonalisation that minimises the normal residual.

@@ -1,6 +1,7 @@
 """LSQR: least squares by Golub-Kahan bidiagonalisation."""
 
 from .._core.arrays import copy
+from .._core.declarations import Products, Storage
 from .._problem.problem import CONVERGED, divide
 from ._bidiagonal import Bidiagonalisation, rotation
 from ._iterate import iterate
@@ -9,10 +10,10 @@ from ._registry import solver
 
 @solver(
     "lsqr",
-    condition=True,
     preconditioner=True,
-    vectors="2 m + 3 n (4 n with a preconditioner)",
-    products="1 forward, 1 adjoint",
+    condition=True,
+    storage=Storage(m=2, n=3, preconditioned_n=1, augmented=True),
+    products=Products(),
 )
 def lsqr(problem, monitor):
     """Golub-Kahan bidiagonalisation that minimises the residual.

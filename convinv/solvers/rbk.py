@@ -1,11 +1,14 @@
 """RBK: block Kaczmarz with blocks drawn at random."""
 
 import contextlib
+from typing import Literal
 
 import numpy as np
 
 from .._core.blas_threads import one_blas_thread
-from .._linalg.pseudoinverse import FACTORIZATIONS
+from .._core.declarations import Products, Storage
+from .._core.options import Fraction, Positive
+from .._linalg.pseudoinverse import Factorization
 from ..operators._convolution import ConvLinearOperator
 from ..strips._arrangement import row_lists
 from ..strips._row_blocks import MEMORY, RowBlocks
@@ -19,20 +22,26 @@ SMALL = 2**24  # multiplications of a step that one thread makes faster
 @solver(
     "rbk",
     needs_rows=True,
-    vectors="3 m + 4 n, and the inverses of the strips or other blocks",
-    products="1 forward, 1 adjoint, beside the blocks",
+    consistent_only=True,
+    start_with_damp=False,
+    rate="blocks",
+    storage=Storage(m=3, n=4, set_up="the inverses of the strips or other blocks"),
+    products=Products(besides="the blocks"),
+    by_setting={("order", "cyclic"): {"limits": ()}},
+    variants={"cyclic": {"order": "cyclic", "partition": "interleaved"}},
+    limits=("damped torus",),  # more than 5000 iterations
 )
 def rbk(
     problem,
     monitor,
     *,
     partition=None,
-    blocks=None,
-    order="random",
-    normalize=False,
-    factorization="qr",
-    rcond=None,
-    memory=MEMORY,
+    blocks: int | None = None,
+    order: Literal["random", "cyclic"] = "random",
+    normalize: bool = False,
+    factorization: Factorization = "qr",
+    rcond: Fraction | None = None,
+    memory: Positive = MEMORY,
 ):
     """Randomized block Kaczmarz.
 
@@ -59,7 +68,6 @@ def rbk(
     are those of ``[A, damp I]``, a consistent system, and x converges to the damped
     solution, slowly where damp is small; a starting point is of no use then.
     """
-    _check(order, normalize, factorization, rcond)
     rows = _partition(problem, partition, blocks)
     options = {
         "factorization": factorization,
@@ -115,20 +123,6 @@ def _threads(problem, rows):
     height = max(map(len, rows))
     small = height * problem.shape[1] * problem.batch <= SMALL
     return one_blas_thread if small else contextlib.nullcontext()
-
-
-def _check(order, normalize, factorization, rcond):
-    if order not in ("random", "cyclic"):
-        raise ValueError(f"order must be 'random' or 'cyclic', got {order!r}")
-    if not isinstance(normalize, (bool, np.bool_)):
-        raise TypeError(f"normalize must be True or False, got {normalize!r}")
-    if factorization not in FACTORIZATIONS:
-        raise ValueError(
-            f"factorization must be one of {', '.join(map(repr, FACTORIZATIONS))}, "
-            f"got {factorization!r}"
-        )
-    if rcond is not None and not 0 <= rcond < 1:
-        raise ValueError(f"rcond must be in [0, 1), got {rcond!r}")
 
 
 def _partition(problem, partition, blocks):

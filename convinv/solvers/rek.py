@@ -1,6 +1,7 @@
 """REK: randomized Kaczmarz for the consistent part of b, which it finds on the way."""
 
 from .._core.arrays import copy
+from .._core.declarations import Products, Storage
 from ._registry import solver
 from ._row_actions import ColumnActions, Draws, RowActions
 
@@ -9,8 +10,10 @@ from ._row_actions import ColumnActions, Draws, RowActions
     "rek",
     needs_rows=True,
     damp=False,
-    vectors="9 m + 6 n",
-    products="1 forward, 1 adjoint, beside the sweeps",
+    rate="rows",
+    storage=Storage(m=9, n=6, shared_m=6, shared_n=3, counts_products=True),
+    products=Products(besides="the sweeps"),
+    limits=("groups",),  # from afar, more than 3000 sweeps
 )
 def rek(problem, monitor):
     """Randomized extended Kaczmarz.

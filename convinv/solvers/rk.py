@@ -1,16 +1,22 @@
 """RK: Kaczmarz with rows drawn at random."""
 
+from .._core.declarations import Products, Storage
+from .._core.options import Relaxation
 from ._registry import solver
-from ._row_actions import Draws, RowActions, check_relaxation
+from ._row_actions import Draws, RowActions
 
 
 @solver(
     "rk",
     needs_rows=True,
-    vectors="7 m + 3 n",
-    products="1 forward, 1 adjoint, beside the sweep",
+    consistent_only=True,
+    start_with_damp=False,
+    rate="rows",
+    storage=Storage(m=7, n=3, shared_m=6, damped_m=2, counts_products=True),
+    products=Products(besides="the sweep"),
+    limits=("groups",),  # from afar, more than 3000 sweeps
 )
-def rk(problem, monitor, *, relaxation=1.0):
+def rk(problem, monitor, *, relaxation: Relaxation = 1.0):
     """Randomized Kaczmarz.
 
     Strohmer and Vershynin (2009): row actions as in `kaczmarz`, with row i drawn with
@@ -27,7 +33,6 @@ def rk(problem, monitor, *, relaxation=1.0):
     damped solution; a starting point is of no use then. A dense matrix is copied to
     sparse form.
     """
-    check_relaxation(relaxation)
     rows = RowActions(problem, relaxation)
     draw = Draws(problem.rng, (rows.norms + problem.damp**2) * (rows.norms > 0))
 

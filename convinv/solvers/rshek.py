@@ -1,6 +1,7 @@
 """RSHEK: RSHK for the consistent part of b, which it finds on the way."""
 
 from .._core.arrays import copy
+from .._core.declarations import Products, Storage
 from .._problem.problem import CONVERGED, divide
 from ._iterate import iterate
 from ._registry import solver
@@ -8,8 +9,11 @@ from ._registry import solver
 
 @solver(
     "rshek",
-    vectors="4 m + 5 n",
-    products="2 forward, 2 adjoint",
+    rate="gradient",
+    attainable_rtol=1e-3,
+    storage=Storage(m=4, n=5, augmented=True),
+    products=Products(2, 2),
+    limits=("groups",),
 )
 def rshek(problem, monitor):
     """Residual-based surrogate hyperplane extended Kaczmarz.

@@ -1,6 +1,9 @@
 """RSHK: steps along the normal residual, of the length that is right for x."""
 
+from typing import Literal
+
 from .._core.arrays import copy
+from .._core.declarations import Products, Storage
 from .._problem.problem import CONVERGED, divide
 from ._iterate import iterate
 from ._registry import solver
@@ -10,10 +13,15 @@ from ._surrogate import Horizon
 @solver(
     "rshk",
     damp=False,
-    vectors="2 m + 2 n",
-    products="1 forward, 1 adjoint",
+    consistent_only=True,
+    rate="gradient",
+    attainable_rtol=1e-3,
+    storage=Storage(m=2, n=2),
+    products=Products(),
+    by_setting={("step", "residual"): {"consistent_only": False}},
+    variants={"residual": {"step": "residual"}},
 )
-def rshk(problem, monitor, *, step="error"):
+def rshk(problem, monitor, *, step: Literal["error", "residual"] = "error"):
     """Residual-based surrogate hyperplane Kaczmarz.
 
     Wang and Yin (2023): ``y = A^H r; x += (||r||^2 / ||y||^2) y``, the projection onto
@@ -25,8 +33,6 @@ def rshk(problem, monitor, *, step="error"):
     ``step="residual"`` takes ``||y||^2 / ||A y||^2`` instead, the step of steepest
     descent, and converges to the least-squares solution.
     """
-    if step not in ("error", "residual"):
-        raise ValueError(f"step must be 'error' or 'residual', got {step!r}")
     xp, vectors = problem.xp, problem.vectors
     x, r = problem.zeros(problem.shape[1]), copy(problem.b)
     squares = vectors.sumsq(r)

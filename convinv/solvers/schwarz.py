@@ -1,9 +1,13 @@
 """Nested tori: the exact inverse by FFT and corrections along the borders."""
 
+from .._core.declarations import Products, Storage
 from .._core.errors import Singular
+from .._core.options import Accuracy
 from .._inverse.accuracy import FINEST
 from .._inverse.border_correction import NestedTori, check_depth
+from .._inverse.gram import is_banded
 from .._inverse.gram_inverse import condition_notes, gram_inverse
+from .._inverse.storage import application_numbers
 from .._planning.ways import accuracy_of
 from .._problem.problem import Unsuitable
 from ._registry import solver
@@ -11,14 +15,22 @@ from ._registry import solver
 
 @solver(
     "schwarz",
+    convolution_only=True,
+    takes_adjoints=True,
+    takes=is_banded,
+    rate="exact",
+    applies_inverse=True,
     condition=True,
-    conv_only=True,
-    adjoints=True,
-    verified=True,
-    vectors="4 n, and the inverses",
-    products="1 forward, 1 adjoint",
+    storage=Storage(
+        gram=4,
+        counts_products=True,
+        set_up="the inverses",
+        numbers=lambda use: application_numbers(use, 1),
+    ),
+    products=Products(),
+    limits=("rank-deficient", "both"),  # N has no inverse
 )
-def schwarz(problem, monitor, *, depth=None, accuracy=None):
+def schwarz(problem, monitor, *, depth=None, accuracy: Accuracy | None = None):
     """Iterative refinement with an inverse by FFT, corrected along the borders.
 
     ``N = A^H A + damp^2 I`` (``A A^H + damp^2 I`` for wide operators) is inverted on a

@@ -3,19 +3,38 @@
 import numpy as np
 
 from .._closed_forms.forms import closed_form, why_no_closed_form
+from .._core.declarations import Products, Storage
+from .._core.options import Fraction
+from .._inverse.storage import padded_length, start_numbers, transform_numbers
 from .._problem.problem import Unsuitable
 from ._registry import solver
 
 
+def _application_numbers(use):
+    """Numbers that an application holds for an item, beside the vectors."""
+    form = closed_form(use.op)
+    scratch = 0 if form is None else form.scratch(use.damped)
+    transform = transform_numbers(use, padded_length(use.op))
+    return scratch + start_numbers(use) + transform
+
+
 @solver(
     "spectral",
-    conv_only=True,
-    adjoints=True,
-    verified=True,
-    vectors="2 m + 2 n, and C_out C_in entries per frequency",
-    products="the pseudoinverse once",
+    convolution_only=True,
+    takes_adjoints=True,
+    takes=lambda op: closed_form(op) is not None,
+    rate="exact",
+    applies_inverse=True,
+    storage=Storage(
+        m=2,
+        n=2,
+        counts_products=True,
+        set_up="C_out C_in entries per frequency",
+        numbers=_application_numbers,
+    ),
+    products=Products(0, 0, besides="one application of the pseudoinverse"),
 )
-def spectral(problem, monitor, *, rcond=None):
+def spectral(problem, monitor, *, rcond: Fraction | None = None):
     """The exact inverse of a layer that a transform takes apart.
 
     Those are, in the order in which they are looked for:
@@ -73,8 +92,6 @@ def _form(op, damp, rcond):
             "method 'spectral' needs a layer that a known transform takes apart, but "
             f"{why_no_closed_form(op)}; use method='auto'"
         )
-    if rcond is not None and not 0 <= rcond < 1:
-        raise ValueError(f"rcond must be in [0, 1), got {rcond!r}")
     if rcond is not None and damp:
         raise ValueError("rcond truncates and damp damps: take one of them, not both")
     if not form.orthonormal and (damp or rcond is not None):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .._core.arrays import to_numpy
+from .._core.validation import choice
 from ..operators._convolution import LAYERS, ConvLinearOperator
 from ..operators._norm_bound import norm_bound
 from ..operators._polyphase import Polyphase
@@ -298,11 +299,7 @@ def singular_values(op, *, which="all"):
     >>> singular_values(op, which="unknowns").round(3)
     array([1.414, 1.414, 1.414, 0.   , 0.   , 0.   ])
     """
-    kinds = ("all", "nonzero", "unknowns")
-    if which not in kinds:
-        raise ValueError(
-            f"which must be one of {', '.join(map(repr, kinds))}, got {which!r}"
-        )
+    choice(which, "which", ("all", "nonzero", "unknowns"))
     op, unit = _host(op)
     blocks = Blocks(op)
     if blocks.layer.is_torus:

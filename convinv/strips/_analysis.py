@@ -1,7 +1,6 @@
 """What one sweep of block Kaczmarz does to an error: its operator and its measures."""
 
 import math
-import operator
 import warnings
 from dataclasses import dataclass
 
@@ -10,6 +9,7 @@ from scipy.sparse.linalg import LinearOperator, gmres
 
 from .._core.blas_threads import one_blas_thread
 from .._core.result import ConvergenceWarning
+from .._core.validation import integer
 from ..operators._convolution import ConvLinearOperator
 from ..operators._foreign import as_operator
 from ._arrangement import row_lists
@@ -235,7 +235,7 @@ def sweep_analysis(
             "op must be a ConvLinearOperator or a sparse or dense matrix, got an "
             "operator that only has products"
         )
-    samples = _positive(samples)
+    samples = integer(samples, "samples", 2)
     rng = np.random.default_rng(rng)
     names = {"kind": "blocks", "strips": "strips"}
     rows = row_lists(op, blocks, h_b=h_b, strips=strips, rng=rng, names=names)
@@ -253,13 +253,3 @@ def sweep_analysis(
         **measured,
         blocks=engine,
     )
-
-
-def _positive(samples):
-    try:
-        samples = operator.index(samples)
-    except TypeError:
-        raise TypeError(f"samples must be an integer, got {samples!r}") from None
-    if samples < 2:
-        raise ValueError(f"samples must be at least 2, got {samples}")
-    return samples

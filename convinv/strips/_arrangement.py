@@ -1,9 +1,8 @@
 """Ways to deal an operator's rows to blocks."""
 
-import operator
-
 import numpy as np
 
+from .._core.validation import integer
 from ..operators._convolution import ConvLinearOperator
 from ..operators._foreign import as_operator
 from ._plan import strip_plan
@@ -116,10 +115,7 @@ def row_lists(op, kind, *, h_b=None, strips=None, rng=None, names=NAMES) -> list
 
 
 def _count(strips, m, name):
-    try:
-        strips = operator.index(strips)
-    except TypeError:
-        raise TypeError(f"{name} must be an integer, got {strips!r}") from None
+    strips = integer(strips, name)
     if not 1 <= strips <= max(m, 1):
         raise ValueError(f"{name} must be between 1 and the {m} rows, got {strips}")
     return strips

@@ -9,6 +9,7 @@ import numpy as np
 
 from .._core.arrays import to_numpy
 from .._core.geometry import Geometry, folds, tap_samples
+from .._core.validation import integer
 from ..operators._convolution import ConvLinearOperator
 
 # Entries of the matrices of default strips, at most: 256 MiB in double precision.
@@ -291,10 +292,7 @@ def _choose(h_b, g: Geometry, admissible):
         target = math.prod(g.output) * g.groups / g.c_out
         fitting = [h for h in admissible if _entries(h, g) <= ENTRIES]
         return min(fitting or admissible[:1], key=lambda h: (abs(h - target), h))
-    try:
-        h_b = operator.index(h_b)
-    except TypeError:
-        raise TypeError(f"h_b must be an integer, got {h_b!r}") from None
+    h_b = integer(h_b, "h_b")
     if h_b not in admissible:
         raise ValueError(
             f"h_b must be one of {', '.join(map(str, admissible))} for an output of "

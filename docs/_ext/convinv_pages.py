@@ -93,8 +93,8 @@ COLUMNS = {
     "damp": lambda m: yes(m.damp),
     "preconditioner": lambda m: yes(m.preconditioner),
     "least norm": lambda m: yes(m.minimum_norm),
-    "vectors stored": lambda m: m.vectors,
-    "products per iteration": lambda m: m.products,
+    "vectors stored": lambda m: str(m.storage),
+    "products per iteration": lambda m: str(m.products),
     "options": lambda m: ", ".join(f"``{name}``" for name in m.options),
 }
 
@@ -110,8 +110,7 @@ def methods_table(methods):
 
 def method_section(method):
     """A section with the docstring of a method and the defaults of its options."""
-    parameters = inspect.signature(method.function).parameters
-    options = [f"``{name}={parameters[name].default!r}``" for name in method.options]
+    options = [f"``{option}``" for option in method.options.values()]
     lines = [
         f".. _method-{method.name}:",
         "",
@@ -128,18 +127,7 @@ def method_section(method):
 
 def needs(method):
     """What a method asks of the operator, in words."""
-    words = [
-        word
-        for word, asked in (
-            ("square", method.square),
-            ("Hermitian", method.hermitian),
-        )
-        if asked
-    ]
-    if method.conv_only:
-        words.append("a ConvLinearOperator")
-    if method.needs_rows:
-        words.append("a ConvLinearOperator or a matrix")
+    words = list(method.needs)
     if not method.needs_adjoint:
         words.append("no adjoint needed")
     return ", ".join(words) or "any"

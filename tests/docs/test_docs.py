@@ -5,14 +5,10 @@ import importlib
 import re
 import subprocess
 import sys
-import textwrap
 
-import numpy as np
 import pytest
 
 import convinv
-from convinv._solve import arguments, front, restarts
-from convinv.solvers import _registry
 from support.doctests import run
 from support.paths import ROOT
 
@@ -92,22 +88,6 @@ def test_methods_page(pages):
         assert method.summary in section
         assert all(f"``{option}=" in section for option in method.options)
     assert "convinv-methods::" in read("methods.rst")
-
-
-def test_the_example_of_a_method(monkeypatch):
-    """The method in adding.rst can be registered and works."""
-    monkeypatch.setattr(_registry, "METHODS", dict(_registry.METHODS))
-    for module in (arguments, restarts, front):
-        monkeypatch.setattr(module, "METHODS", _registry.METHODS)
-    block = read("adding.rst").split("steepest descent::\n", 1)[1]
-    code = re.match(r"(?:\n|    .*\n)+", block)[0]
-    exec(textwrap.dedent(code), {"__package__": "convinv.solvers"})
-    kernel = np.random.default_rng(0).standard_normal((6, 1, 3, 3))
-    op = convinv.ConvLinearOperator(kernel, (1, 7, 8))
-    b = np.random.default_rng(1).standard_normal((2, *op.output_shape))
-    result = convinv.solve(op, b, "descent", damp=0.5, rtol=1e-8)
-    assert result.success
-    np.testing.assert_allclose(result.x, convinv.solve(op, b, damp=0.5).x, atol=1e-4)
 
 
 def test_every_public_name_is_in_the_reference():

@@ -31,13 +31,7 @@ def test_methods():
     listed = {name: needs for name, needs, _ in table("name")}
     known = {}
     for method in convinv.methods():
-        needs = {
-            "square": method.square,
-            "Hermitian": method.hermitian,
-            "convolution": method.conv_only,
-            "convolution or matrix": method.needs_rows,
-        }
-        known[method.name] = ", ".join(word for word, asked in needs.items() if asked)
+        known[method.name] = ", ".join(method.needs)
     assert listed == known
 
 

@@ -303,8 +303,10 @@ class TestSetUp:
 class TestDirect:
     def test_the_registry(self):
         method = METHODS["direct"]
-        assert method.verified and method.conv_only and method.minimum_norm
-        assert method.options == ("axis", "memory", "accuracy", "shift")
+        assert (
+            method.applies_inverse and method.convolution_only and method.minimum_norm
+        )
+        assert [*method.options] == ["axis", "memory", "accuracy", "shift"]
         assert not method.preconditioner
 
     @pytest.mark.parametrize("axis", [0, 1, -1, -2])

@@ -15,8 +15,8 @@ def make(dtype="float64", size=(36, 33)):
 
 def test_the_registry():
     method = METHODS["schwarz"]
-    assert method.verified and method.conv_only and method.minimum_norm
-    assert method.options == ("depth", "accuracy") and method.damp
+    assert method.applies_inverse and method.convolution_only and method.minimum_norm
+    assert [*method.options] == ["depth", "accuracy"] and method.damp
 
 
 def test_deeper_bands_take_fewer_iterations():

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from convinv._core.geometry import BOUNDARIES, axis_index, make_geometry
+from convinv._core.boundaries import BOUNDARIES
+from convinv._core.geometry import axis_index, make_geometry
 from convinv.kernels import launcher
 from support.arrays import DTYPES
 from support.cuda_checks import LAYERS, layer, run_layer

@@ -1,12 +1,11 @@
 """Iterations captured in CUDA graphs, run on the host by the CuPy stand-in."""
 
-import warnings
-
 import numpy as np
 import pytest
 
 import convinv
 from convinv.solvers import _iterate, _surrogate
+from support.quiet import quietly
 
 METHODS = {
     "adbk": {"momentum": 0.4},
@@ -65,9 +64,7 @@ def data(op, batch, seed=2):
 
 def solve(op, b, method, **options):
     options = {**METHODS.get(method, {}), **options}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", convinv.ConvergenceWarning)
-        return convinv.solve(op, b, method, **options)
+    return quietly(op, b, method, **options)
 
 
 def replayed(cupy, *args, **options):
@@ -211,7 +208,7 @@ def test_progress_counts_all(cupy, monkeypatch):
     def bar(progress, name, total):
         yield counted.append
 
-    monkeypatch.setattr("convinv._solve.front._bar", bar)
+    monkeypatch.setattr("convinv._solve.task._bar", bar)
     host, device = operators(cupy, "float64")
     b = cupy.asarray(data(host, 1))
     _, launches = replayed(cupy, device, b, "cgls", rtol=0, maxiter=27)

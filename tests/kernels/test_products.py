@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from convinv import ConvLinearOperator, solve
-from convinv._core.geometry import BOUNDARIES, make_geometry
+from convinv._core.boundaries import BOUNDARIES
+from convinv._core.geometry import make_geometry
 from convinv.kernels.circulant import cpu as circulant_cpu
 from convinv.kernels.products import fft, routes
 from convinv.kernels.products.edges import Edges

@@ -8,7 +8,7 @@ import pytest
 from scipy import ndimage, signal
 
 from convinv import ConvLinearOperator, from_dlpack
-from convinv._core.geometry import ALIASES, BOUNDARIES
+from convinv._core.boundaries import ALIASES, BOUNDARIES
 
 SIZES = [(k, l) for k in (1, 2, 3, 4, 5, 6) for l in (1, 2, 3, 4)]  # noqa: E741
 every_size = pytest.mark.parametrize("taps", SIZES)

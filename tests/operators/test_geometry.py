@@ -7,13 +7,8 @@ import numpy as np
 import pytest
 
 from convinv import ConvLinearOperator
-from convinv._core.geometry import (
-    BOUNDARIES,
-    axis_index,
-    folds,
-    make_geometry,
-    padded_index,
-)
+from convinv._core.boundaries import BOUNDARIES, padded_index
+from convinv._core.geometry import axis_index, folds, make_geometry
 from support.oracles import MODES
 
 DEFAULTS = {

@@ -12,7 +12,7 @@ from convinv.precondition import PRECONDITIONERS, Circulant, Jacobi, Schwarz
 from support.arrays import BOUNDARIES, random
 from support.layers import layer, matrix
 
-CLASSES = pytest.mark.parametrize("cls", [Jacobi, Circulant, Schwarz])
+CLASSES = pytest.mark.parametrize("cls", PRECONDITIONERS.values())
 FAST = pytest.mark.parametrize("cls", [Circulant, Schwarz])
 SIZE = (24, 23)  # with bands of depth 5 there is an interior
 
@@ -322,9 +322,8 @@ def test_singular_layers(cls):
 
 
 def test_the_names():
-    assert {"jacobi": Jacobi, "circulant": Circulant, "schwarz": Schwarz} == (
-        PRECONDITIONERS
-    )
+    names = {"jacobi": Jacobi, "circulant": Circulant, "schwarz": Schwarz}
+    assert names.items() <= PRECONDITIONERS.items()
     assert Schwarz(tall()).nbytes > Circulant(tall()).nbytes > 0
 
 

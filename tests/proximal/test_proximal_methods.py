@@ -228,7 +228,7 @@ class TestSolvers:
             fista(a, b, g, maxiter=1.5)
         with pytest.raises(TypeError, match="callback must be callable"):
             fista(a, b, g, callback=1)
-        with pytest.raises(ValueError, match="data must be 'soft' or 'hard'"):
+        with pytest.raises(ValueError, match="data must be one of 'soft', 'hard'"):
             admm(a, b, g, data="firm")
         with pytest.raises(ValueError, match="dual_step must be less than 1.618"):
             admm(a, b, g, dual_step=1.7)

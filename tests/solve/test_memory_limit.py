@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from convinv import solve
-from convinv._solve.memory import parse_bytes, vectors
+from convinv._core.declarations import Use
+from convinv._solve.memory import parse_bytes
 from convinv.solvers import METHODS
 from support.memory_cases import data, estimate_of, layer
 
@@ -35,27 +36,62 @@ class TestBytes:
             solve(op, data(op), max_memory=value)
 
 
-class TestDeclared:
-    @pytest.mark.parametrize("name", METHODS)
-    def test_every_method_can_be_counted(self, name):
-        """The parser's numbers are those that the string starts with."""
-        entry = METHODS[name]
-        counts = vectors(entry, {}, unknowns=1000)
-        assert counts["m"] >= 0 and counts["n"] > 0
-        shown = {
-            "cg": (1, 2), "cgls": (2, 2), "lsqr": (2, 3), "lsmr": (2, 4),
-            "gmres": (0, 50), "gradient": (2, 1), "strip": (3, 4), "direct": (0, 2),
-        }  # fmt: skip
-        if name in shown:
-            assert (counts["m"], counts["n"]) == shown[name]
+class TestVectors:
+    """What methods declare, and one of each length for the products they hold."""
 
-    def test_options_and_preconditioners_count(self):
-        assert vectors(METHODS["gmres"], {"restart": 7})["n"] == 7
-        assert vectors(METHODS["gmres"], {"restart": 70}, unknowns=30)["n"] == 30
-        assert vectors(METHODS["gradient"], {"step": "adam"}) == {"m": 2, "n": 3}
-        assert vectors(METHODS["gradient"], {"step": "fixed"}) == {"m": 2, "n": 1}
-        assert vectors(METHODS["lsqr"], {}, preconditioned=True) == {"m": 2, "n": 4}
-        assert vectors(METHODS["lsmr"], {}, preconditioned=True) == {"m": 2, "n": 6}
+    @staticmethod
+    def counted(name, **given):
+        op = layer((6, 1, 3, 3), 12)
+        options = given.pop("options", {})
+        use = Use(op, options, 8, 8, **given)
+        return METHODS[name].at(options).vectors(use)
+
+    @pytest.mark.parametrize(
+        ("name", "m", "n"),
+        [
+            ("cg", 1, 2), ("cgls", 2, 2), ("lsqr", 2, 3), ("lsmr", 2, 4),
+            ("gmres", 0, 50), ("gradient", 2, 1),
+        ],
+    )  # fmt: skip
+    def test_methods(self, name, m, n):
+        assert self.counted(name) == (m + 1, n + 1)
+        assert self.counted(name, fused=False) == (m + 2, n + 2)
+
+    @pytest.mark.parametrize(
+        ("name", "options", "n"),
+        [
+            ("gmres", {"restart": 7}, 7),
+            ("gmres", {"restart": 700}, 144),  # unknowns
+            ("gradient", {"step": "adam"}, 3),
+            ("gradient", {"step": "fixed"}, 1),
+        ],
+    )
+    def test_options_count(self, name, options, n):
+        assert self.counted(name, options=options)[1] == n + 1
+
+    def test_preconditioners_count(self):
+        assert self.counted("lsqr", preconditioned=True) == (3, 5)
+        assert self.counted("lsmr", preconditioned=True) == (3, 7)
+        assert self.counted("cgls", preconditioned=True) == (3, 3)
+
+    def test_damp_counts(self):
+        """With [A; damp I], vectors as long as the data have n more."""
+        plain, damped = self.counted("lsqr"), self.counted("lsqr", damped=True)
+        assert damped[1] - plain[1] >= plain[0]
+        rows, columns = self.counted("kaczmarz", damped=True)
+        assert (rows, columns) == (1 + 2, 3)  # three of the four are shared
+
+    def test_what_a_batch_shares(self):
+        op = layer((6, 1, 3, 3), 12)
+        shared = METHODS["kaczmarz"].storage.shared(Use(op, {}, 8, 8))
+        assert shared >= 3 * 8 * op.shape[0]
+        assert METHODS["cgls"].storage.shared(Use(op, {}, 8, 8)) == 0
+
+    def test_every_method_declares(self):
+        for method in METHODS.values():
+            storage = method.storage
+            assert storage.m or storage.n or storage.gram
+            assert str(storage) and str(method.products)
 
 
 class TestTooLittle:
@@ -73,7 +109,7 @@ class TestTooLittle:
     def test_before_any_work(self, monkeypatch):
         op = layer()
         b = data(op, 3)
-        monkeypatch.setattr("convinv._solve.front.Run", None)
+        monkeypatch.setattr("convinv._solve.task.Run", None)
         with pytest.raises(MemoryError, match="of it for all"):
             solve(op, b.astype("float32"), max_memory=100)
 

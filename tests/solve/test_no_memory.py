@@ -11,8 +11,9 @@ from scipy.sparse.linalg import LinearOperator
 
 import convinv
 from convinv import ConvLinearOperator, solve
+from convinv._core.declarations import Products
 from convinv._solve.memory_errors import explained
-from convinv.solvers import METHODS
+from convinv.solvers._registry import solver
 from support.memory_cases import OutOfMemoryError, data, estimate_of, layer
 
 
@@ -90,15 +91,9 @@ class TestNoMemory:
         finally:
             tracemalloc.stop()
 
-    def test_methods_that_do_not_declare_anything(self, monkeypatch):
-        import dataclasses
-
-        entry = dataclasses.replace(METHODS["cgls"], name="silent", vectors="")
-        monkeypatch.setitem(METHODS, "silent", entry)
-        with pytest.raises(MemoryError, match="^none$"):
-            solve(Full(MemoryError("none")), self.b, "silent")
-        with pytest.raises(ValueError, match="does not declare"):
-            solve(np.eye(30, 20), self.b, "silent", max_memory="1GB")
+    def test_methods_that_do_not_declare_anything(self):
+        with pytest.raises(TypeError, match="storage"):
+            solver("silent", products=Products())
 
 
 class TestDevice:
@@ -177,7 +172,7 @@ class TestOnTheStandIn:
         def fail(*_, **options):
             raise OutOfMemoryError(10, 20)
 
-        monkeypatch.setattr(convinv._solve.front.Run, "solve", fail)
+        monkeypatch.setattr(convinv._solve.task.Run, "solve", fail)
         with pytest.raises(OutOfMemoryError, match="are free; max_memory") as caught:
             solve(device, b, "cgls")
         assert isinstance(caught.value.__cause__, OutOfMemoryError)

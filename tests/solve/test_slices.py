@@ -136,11 +136,11 @@ class TestSlices:
 
     def test_the_message_of_the_slice_that_went_furthest(self, sliced, monkeypatch):
         """One that needs the second choice decides on method and message."""
-        choice = convinv._solve.front.Choice
+        choice = convinv._solve.auto.Choice
         first = choice("direct", "no memory", {"memory": 1000})
         last = choice("cgls", "the last")
         chosen = lambda op, **_: [first, last]  # noqa: E731
-        monkeypatch.setattr("convinv._solve.front.choose", chosen)
+        monkeypatch.setattr("convinv._solve.task.choose", chosen)
         op = layer((8, 1, 3, 3), 30)
         b = np.zeros((3, *op.output_shape))
         b[1] = data(op)

@@ -247,7 +247,7 @@ class TestOptions:
             ({"blocks": 0}, ValueError, "blocks must be between 1 and the 240"),
             ({"blocks": 5}, ValueError, "blocks must be one of 1, 2, 4"),
             ({"blocks": 2.5}, TypeError, "blocks must be an integer"),
-            ({"order": "shuffled"}, ValueError, "order must be 'random' or 'cyclic'"),
+            ({"order": "shuffled"}, ValueError, "order must be one of 'random'"),
             ({"normalize": "yes"}, TypeError, "normalize must be True or False"),
             ({"factorization": "lu"}, ValueError, "factorization must be one of"),
             ({"rcond": 1}, ValueError, "rcond must be"),

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from convinv._core import geometry
+from convinv._core import boundaries
 
 DTYPES = ["float32", "float64", "complex64", "complex128"]
-BOUNDARIES = list(geometry.BOUNDARIES)
+BOUNDARIES = list(boundaries.BOUNDARIES)
 every_dtype = pytest.mark.parametrize("dtype", DTYPES)
 doubles = pytest.mark.parametrize("dtype", ["float64", "complex128"])
 

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from convinv._core.geometry import BOUNDARIES, make_geometry
+from convinv._core.boundaries import BOUNDARIES
+from convinv._core.geometry import make_geometry
 from convinv.kernels import launcher
 
 from . import oracles

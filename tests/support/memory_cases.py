@@ -27,7 +27,7 @@ def data(op, *batch, seed=1, noise=0.1):
 
 def estimate_of(op, b, name, damp=0.0, preconditioner=None, **options):
     layout = Layout(op, b, None)
-    entry = find_method(name, op)
+    entry = find_method(name, op).at(options)
     return Estimate(op, layout, entry, options, preconditioner, bool(damp), 0)
 
 

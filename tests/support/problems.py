@@ -10,112 +10,29 @@ import scipy.sparse as sparse
 from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
 from convinv import ConvergenceWarning, ConvLinearOperator, Status, methods, solve
-from convinv._closed_forms.forms import closed_form
+from convinv.precondition import PRECONDITIONERS
 
 from .arrays import normal
 
 METHODS = {m.name: m for m in methods()}
+PRECONDITIONED = [m.name for m in METHODS.values() if m.preconditioner]
 # Beside every method as it comes: (method, arguments of solve).
 VARIANTS = {
     **{name: (name, {}) for name in METHODS},
-    "gmres restart": ("gmres", {"restart": 7}),
-    "gmres normal": ("gmres", {"normal": True}),
-    "gradient fixed": ("gradient", {"step": "fixed"}),
-    "gradient adam": ("gradient", {"step": "adam", "step_size": 0.02}),
-    "kaczmarz symmetric": ("kaczmarz", {"symmetric": True, "relaxation": 1.3}),
-    "kaczmarz random": ("kaczmarz", {"order": "random", "rng": 3}),
-    "rk": ("rk", {"rng": 3}),
-    "rek": ("rek", {"rng": 3}),
-    "gauss-seidel symmetric": ("gauss-seidel", {"symmetric": True}),
-    "rbk": ("rbk", {"rng": 3}),  # the same blocks every time
-    "rbk cyclic": ("rbk", {"order": "cyclic", "partition": "interleaved"}),
-    "strip average": ("strip", {"overlap": "average"}),
-    "strip symmetric": ("strip", {"symmetric": True}),
-    "strip refine": ("strip", {"refine": True}),
-    "cgls jacobi": ("cgls", {"preconditioner": "jacobi"}),
-    "lsqr jacobi": ("lsqr", {"preconditioner": "jacobi"}),
-    "lsmr jacobi": ("lsmr", {"preconditioner": "jacobi"}),
-    "gmres jacobi": ("gmres", {"preconditioner": "jacobi"}),
-    "cg jacobi": ("cg", {"preconditioner": "jacobi"}),
-    "cgls circulant": ("cgls", {"preconditioner": "circulant"}),
-    "gmres circulant": ("gmres", {"preconditioner": "circulant"}),
-    "cg circulant": ("cg", {"preconditioner": "circulant"}),
-    "cgls schwarz": ("cgls", {"preconditioner": "schwarz"}),
-    "lsqr schwarz": ("lsqr", {"preconditioner": "schwarz"}),
-    "lsmr schwarz": ("lsmr", {"preconditioner": "schwarz"}),
-    "gmres schwarz": ("gmres", {"preconditioner": "schwarz"}),
-    "cg schwarz": ("cg", {"preconditioner": "schwarz"}),
+    **{
+        f"{m.name} {variant}": (m.name, dict(settings))
+        for m in METHODS.values()
+        for variant, settings in m.variants.items()
+    },
+    **{
+        f"{name} {preconditioner}": (name, {"preconditioner": preconditioner})
+        for preconditioner in PRECONDITIONERS
+        for name in PRECONDITIONED
+    },
 }
-VARIANTS = {k: v for k, v in VARIANTS.items() if v[0] in METHODS}
-# What methods and preconditioners ask of a layer beside what the registry says.
-TAKES = {
-    "spectral": lambda op: closed_form(op) is not None,
-    "direct": lambda op: is_local(op),
-    "schwarz": lambda op: is_local(op),
-}
-
-# Methods that need b in the range of A; in number of steps they are like "gradient".
-CONSISTENT = ("adbk", "fdbk", "gbk", "rshk")
-STEEPEST = ("gradient", "gradient fixed", "gradient adam", "rshek", *CONSISTENT)
-GREEDY = ("adbk", "fdbk", "gbk")  # rounding decides which rows they take
-
-
-ROW_ACTIONS = ("kaczmarz", "kaczmarz symmetric", "kaczmarz random", "rk")
-
-
-# (variant, problem): the methods' limits, where they need not succeed. A "*" is any.
-MAY_FAIL = {
-    *((v, "ill-conditioned") for v in ("gradient", "gradient fixed")),
-    ("gradient adam", "*"),
-    # sweeps over strips that determine their unknowns end with the status STALLED
-    *((v, "inconsistent") for v in ("strip", "strip average", "strip symmetric")),
-    *((v, "both") for v in ("strip", "strip average", "strip symmetric")),
-    # rows that contradict each other
-    *((v, p) for v in ROW_ACTIONS for p in ("inconsistent", "both")),
-    # sweeps are as slow as gradient descent there
-    *((v, "ill-conditioned") for v in (*ROW_ACTIONS, "rek")),
-    *((v, "ill-conditioned") for v in ("gauss-seidel", "gauss-seidel symmetric")),
-    # blocks that contradict each other
-    *((v, p) for v in ("rbk", "rbk cyclic") for p in ("inconsistent", "both")),
-    *((v, p) for v in CONSISTENT for p in ("inconsistent", "both", "operator")),
-    *((v, "groups") for v in ("rshek", "gradient fixed")),
-    *((v, "groups") for v in ("rk", "rek")),  # from afar, more than 3000 sweeps
-    # too slow: less than 1 % in 100 steps counts as none
-    *((v, "ill-conditioned") for v in (*CONSISTENT, "rshek")),
-    # an inverse of a matrix that has none: they say so
-    *(
-        (v, p)
-        for v in ("direct", *(k for k in VARIANTS if "schwarz" in k))
-        for p in ("rank-deficient", "both")
-    ),
-}
-MAY_FAIL_WITH_DAMP = {
-    ("strip average", "*"),  # solves in another norm
-    ("strip symmetric", "over, two channels"),
-    ("strip", "torus"),  # stalls
-    ("rbk", "torus"),  # takes more than 5000 iterations
-    # so do rows in order: what is outside the range of A leaves at a rate of damp^2
-    *(("kaczmarz", p) for p in ("over", "3-D", "torus")),
-    *(
-        ("kaczmarz symmetric", p)
-        for p in ("over", "over, two channels", "3-D", "strided", "groups", "torus")
-    ),
-}
+# Problems that are solved fast, those that most methods take first.
+EASY = ("over", "square", "definite", "torus")
 LOOSE = 1e-4  # a tolerance that all methods and precisions can reach
-SLOW = {  # tolerances of methods that take too long to what the others reach
-    "gradient": 1e-3,
-    "gradient fixed": 1e-3,
-    **dict.fromkeys(("rshek", *CONSISTENT), 1e-3),
-    "strip": LOOSE,
-    "strip average": LOOSE,
-    "strip symmetric": LOOSE,
-}
-
-
-def is_local(op):
-    """Whether no sample is a neighbour of one at the other end of the image."""
-    g = op.geometry
-    return g.boundary != "periodic" or not any(g.before + g.after)
 
 
 def centre(shape):
@@ -245,46 +162,66 @@ def case(problem, dtype="float64", seed=0):
     return Case(op, A, x, b)
 
 
-def applies(variant, c):
-    """Whether a variant takes the operator of case `c`, from what the registry says."""
+def entry(variant):
+    """What the registry says of a variant."""
     name, arguments = VARIANTS[variant]
-    method = METHODS[name]
-    if method.square and not arguments.get("normal") and not c.is_square:
+    return METHODS[name].at(arguments)
+
+
+def named(variant):
+    """The preconditioner of a variant, None where it has none."""
+    return PRECONDITIONERS.get(VARIANTS[variant][1].get("preconditioner"))
+
+
+def applies(variant, c):
+    """Whether a variant takes the operator of a case, by the registries."""
+    method, preconditioner = entry(variant), named(variant)
+    if method.square and not c.is_square:
         return False
     if method.hermitian and not c.is_hermitian:
         return False
-    named = arguments.get("preconditioner")
     if not c.is_conv:
         rows = not isinstance(c.op, LinearOperator) or not method.needs_rows
-        return rows and not (method.conv_only or named)
-    return all(TAKES[key](c.op) for key in (name, named) if key in TAKES)
+        return rows and not (method.convolution_only or preconditioner)
+    return method.takes(c.op) and (not preconditioner or preconditioner.takes(c.op))
 
 
 def takes_products(name):
     """Whether a method takes operators that have nothing but products."""
-    return not (METHODS[name].conv_only or METHODS[name].needs_rows)
-
-
-def takes_damp(variant):
-    name, arguments = VARIANTS[variant]
-    return METHODS[name].damp and (name != "gmres" or arguments.get("normal", False))
+    return not (METHODS[name].convolution_only or METHODS[name].needs_rows)
 
 
 def finds_minimum_norm(variant):
-    name, arguments = VARIANTS[variant]
-    if arguments.get("step") == "adam" or "preconditioner" in arguments:
-        return False
-    return METHODS[name].minimum_norm or arguments.get("normal", False)
+    return entry(variant).minimum_norm and not named(variant)
 
 
-def may_fail(variant, problem, limits=MAY_FAIL):
-    return bool({(variant, problem), (variant, "*")} & limits)
+def is_slow(variant):
+    """Whether its iterations are as many as those of gradient descent."""
+    return entry(variant).rate in ("gradient", "unknown")
+
+
+def tolerance(variant, rtol):
+    """`rtol`, or what a slow variant reaches."""
+    return max(rtol, entry(variant).attainable_rtol)
+
+
+def may_fail(variant, problem, damped=False):
+    """Whether a variant need not succeed, with `damped` with damp either."""
+    method, preconditioner = entry(variant), named(variant)
+    limits = {*method.limits, *(preconditioner.limits if preconditioner else ())}
+    if method.consistent_only:
+        limits |= {name for name, (_, consistent) in PROBLEMS.items() if not consistent}
+    if method.rate in ("gradient", "rows", "unknown"):
+        limits.add("ill-conditioned")
+    if damped:
+        limits |= {limit.removeprefix("damped ") for limit in limits}
+    return bool({problem, "*"} & limits)
 
 
 def run(variant, op, b, **kwargs):
     """solve() with a variant's arguments; (result, warnings)."""
     name, arguments = VARIANTS[variant]
-    return recorded(op, b, name, **{**arguments, **kwargs})
+    return recorded(op, b, name, **{"rng": 3, **arguments, **kwargs})
 
 
 def recorded(*args, **kwargs):
@@ -349,8 +286,5 @@ every_method = pytest.mark.parametrize("method", METHODS)
 
 def easy(method, dtype="float64"):
     """(case, arguments of solve) of a problem that a method solves fast."""
-    entry = METHODS[method]
-    problem = "definite" if entry.hermitian else "square" if entry.square else "over"
-    if method == "spectral":
-        problem = "torus"
-    return case(problem, dtype), {"method": method, "rng": 0}
+    taken = (p for p in EASY if applies(method, case(p)))
+    return case(next(taken), dtype), {"method": method, "rng": 0}

@@ -7,7 +7,7 @@ from convinv.kernels.rows import cpu as rows_cpu
 from convinv.solvers._colours import input_colours, output_colours
 
 from . import oracles
-from .arrays import random
+from .arrays import BOUNDARIES, random
 
 # kernel shape, input shape, and what differs from a plain layer
 LAYERS = {
@@ -25,7 +25,7 @@ LAYERS = {
     "long rows": ((2, 5, 3, 3), (5, 4, 5), {}),
     **{
         f"{boundary} {name}": (shape, size, {"boundary": boundary, **more})
-        for boundary in ("periodic", "reflect", "symmetric", "replicate", "zero")
+        for boundary in BOUNDARIES
         for name, shape, size, more in [
             ("asymmetric", (2, 2, 3, 3), (2, 5, 6), {"padding": [(0, 2), (3, 1)]}),
             ("wide", (1, 1, 4, 2), (1, 3, 2), {"padding": [(7, 8), (5, 3)]}),

@@ -5,7 +5,7 @@ import numpy as np
 from convinv import ConvLinearOperator
 
 from . import oracles
-from .arrays import random
+from .arrays import BOUNDARIES, random
 
 # kernel, input, options, h_b: tall, wide and deficient strips, every boundary
 LAYERS = {
@@ -32,6 +32,9 @@ LAYERS = {
     "3-D padded": ((2, 1, 2, 2, 3), (1, 4, 4, 5), {"padding": 1}, 5),
     "flip": ((4, 1, 3, 3), (1, 8, 6), {"flip": True}, 8),
 }
+for boundary in BOUNDARIES:
+    padded = {"padding": 2, "boundary": boundary}
+    LAYERS.setdefault(boundary, ((4, 1, 3, 3), (1, 8, 6), padded, 8))
 
 
 KINDS = ("strip", "interleaved", "standard", "randomized")

@@ -8,7 +8,6 @@ from convinv.operators import FourierSampling
 from convinv.proximal import TotalVariation, admm
 
 from ...support.outcome import Claim, Outcome, Table
-from ...support.quiet import ignore_unconverged
 from . import figures, paper, pictures, series
 from .priors import Both, casorati, temporal
 
@@ -85,9 +84,8 @@ def best(levels):
     return max(levels, key=levels.get)
 
 
-@ignore_unconverged()
 def solved(op, b, prior):
-    return admm(op, b, prior, **SOLVER)
+    return admm(op, b, prior, on_failure="ignore", **SOLVER)
 
 
 def restored(truth, name, tried):

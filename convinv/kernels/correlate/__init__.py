@@ -12,8 +12,9 @@ or complex128) and are C-contiguous.
 
     y[b, o, i] = sum_{c, u} kernel[o, c, u] x[b, g C + c, index(stride i + dilation u)]
 
-with ``index`` the map of `padded_index` on every axis (-1: a zero sample), and ``s``
-either None or the sum of ``|y|**2`` of each item, float64 of shape ``(B,)``.
+with ``index`` the map of `padded_index` in ``_core.boundaries`` on every axis (-1: a
+zero sample), and ``s`` either None or the sum of ``|y|**2`` of each item, float64 of
+shape ``(B,)``.
 
 ``adjoint(plan, y, sumsq=False, out=None)`` returns ``(x, s)`` for the exact adjoint,
 which conjugates the kernel. Every output sample is computed in one place (gather), so

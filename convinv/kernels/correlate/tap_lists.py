@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..._core.geometry import Geometry, axis_index, folds, padded_index
+from ..._core.boundaries import padded_index
+from ..._core.geometry import Geometry, axis_index, folds
 from .inner_loop import ROWS, slack
 
 # Input rows of a task: a fraction of a core's second-level cache, and more where tasks

@@ -8,22 +8,20 @@ from convinv import solve
 from support.arrays import DTYPES, normal
 from support.problems import (
     LOOSE,
-    MAY_FAIL,
-    MAY_FAIL_WITH_DAMP,
     METHODS,
     PROBLEMS,
-    SLOW,
     VARIANTS,
     applies,
     case,
     check_one_truth,
+    entry,
     finds_minimum_norm,
     is_solution,
     may_fail,
     norms,
     pairs,
     run,
-    takes_damp,
+    tolerance,
 )
 
 
@@ -53,7 +51,7 @@ class TestAnswers:
     def test_agrees_with_the_pseudoinverse(self, variant, problem):
         for dtype in ("float64", "complex128"):
             c = case(problem, dtype)
-            rtol = SLOW.get(variant, 1e-8)
+            rtol = tolerance(variant, 1e-8)
             result, _ = run(variant, c.op, c.b, rtol=rtol, maxiter=5000)
             assert result.success
             best, x = c.pinv @ c.b, result.x
@@ -76,21 +74,21 @@ class TestAnswers:
         assert min(abs(result.history[-1] - t) - 1e-3 * t for t in truths) <= floor
 
     @pytest.mark.parametrize("damp", [0.3, 2.0])
-    @pairs(lambda variant, problem: takes_damp(variant) and case(problem).is_conv)
+    @pairs(lambda variant, problem: entry(variant).damp and case(problem).is_conv)
     def test_damp_is_tikhonov(self, variant, problem, damp):
-        if damp < 1 and may_fail(variant, "*", MAY_FAIL | MAY_FAIL_WITH_DAMP):
+        if damp < 1 and may_fail(variant, "*", damped=True):
             return  # after thousands of iterations
         c = case(problem)
-        rtol = SLOW.get(variant, 1e-9)
+        rtol = tolerance(variant, 1e-9)
         result, caught = run(variant, c.op, c.b, damp=damp, rtol=rtol, maxiter=5000)
         check_one_truth(result, caught)
         gram = c.A.T @ c.A + damp**2 * np.eye(c.A.shape[1])
         expected = np.linalg.solve(gram, c.A.T @ c.b)
         if not result.success:
-            assert may_fail(variant, problem, MAY_FAIL | MAY_FAIL_WITH_DAMP), result
+            assert may_fail(variant, problem, damped=True), result
             return
-        tolerance = rtol * np.linalg.norm(c.A.T @ c.b) / damp**2
-        assert np.linalg.norm(result.x - expected) <= 1.01 * tolerance + 1e-10
+        bound = rtol * np.linalg.norm(c.A.T @ c.b) / damp**2
+        assert np.linalg.norm(result.x - expected) <= 1.01 * bound + 1e-10
         assert is_solution(c, result.x, rtol, damp=damp)
 
     def test_damp_needs_the_normal_equations(self):
@@ -100,12 +98,13 @@ class TestAnswers:
 
     def test_damp_with_a_starting_point(self):
         c = case("over")
-        for variant in filter(takes_damp, VARIANTS):
-            limits = MAY_FAIL | MAY_FAIL_WITH_DAMP
-            if may_fail(variant, "over", limits) or not applies(variant, c):
+        for variant in VARIANTS:
+            if not (entry(variant).damp and applies(variant, c)):
+                continue
+            if may_fail(variant, "over", damped=True):
                 continue
             x0 = normal(np.random.default_rng(1), c.x.size)
-            rtol = SLOW.get(variant, 1e-9)
+            rtol = tolerance(variant, 1e-9)
             result, _ = run(variant, c.op, c.b, damp=0.7, x0=x0, rtol=rtol)
             assert result.success, variant
             assert is_solution(c, result.x, rtol, damp=0.7), variant

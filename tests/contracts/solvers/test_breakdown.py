@@ -9,16 +9,18 @@ from scipy.sparse.linalg import LinearOperator
 from convinv import ConvergenceWarning, Status, solve
 from support.problems import (
     METHODS,
-    STEEPEST,
     VARIANTS,
     Case,
     applies,
     case,
     check_one_truth,
     easy,
+    entry,
     every_method,
+    is_slow,
     is_solution,
     matrix_of,
+    named,
     recorded,
     run,
     takes_products,
@@ -49,7 +51,7 @@ class TestBreakdown:
     @variants
     def test_engineered(self, variant, name, seed):
         method, arguments = VARIANTS[variant]
-        if METHODS[method].conv_only or arguments.get("preconditioner"):
+        if METHODS[method].convolution_only or named(variant):
             pytest.skip("takes convolutions only")
         rng = np.random.default_rng(seed)
         A = self.ENGINEERED[name]
@@ -59,8 +61,7 @@ class TestBreakdown:
                 self.check(A, b, method, **arguments)
             return
         result = self.check(A, b, method, **arguments)
-        slow = variant in STEEPEST
-        plain = METHODS[method].square and not arguments.get("normal")
+        slow, plain = is_slow(variant), entry(variant).square
         if name == "identity" and "adam" not in variant or not plain and not slow:
             assert result.success, result
 

@@ -51,7 +51,7 @@ class TestResult:
     def test_registry(self, method):
         entry = METHODS[method]
         assert entry.name == method and entry.summary and "\n" not in entry.summary
-        assert method in repr(entry) and entry.vectors and entry.products
+        assert method in repr(entry) and str(entry.storage) and str(entry.products)
         assert entry.function.__doc__ and "4-digit" not in entry.summary
 
     def test_methods_lists_all(self):

@@ -5,13 +5,13 @@ import pytest
 
 from convinv import ConvergenceWarning, ConvLinearOperator, solve
 from support.problems import (
-    GREEDY,
     LOOSE,
     METHODS,
     VARIANTS,
     case,
     check_one_truth,
     easy,
+    entry,
     run,
     variants,
 )
@@ -32,7 +32,7 @@ class TestScale:
         if "adam" in variant:
             pytest.skip("its step has the units of x")
         name, arguments = VARIANTS[variant]
-        normal = arguments.get("normal") or METHODS[name].verified
+        normal = arguments.get("normal") or METHODS[name].applies_inverse
         kwargs = {"rtol": LOOSE, "rng": 0, "maxiter": 50}
         op = with_kernel(c.op, c.op.kernel)
         one, _ = run(variant, op, c.b, **kwargs)
@@ -69,7 +69,7 @@ class TestScale:
         one, _ = run(variant, c.op, c.b, rtol=LOOSE, rng=0, maxiter=300)
         close = {"rtol": 0, "atol": 1e-2 * np.max(np.abs(one.x))}
         # rounding differs, and may carry a norm over the threshold
-        near = 1 + one.nit // (5 if variant in GREEDY else 10)
+        near = 1 + one.nit // (5 if entry(variant).greedy else 10)
         two, caught = run(variant, c.op, c.b * factor, rtol=LOOSE, rng=0, maxiter=300)
         assert abs(two.nit - one.nit) <= near and two.success == one.success
         np.testing.assert_allclose(two.x / factor, one.x, **close)

@@ -9,13 +9,13 @@ from convinv import ConvergenceWarning, Status, solve
 from support.arrays import every_dtype, normal
 from support.problems import (
     LOOSE,
-    STEEPEST,
     VARIANTS,
     case,
     check_one_truth,
     easy,
     every_method,
     finds_minimum_norm,
+    is_slow,
     is_solution,
     may_fail,
     pairs,
@@ -75,7 +75,7 @@ class TestStarts:
     def test_far_starting_point(self, variant, problem):
         c = case(problem)
         x0 = 1e6 * normal(np.random.default_rng(2), c.x.size)
-        slow = variant in STEEPEST or may_fail(variant, problem)
+        slow = is_slow(variant) or may_fail(variant, problem)
         maxiter = 200 if slow else 3000
         result, caught = run(variant, c.op, c.b, x0=x0, maxiter=maxiter)
         check_one_truth(result, caught, maxiter)

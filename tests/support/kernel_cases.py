@@ -1,0 +1,157 @@
+"""One case of every function of every kernel, for all its forms, from the oracles.
+
+``CASES[kernel](dtype)`` yields ``Case(function, run, wanted)``: ``run(module, put)``
+calls the function of a form of the kernel, with arrays of its library made by ``put``,
+and returns what it computed, as a tuple; ``wanted`` is what the oracle computes.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from convinv._core.geometry import make_geometry
+from convinv.kernels import launcher
+
+from . import cuda_checks, oracles, row_checks
+from .arrays import random
+from .circulants import circulant_parts
+
+
+class Case(NamedTuple):
+    function: str
+    run: Any
+    wanted: tuple
+
+
+def correlate(dtype):
+    shape, size = (4, 2, 3, 2), (4, 7, 8)
+    options = {"groups": 2, "stride": (2, 1), "dilation": (1, 2)}
+    options |= {"padding": [(1, 0), (2, 3)], "boundary": "reflect"}
+    g = make_geometry(shape, size, **options)
+    kernel = random(shape, dtype)
+    x, y = random((3, *size), dtype, 1), random((3, *g.output_shape), dtype, 2)
+
+    def run(function, array, taken, given):
+        def call(module, put):
+            plan = module.prepare(put(kernel.reshape(*shape[:2], *g.kernel)), g)
+            array_ = put(array.reshape(3, *taken))
+            result, sums = getattr(module, function)(plan, array_, sumsq=True)
+            return result.reshape(3, *given), sums
+
+        return call
+
+    inner, outer = (g.c_in, *g.input), (g.c_out, *g.output)
+    want = oracles.correlate_forward(kernel, x, **options)
+    yield Case("forward", run("forward", x, inner, want.shape[1:]), with_sums(want))
+    want = oracles.correlate_adjoint(kernel, y, size, **options)
+    yield Case("adjoint", run("adjoint", y, outer, want.shape[1:]), with_sums(want))
+
+
+def with_sums(want):
+    return want, oracles.vectors_sumsq(want.reshape(len(want), -1))
+
+
+def vectors(dtype):
+    calls = cuda_checks.vector_calls(dtype, 3, 45)
+    gram = np.zeros((3, 3, 3), launcher.wide(dtype))
+    basis = np.zeros((3, 3, 45), dtype)
+    basis[0] = random((3, 45), dtype, 5)
+    basis[0] /= np.linalg.norm(basis[0], axis=1)[:, None]
+    calls.append(("project", (basis, 1, gram, random((3, 45), dtype, 6)), ()))
+    for function, arguments, _ in calls:
+
+        def run(module, put, function=function, arguments=arguments):
+            return as_tuple(getattr(module, function)(*map(put, arguments)))
+
+        want = getattr(oracles, f"vectors_{function}")(*arguments)
+        yield Case(function, run, as_tuple(want))
+
+
+def as_tuple(result):
+    return result if isinstance(result, tuple) else (result,)
+
+
+def windows(dtype):
+    shape, sizes, steps = cuda_checks.WINDOWS["overlap"]
+    tables = [cuda_checks.window_tables(*a) for a in zip(shape[2:], sizes, steps)]
+    covers = [cuda_checks.axis_cover(t, n) for t, n in zip(tables, shape[2:])]
+    count = int(np.prod([len(t) for t in tables]))
+    grid, which = random(shape, dtype), np.arange(count)[::-2].copy()
+    values = random((count, shape[0], shape[1] * np.prod(sizes)), dtype, 1)
+
+    def gather(module, put):
+        return (module.gather(put(grid), [*map(put, tables)], put(which)),)
+
+    def scatter(module, put):
+        target = put(grid)
+        module.scatter(put(values[2]), [*map(put, tables)], 2, target)
+        return (target,)
+
+    def combine(mode):
+        def run(module, put):
+            held = [tuple(map(put, cover)) for cover in covers]
+            device = [*map(put, tables)]
+            return (module.combine(put(values), device, held, shape, mode),)
+
+        return run
+
+    yield Case("gather", gather, (oracles.windows_gather(grid, tables, which),))
+    want = oracles.windows_scatter(values[2], tables, 2, grid)
+    yield Case("scatter", scatter, (want,))
+    for mode in ("overwrite", "average"):
+        want = oracles.windows_combine(values, tables, shape, mode)
+        yield Case("combine", combine(mode), (want,))
+
+
+def circulant(dtype):
+    torus, size, grid, shape = cuda_checks.CIRCULANTS["3-D odd"]
+    last = torus[2] if np.dtype(dtype).kind == "c" else torus[2] // 2 + 1
+    blocks = random((*shape, *torus[:2], last), "complex128")
+    v = random((3, shape[0], shape[2], *size), dtype, 1)
+    core, halo = [(n + 1) // 2 for n in torus], [n // 4 for n in torus]
+    more = random((2, 4, 6, *torus[:2], last), "complex128")
+    u, out, parts = circulant_parts(torus, dtype)
+
+    def apply(module, put):
+        return (module.apply(module.prepare(blocks, torus, dtype), put(v), grid),)
+
+    def apply_tiles(module, put):
+        plan = module.prepare(blocks, torus, dtype)
+        return (module.apply_tiles(plan, put(v), core, halo),)
+
+    def apply_parts(module, put):
+        target = put(out)
+        module.apply_parts(module.prepare(more, torus, dtype), put(u), target, parts)
+        return (target,)
+
+    want = oracles.circulant_apply(blocks, torus, v, grid)
+    yield Case("apply", apply, (want,))
+    want = oracles.circulant_apply_tiles(blocks, torus, v, core, halo)
+    yield Case("apply_tiles", apply_tiles, (want,))
+    want = oracles.circulant_apply_parts(more, torus, u, out, parts)
+    yield Case("apply_parts", apply_parts, (want,))
+
+
+def rows(dtype):
+    def checked(function, check):
+        """The checks of rows and columns compare for themselves."""
+
+        def run(module, put):
+            check("groups", dtype, 0.5, module=module, put=put)
+            return ()
+
+        return Case(function, run, ())
+
+    for function in ("row_sweep", "pixel_sweep"):
+        yield checked(function, row_checks.check_rows)
+    for function in ("column_sweep", "sample_sweep"):
+        yield checked(function, row_checks.check_columns)
+
+
+CASES = {
+    "circulant": circulant,
+    "correlate": correlate,
+    "rows": rows,
+    "vectors": vectors,
+    "windows": windows,
+}
