@@ -30,7 +30,7 @@ __all__ = [
     "solve",
 ]
 
-# Loaded when they are first asked for, as ``convinv.gallery`` or by an import.
+# Loaded on first use, as ``convinv.gallery`` or by an import.
 _SUBMODULES = frozenset(
     {
         "gallery",

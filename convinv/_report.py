@@ -1,4 +1,4 @@
-"""Is this layer invertible, and what does inverting it do to noise?"""
+"""A report on a layer: whether it is invertible, and its gain of noise."""
 
 import math
 from dataclasses import dataclass
@@ -9,13 +9,13 @@ from ._core.arrays import to_numpy
 from ._solve.auto import choose
 from .spectra import Spectrum, spectrum
 
-NOISE = (0.01, 0.1)  # relative levels that damping is proposed for
+NOISE = (0.01, 0.1)  # relative levels for which the report proposes a damp
 WORST = 4  # frequencies that are shown
 
 
 @dataclass(frozen=True, repr=False, eq=False)
 class LayerReport:
-    """What `layer_report` found; ``print`` it.
+    """The result of `layer_report`; ``print`` it.
 
     Attributes
     ----------
@@ -24,16 +24,16 @@ class LayerReport:
     spectrum : Spectrum
         Its singular values.
     verdict : str
-        Whether it can be inverted.
+        Whether the layer can be inverted.
     worst : list of (tuple of float, float)
         The frequencies in cycles per sample whose smallest singular values are least,
-        and these values; with a kernel that is real, one of each conjugate pair. With a
-        stride, a frequency stands for all that are aliased to it.
+        and these values; for a real kernel, one of each conjugate pair. With a stride,
+        a frequency represents all that are aliased to it.
     damping : dict
-        For each relative noise level the damping that suits it.
+        The suitable damp for each relative noise level.
     methods : list
-        What ``method="auto"`` tries for one image without damping, in order, each with
-        its ``name`` and ``reason``.
+        The ways that ``method="auto"`` tries for one image without damping, in order,
+        each with its ``name`` and ``reason``.
     """
 
     operator: str
@@ -67,12 +67,12 @@ class LayerReport:
 
 
 def layer_report(op, *, rng=None) -> LayerReport:
-    """Whether a layer is invertible, where it is not, and what noise does to it.
+    """Report whether a layer is invertible, where not, and how it amplifies noise.
 
     Parameters
     ----------
     op : ConvLinearOperator
-        The layer, or the adjoint of one, on either library.
+        The layer, or the adjoint of one, of either library.
     rng : None, int or numpy.random.Generator
         For layers that are neither periodic nor small, the source of the start vector
         of the bounds.
@@ -94,9 +94,9 @@ def layer_report(op, *, rng=None) -> LayerReport:
     ratio (Bertero and Boccacci, Introduction to Inverse Problems in Imaging, 1998,
     section 5.3; Hansen, Discrete Inverse Problems, 2010, section 4.4). With noise of
     ``level`` times the norm of the data it is ``damp = level * ||A||_F / sqrt(m)``,
-    since unknowns of unit variance give data of mean square ``||A||_F^2 / m``; away
-    from the border, ``level * ||kernel||_F / sqrt(C_out)``, which is what is printed.
-    Photographs are anything but white, so take it as the order of magnitude.
+    since unknowns of unit variance give data of mean square ``||A||_F^2 / m``. The
+    report prints ``level * ||kernel||_F / sqrt(C_out)``, its value away from the
+    border. Photographs are far from white, so treat it as an order of magnitude.
 
     The cost is that of `convinv.spectra.spectrum`.
 

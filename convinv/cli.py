@@ -51,8 +51,8 @@ def _parser():
     _add_demo(commands)
     table = commands.add_parser(
         "methods",
-        help="list the methods and what they need",
-        description="List the methods that convinv.solve knows and what they need.",
+        help="list the methods and their requirements",
+        description="List the methods of convinv.solve and their requirements.",
     )
     table.set_defaults(run=_methods)
     return parser

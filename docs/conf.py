@@ -1,8 +1,10 @@
 """Sphinx configuration.
 
-Build from the repository's root with ``python -m sphinx -W --keep-going -b html docs
-docs/_build/html``. Links into other projects' documentation need the network and are
-made where the environment variable CONVINV_INTERSPHINX is set.
+Build from the repository's root with
+``python -m sphinx -W --keep-going -b html docs docs/_build/html``. Links into other
+projects' documentation need the network and are made if the environment variable
+CONVINV_INTERSPHINX is set. The build itself needs no network. Formulas are TeX in the
+pages and drawn by MathJax, which browsers load.
 """
 
 import importlib.util
@@ -22,6 +24,7 @@ version = release = convinv.__version__
 
 extensions = [
     "sphinx.ext.autodoc",
+    "sphinx.ext.mathjax",
     "numpydoc",
     "convinv_pages",
 ]

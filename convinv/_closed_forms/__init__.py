@@ -1,1 +1,1 @@
-"""Layers that a known transform takes apart into small matrices."""
+"""Layers that a known transform block-diagonalizes into small matrices."""

@@ -9,19 +9,19 @@ from .._linalg.small_inverses import SMALL, invert
 from ..operators._symbol import matrices_last
 
 EPS = 2.0**-52
-LOSS = 1e-10  # the loss of accuracy up to which matrices are inverted without an SVD
+LOSS = 1e-10  # loss of accuracy up to which matrices are inverted without an SVD
 
 
 class FrequencyMap:
     """A map of vectors that is one small matrix at every frequency.
 
-    Unknowns of no frequency are multiplied by `rest`.
+    Unknowns that belong to no frequency are multiplied by `rest`.
 
     Attributes
     ----------
     zeros, count : int
-        How many singular values, over all frequencies and groups, were taken for zero,
-        and how many there are.
+        How many singular values, over all frequencies and groups, were treated as zero,
+        and how many there are in total.
     """
 
     def __init__(self, blocks, matrices, zeros, *, from_data, rest=0.0):
@@ -41,7 +41,7 @@ def inverse(blocks, damp=0.0, rcond=None) -> FrequencyMap:
     """The pseudoinverse of a layer, ``(A^H A + damp^2)^-1 A^H`` with `damp`.
 
     Singular values up to `rcond` times the largest of all count as zero; by default
-    those that rounding may have made.
+    those up to the size of rounding errors.
     """
     cut = blocks.tolerance if rcond is None else rcond * blocks.largest()
 
@@ -59,9 +59,11 @@ def inverse(blocks, damp=0.0, rcond=None) -> FrequencyMap:
 
 
 def remainder(blocks, damp=0.0) -> FrequencyMap:
-    """What is left of x by its own damped inversion: ``damp^2 (A^H A + damp^2)^-1``.
+    """The map from x to the error of its damped inversion.
 
-    With ``damp=0`` that is the orthogonal projection onto the null space.
+    It is ``damp^2 (A^H A + damp^2)^-1``.
+
+    With ``damp=0`` this is the orthogonal projection onto the null space.
     """
     cut = blocks.tolerance
     _, filters, channels = blocks.shape
@@ -109,10 +111,11 @@ def normal_inverse(blocks, damp=0.0) -> FrequencyMap:
 
 
 def _fill(blocks, columns, directly, by_svd):
-    """Matrices at all frequencies, and how many singular values count as zero.
+    """Matrices at all frequencies, and the number of singular values treated as zero.
 
-    ``directly(slab)`` gives them and where they are good, ``by_svd(matrices)`` the
-    others for a stack of matrices, and which singular values are kept.
+    ``directly(slab)`` returns matrices and where they are accurate.
+    ``by_svd(matrices)`` computes the others of a stack, and returns which singular
+    values it keeps.
     """
     matrices, zeros = blocks.empty(blocks.shape[2], columns), 0
     for down, across, slab in blocks.slabs():
@@ -135,9 +138,9 @@ def _directly(slab, damp, cut):
 
 
 def _large(slab, damp):
-    """By LAPACK; with the condition of what is inverted, and a bound below on it.
+    """By LAPACK; with the condition of the inverted matrices, and a lower bound.
 
-    That bound is one of the smallest singular value; with `damp`, of the root of its
+    The bound is one of the smallest singular value; with `damp`, of the root of its
     square plus ``damp**2``.
     """
     matrices = np.ascontiguousarray(matrices_last(slab))
@@ -163,7 +166,7 @@ def _large(slab, damp):
 
 
 def _small(slab, damp):
-    """As `_large`, entry by entry, each for all frequencies together."""
+    """Like `_large`, entry by entry, each for all frequencies together."""
     tall = slab.shape[1] >= slab.shape[2]
     # with the matrices' axes first, and wide ones turned into tall ones
     matrix = slab.transpose(1, 2, 0, 3, 4)

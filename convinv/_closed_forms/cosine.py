@@ -3,8 +3,9 @@
 Reflection at the borders continues an image evenly, and a kernel that is even along
 every axis keeps it even. Where the edge is repeated, the layer is diagonal in the
 orthonormal DCT-II (Ng, Chan and Tang, SIAM J. Sci. Comput. 21, 1999). Where it is not,
-it is in the DCT-I, which is orthonormal only with half the weight on the edges: then
-inverses are as exact, while least squares and damping mean another norm.
+the layer is diagonal in the DCT-I, which is orthonormal only with half the weight on
+the edges: inverses are then equally exact, but least squares and damping refer to
+another norm.
 """
 
 import numpy as np
@@ -22,11 +23,11 @@ class CosineBlocks(Blocks):
     Parameters
     ----------
     op : ConvLinearOperator or its adjoint
-        A layer of which `cosine_type` says what transform it takes.
+        A layer for which `cosine_type` returns a type.
     type : int
-        1 or 2, that of the transform.
+        Type of the transform, 1 or 2.
     departure : float
-        What rounding of the kernel adds to the norm of a layer that is even.
+        Norm of the difference from an even layer, due to rounding of the kernel.
     """
 
     def __init__(self, op, type, departure=0.0):
@@ -44,7 +45,7 @@ class CosineBlocks(Blocks):
         return np.cos(np.pi * turns / half)
 
     def _whole(self):
-        return None  # cosines are not what `symbol` gives
+        return None  # `symbol` has complex waves, not cosines
 
     def transform(self, v):
         return scipy.fft.dctn(v, self.type, axes=(-3, -2, -1), norm="ortho")
@@ -91,7 +92,7 @@ class CosineBlocks(Blocks):
 def cosine_type(op) -> tuple[int, float] | None:
     """The type of the transform of a layer, and how far its kernel is from even.
 
-    None where there is none.
+    None if it has no such transform.
     """
     g = op.layer.geometry
     type = _type_of_boundary(g)
@@ -100,7 +101,7 @@ def cosine_type(op) -> tuple[int, float] | None:
     kernel = to_numpy(op.layer._weights)
     kernel = kernel.astype(np.result_type(kernel.dtype, np.float64))
     largest, rounding = np.abs(kernel).max(), 0.0
-    for part in (kernel[:1], kernel):  # most kernels are refused by their first filter
+    for part in (kernel[:1], kernel):  # the first filter refuses most kernels
         even = part
         for axis in (-3, -2, -1):
             even = (even + np.flip(even, axis)) / 2

@@ -1,7 +1,7 @@
-"""Layers that a known transform takes apart, which are inverted exactly.
+"""Layers that a known transform block-diagonalizes, and their exact inverses.
 
-What is left is one small matrix per frequency, or window, or a single number. Which
-transform it is follows from the geometry and from the kernel's values.
+The blocks are one small matrix per frequency or window, or single numbers. The geometry
+and the kernel's values determine the transform.
 """
 
 import abc
@@ -22,31 +22,31 @@ from .separable_kernel import LONGEST, count_vectors, factors_of, longest_side
 
 # Seconds of this package's kernels on two cores; only their ratios matter.
 PRODUCT_RATE = {4: 60e9, 8: 30e9}  # multiply-adds of matrix products in a second
-BANDWIDTH = 6e9  # bytes in a second, of copies that change the order of axes
-TRANSFORM = {4: 0.2e-9, 8: 0.4e-9}  # a number's way through a transform, per log2
-MULTIPLICATION = {4: 0.25e-9, 8: 0.5e-9}  # one by a matrix that a frequency has
-SMALL_MATRIX, ENTRY = 30e-9, 3e-9  # a small matrix with others, and one of its products
-LARGE_MATRIX = 15e-6  # a matrix by LAPACK, beside its products
-COMPLEX = 2.5  # what complex matrices cost, in units of real ones
+BANDWIDTH = 6e9  # bytes per second of copies that reorder axes
+TRANSFORM = {4: 0.2e-9, 8: 0.4e-9}  # seconds per number of a transform, per log2
+MULTIPLICATION = {4: 0.25e-9, 8: 0.5e-9}  # one by the matrix of a frequency
+SMALL_MATRIX, ENTRY = 30e-9, 3e-9  # a small matrix among many, and one of its products
+LARGE_MATRIX = 15e-6  # a matrix by LAPACK, in addition to its products
+COMPLEX = 2.5  # cost of complex matrices, in units of real ones
 FACTOR_RATE = 10e9  # multiply-adds of inverses and SVDs in a second
 SVD = 5  # multiply-adds of one, in units of the cube of its size
 CALL = 25e-6  # an array operation
 
 
 class ClosedForm(abc.ABC):
-    """What the chooser and the solvers ask of a layer that a transform takes apart.
+    """The closed form of a layer, as the chooser and the solvers use it.
 
     Attributes
     ----------
     reason : str
-        What makes it possible, a sentence for users.
+        The property of the layer that makes it possible, a sentence for users.
     orthonormal : bool
-        Whether the transform is. Without it there are neither singular values nor a
-        damp, and `inverse` raises Singular where the layer has no full rank.
+        Whether the transform is orthonormal. If not, there are neither singular values
+        nor a damp, and `inverse` raises Singular for a layer without full rank.
     setup : float
         Seconds of the set-up, about.
     nbytes : int
-        What is kept of it, about.
+        Bytes of the set-up that are kept, about.
     """
 
     reason: str
@@ -60,21 +60,22 @@ class ClosedForm(abc.ABC):
 
     @abc.abstractmethod
     def scratch(self, damped) -> int:
-        """Numbers of an item that an application holds beside data and unknowns."""
+        """Numbers per item that an application holds besides data and unknowns."""
 
     @abc.abstractmethod
     def inverse(self, damp=0.0, rcond=None):
         """The pseudoinverse as an object with `apply`, `zeros` and `count`.
 
         It is ``(A^H A + damp^2)^-1 A^H`` with `damp`. Singular values up to `rcond`
-        times the largest count as zero; by default those that rounding may have made.
+        times the largest count as zero; by default those up to the size of rounding
+        errors.
         """
 
     @abc.abstractmethod
     def remainder(self, damp=0.0):
-        """``damp^2 (A^H A + damp^2)^-1``, as `inverse` gives it.
+        """``damp^2 (A^H A + damp^2)^-1``, as an object like that of `inverse`.
 
-        Without `damp` that is the projection onto the null space.
+        Without `damp` this is the projection onto the null space.
         """
 
     def seconds(self, batch) -> float:
@@ -83,7 +84,7 @@ class ClosedForm(abc.ABC):
 
 
 class FrequencyForm(ClosedForm):
-    """One small matrix per frequency of a transform, or one alone for all windows.
+    """One small matrix per frequency of a transform, or a single one for all windows.
 
     Parameters
     ----------
@@ -94,9 +95,9 @@ class FrequencyForm(ClosedForm):
     shape : tuple of int
         Rows and columns of a matrix.
     matrices, cells : int
-        How many matrices a group has, and how many places of the image.
+        How many matrices a group has, and how many positions in the image.
     is_complex : bool
-        Whether the matrices are.
+        Whether the matrices are complex.
     """
 
     def __init__(
@@ -160,7 +161,7 @@ class SeparableForm(ClosedForm):
     factors : Factors
         Of the kernel of the layer.
     layer : SeparableForm, optional
-        That of the layer where `op` is its adjoint, for they share the SVDs.
+        The layer's own form if `op` is its adjoint: they share the SVDs.
     """
 
     reason = "the kernel is separable: one small SVD per axis"
@@ -180,7 +181,7 @@ class SeparableForm(ClosedForm):
         entry = SVD * self._work / FACTOR_RATE
         self.setup = sum(
             groups * (CALL + entry * min(m, n) ** 2 * max(m, n))
-            # equal axes share one as a rule
+            # equal axes usually share one
             for groups, m, n, _ in {(len(t), m, n, t.tobytes()) for t, m, n in sides}
         )
         vectors = count_vectors(g, factors) * op.dtype.itemsize
@@ -191,13 +192,13 @@ class SeparableForm(ClosedForm):
         return 2 * CALL * len(self._ranks) + work / self._rate
 
     def scratch(self, damped):
-        # with a start, what of it is along no singular vector
+        # with a start, its part outside the singular vectors
         found = math.prod(self._ranks) * self._op.layer.geometry.groups
         return self._samples if damped and found < self._op.shape[1] else 0
 
     @functools.cached_property
     def decomposition(self):
-        """The SVDs, made when they are first asked for."""
+        """The SVDs, computed on first use."""
         if self._layer is not None:
             return self._layer.decomposition
         return Decomposition(self._op, self.factors)
@@ -210,11 +211,11 @@ class SeparableForm(ClosedForm):
 
 
 def closed_form(op) -> ClosedForm | None:
-    """The closed form of a layer or of its adjoint, None where there is none.
+    """The closed form of a layer or of its adjoint, None if it has none.
 
-    To find it costs some passes over the kernel, and most kernels are refused by their
-    first filter. It is kept with the layer, without its set-up, but for the SVDs of
-    separable layers, which are made once.
+    Finding it costs some passes over the kernel; the first filter refuses most kernels.
+    It is kept with the layer, without its set-up except the SVDs of separable layers,
+    which are computed once.
     """
     layer = op.layer
     (found,) = layer._kept(("closed form",), lambda: (_find(layer._bare()),))
@@ -242,7 +243,7 @@ def _find(op, of_layer=None):
     kind, departure = cosine_type(op) or (None, 0.0)
     make = functools.partial(CosineBlocks, type=kind, departure=departure)
     reason = "the kernel is even: one small matrix per frequency of a cosine transform"
-    # on a device there is no cosine transform among the kernels
+    # the CUDA kernels have no cosine transform
     kind = kind if op.xp is np else None
     if kind == 2:
         return FrequencyForm(op, make, reason, shape, cells, cells, is_complex)
@@ -259,13 +260,13 @@ def _find(op, of_layer=None):
 
 
 def why_no_closed_form(op) -> str:
-    """What keeps a layer from being of one of the kinds that have one."""
+    """Why a layer has no closed form, in words."""
     g = op.layer.geometry
     separable = "its kernel is not separable"
     if longest_side(g) > LONGEST:
         separable = (
             f"it is longer than the {LONGEST} samples or channels up to which "
-            "separable kernels are taken apart"
+            "separable kernels are decomposed"
         )
     elif g.groups > 1:
         separable += ", or its groups take too many SVDs"

@@ -1,19 +1,18 @@
-"""Whether a kernel has a structure, but for rounding."""
+"""Whether a kernel has a structure up to rounding."""
 
 import numpy as np
 
-EXACT = 1e-12  # of the largest entry: what computing a kernel in double leaves
-# Of each entry, in rounding errors: what computing a kernel in single precision leaves.
+EXACT = 1e-12  # errors of a kernel computed in double, in units of its largest entry
+# Errors of a kernel computed in single precision, in rounding errors of each entry.
 SINGLE = 8 * float(np.finfo("float32").eps)
 
 
 def departure(kernel, model, largest) -> float | None:
-    """What `kernel` adds to the norm of a layer with `model`, None if not by rounding.
+    """A bound of the norm of the layer ``kernel - model``, None if beyond rounding.
 
     Both have three spatial axes, the last ones; `kernel` may be a part of one whose
-    largest entry is `largest`, and one of single precision in a wider dtype. The
-    entries of a kernel are rounded one by one: a small one beside large ones is no
-    rounding error.
+    largest entry is `largest`, and one of single precision in a wider dtype. Each entry
+    of a kernel has its own rounding error: a small entry next to large ones is not one.
     """
     difference = np.abs(kernel - model)
     allowed = EXACT * largest

@@ -1,7 +1,7 @@
 """Layers whose windows do not overlap: the same matrix for every window.
 
-Patch embeddings are of this kind. Samples under no window are not seen: they are zero
-in the solution of least norm.
+Patch embeddings are of this kind. Samples under no window do not influence the output:
+they are zero in the solution of least norm.
 """
 
 import copy

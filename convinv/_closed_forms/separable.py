@@ -23,7 +23,7 @@ class Decomposition:
     values : ndarray, shape (groups, channels, d, h, w)
         The singular values, as many on each axis as its matrix has.
     tolerance : float
-        What a singular value of zero may become by rounding.
+        Size up to which rounding may change a singular value of zero.
     """
 
     def __init__(self, op, factors):
@@ -97,14 +97,14 @@ class Basis:
         self.complete = decomposition.values.size == math.prod(self.shape)
 
     def parts(self, v):
-        """Flat vectors along the singular vectors, ``(B, *values.shape)``."""
+        """Coefficients in the singular vectors, ``(B, *values.shape)``."""
         v = v.reshape((len(v), *self.shape))
         for axis, matrix in self.adjoints.items():
             v = _along(matrix, v, axis)
         return v
 
     def sum(self, parts):
-        """The flat vectors that have these parts."""
+        """The flat vectors with these coefficients."""
         for axis, matrix in self.matrices.items():
             parts = _along(matrix, parts, axis)
         return parts.reshape((len(parts), -1))
@@ -122,14 +122,14 @@ def _along(matrix, v, axis):
 
 
 class SeparableMap:
-    """A map that multiplies the part along each singular vector by a gain of its own.
+    """A map that multiplies the component along each singular vector by its own gain.
 
-    What is along none of the vectors is multiplied by `rest`.
+    The component orthogonal to all of them is multiplied by `rest`.
 
     Attributes
     ----------
     zeros, count : int
-        How many singular values were taken for zero, and how many there are.
+        How many singular values were treated as zero, and how many there are.
     """
 
     def __init__(self, decomposition, given, wanted, gain, zeros, rest=0.0):
@@ -162,7 +162,7 @@ def inverse(decomposition, adjoint, damp=0.0, rcond=None) -> SeparableMap:
 
 
 def remainder(decomposition, adjoint, damp=0.0) -> SeparableMap:
-    """What is left of x by its own damped inversion; see `by_frequency`."""
+    """The error of a damped inversion; see `by_frequency`."""
     d, basis = decomposition, Basis(decomposition, adjoint)
     keep = d.values > d.tolerance
     size = np.where(keep, np.hypot(d.values, damp), 1)

@@ -1,4 +1,4 @@
-"""Kernels that are outer products, and the matrices that their factors make.
+"""Kernels that are outer products, and the matrices of their factors.
 
 With ``kernel[o, c, u, v, w] = M[o, c] a[u] b[v] c[w]`` the layer is the Kronecker
 product of M and of one matrix per axis, whatever its boundary, padding, stride and
@@ -13,16 +13,16 @@ from .._core.arrays import to_numpy
 from .._core.geometry import tap_samples
 from .kernel_rounding import departure
 
-LONGEST = 1024  # samples of an axis, and channels: an SVD takes the cube of it
-MOST = 2**25  # numbers in all singular vectors: groups with kernels of their own count
-FEW = 8  # filters of the first group that are looked at before the whole kernel
-SAME = 4 * 2.0**-52  # what the taps of groups may differ by and count as the same
+LONGEST = 1024  # samples of an axis, and channels: the cost of an SVD is its cube
+MOST = 2**25  # numbers in all singular vectors, of all groups with own kernels
+FEW = 8  # filters of the first group that are tested before the whole kernel
+SAME = 4 * 2.0**-52  # largest difference of taps that count as the same
 
 
 class Factors(NamedTuple):
     """``channels[g, o, c]`` and ``taps[axis][g, u]``, one g where groups share them.
 
-    `departure` is what rounding of the kernel adds to the norm of the layer.
+    `departure` is the norm of the layer's difference from them, due to rounding.
     """
 
     channels: np.ndarray
@@ -31,9 +31,9 @@ class Factors(NamedTuple):
 
 
 def factors_of(op) -> Factors | None:
-    """The factors of a layer's kernel, None where it is no outer product.
+    """The factors of a layer's kernel, None if it is no outer product.
 
-    Or where the matrices of the axes would be too large to be decomposed.
+    Also None if the matrices of the axes are too large to decompose.
     """
     g = op.layer.geometry
     if longest_side(g) > LONGEST:
@@ -44,7 +44,7 @@ def factors_of(op) -> Factors | None:
         kernel = kernel.real
     kernel = kernel.reshape(g.groups, -1, *g.kernel)
     largest, rounding = np.abs(kernel).max(), 0.0
-    for part in (kernel[:1, :FEW], kernel):  # most kernels are refused by the first
+    for part in (kernel[:1, :FEW], kernel):  # the first part refuses most kernels
         filters, taps = _cross(part)
         model = filters
         for rows in taps:
@@ -88,7 +88,7 @@ def _cross(kernel):
 
 
 def _shared(taps, channels):
-    """The taps of one group where all others have the same, or no kernel at all."""
+    """The taps of one group if all others have the same, or no kernel at all."""
     alive = np.abs(channels).reshape(len(channels), -1).max(axis=1) > 0
     first = taps[int(np.argmax(alive))]
     same = (np.abs(taps - first) <= SAME).all(axis=1) | ~alive
@@ -96,7 +96,7 @@ def _shared(taps, channels):
 
 
 def axis_matrices(g, axis, taps):
-    """The matrices that taps make on one axis, ``(groups, output, input)``."""
+    """The matrices of taps on one axis, ``(groups, output, input)``."""
     samples = tap_samples(g, axis)
     matrices = np.zeros((len(taps), g.output[axis], g.input[axis]), taps.dtype)
     output = np.arange(g.output[axis])

@@ -1,1 +1,1 @@
-"""What every room uses: array libraries, shapes, results, errors, checks, threads."""
+"""Shared code: array libraries, shapes, results, errors, checks, threads."""

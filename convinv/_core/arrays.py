@@ -1,7 +1,7 @@
 """Which array library an array belongs to.
 
-CuPy is looked up in ``sys.modules`` and never imported: an array of it can only exist
-if somebody else has imported it.
+CuPy is looked up in ``sys.modules`` and never imported: a CuPy array can only exist if
+other code has imported CuPy.
 """
 
 import sys
@@ -19,7 +19,7 @@ def cupy_module():
 def namespace(array):
     """The library of `array`: numpy, cupy, or its array API namespace.
 
-    Returns None for what is no array (lists, scalars, ...).
+    Returns None for other objects (lists, scalars, ...).
     """
     if isinstance(array, np.ndarray):
         return np
@@ -32,7 +32,7 @@ def namespace(array):
 
 
 def host_array(values, name: str) -> np.ndarray:
-    """A NumPy array of what is none of a known library; errors name the argument."""
+    """A NumPy array of an object of no known library; errors name the argument."""
     try:
         array = np.asarray(values)
     except (ValueError, TypeError, RuntimeError) as error:

@@ -1,8 +1,8 @@
 """One BLAS thread at a time where matrices are small.
 
-The threads of a BLAS wait for each other after every product; with products of
-microseconds, or a busy machine, that costs many times the products themselves. Work is
-shared out over the batch instead (`_core.threads.parallel_map`).
+The threads of a BLAS wait for each other after every product; for products of
+microseconds, or on a busy machine, that costs many times the products themselves. The
+batch is divided among threads instead (`_core.threads.parallel_map`).
 """
 
 import threading

@@ -1,4 +1,4 @@
-"""Why a set-up gives up: the matrix is singular, or its factor would be too large."""
+"""Errors of set-ups: the matrix is singular, or its factor would be too large."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ import numpy as np
 class Singular(np.linalg.LinAlgError):
     """The matrix is not positive definite to working precision.
 
-    `groups` are the layer's groups where it is not, as an array of their numbers.
+    `groups` is an array of the numbers of the layer's singular groups.
     """
 
     def __init__(self, text, groups):

@@ -177,8 +177,8 @@ def _same_with_stride(size, taps, stride, dilation):
     whole = tuple((t // 2, t - t // 2) for t in totals)
     return ValueError(
         f"padding='same' needs stride 1, got stride {tuple(stride)}: for ONNX's "
-        f"SAME_UPPER and TensorFlow's SAME pass padding={tuple(upper)}, for what "
-        f"'same' is with stride 1 padding={whole}"
+        f"SAME_UPPER and TensorFlow's SAME pass padding={tuple(upper)}, for the "
+        f"padding of stride 1 padding={whole}"
     )
 
 

@@ -1,4 +1,4 @@
-"""A sign of life from set-ups that take long, so that a callback can end them."""
+"""Regular calls from long set-ups, so that a callback can end them."""
 
 import contextlib
 import threading
@@ -7,12 +7,12 @@ _here = threading.local()
 
 
 class Ended(Exception):
-    """A set-up was ended by the callback of the solve that it is for."""
+    """The callback of the solve ended its set-up."""
 
 
 @contextlib.contextmanager
 def beating(beat):
-    """Have `pulse` call ``beat()`` in this thread meanwhile; it may raise `Ended`."""
+    """Within this context `pulse` calls ``beat()``, which may raise `Ended`."""
     before = getattr(_here, "beat", None)
     _here.beat = beat
     try:
@@ -22,7 +22,7 @@ def beating(beat):
 
 
 def pulse():
-    """To be called by set-ups every few milliseconds."""
+    """Set-ups call this every few milliseconds."""
     beat = getattr(_here, "beat", None)
     if beat is not None:
         beat()

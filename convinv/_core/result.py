@@ -51,7 +51,7 @@ class Status(enum.Enum):
     STOPPED = "the callback asked to stop"
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
+@dataclass(frozen=True, kw_only=True, repr=False, eq=False)
 class Result:
     """What every method that iterates returns.
 
@@ -118,7 +118,7 @@ class Result:
         return f"<table>{cells}</table>"
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
+@dataclass(frozen=True, kw_only=True, repr=False, eq=False)
 class SolveResult(Result):
     """Result of :func:`convinv.solve`.
 
@@ -132,7 +132,7 @@ class SolveResult(Result):
     status : Status
         Why the solve ended; for a batch, that of its worst item.
     message : str
-        The status in words, and what the method has to say.
+        The status in words, and remarks of the method.
     nit : int
         Iterations made; for a batch the most any item took.
     residual_norm : float or ndarray
@@ -140,21 +140,21 @@ class SolveResult(Result):
     normal_residual_norm : float or ndarray
         ``||A^H (b - A x) - damp^2 x||`` of the returned ``x``, recomputed.
     history : ndarray, shape (iterations,) or (iterations, *batch)
-        The norm that the method watched, after each iteration: that of the residual, or
-        of the normal residual where its docstring says so.
+        The norm that the method monitors, after each iteration: that of the residual,
+        or of the normal residual if the method's docstring says so.
     method : str
         The method that ran (what "auto" chose).
     error_bound : float, ndarray or None
         An estimate of ``||x - x*|| / ||x||`` for the exact solution x*: the residual
         over the smallest singular value, or the normal residual over its square, plus
-        the rounding of x. That singular value is what the factor of an exact method or
-        the process of a Krylov method has seen; None where nothing is known of it (NaN
-        for an item of a batch).
+        the rounding of x. That singular value comes from the factor of an exact method
+        or from the process of a Krylov method; None if it is unknown (NaN for an item
+        of a batch).
     seconds : float
         Wall-clock time.
     extra : dict
-        Per-item ``success``, ``status``, ``nit`` of a batch, and what else a method
-        tells.
+        Per-item ``success``, ``status``, ``nit`` of a batch, and further results of the
+        method.
     """
 
     residual_norm: Any

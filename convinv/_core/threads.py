@@ -1,10 +1,10 @@
-"""A pool of Python threads that share out the tasks of compiled functions.
+"""A pool of Python threads that run compiled functions on ranges of tasks.
 
 Kernels are compiled as serial functions that release the interpreter lock and take a
-range of tasks; `parallel_for` shares the ranges out. Numba's own threading layers are
-not used: one of them aborts the process when two threads start parallel code at once,
-another kills a forked child at its first parallel kernel. Here concurrent callers only
-share a pool, and a forked child makes itself a new one.
+range of tasks; `parallel_for` divides the tasks among threads. Numba's own threading
+layers are not used: one of them aborts the process when two threads start parallel code
+at once, another kills a forked child at its first parallel kernel. Here concurrent
+callers share one pool, and a forked child makes a new one.
 """
 
 import itertools
@@ -13,7 +13,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 
 # The work below which a second thread costs more than it saves, and the work after
-# which a kernel returns to Python so that Ctrl-C is heard; in multiplications, at some
+# which a kernel returns to Python so that Ctrl-C works; in multiplications, at some
 # 10**10 of them in a second.
 SERIAL_WORK = 1e6
 CHUNK_WORK = 1e8
@@ -28,7 +28,7 @@ def thread_count() -> int:
 
 
 def _default_threads() -> int:
-    """What NUMBA_NUM_THREADS says, as numba has read it; else one per processor."""
+    """The value of NUMBA_NUM_THREADS that numba has read; else one per processor."""
     config = sys.modules.get("numba.core.config")
     if config is not None and hasattr(config, "NUMBA_NUM_THREADS"):
         return max(int(config.NUMBA_NUM_THREADS), 1)
@@ -63,8 +63,8 @@ def _executor():
 def parallel_for(kernel, tasks: int, work: float, *args) -> None:
     """Call ``kernel(first, last, *args)`` on ranges that cover ``range(tasks)``.
 
-    `work` is the work of all tasks together, in multiplications. Tasks must write
-    to disjoint places: which thread runs a task, and when, is not defined.
+    `work` is the work of all tasks together, in multiplications. Tasks must write to
+    disjoint places: the thread that runs a task, and the time, are not defined.
     """
     threads = min(thread_count(), tasks)
     if threads <= 1 or work < SERIAL_WORK:

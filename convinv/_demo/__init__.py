@@ -1,1 +1,1 @@
-"""What ``convinv demo`` does."""
+"""The command ``convinv demo``."""

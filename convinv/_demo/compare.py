@@ -1,4 +1,4 @@
-"""What ``convinv demo`` does: an inversion by several methods, a table, a picture."""
+"""The command ``convinv demo``: an inversion by several methods, a table, a picture."""
 
 import importlib
 import math
@@ -28,10 +28,10 @@ HEADER = (
 
 @dataclass
 class Row:
-    """One method's result and what is told of it.
+    """One method's results for the table.
 
-    `method` is what was asked for, `result` that of the first solve, with all set-up,
-    `again` the seconds of a second one with the same operator, `picture` is x on the
+    `method` is the name requested, `result` that of the first solve, including set-up,
+    `again` the seconds of a second solve with the same operator, `picture` x on the
     host.
     """
 
@@ -54,7 +54,7 @@ class Row:
 
 
 def run(args):
-    """Do what the command line asks for."""
+    """Run the comparison for the command line's arguments."""
     _refuse_nonsense(args)
     xp = _library(args.device)
     x, op, b = _problem(args, xp)
@@ -77,7 +77,7 @@ def run(args):
     for method in args.method:
         try:
             rows.append(_row(method, op, b, args, x, reference))
-        except ValueError as refusal:  # of this method, the others may go on
+        except ValueError as refusal:  # this method refuses, the others continue
             if method == args.method[-1] and not rows:
                 raise
             print(f"{method:<12}{refusal}", flush=True)
@@ -107,7 +107,7 @@ def _layer(args, op):
 
 
 def _refuse_nonsense(args):
-    """Errors that need no work to be found."""
+    """Raise for wrong arguments before any work."""
     if args.size < SMALLEST and args.size != 0:
         raise ValueError(f"--size must be 0 or at least {SMALLEST}, got {args.size}")
     if args.filters is not None and args.filters < 1:
@@ -210,7 +210,7 @@ def _solve(op, b, method, **options):
 
 
 def _window(op):
-    """Of `strip`: the default's large windows take many times longer here."""
+    """A window for `strip`: the large default windows take many times longer here."""
     c_out, c_in, *size = op.kernel.shape
     for side in 16, 32, 64:
         window = [min(side, n) for n in op.output_shape[1:]]
@@ -221,10 +221,10 @@ def _window(op):
 
 
 def _compile(op, args):
-    """Seconds of small solves that make all code the demo runs compiled."""
+    """Seconds of small solves that compile all code of the demo."""
     start = time.perf_counter()
     xp, kernel = op.xp, op.kernel
-    size = [5 * k + 8 for k in kernel.shape[2:]]  # for tori with bands beside them
+    size = [5 * k + 8 for k in kernel.shape[2:]]  # large enough for tori with bands
     small = ConvLinearOperator(kernel, (kernel.shape[1], *size))
     b = xp.ones(small.output_shape, dtype=op.dtype)
     for method in args.method:
@@ -250,7 +250,7 @@ def _reference(op, b):
 
 
 def _row(method, op, b, args, x, reference):
-    """Solve for the memory, then for the time, from scratch and once more."""
+    """Solve to measure memory, then time: from scratch and once more."""
     from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
     options = {"rtol": args.rtol, "maxiter": args.maxiter, "rng": args.seed}
@@ -271,12 +271,12 @@ def _row(method, op, b, args, x, reference):
 
 
 def _fresh(op):
-    """The same layer without what solves have kept with it."""
+    """The same layer without the set-ups that solves have kept with it."""
     return ConvLinearOperator(op.kernel, op.input_shape)
 
 
 def _traced(xp, work):
-    """What `work` returns, and the bytes of arrays that it held at once."""
+    """The result of `work`, and the peak of the bytes of its arrays."""
     if xp is not np:
         pool = xp.get_default_memory_pool()
         pool.free_all_blocks()

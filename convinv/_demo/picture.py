@@ -1,4 +1,4 @@
-"""The picture that ``convinv demo`` draws."""
+"""The picture of ``convinv demo``."""
 
 import numpy as np
 
@@ -13,11 +13,11 @@ def draw(path, name, x, b, rows):
     ----------
     path : str
     name : str
-        Of the photograph.
+        The name of the photograph.
     x : ndarray, shape (C, H, W)
         The photograph.
     b : ndarray, shape (C_out, H', W')
-        What the layer made of it.
+        The output of the layer.
     rows : list of Row
     """
     from matplotlib.figure import Figure

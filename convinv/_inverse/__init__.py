@@ -1,1 +1,1 @@
-"""Inverses of the Gram matrix of a layer, made once and applied often."""
+"""Inverses of the Gram matrix of a layer, computed once and applied often."""

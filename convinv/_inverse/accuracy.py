@@ -1,37 +1,39 @@
-"""How exact an inverse is made that is refined afterwards."""
+"""The accuracy of inverses that are refined after each application."""
 
 from typing import NamedTuple
 
-# What one application of an inverse leaves of the error, about: the finest that is
-# worth a set-up, and coarser ones, the coarsest for well-conditioned layers alone.
+# Relative errors after one application of an inverse, about: the finest that is worth
+# its set-up, and coarser ones; the coarsest is for well-conditioned layers only.
 FINEST, COARSER, COARSEST = 3e-6, (1e-3, 1e-4, 1e-5), 1e-2
-WELL = 1 / 60  # reciprocal condition numbers from which on the coarsest will do
-# Those up to which an inverse is kept in double precision: in single precision it would
-# have few digits, and more refinements would cost more. A coarse one has few anyway.
+WELL = 1 / 60  # reciprocal condition number above which the coarsest is taken
+# Reciprocal condition numbers up to which an inverse is kept in double precision: in
+# single precision it would have few digits and need more refinements, which would cost
+# more. A coarse inverse has few digits anyway.
 NARROW, COARSE = 1e-4, 1e-5
-SINGLE = 1 / 300  # those from which on a factor is made in single precision, too
-SETTLE, SHARE = 1e-4, 0.3  # of factors: a bound, and in units of the accuracy
-# What an application leaves of the normal residual, about, fitted to layers with random
-# weights and to blurs: of nested tori in units of `decay`, at least, and as much at a
-# reciprocal condition number; of a factor, and by rounding in single precision.
+SINGLE = 1 / 300  # the value above which a factor is also computed in single precision
+SETTLE, SHARE = 1e-4, 0.3  # change of a settled factor: at most, and over the accuracy
+# Relative normal residuals after one application, about, fitted to layers with random
+# weights and to blurs. For nested tori: in units of `decay`, the least, and the
+# reciprocal condition number at which it is as large. For a factor: likewise, and the
+# rounding in single precision.
 LEAST, RCOND, STEEPER = 0.15, 0.005, 0.45
 FACTOR, ROUNDED, ROUNDING = 0.1, 1e-9, 1e-7
 
 
 class Accuracy(NamedTuple):
-    """What an inverse aims at.
+    """The accuracy that an inverse is set up for.
 
     Attributes
     ----------
     decay : float
-        What is left of the inverse of N where bands along the borders end.
+        Size to which the inverse of N has decayed where bands along the borders end.
     settle : float or None
-        The relative change of a factor's rows at which its recursion ends, None for
-        what rounding leaves.
+        The relative change of a factor's rows at which its recursion ends, None for the
+        level of rounding.
     single : bool
-        Whether it is kept and applied in single precision, if that leaves digits.
+        Whether it is kept and applied in single precision, if enough digits remain.
     narrow : bool
-        Whether its recursions run in single precision as well.
+        Whether its recursions also run in single precision.
     """
 
     decay: float = FINEST
@@ -44,7 +46,7 @@ FULL = Accuracy()
 
 
 def at(decay, rcond) -> Accuracy:
-    """What leaves about `decay` of the error, with N of that condition."""
+    """The accuracy with a relative error of about `decay`, for N of that condition."""
     if decay <= FINEST:
         return FULL
     settle = min(SETTLE, SHARE * decay * rcond)
@@ -52,7 +54,7 @@ def at(decay, rcond) -> Accuracy:
 
 
 def left_by_tori(decay, rcond) -> float:
-    """What an application of nested tori leaves of the normal residual, about."""
+    """Relative normal residual after an application of nested tori, about."""
     more = RCOND / rcond
     return decay * max(more * max(more, 1.0) ** STEEPER, LEAST)
 
@@ -65,6 +67,6 @@ def left_by_factor(decay, rcond) -> float:
 
 
 def levels(rcond):
-    """The values of `decay` that come into question, coarse ones first."""
+    """The candidates for `decay`, coarse ones first."""
     coarsest = [COARSEST] if rcond > WELL else []
     return [*coarsest, *COARSER, FINEST]

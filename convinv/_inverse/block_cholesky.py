@@ -1,9 +1,9 @@
-"""Block Cholesky factorisation of a Hermitian matrix that repeats itself.
+"""Block Cholesky factorization of a Hermitian matrix that repeats itself.
 
 N is ordered into blocks of a few cells along one axis. It is block banded, and block
 Toeplitz away from the ends, so that the recursion ``N = (I + L) D (I + L)^H`` becomes
-stationary: its blocks converge geometrically, and from then on one block row serves all
-others but those at the far end. Solving is two sweeps over the block rows, each one
+stationary: its blocks converge geometrically, and then one block row serves all others
+except those at the far end. A solve is two sweeps over the block rows, each step one
 matrix product for the whole batch.
 """
 
@@ -20,12 +20,12 @@ from .._core.pulse import pulse
 from .._core.threads import parallel_map, thread_count
 from .settling import Settling
 
-LEAST_ITEMS = 8  # of a batch that a thread takes at a time
-LARGE_BLOCK = 1024  # from here on a BLAS may use its threads
-SETTLES = 40  # cells after which a recursion repeats itself, as a rule
+LEAST_ITEMS = 8  # of a batch that a thread takes together
+LARGE_BLOCK = 1024  # size above which the BLAS may use its threads
+SETTLES = 40  # cells after which a recursion usually repeats itself
 SMALL_BLOCK = 48  # below it a matrix product costs less than the call
-OFTEN = 4  # blocks that a row stands for, from which on it sweeps back in one product
-# Entries that are so much smaller than the largest do not count in single precision;
+OFTEN = 4  # blocks that a row serves, above which its backward step is one product
+# Entries smaller than this, relative to the largest, are dropped in single precision:
 # as subnormal numbers they would make products several times slower.
 TINY = 1e-12
 
@@ -38,7 +38,7 @@ class _Row(NamedTuple):
 
 
 class BlockCholesky:
-    """The factor of a window of N (all of it by default) along one axis.
+    """The factor of a window of N (by default all of N) along one axis.
 
     Parameters
     ----------
@@ -50,24 +50,24 @@ class BlockCholesky:
     damp : float
         ``damp^2`` is added to the diagonal.
     dtype : dtype
-        What the factor is stored and applied in.
+        Precision in which the factor is stored and applied.
     memory : float
         Bytes that the factor may take.
     settle : float, optional
-        The relative change of block rows at which the recursion ends, by default what
-        rounding leaves.
+        The relative change of block rows at which the recursion ends, by default the
+        level of rounding.
     compute : dtype, optional
-        What the recursion runs in, double precision by default.
+        Precision of the recursion, by default double.
 
     Attributes
     ----------
     rows : list of _Row
-        The distinct block rows; `which` says which serves block row i.
+        The distinct block rows; ``which[i]`` is the one that serves block row i.
     width : int
         Unknowns in a block (of one group).
     rconds : ndarray, shape (groups,)
-        Smallest over largest eigenvalue among the pivot blocks, an estimate from above
-        of the reciprocal condition number of N, of each group.
+        For each group, the smallest over the largest eigenvalue of the pivot blocks: an
+        upper estimate of the reciprocal condition number of N.
     rcond : float
         The least of them.
     least : float
@@ -121,7 +121,7 @@ class BlockCholesky:
         return sum({id(matrix): matrix.nbytes for matrix in rows}.values())
 
     def _refuse_early(self, rows, settling):
-        """Raise MemoryLimit as soon as the rate of convergence tells it is coming."""
+        """Raise MemoryLimit as soon as the rate of convergence predicts it."""
         if len(rows) % 8 == 0:
             self._refuse(min(len(rows) + settling.rows_to_come(), self.count))
 
@@ -140,7 +140,7 @@ class BlockCholesky:
         return np.arange(first, first + self.step)
 
     def _key(self, block):
-        """What the entries of a block row depend on: where its cells stand."""
+        """The positions of a block row's cells, which determine its entries."""
         return (*self.stands[block].tolist(), min(self.band, block))
 
     def _entries(self, block):
@@ -160,14 +160,14 @@ class BlockCholesky:
         found[-1][:, :, extra] = 0
         found[-1][:, diagonal, diagonal] += self.damp**2
         size = _peak(found[-1]) or 1.0  # of N's entries, which may be tiny or huge
-        if not self.damp:  # unknowns that the layer does not see
+        if not self.damp:  # unknowns without influence on the output
             unseen = found[-1][:, diagonal, diagonal] == 0
             found[-1][:, diagonal, diagonal] += np.where(unseen, size, 0)
         found[-1][:, extra, extra] = size
         return found
 
     def _box(self, block):
-        """A block's cells on each axis, and how many unknowns it has too many."""
+        """A block's cells on each axis, and the number of its surplus unknowns."""
         cells, last = self._cells(block), self.start + self.length - 1
         box = list(self.others)
         box.insert(self.axis, np.minimum(cells, last))
@@ -198,7 +198,7 @@ class BlockCholesky:
             lower, pivot, inverse = state.advance(block, entries)
             if same:
                 settling.take(state.change)
-            if self.compute == self.dtype:  # nothing to wait for
+            if self.compute == self.dtype:  # rows can be stored at once
                 lower, inverse = self._stored(lower), self._stored(inverse)
                 stored = len(rows) + 1
             rows.append(_Row(lower, inverse))
@@ -212,13 +212,13 @@ class BlockCholesky:
         return rows, which
 
     def _store(self, rows, first, last):
-        """Bring rows that the recursion needs no more into the factor's dtype."""
+        """Convert rows that the recursion no longer needs to the factor's dtype."""
         for i in range(first, last):
             rows[i] = _Row(*map(self._stored, rows[i]))
         return max(first, last)
 
     def _stored(self, matrices):
-        """In the factor's dtype, if that is single precision without tiny entries."""
+        """Matrices in the factor's dtype; in single precision without tiny entries."""
         matrices = matrices.astype(self.dtype, copy=False)
         if np.finfo(self.dtype).eps > TINY:
             size = np.abs(matrices)
@@ -248,16 +248,16 @@ class BlockCholesky:
             own[...] = new
 
     def _part(self, lowers, row, column):
-        """Of block row `row` what stands in block column `column`."""
+        """The part of block row `row` in block column `column`."""
         matrix = lowers[self.which[row]]
         start = matrix.shape[2] - (row - column) * self.width
         return matrix[:, :, start : start + self.width]
 
     def _matrices(self, xp):
-        """The block rows on a device, and those that sweep back in one product.
+        """The block rows on a device, and those whose backward step is one product.
 
-        A product for all of a row is faster, and holds its entries a second time: on
-        the host it is made for rows that stand for many blocks.
+        One product for a whole row is faster, but needs a second copy of its entries:
+        on the host only rows that serve many blocks have one.
         """
         if xp.__name__ not in self.sweeps:
             lowers = [xp.asarray(row.lower) for row in self.rows]
@@ -276,7 +276,7 @@ class BlockCholesky:
         return self.sweeps[xp.__name__]
 
     def _back(self, i):
-        """What gives block i from itself and the blocks after it."""
+        """The matrices that give block i from itself and the blocks after it."""
         parts = [self.rows[self.which[i]].inverse.transpose(0, 2, 1)]
         lowers = [row.lower for row in self.rows]
         for j in range(i + 1, min(i + self.band + 1, self.count)):
@@ -308,12 +308,12 @@ class BlockCholesky:
 def solve_all(pairs):
     """``factor.solve(v)`` of several ``(factor, v)`` at once.
 
-    On the CPU, threads share out the pairs and, since items of a batch are independent,
+    On the CPU, threads divide the pairs and, since items of a batch are independent,
     pieces of batches.
     """
     if namespace(pairs[0][1]) is not np:
         return [factor._solve(v) for factor, v in pairs]
-    for factor, _ in pairs:  # made once, not by two threads
+    for factor, _ in pairs:  # computed once, not by two threads
         factor._matrices(np)
     pieces = -(-2 * thread_count() // len(pairs))
     tasks = []
@@ -329,7 +329,7 @@ def solve_all(pairs):
 
 
 class _Recursion:
-    """Block rows of L and D from those before."""
+    """Computes block rows of L and D from the previous ones."""
 
     def __init__(self, band, rows, which):
         self.band, self.rows, self.which = band, rows, which
@@ -366,14 +366,14 @@ class _Recursion:
 
 
 def block_cells(line, reach, length):
-    """Cells in a block: one, or more where lines are so short that calls dominate."""
+    """Cells in a block: one, or more if lines are so short that calls dominate."""
     if line >= SMALL_BLOCK:
         return 1
     return max(1, min(max(reach, -(-SMALL_BLOCK // line)), length))
 
 
 def factor_work(line, reach, length):
-    """Multiplications of a factorisation, whose recursion settles as a rule."""
+    """Multiplications of a factorization whose recursion settles as usual."""
     step = block_cells(line, reach, length)
     rows = min(-(-length // step), SETTLES // step + 2)
     band = -(-reach // step)

@@ -1,10 +1,10 @@
 """Nested tori: an approximate inverse of N in O(n log n).
 
-The interior is inverted on a torus, by FFT. What that leaves is a residual within a few
-cells of the ends, and there the inverse of N decays geometrically: on each end a band
-as deep as that takes is inverted by itself, exactly (a block Cholesky factor along the
-band) or, where that costs less, by nested tori again, with bands of their own. The
-residual is shared out between the bands, which do not wait for each other.
+The interior is inverted on a torus, by FFT. The residual of that lies within a few
+cells of the ends, from where the inverse of N decays geometrically. At each end a band
+as deep as the decay is inverted separately: exactly (a block Cholesky factor along the
+band) or, if that costs less, by nested tori with bands of their own. The bands divide
+the residual among them and do not wait for each other.
 """
 
 import math
@@ -18,17 +18,17 @@ from .block_cholesky import BlockCholesky, block_cells, solve_all
 from .circulant import SLOW, TILE, Torus, decay, halo_of
 from .gram import Patch
 
-WIDE = 160  # unknowns across a band from which factors gain by threads
-# Seconds of two steps of a factor's sweeps; of bands at both ends of a torus, of a
-# multiplication in its set-up, and of a number's way through two applications, about.
+WIDE = 160  # unknowns across a band above which threads speed up factors
+# Seconds, about: of two steps of a factor's sweeps; of bands at both ends of a torus,
+# of a multiplication in its set-up, and of one number in two applications.
 SWEEP, ENDS, INVERT, NUMBER = 12e-6, 10e-3, 2e-10, 1e-7
 
 
 def torus_pays(line, reach, length) -> bool:
-    """Whether along lines of so many unknowns a torus costs less than a factor.
+    """Whether a torus costs less than a factor, along lines of `line` unknowns.
 
-    A factor's rows repeat themselves early, so that its set-up is the cheaper one; its
-    sweeps take a step for every block of cells.
+    A factor's rows repeat themselves early, so that its set-up is cheaper; its sweeps
+    take a step for every block of cells.
     """
     steps = length / block_cells(line, reach, length)
     torus = ENDS + INVERT * 16 * min(length, TILE) * line**3 + NUMBER * line * length
@@ -41,7 +41,7 @@ class NestedTori:
     Attributes
     ----------
     depth : tuple of int
-        Cells that the bands reach into the window, per axis.
+        Depth of the bands in cells, per axis.
     nbytes : int
         Bytes of the factors and of the inverse at the torus's frequencies.
     """
@@ -66,7 +66,7 @@ class NestedTori:
         self.size = [stop - start for start, stop in self.window]
         self.frame = [max(b, r) for b, r in zip(gram.border, gram.reach)]
         self.exact, self.faces, self.whole = None, [], None
-        # by window: bands of bands that cross have their corners in common
+        # by window: bands of crossing bands share their corners
         self.factors = {} if factors is None else factors
         self.depth, halo = (0, 0, 0), None
         self.long = [a for a in range(3) if self.size[a] > 1]
@@ -97,14 +97,14 @@ class NestedTori:
         return self.factors[window]
 
     def _faces(self, depth):
-        """The bands, wide ones on the CPU made by several threads."""
+        """The bands; on the CPU, threads set up wide ones."""
         ends = [(axis, end) for axis in self.long for end in ("low", "high")]
         if self.xp is not np or self.gram.channels * max(self.depth) < WIDE:
             return [_Face(self, *end, depth) for end in ends]
         return parallel_map(lambda end: _Face(self, *end, depth), ends)
 
     def _depths(self, depth):
-        """Depths of the bands, and cells around a tile; None where it decays slowly."""
+        """Depths of the bands, and cells around a tile; None if the decay is slow."""
         target = self.accuracy.decay
         found = decay(self.gram, self.damp, target)
         reach = [SLOW if d is None else d for d in found]
@@ -134,7 +134,7 @@ class NestedTori:
         return sum(part.nbytes for part in self._parts().values())
 
     def _parts(self):
-        """The tori and factors, those that bands have in common once."""
+        """The tori and factors, each once even if bands share it."""
         if self.exact is not None:
             return {id(self.exact): self.exact}
         parts = {id(self.torus): self.torus}
@@ -144,7 +144,7 @@ class NestedTori:
 
     @property
     def rconds(self):
-        """Of each group the least rcond among the torus and the bands."""
+        """For each group, the least rcond of the torus and the bands."""
         if self.exact is not None:
             return self.exact.rconds
         bands = [face.solver.rconds for face in self.faces]
@@ -162,7 +162,7 @@ class NestedTori:
         return float(np.min(self.rconds))
 
     def apply(self, v):
-        """``M v``: interior first, then the bands on what that leaves."""
+        """``M v``: the interior first, then the bands on its residual."""
         if self.exact is not None:
             return self.exact.solve(v)
         x = self.torus.apply(v)
@@ -176,17 +176,17 @@ class NestedTori:
     solve = apply
 
     def _bands(self, name, faces, values):
-        """The solutions of some bands for one array each."""
+        """The solutions of several bands, each for its own array."""
         solvers = [face.solver for face in faces]
         if all(solver.exact is not None for solver in solvers):
             return solve_all([(s.exact, v) for s, v in zip(solvers, values)])
         return [getattr(s, name)(v) for s, v in zip(solvers, values)]
 
     def symmetric(self, v):
-        """The same by a Hermitian positive definite M: bands, interior, bands.
+        """``M v`` for a Hermitian positive definite M: bands, interior, bands.
 
-        Each stage acts on the residual that those before left. The bands' solves are
-        projections, so that M is positive definite however slowly N's inverse decays.
+        Each stage acts on the residual of the previous ones. The bands' solves are
+        projections, so that M is positive definite even if N's inverse decays slowly.
         """
         if self.exact is not None:
             return self.exact.solve(v)
@@ -204,7 +204,7 @@ class NestedTori:
         return x
 
     def _stage(self, faces, r, x):
-        """Solve on the two bands of an axis; they are out of each other's reach."""
+        """Solve on the two bands of an axis, which do not interact."""
         values = [r[face.band] for face in faces]
         for face, y in zip(faces, self._bands("symmetric", faces, values)):
             x[face.band] += y
@@ -245,7 +245,7 @@ class _Face:
         self.mine = tuple(mine)
         start = 0 if end == "low" else tori.size[axis] - tori.depth[axis]
         self.mine_in_band = self._shifted(axis, start)
-        # a product that is right on the frame needs what is in reach of it
+        # a product that is right on the frame needs the cells in its reach
         thick = frame + tori.gram.reach[axis]
         self.slab = self._part(axis, end, thick)
         window = list(tori.window)

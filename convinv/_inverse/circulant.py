@@ -1,9 +1,9 @@
 """The interior of N inverted on a torus, whole or in tiles.
 
 Far from the ends N is invariant under shifts: on a torus the FFT turns it into one
-small matrix per frequency. Where the inverse decays within a few cells a large image is
-cut into tiles, each with a halo around it: the inverse is cut off beyond the halo, and
-tiles of one size share the frequencies of a small torus, however large the image is.
+small matrix per frequency. If the inverse decays within a few cells, a large image is
+cut into tiles with halos: the inverse is cut off beyond the halo, and all tiles share
+the frequencies of one small torus, however large the image is.
 """
 
 import math
@@ -21,19 +21,20 @@ from .accuracy import FINEST
 from .gram import Gram, normal_symbol
 
 HALO = 1e-8  # the inverse's decay where it is cut off between tiles
-DEEP = 64  # cells that a band may be deep
-SLOW = 16  # cells beyond the frame that bands reach where the decay takes longer
-# Cells of the torus on which decay is measured: the first, and at most by long axes.
+DEEP = 64  # largest depth of a band, in cells
+SLOW = 16  # cells that bands reach beyond the frame if the decay takes longer
+# Cells of the torus on which decay is measured: at first, and at most by number of
+# axes.
 FIRST, COARSE = 16, (256, 128, 32)
-GLANCE = (64, 12, 6)  # of that on which the condition is seen, by long axes
-EIGEN = 8e6  # fewer where eigenvalues take so many multiplications
-COARSEST, WORK = 16, 5e7  # fewer cells where that takes so many multiplications
-SEEN = 1e-3  # the inverse's decay that a first look follows
-TILE = 256  # cells of a tile, about, and what is not cut
-SLAB = 2**20  # bytes of matrices that are inverted at once: a share of a cache
-LEAST = 20 * 2.0**-52  # reciprocal condition numbers below it are rounding
+GLANCE = (64, 12, 6)  # the same for the condition, by number of axes
+EIGEN = 8e6  # multiplications of eigenvalues above which it is smaller
+COARSEST, WORK = 16, 5e7  # least cells; multiplications above which there are fewer
+SEEN = 1e-3  # decay of the inverse that the first measurement covers
+TILE = 256  # target size of a tile in cells; up to 1.5 tiles are not cut
+SLAB = 2**20  # bytes of matrices that are inverted together: a part of a cache
+LEAST = 20 * 2.0**-52  # smaller reciprocal condition numbers are rounding
 ZERO = 1e-10  # eigenvalues, in units of the largest, that count as zero
-KEPT = 4  # damps whose decay is kept with a stencil
+KEPT = 4  # number of damps whose decay is kept with a stencil
 
 
 class Torus:
@@ -43,12 +44,12 @@ class Torus:
     ----------
     gram : Gram
     window : sequence of three (start, stop)
-        The cells that it stands for.
+        The cells that it covers.
     long : sequence of int
         Axes that are made periodic; the cells of the others count as channels.
     damp : float
     halo : sequence of three ints or None
-        Cells within which the inverse decays; None where it does not.
+        Cells within which the inverse decays; None if it does not.
 
     Attributes
     ----------
@@ -100,7 +101,7 @@ class Torus:
 
 
 def pieces(size, halo) -> int:
-    """Into how many tiles an axis is cut; not at all where `halo` is None."""
+    """The number of tiles of an axis; one if `halo` is None."""
     if halo is None:
         return 1
     tile = max(TILE, 4 * halo)
@@ -168,7 +169,7 @@ def _invert_all(blocks, damp, side):
 def fill(matrices):
     """Put a number on the diagonal where all of ``(groups, ..., c, c)`` have a 0.
 
-    Unknowns that the layer does not see have no part in a solution of least norm.
+    Unknowns without influence on the output are zero in a solution of least norm.
     """
     diagonal = np.einsum("...ii->...i", matrices)
     axes = tuple(range(1, diagonal.ndim - 1))
@@ -187,7 +188,7 @@ def _norm(slab):
     peak = size.max()
     if not 0 < peak < math.inf:
         return size.max(axis=(1, 2, 3))
-    size /= peak  # squares neither over- nor underflow
+    size /= peak  # so that squares neither over- nor underflow
     return peak * np.sqrt(np.max(np.einsum("gpqf,gpqf->gf", size, size), axis=1))
 
 
@@ -220,19 +221,19 @@ def _inverted_or_nan(matrices):
 
 
 def _with_interior(gram, torus):
-    """`gram`, or that of a larger image where this one is all border."""
+    """`gram`, or that of a larger image if this one has no interior."""
     grid = list(gram.grid)
     for axis, n in enumerate(grid):
         border = max(gram.border[axis], gram.reach[axis])
         if torus[axis] > 1 and n <= 2 * border:
-            grid[axis] = 4 * (n + border)  # the reach was cut off at the image
+            grid[axis] = 4 * (n + border)  # the image limited the reach
     return gram if grid == list(gram.grid) else Gram(gram.operator(grid), gram.side)
 
 
 def interior_symbol(gram, torus, short, real):
     """N's interior at the frequencies of a torus, ``(groups, c, c, *frequencies)``.
 
-    `short` are the cells of axes of which the torus has one: they count as channels.
+    `short` are the cells of the axes that have no torus: they count as channels.
     """
     if all(n > 1 or not spread for n, spread in zip(torus, gram.spread)):
         if math.prod(torus) < math.prod(2 * n + 1 for n in gram.spread):
@@ -273,25 +274,25 @@ def _join(gram, torus, short):
 
 
 class Look(NamedTuple):
-    """What the inverse of N's interior is like, from some of its frequencies."""
+    """Decay and condition of the inverse of N's interior, from some frequencies."""
 
-    profiles: list  # per axis the size of its entries over the distance, from 1 on
-    rcond: float  # 0 where N is singular at a frequency, and there are no profiles
+    profiles: list  # per axis, the size of its entries by distance, from 1 on
+    rcond: float  # 0 if N is singular at a frequency; then there are no profiles
     least: float  # eigenvalue, about
     size: int  # cells of the torus
-    ends: bool  # whether a larger torus would tell no more
+    ends: bool  # whether a larger torus would give no new information
 
     def suffices(self, target):
-        """Whether it follows the inverse's decay to `target`."""
+        """Whether it covers the inverse's decay to `target`."""
         undecayed = (p.size > 1 and p[-1] > target / 3 for p in self.profiles)
         return self.ends or not any(undecayed)
 
 
 def look(gram, damp, target=SEEN) -> Look:
-    """A look at the inverse of ``N + damp^2``, kept with the stencil.
+    """The `Look` at the inverse of ``N + damp^2``, kept with the stencil.
 
-    On tori that grow until the inverse has decayed to `target`, or is longer than the
-    image.
+    The torus grows until the inverse has decayed to `target` or does not decay within
+    the image.
     """
     found = gram.looks.get(damp)
     if found is not None and found.suffices(target):
@@ -315,8 +316,8 @@ def look(gram, damp, target=SEEN) -> Look:
 def decay(gram, damp, target=FINEST):
     """Cells per axis after which the inverse of N's interior has decayed to `target`.
 
-    None on an axis where that takes more than DEEP cells; on all where N is singular at
-    a frequency.
+    None on an axis where that takes more than DEEP cells; on all axes if N is singular
+    at a frequency.
     """
     profiles = look(gram, damp, target).profiles
     if not profiles:
@@ -329,11 +330,11 @@ def decay(gram, damp, target=FINEST):
 
 
 def halo_of(gram, damp, target=FINEST):
-    """Cells around a tile per axis, None where the inverse decays slowly.
+    """Cells around a tile per axis, None if the inverse decays slowly.
 
-    It is cut off where it has decayed to ``HALO / FINEST`` of `target`. Where that is
-    further off than is measured, they are found from the depth of bands, as it decays
-    geometrically.
+    The inverse is cut off where it has decayed to ``HALO / FINEST`` of `target`. If
+    that is further away than was measured, the halo is extrapolated from the depth of
+    bands, as the decay is geometric.
     """
     cut = target * HALO / FINEST
     bands, found = decay(gram, damp, target), decay(gram, damp, cut)
@@ -344,14 +345,14 @@ def halo_of(gram, damp, target=FINEST):
 
 
 def beyond_bands(target) -> float:
-    """How much further than bands a halo reaches, as decay is geometric."""
+    """The ratio of a halo to the depth of bands, for geometric decay."""
     return math.log(target * HALO / FINEST) / math.log(target)
 
 
 def condition(gram, damp):
     """The condition number of ``N + damp^2`` in the interior, from few frequencies.
 
-    Where it is singular, that of what is left without the null space.
+    If it is singular, the condition number without the null space.
     """
     long = sum(n > 1 for n in gram.grid)
     work = gram.groups * gram.channels**3
@@ -370,7 +371,7 @@ def condition(gram, damp):
 
 
 def _look(gram, damp, size, ends) -> Look:
-    """From the frequencies of a torus of `size` cells on each long axis."""
+    """A `Look` from the frequencies of a torus of `size` cells on each long axis."""
     real = gram.dtype.kind != "c"
     torus = tuple(1 if n == 1 else size for n in gram.grid)
     blocks = interior_symbol(gram, torus, [np.arange(n) for n in gram.grid], real)

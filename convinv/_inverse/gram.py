@@ -4,8 +4,8 @@ With full column rank (or damping) it is ``A^H A`` between cells of the input, o
 ``A A^H`` between outputs. N couples cells up to `reach` apart, and is invariant under
 shifts except within `border` cells of the image's ends. The entries of its interior are
 the autocorrelation of the kernel. Those at the borders are found on a small image, the
-twin, that has the same borders and a little interior; that takes so many products that
-it is only done for methods that invert N at the borders.
+twin, with the same borders and a little interior. That takes many products and is done
+only for methods that invert N at the borders.
 """
 
 import functools
@@ -19,7 +19,7 @@ from .._core.pulse import pulse
 from ..operators._convolution import ConvLinearOperator
 from ..operators._polyphase import Polyphase, symbol
 
-PROBES = 2**22  # numbers in one batch of probes
+PROBES = 2**22  # numbers in a batch of probes
 
 
 def is_banded(op) -> bool:
@@ -40,10 +40,10 @@ class Gram:
     spread : tuple of three ints
         The reach in the interior of an image that is large enough.
     local : bool
-        False where samples wrap around the image, which the stencil leaves out.
+        False if samples wrap around the image: the stencil does not represent that.
     stencil : ndarray, shape (groups, channels, channels, *twin, *(2 reach + 1))
         ``stencil[g, c, e, i, t]`` is the entry between channel c of twin cell i and
-        channel e of twin cell ``i + t - reach``. Made when it is first asked for.
+        channel e of twin cell ``i + t - reach``. Computed on first use.
     """
 
     def __init__(self, op, side):
@@ -86,12 +86,12 @@ class Gram:
         span, stride, pad = self._extent(axis)
         if self.side == "input":
             reach = self._spread(axis)
-        else:  # windows that are folded back at an end meet further windows
+        else:  # windows that are folded back at an end overlap more windows
             g = self.op.geometry
             folded = g.boundary not in ("zero", "periodic")
             reach = (max(span, 2 * pad) if folded else span) // stride
             if folded and g.input[axis] <= g.before[axis] + g.after[axis] + 1:
-                reach = self.grid[axis] - 1  # what both ends fold back meets
+                reach = self.grid[axis] - 1  # windows folded back at both ends overlap
         return min(reach, self.grid[axis] - 1)
 
     def _border(self, axis):
@@ -115,7 +115,7 @@ class Gram:
         return v.reshape((v.shape[0], -1))
 
     def place(self, axis, cells):
-        """The twin's cells that stand for cells of the grid (an int array)."""
+        """The twin's cells that represent cells of the grid (an int array)."""
         size, twin = self.grid[axis], self.twin[axis]
         if size == twin:
             return cells
@@ -125,7 +125,7 @@ class Gram:
 
     @property
     def bound(self):
-        """N's largest eigenvalue from above, about: the largest sum along a row."""
+        """An upper bound of N's largest eigenvalue, about: the largest row sum."""
         return float(np.max(np.sum(np.abs(self.interior), axis=(2, 3, 4, 5))))
 
     @functools.cached_property
@@ -166,7 +166,7 @@ class Gram:
 
     @functools.cached_property
     def stencil(self):
-        """Probe the twin with impulses too far apart to meet."""
+        """Probe the twin with impulses that are too far apart to interact."""
         op = self.operator(self.twin)
         twin = Polyphase(op.geometry)
         colours = [min(2 * r + 1, n) for r, n in zip(self.reach, self.twin)]
@@ -198,7 +198,7 @@ class Gram:
         return ConvLinearOperator(kernel.astype(wide), shape, **options)
 
     def _probe(self, op, twin, probes, colours):
-        """Columns of N, summed over all impulses of a colour."""
+        """Columns of N, summed over all impulses of a color."""
         count = len(probes)
         shape = (count, self.groups, self.channels, *self.twin)
         v = np.zeros(shape, op.dtype)
@@ -209,7 +209,7 @@ class Gram:
         return product(self.side, op, twin, v)
 
     def _sorted(self, answers, colours):
-        """From answers by colour to entries by offset."""
+        """Sort answers by color into entries by offset."""
         index, keep = [], np.True_
         for axis in range(3):
             here = np.arange(self.twin[axis])[:, None]
@@ -221,13 +221,13 @@ class Gram:
             keep = keep & inside.reshape(shape)
         here, there = zip(*index)
         colour = tuple(t % c for t, c in zip(there, colours))
-        # answers are (*colours, e, groups, c, *twin): bring (groups, c, e) to the front
+        # answers are (*colours, e, groups, c, *twin): move (groups, c, e) to the front
         answers = answers.transpose(4, 5, 3, 0, 1, 2, 6, 7, 8)
         entries = answers[(slice(None),) * 3 + colour + here]
         return np.where(keep, entries, 0)
 
     def _ghosts(self, twin):
-        """An identity for samples of the last cells that no image has."""
+        """An identity for the samples of the last cells that lie outside the image."""
         stencil = np.zeros(
             (self.groups, self.channels, self.channels, *self.twin)
             + tuple(2 * r + 1 for r in self.reach)
@@ -253,10 +253,10 @@ def normal_symbol(gram, torus):
 
 
 class Patch:
-    """N restricted to a window that starts or ends where the image does.
+    """N restricted to a window at the start or end of the image.
 
-    The products run on a small image: the window, and as much beyond it as keeps the
-    other end away. `window` is ``(start, stop)`` per axis.
+    The products run on a small image: the window, and enough beyond it to keep the
+    other end out of reach. `window` is ``(start, stop)`` per axis.
     """
 
     def __init__(self, gram, window, xp, dtype):

@@ -1,4 +1,4 @@
-"""From an inverse of the Gram matrix N to the solution of a problem."""
+"""Solutions of a problem from an inverse of the Gram matrix N."""
 
 import copy
 import math
@@ -10,14 +10,14 @@ from .accuracy import COARSE, FINEST, FULL, NARROW, at
 from .circulant import look
 from .gram import Gram
 
-MEMORY = 2**30  # bytes of a factor, and of what finding its entries takes
-ROUNDING = 1e-12  # what refinements for damped wide layers with a start leave
+MEMORY = 2**30  # bytes of a factor, and of finding its entries
+ROUNDING = 1e-12  # residual of refinements for damped wide layers with a start
 # Shifts of iterated Tikhonov regularization: a smaller one converges faster and leaves
 # more rounding outside the range of A^H, too much for tolerances below TIGHT.
 SHIFT, LARGER, TIGHT = 1e-4, 1e-3, 1e-8
-ZERO = 4  # rounding errors of the kernel that a singular value of zero may become
-LARGE = 2**14  # unknowns from which on inverse iteration is worth its time no more
-UNSEEN = 1e-12  # of the sum of an unknown's taps: it may be rounding
+ZERO = 4  # rounding errors of the kernel up to which a singular value may be zero
+LARGE = 2**14  # unknowns above which inverse iteration costs too much time
+UNSEEN = 1e-12  # sum of an unknown's taps, over the largest, that may be rounding
 STEPS = 4  # of inverse iteration for the smallest singular value
 
 
@@ -29,10 +29,10 @@ class GramInverse:
     gram : Gram
     damp : float
     inner : BlockCholesky or NestedTori
-        In double precision where single precision would leave few digits.
+        In double precision if single precision would leave few digits.
     shift : float
-        What was added to a singular N besides: the inverse is an approximation then,
-        for preconditioning. 0 as a rule.
+        Additional shift of a singular N: the inverse is then an approximation, for
+        preconditioning. Usually 0.
     accuracy : Accuracy
     """
 
@@ -52,15 +52,15 @@ class GramInverse:
         return self.inner.rcond
 
     def solve(self, v):
-        """``M v`` for flat `v`, (B, n) or (B, m) as the side has it."""
+        """``M v`` for flat `v`, (B, n) or (B, m) depending on the side."""
         return self._apply(self.inner.solve, v)
 
     def symmetric(self, v):
-        """The same by a Hermitian positive definite M."""
+        """``M v`` for a Hermitian positive definite M."""
         return self._apply(self.inner.symmetric, v)
 
     def _apply(self, function, v):
-        """In the precision of the inverse, or that of v where this is wider."""
+        """Apply `function` in the wider of the precisions of the inverse and of v."""
         xp, given = self.xp, np.dtype(v.dtype)
         dtype = self.inner.dtype
         if not self.accuracy.single:
@@ -80,7 +80,7 @@ class GramInverse:
             return self.solve(problem.gradient)
         if not problem.damp or problem.origin is None:
             return problem.adjoint(self.solve(problem.b))
-        # d = (s - A^H N^-1 A s) / damp^2 inverts A^H A + damp^2 by what inverts N
+        # d = (s - A^H N^-1 A s) / damp^2 inverts A^H A + damp^2 with the inverse of N
         s = problem.gradient
         v = problem.forward(s)
         u = self.solve(v)
@@ -93,14 +93,14 @@ class GramInverse:
 
     @property
     def smallest_singular_value(self):
-        """The least of A, or of ``[A; damp I]``, about.
+        """The smallest singular value of A, or of ``[A; damp I]``, about.
 
-        Found once, by a few steps of inverse iteration, from above. For large layers
-        that are well-conditioned these would take a good part of a solve's time, and it
-        is read off the inverse. With a wide layer it is the least of those that count
-        for the solution of least norm.
+        Found once, from above, by a few steps of inverse iteration. For large
+        well-conditioned layers these would take a large part of a solve's time, and the
+        inverse gives an estimate. For a wide layer it is the least of the singular
+        values that affect the solution of least norm.
         """
-        # pivots of a factor along the image are no measure: a Laplacian's are large
+        # pivots of a factor along the image do not show it: a Laplacian's are large
         by_torus = getattr(self.inner, "torus", None) is not None
         if by_torus and self._size > LARGE and self.rcond > NARROW:
             return math.sqrt(self.inner.least)
@@ -123,7 +123,7 @@ class GramInverse:
 
 
 def _seen(gram, xp):
-    """1 for unknowns that the layer sees and 0 for others, None where it sees all."""
+    """1 for unknowns that influence the output, 0 for others; None if all do."""
     op = gram.op
     cover = op._with_kernel(xp.abs(op.kernel))
     sums = cover._backward(xp.ones((1, *op.output_shape), dtype=cover.dtype))
@@ -134,7 +134,7 @@ def _seen(gram, xp):
 
 
 def _widened(problem, dtype):
-    """The problem in double precision, its gradient not rounded to single."""
+    """The problem in double precision, with its gradient not rounded to single."""
     wide = copy.copy(problem)
     wide.b = problem.b.astype(dtype)
     if problem.origin is not None:
@@ -144,15 +144,15 @@ def _widened(problem, dtype):
 
 
 def condition_notes(inverse, problem):
-    """What a method with an inverse says of the condition, in the user's units."""
+    """The condition as a method with an inverse reports it, in the user's units."""
     least = inverse.smallest_singular_value / problem.kernel_scale
     return {"rcond": inverse.rcond, "smallest_singular_value": least}
 
 
 def side_of(op):
-    """Of the two Gram matrices the smaller, which has full rank as a rule.
+    """The side of the smaller Gram matrix, which usually has full rank.
 
-    "input" for ``A^H A`` of `op`, "output" for ``A A^H``. The adjoint of a layer takes
+    "input" for ``A^H A`` of `op`, "output" for ``A A^H``. The adjoint of a layer uses
     the same matrix as the layer.
     """
     layer = op.layer
@@ -164,7 +164,7 @@ OTHER = {"input": "output", "output": "input", "self": "self"}
 
 
 def gram_of(op, side):
-    """N's stencil, which serves every damp; kept with the layer."""
+    """N's stencil, which does not depend on damp; kept with the layer."""
     layer = op.layer
     side = side if layer is op else OTHER[side]
     return layer._kept(("gram", side), lambda: Gram(layer._bare(), side))
@@ -175,7 +175,7 @@ def gram_inverse(op, kind, key, damp, make, accuracy=FINEST):
 
     def build():
         gram = gram_of(op, side_of(op))
-        # a singular interior may still be part of a regular layer
+        # a regular layer may have a singular interior
         wanted = FULL if accuracy <= FINEST else at(accuracy, look(gram, damp).rcond)
         inner, found = sound(
             lambda dtype, accuracy: make(gram, dtype, accuracy), op.dtype, wanted
@@ -186,26 +186,26 @@ def gram_inverse(op, kind, key, damp, make, accuracy=FINEST):
 
 
 def shift_for(rtol) -> float:
-    """What is added to a singular N, the root of it in units of ``||A||``."""
+    """The square root of the shift of a singular N, in units of ``||A||``."""
     return SHIFT if rtol >= TIGHT else LARGER
 
 
 def shifted(op, damp, shift) -> float:
-    """The damp with which an inverse is one of N plus ``(shift ||A||)^2``."""
+    """The damp that makes an inverse that of N plus ``(shift ||A||)^2``."""
     return math.hypot(damp, shift * math.sqrt(gram_of(op, side_of(op)).bound))
 
 
 def is_kept(op, *key) -> bool:
-    """Whether a set-up whose key begins so is kept with the layer."""
+    """Whether a set-up whose key begins with `key` is kept with the layer."""
     kept = [k for k in list(op.layer._plans) if isinstance(k, tuple)]
     return any(k[: len(key)] == key for k in kept)
 
 
 def shifted_inverse(gram, xp, damp, dtype, make, shares):
-    """A `GramInverse` by ``make(damp, dtype)``, where N is singular of N plus a shift.
+    """A `GramInverse` by ``make(damp, dtype)``; of N plus a shift if N is singular.
 
-    The shift is the first of `shares` of a bound of N's largest eigenvalue with which
-    it can be had. Raises Singular only where N is zero.
+    The shift is the first of `shares`, times a bound of N's largest eigenvalue, with
+    which the inverse exists. Raises Singular only if N is zero.
     """
     for share in (0.0, *shares):
         shift = share * gram.bound if share else 0.0
@@ -219,11 +219,11 @@ def shifted_inverse(gram, xp, damp, dtype, make, shares):
 
 
 def sound(make, dtype, accuracy=FULL):
-    """``make(dtype, accuracy)`` and its accuracy; exact where coarse has few digits.
+    """``make(dtype, accuracy)`` and its accuracy; exact if coarse leaves few digits.
 
-    An inverse in single precision, of an operator in single precision or of a coarse
-    one, is made again in double precision where it is too ill-conditioned for that.
-    Raises Singular where double precision would not leave any digits either.
+    An inverse in single precision, because the operator is in it or the inverse is
+    coarse, is computed again in double precision if it is too ill-conditioned. Raises
+    Singular if double precision would leave no digits either.
     """
     dtype = np.dtype(dtype)
     wide, limit = np.result_type(dtype, np.float64), 0.0
@@ -249,7 +249,8 @@ def sound(make, dtype, accuracy=FULL):
 def refuse_unsound(inner, dtype):
     """Raise Singular if the condition number leaves no digits in double precision.
 
-    Or if rounding a kernel to `dtype` may have made the least singular value of a zero.
+    Also if the least singular value may be a zero changed by rounding the kernel to
+    `dtype`.
     """
     limit = max(5 * np.finfo(float).eps, (ZERO * np.finfo(dtype).eps) ** 2)
     bad = ~(inner.rconds > limit)

@@ -1,17 +1,17 @@
-"""When a recursion repeats itself."""
+"""Detects when a recursion has become stationary."""
 
 import math
 
-ROUNDING = 1e-12  # relative changes that rounding may keep up in double precision
+ROUNDING = 1e-12  # relative changes that rounding may cause in double precision
 
 
 class Settling:
     """Whether the recursion has become stationary.
 
-    A block row is made from as many rows before it as the band is wide. Only where all
-    of these have stopped changing is the next one like them: where a dilation, or zeros
-    of the kernel, leave lines that do not meet, neighbouring rows may be equal long
-    before.
+    A block row depends on as many previous rows as the band is wide. The next row
+    equals them only if all of them have stopped changing: if a dilation, or zeros of
+    the kernel, leave lines that do not interact, neighboring rows may be equal much
+    earlier.
     """
 
     def __init__(self, band, tolerance, rounding=ROUNDING):
@@ -23,7 +23,7 @@ class Settling:
         self.changes.append(change)
 
     def _largest(self, back):
-        """The largest change in the latest window but `back`."""
+        """The largest change in the latest window, `back` windows ago."""
         stop = len(self.changes) - back * self.window
         part = self.changes[max(stop - self.window, 0) : max(stop, 0)]
         return max(part) if len(part) == self.window else math.inf
@@ -35,7 +35,7 @@ class Settling:
         return change <= self.tolerance or kept_up
 
     def rows_to_come(self):
-        """How many more the rate of convergence lets expect."""
+        """The number of further rows that the rate of convergence predicts."""
         change, before = self._largest(0), self._largest(1)
         if not self.tolerance < change < before < math.inf:
             return 0.0

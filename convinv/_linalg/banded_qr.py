@@ -1,4 +1,4 @@
-"""QR factorisation of a tall matrix whose nonzeros can be ordered into a narrow band.
+"""QR factorization of a tall matrix whose nonzeros can be ordered into a narrow band.
 
 The matrix of a long strip is one: an output reaches few of the strip's unknowns. Its
 pseudoinverse is dense, but R is banded, and Q a chain of small orthogonal matrices.
@@ -11,17 +11,17 @@ from scipy.sparse import csgraph
 from .._core.blas_threads import one_blas_thread
 
 LEAST_COLUMNS = 256  # below, dense matrices are as fast
-BANDS = 8  # a band counts as narrow if so many of them fit into the columns
-ITEMS = 256  # right-hand sides at a time: what they need stays in the cache
+BANDS = 8  # a band is narrow if this many of them fit into the columns
+ITEMS = 256  # right-hand sides at a time, so that their memory stays in the cache
 
 
 class BandedQR:
     """Least-squares solutions of a matrix of full column rank.
 
     The columns are ordered into a band and cut into blocks of its width, so that a row
-    touches two of them. Block by block, the rows that begin there and what is left of
-    those before are multiplied by a small orthogonal matrix, which leaves a block row
-    of R and at most a block of rows for the next.
+    touches two of them. Block by block, a small orthogonal matrix multiplies the rows
+    that begin there and the remainder of earlier rows. That gives a block row of R and
+    a remainder of at most a block of rows for the next step.
 
     Attributes
     ----------
@@ -58,7 +58,7 @@ class BandedQR:
             self.forward.append(np.ascontiguousarray(Q.conj()))
 
     def solver(self, dtype):
-        """A function of right-hand sides (B, m), which gives the solutions (B, n)."""
+        """A function that maps right-hand sides (B, m) to solutions (B, n)."""
         forward = [Q.astype(dtype) for Q in self.forward]
         backward = [part.T.astype(dtype) for part in self._backward()]
 
@@ -95,7 +95,7 @@ class BandedQR:
 
 
 def banded_qr(matrix):
-    """The factorisation of a dense array, None where there is no narrow band."""
+    """The factorization of a dense array, None if it has no narrow band."""
     m, n = matrix.shape
     if m < n or n < LEAST_COLUMNS or np.count_nonzero(matrix) > m * n // BANDS:
         return None
@@ -114,7 +114,7 @@ def banded_qr(matrix):
 
 
 def _reach(matrix, place):
-    """First and last column of every row once columns are in their places."""
+    """First and last column of every row after columns have been reordered."""
     full = np.flatnonzero(np.diff(matrix.indptr))
     columns = place[matrix.indices]
     first, last = np.zeros((2, matrix.shape[0]), int)

@@ -11,9 +11,9 @@ from .._core.threads import parallel_map, thread_count
 
 # Work (batch m n min(m, n)) below which a second thread costs more than it saves.
 SERIAL_WORK = 1e6
-# Matrices whose shorter side is larger are left to the threads of the BLAS.
+# Matrices with a longer shorter side use the threads of the BLAS.
 SMALL_SIDE = 256
-PIECES = 4  # per thread, so that none has to wait long for the others
+PIECES = 4  # per thread, so that no thread waits long for the others
 
 
 def matrices(a, name="a", finite=True):
@@ -32,7 +32,7 @@ def matrices(a, name="a", finite=True):
 
 
 def square(a, name="a"):
-    """`matrices` of which the Hermitian part is taken."""
+    """The Hermitian parts of `matrices`."""
     a = matrices(a, name)
     if a.shape[-1] != a.shape[-2]:
         raise ValueError(f"{name} must have shape (..., n, n), got {a.shape}")
@@ -92,8 +92,8 @@ def by_pieces(function, a, *others):
     """The arrays ``function(a, *others)``, on the CPU by pieces of the stack.
 
     `function` takes stacks ``(B, m, n)`` and arrays of length B and returns a tuple of
-    arrays of length B. The pieces go to threads, each with one thread of the BLAS:
-    those of the BLAS itself only cost time where matrices are small.
+    arrays of length B. The pieces run on threads, each with one BLAS thread: for small
+    matrices more BLAS threads only cost time.
     """
     batch, (m, n) = a.shape[:-2], a.shape[-2:]
     count = math.prod(batch)

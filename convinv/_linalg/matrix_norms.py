@@ -9,7 +9,7 @@ NORMS = ("spectral", "frobenius", "max")
 
 
 def stack(array, name):
-    """Square floating matrices from what a user gave, in its own library."""
+    """Square floating matrices from a user's argument, in its own library."""
     if namespace(array) is None or isinstance(array, np.matrix):
         array = np.asarray(array)
     xp = namespace(array)
@@ -22,7 +22,7 @@ def stack(array, name):
 
 
 def same_library(A, other, name):
-    """Refuse stacks that don't go with A: other library, other size."""
+    """Raise for stacks of another library or size than A."""
     if namespace(A) is not namespace(other):
         raise TypeError(
             f"{name} must be an array of {namespace(A).__name__}, as the other matrix "

@@ -1,4 +1,4 @@
-"""Pseudoinverses of small dense matrices, by three factorisations."""
+"""Pseudoinverses of small dense matrices, by three factorizations."""
 
 import contextlib
 from typing import Literal, NamedTuple, get_args
@@ -15,7 +15,7 @@ THREADED_WORK = 1e9  # multiplications from which on a BLAS may use its threads
 
 
 class Pseudoinverse(NamedTuple):
-    """P, the rank found, and the factorisation that was used."""
+    """P, its numerical rank, and the factorization that was used."""
 
     P: np.ndarray
     rank: int
@@ -29,9 +29,9 @@ def pseudoinverse(matrix, factorization="qr", damp=0.0, rcond=None) -> Pseudoinv
     ----------
     matrix : array_like, shape (m, n)
     factorization : {"qr", "svd", "normal"}, optional
-        QR of the matrix (of its adjoint where it is wide), SVD, or Cholesky of the
-        normal equations, which squares the condition number. The SVD takes over where
-        the matrix turns out to be rank-deficient. QR makes use of a narrow band.
+        QR of the matrix (of its adjoint if it is wide), SVD, or Cholesky of the normal
+        equations, which squares the condition number. If the matrix turns out to be
+        rank-deficient, the SVD replaces the others. QR exploits a narrow band.
     damp : float, optional
     rcond : float, optional
         Singular values up to `rcond` times the largest count as zero. Default
@@ -41,7 +41,7 @@ def pseudoinverse(matrix, factorization="qr", damp=0.0, rcond=None) -> Pseudoinv
     -------
     Pseudoinverse
         A named tuple ``(P, rank, factorization)``, P of shape (n, m), in double
-        precision; the factorisation is the one that made P.
+        precision; the factorization is the one that gave P.
 
     Raises
     ------
@@ -83,9 +83,9 @@ def _found(matrix, factorization, damp, rcond):
 
 
 def banded_inverse(matrix, rcond=None):
-    """The `BandedQR` of a matrix of full column rank, None for all others.
+    """The `BandedQR` of a matrix of full column rank, None for other matrices.
 
-    Without a narrow band there is none either; see `pseudoinverse` for `rcond`.
+    Also None without a narrow band; see `pseudoinverse` for `rcond`.
     """
     return _banded(matrix, _cutoff(matrix, rcond))
 
@@ -107,7 +107,7 @@ def _by_qr(matrix, damp, rcond):
     """None where the matrix may be rank-deficient."""
     m, n = matrix.shape
     if m < n:
-        P = _by_qr(matrix.conj().T, damp, rcond)  # of the adjoint, hence its adjoint
+        P = _by_qr(matrix.conj().T, damp, rcond)  # the adjoint's; its adjoint is wanted
         return None if P is None else P.conj().T
     if damp:
         matrix = np.concatenate([matrix, damp * np.eye(n)])
@@ -124,11 +124,11 @@ def _by_qr(matrix, damp, rcond):
 
 
 def _cholesky_qr(matrix):
-    """QR by Cholesky, done twice; None where the condition number is too large for it.
+    """QR by Cholesky, done twice; None if the condition number is too large for it.
 
     As accurate as Householder's up to a condition of ``eps**-0.5`` (Yamamoto,
-    Nakatsukasa, Yanagisawa and Fukaya, 2015), and all of it matrix products, which run
-    some ten times faster.
+    Nakatsukasa, Yanagisawa and Fukaya, 2015). It consists of matrix products, which run
+    about ten times faster.
     """
     total = None
     for _ in range(2):
@@ -173,7 +173,10 @@ def _by_svd(matrix, damp, rcond):
 
 
 def reciprocal_condition(R):
-    """Of a triangular matrix, estimated in the 1-norm; 0 if it is not finite."""
+    """Reciprocal condition number of a triangular matrix in the 1-norm, estimated.
+
+    0 if the matrix is not finite.
+    """
     if not np.all(np.isfinite(R)):
         return 0.0
     (trcon,) = linalg.get_lapack_funcs(("trcon",), (R,))

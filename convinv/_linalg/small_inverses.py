@@ -1,12 +1,12 @@
 """Inverses of many small Hermitian positive definite matrices together."""
 
-SMALL = 4  # rows up to which that is faster than LAPACK, one matrix after the other
+SMALL = 4  # rows up to which this is faster than LAPACK matrix by matrix
 
 
 def invert(matrices):
     """Invert matrices whose rows and columns are the first two axes, in place.
 
-    What is singular becomes infinite or NaN.
+    Singular matrices become infinite or NaN.
     """
     for i in range(len(matrices)):  # Gauss-Jordan, which needs no pivots here
         pivot = 1 / matrices[i, i].real

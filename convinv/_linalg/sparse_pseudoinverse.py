@@ -1,7 +1,7 @@
-"""Pseudoinverses of large sparse blocks that are far wider than high, in small.
+"""Pseudoinverses of large sparse blocks that are far wider than high, in compact form.
 
 The pseudoinverse ``A^H (A A^H)^-1`` of such a block is as wide as A and dense. Here A
-stays sparse, and beside it is only the inverse of its Gram matrix.
+stays sparse, and only the inverse of its Gram matrix is stored with it.
 """
 
 from typing import NamedTuple
@@ -11,9 +11,9 @@ from scipy import linalg, sparse
 
 from .pseudoinverse import reciprocal_condition
 
-LARGE = 2**20  # entries of a matrix and its inverse that are worth another form
-SAVED = 4  # times as few are to be kept then
-SAFE = 1e-3  # a reciprocal condition number whose square leaves ten digits
+LARGE = 2**20  # entries of a matrix and its inverse above which this form pays
+SAVED = 4  # factor by which it must reduce the entries
+SAFE = 1e-3  # reciprocal condition number whose square leaves ten digits
 
 
 class WideInverse(NamedTuple):
@@ -28,18 +28,18 @@ class WideInverse(NamedTuple):
 
 
 def entries(shape, stored):
-    """How many numbers a sparse block and its inverse keep, indices among them."""
+    """How many numbers a sparse block and its inverse keep, including indices."""
     return shape[0] ** 2 + 4 * stored
 
 
 def pays(shape, stored):
-    """Whether a block with so many stored entries should stay sparse."""
+    """Whether a block with `stored` entries should stay sparse."""
     dense = 2 * shape[0] * shape[1]
     return dense >= LARGE and SAVED * entries(shape, stored) <= dense
 
 
 def wide_inverse(A, damp, rcond, dtype):
-    """A `WideInverse`, None where the rows are not safely independent.
+    """A `WideInverse`, None if the rows are not safely independent.
 
     Computed in the precision of A, and stored in `dtype`.
     """

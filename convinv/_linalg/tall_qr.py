@@ -6,16 +6,16 @@ from .._core.arrays import namespace
 from .._core.blas_threads import one_blas_thread
 from .._core.threads import parallel_map
 
-ROWS = 4  # times the columns: a block of rows is that tall at least
+ROWS = 4  # least height of a block of rows, in units of the columns
 PIECES = 8  # blocks at most
 
 
 def tall_qr(A):
     """``A = Q R`` by Householder's reflections, with a non-negative diagonal of R.
 
-    The rows are cut into blocks, factorised on threads, and their factors R once more:
-    as orthogonal as QR of the whole, whatever the condition of A (Demmel, Grigori,
-    Hoemmen and Langou, 2012).
+    Threads factorize blocks of rows, and the stacked factors R are factorized once
+    more. Q is as orthogonal as that of a QR of the whole, whatever the condition of A
+    (Demmel, Grigori, Hoemmen and Langou, 2012).
     """
     xp = namespace(A)
     rows, columns = A.shape

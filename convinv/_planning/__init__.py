@@ -1,1 +1,1 @@
-"""Which way to solve costs least, from counts."""
+"""The cheapest way to solve, from counts of operations."""

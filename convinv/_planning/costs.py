@@ -1,8 +1,8 @@
-"""What products, iterations and exact inverses cost, in seconds, from sizes alone.
+"""Costs of products, iterations and exact inverses in seconds, from sizes alone.
 
-All counts are of multiplications, numbers and calls, so that a choice by them is the
-same in every run; the rates that turn them into seconds are those of two cores. Only
-their ratios matter.
+Multiplications, numbers and calls are counted, so that a choice by cost is the same in
+every run. The rates that convert counts to seconds are those of two cores; only their
+ratios matter.
 """
 
 import math
@@ -19,20 +19,20 @@ from .._linalg.small_inverses import SMALL
 from ..kernels.products.route_costs import count_taps, direct_nanoseconds, fft_torus
 
 MULTIPLY = {4: 110e9, 8: 55e9}  # the same of a large matrix product by one thread
-HALF = 40  # rows and columns with which it reaches half of that
+HALF = 40  # rows and columns at which it reaches half of that
 BANDWIDTH = 20e9  # bytes in a second
-CACHED = 28e9  # the same of a matrix that serves one row after the other
-TOUCH = 3e9  # the same where entries are picked and rearranged
-TRANSFORM = {4: 0.4e-9, 8: 0.8e-9}  # a number's way through an FFT pair, per log2
+CACHED = 28e9  # the same of a matrix that is reused for successive rows
+TOUCH = 3e9  # the same if entries are gathered and rearranged
+TRANSFORM = {4: 0.4e-9, 8: 0.8e-9}  # seconds per number of an FFT pair, per log2
 CHANNEL = 0.2e-9  # one multiplication by an inverse at a frequency
 PRODUCT = 15e-6  # the call of a product
-STEP = 100e-6  # the calls of an iteration besides its products
+STEP = 100e-6  # the calls of an iteration in addition to its products
 ROW, CALL = 120e-6, 4e-6  # one row of a factor's recursion, one small matrix product
-LOOK = 2e-3  # what planning a set-up takes anyway
-CHECK = 0.4e-3  # what a residual in double precision takes besides its products
-# Rows that are computed at most end where the inverse has decayed to the root of it.
+LOOK = 2e-3  # fixed cost of planning a set-up
+CHECK = 0.4e-3  # a residual in double precision, in addition to its products
+# The last computed row is where the inverse has decayed to the square root of this.
 DECAYED = {4: 1.5e-8, 8: 1e-12}
-FACE = 3e-3  # what a band's set-up takes anyway
+FACE = 3e-3  # fixed cost of a band's set-up
 
 
 class Cost(NamedTuple):
@@ -56,7 +56,7 @@ def real_size(dtype) -> int:
 
 
 def product(op, batch, dtype=None):
-    """Seconds of one product with a layer, by the route that it takes."""
+    """Seconds of one product with a layer, by the route of its products."""
     layer, dtype = op.layer, op.dtype if dtype is None else np.dtype(dtype)
     one = layer._kept((f"nanoseconds {dtype}",), lambda: _nanoseconds(layer, dtype))
     return PRODUCT + 1e-9 * batch * one / thread_count()
@@ -101,13 +101,13 @@ def stencil(gram):
 
 
 def looking(gram):
-    """Seconds of a look at N's interior, about: of an inverse at each frequency."""
+    """Seconds of a look at N's interior, about: an inverse at each frequency."""
     cells = (2 * FIRST) ** sum(n > 1 for n in gram.grid)
     return LOOK / 2 + 1.5 * _matrices(gram, cells)
 
 
 def _matrices(gram, cells):
-    """Seconds of inverting N at the frequencies of a torus of so many cells."""
+    """Seconds of inverting N at the frequencies of a torus of `cells` cells."""
     matrix = 16e-9 * gram.channels**2
     if gram.channels > SMALL:
         matrix += 6e-6 + 3e-9 * gram.channels**3
@@ -115,7 +115,7 @@ def _matrices(gram, cells):
 
 
 def direct(gram, damp, batch, accuracy) -> Cost:
-    """Of a factor along the axis that costs least."""
+    """The cost of a factor along the cheapest axis."""
     found = []
     for axis in range(3 - gram.op.geometry.ndim, 3):
         line = math.prod(n for a, n in enumerate(gram.grid) if a != axis)
@@ -128,7 +128,7 @@ def direct(gram, damp, batch, accuracy) -> Cost:
 
 
 def sweeps(gram, damp, batch, accuracy, line, axis, length):
-    """Of a factor along `axis` with lines of so many unknowns."""
+    """The cost of a factor along `axis` with lines of `line` unknowns."""
     reach, size = gram.reach[axis], _size(gram, accuracy)
     step = block_cells(line, reach, length)
     width, count = line * step, -(-length // step)
@@ -136,7 +136,7 @@ def sweeps(gram, damp, batch, accuracy, line, axis, length):
     cells = 2 * gram.border[axis] + _settled(gram, damp, axis, accuracy)
     rows = min(count, cells // step + band)
     work = gram.groups * (4 if gram.dtype.kind == "c" else 1)
-    # products at their rate, and an inverse at a third of it
+    # products at full rate, inverses at a third of it
     operations = (2 * (3 * band + 2 * (band > 1)) + 6) * width**3 * work
     computed = 4 if accuracy.narrow else 8
     entries = (2 * band + 1) * width**2 * gram.groups
@@ -154,7 +154,7 @@ def sweeps(gram, damp, batch, accuracy, line, axis, length):
 
 
 def schwarz(gram, damp, batch, accuracy) -> Cost:
-    """Of nested tori, NEVER where the inverse does not decay so far."""
+    """The cost of nested tori; NEVER if the inverse does not decay that far."""
     far = depths(gram, damp, accuracy.decay)
     if far is None:
         return NEVER
@@ -165,22 +165,22 @@ def schwarz(gram, damp, batch, accuracy) -> Cost:
 
 
 def slow(gram, damp, batch) -> Cost:
-    """Of nested tori where the inverse decays slowly."""
+    """The cost of nested tori if the inverse decays slowly."""
     depth = [1 if n == 1 else SLOW + f for n, f in zip(gram.grid, _frame(gram))]
     return _tori(gram, damp, batch, FULL, depth, None)
 
 
 def _frame(gram):
-    """Cells along the ends where N differs from its interior, or reaches them."""
+    """Cells near the ends where N differs from its interior, or reaches such cells."""
     return [max(r, b) for r, b in zip(gram.reach, gram.border)]
 
 
 def _tori(gram, damp, batch, accuracy, depth, halo) -> Cost:
-    """Of nested tori with bands of that depth, and halos of tiles."""
+    """The cost of nested tori with bands of depth `depth` and tiles with halos."""
     frame = _frame(gram)
     sizes = zip(gram.grid, depth, frame)
     long = [a for a, (n, d, f) in enumerate(sizes) if n > 2 * (d + f) + 1]
-    if not long:  # bands would meet: it is a factor of the whole
+    if not long:  # bands would meet: a factor of the whole
         return direct(gram, damp, batch, accuracy)
     if len(long) == 1:
         axis = long[0]
@@ -207,7 +207,7 @@ def _tori(gram, damp, batch, accuracy, depth, halo) -> Cost:
 
 
 def circulant(gram, batch, accuracy=FULL, halo=None) -> Cost:
-    """Of the inverse on a torus, or in tiles with a halo that share one."""
+    """The cost of the inverse on a torus, or in tiles with halos that share one."""
     cut = [pieces(n, h) for n, h in zip(gram.grid, halo or [None] * 3)]
     torus = gram.grid
     if max(cut) > 1:
@@ -220,7 +220,7 @@ def circulant(gram, batch, accuracy=FULL, halo=None) -> Cost:
 
 
 def depths(gram, damp, target):
-    """Cells per axis after which the inverse has decayed, None if not so far."""
+    """Cells per axis after which the inverse has decayed, None if it does not."""
     found = []
     for size, profile in zip(gram.grid, look(gram, damp).profiles):
         far = _decayed(profile, target) if size > 1 else 1
@@ -231,9 +231,9 @@ def depths(gram, damp, target):
 
 
 def _decayed(profile, target):
-    """Cells after which it has decayed so far, None where that takes too many.
+    """Cells after which it has decayed to the target, None if that takes too many.
 
-    Beyond what was looked at it goes on as it began.
+    Beyond the measured cells the decay is extrapolated.
     """
     beyond = (profile > target).nonzero()[0]
     last = int(beyond[-1])
@@ -245,7 +245,7 @@ def _decayed(profile, target):
 
 
 def _settled(gram, damp, axis, accuracy):
-    """Rows after which the recursion repeats itself, about: decay counts twice."""
+    """Rows after which the recursion repeats itself, about: the decay squared."""
     profiles = look(gram, damp).profiles
     if not profiles:
         return gram.grid[axis]
@@ -262,5 +262,5 @@ def _size(gram, accuracy):
 
 
 def _rate(width, size):
-    """Operations in a second of products of blocks of that width."""
+    """Operations per second in products of blocks of that width."""
     return MULTIPLY[4 if size < 8 else 8] * width / (width + HALF)

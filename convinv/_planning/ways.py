@@ -1,11 +1,11 @@
-"""Which way to solve a layer's problems costs least, with what earlier calls have paid.
+"""The cheapest way to solve a layer's problems, considering what earlier calls cost.
 
-Iterations need no set-up; exact inverses need one, the coarser the cheaper, and are
-refined; preconditioned iterations lie between. A plan compares what they are expected
-to take in all. What a way without its set-up has run longer than another would have is
-remembered with the operator: once that exceeds the other's set-up, the next call makes
-it. So a sequence of calls never pays much more than twice what it would have paid had
-it been known in advance.
+Iterations need no set-up. Exact inverses need one, the coarser the cheaper, and are
+refined. Preconditioned iterations lie between. A plan compares their expected total
+times. If a way without a set-up runs longer than another way would have, the difference
+is added up with the operator; when the sum exceeds the other's set-up, the next call
+makes that set-up. The cost of a sequence of calls is therefore not much more than twice
+the cost with perfect knowledge of the sequence.
 """
 
 import functools
@@ -34,38 +34,38 @@ from .._inverse.gram_inverse import (
 )
 from . import costs
 
-MOST = 20000  # iterations that are expected at most
-FEW = 15  # of them, which cost too little to ask for the condition
-FEWER = 0.3  # of them, where few singular values are small, or x is of least norm
-MORE = 1.5  # the same, where unknowns at the borders have few data
-DAMPED = 0.5  # a damp, in units of the least singular value, that dominates
-GUESS = {"schwarz": 15, "circulant": 60}  # of them, preconditioned
-ITERATED = 4  # applications of an inverse that is shifted
-LOOKS = 12  # times what a look takes that there must be to gain
-REGRET = 2  # times a set-up that later calls must have regretted
-RANK = 60  # products that the rank of a layer takes to be seen
-PREFER = 1.15  # an exact inverse, which serves later calls too, may cost so much more
-CHANGE = 0.7  # of the time to go, that makes another way worth the change
-SPENT = 4  # the same, in units of the time that iterations have taken
-SLOWEST = 0.3  # what a refinement leaves at most
-WIDENED = 2.0  # checks, what several refinements in single precision take besides
-TIGHTEST = 1e-14  # a tolerance
-# Iterations end at residuals that leave an error of x of about ERROR, or at FLOOR.
+MOST = 20000  # largest estimate of iterations
+FEW = 15  # iterations, too cheap to compute the condition for
+FEWER = 0.3  # factor if few singular values are small, or x is of least norm
+MORE = 1.5  # factor if unknowns at the borders have few data
+DAMPED = 0.5  # damp, in units of the least singular value, above which it dominates
+GUESS = {"schwarz": 15, "circulant": 60}  # preconditioned iterations
+ITERATED = 4  # applications of a shifted inverse
+LOOKS = 12  # least gain that justifies a look, in units of its time
+REGRET = 2  # lost time after which a set-up is made, in units of its time
+RANK = 60  # products needed to determine the rank of a layer
+PREFER = 1.15  # an exact inverse, also for later calls, may cost this factor more
+CHANGE = 0.7  # another way must take less than this part of the remaining time
+SPENT = 4  # and less than this multiple of the time spent so far
+SLOWEST = 0.3  # largest reduction factor of a refinement
+WIDENED = 2.0  # extra cost of several refinements in single precision, in checks
+TIGHTEST = 1e-14  # smallest tolerance
+# Iterations stop when the error of x is about ERROR, or at a residual of FLOOR.
 ERROR, FLOOR, SMALLEST = 1e-5, 1e-12, 1e-2
 
 
 @dataclass
 class Way:
-    """A method with its options, and what it is expected to cost."""
+    """A method with its options and its expected cost."""
 
     name: str
     cost: costs.Cost
     applications: float
     options: dict = field(default_factory=dict)
     preconditioner: str | None = None
-    kept: bool = False  # whether its set-up has been made
-    regular: bool = False  # whether it loses the least norm of singular operators
-    rounding: float = 0.0  # seconds of keeping x in double and of rounding it
+    kept: bool = False  # whether its set-up exists
+    regular: bool = False  # whether it loses least norm for singular operators
+    rounding: float = 0.0  # seconds for keeping x in double and for rounding it
     reason: str = "it costs least"
 
     @property
@@ -93,12 +93,12 @@ class Way:
 
 @dataclass
 class _Past:
-    """What earlier calls with the same layer and damp have found."""
+    """Results of earlier calls with the same layer and damp."""
 
     iterations: dict = field(default_factory=dict)  # by tolerance and preconditioner
     condition: float | None = None  # of N's interior
     failed: set = field(default_factory=set)  # keys of ways
-    regret: float = 0.0  # seconds more than a way with a set-up would have run
+    regret: float = 0.0  # seconds lost compared with a way with a set-up
 
 
 class Plan:
@@ -126,12 +126,12 @@ class Plan:
         found = "stencil" in vars(self.gram)
         self.probing, self.probes = (0.0, 0.0) if found else (probing, nbytes)
         self.may_probe = self.gram.local and self.probes <= self.memory
-        # what anything but plain iterations takes at least
+        # the least that any way except plain iterations takes
         looking = LOOKS * costs.looking(self.gram)
         self.floor = costs.LOOK + looking + self.check
         self.past = op.layer._kept(("past", damp), _Past)
-        self.used: set = set()  # keys of ways that did not suffice
-        self.is_compared = False  # whether anything was, with iterations
+        self.used: set = set()  # keys of ways that failed
+        self.is_compared = False  # whether other ways were compared with iterations
 
     @functools.cached_property
     def condition(self):
@@ -142,14 +142,14 @@ class Plan:
 
     @property
     def aim(self):
-        """By how much iterations are to go below the tolerance, for the error of x."""
+        """The factor by which iterations go below the tolerance, for the error of x."""
         if self.damp or np.finfo(self.op.dtype).eps > FLOOR:
             return 1.0
         wanted = max(ERROR / min(self.condition, 1e15), FLOOR) / self.rtol
         return min(max(wanted, SMALLEST), 1.0)
 
     def iterations(self, preconditioner=None):
-        """Iterations of cgls: as many as last time, else from the condition."""
+        """Iterations of cgls: those of the last call, or an estimate."""
         known = self.past.iterations.get((self.rtol, preconditioner))
         if known is not None:
             return known
@@ -160,7 +160,7 @@ class Plan:
         return count
 
     def _share(self):
-        """Iterations in units of what the condition bounds them by, as a rule."""
+        """Usual number of iterations in units of the bound by the condition."""
         if self.gram.side == "output":
             return FEWER
         if self.damp * self.condition > DAMPED * math.sqrt(self.gram.bound):
@@ -187,7 +187,7 @@ class Plan:
         return Way("spectral", cost, 1 + single, kept=kept, reason=form.reason)
 
     def first(self) -> Way:
-        """What to begin with; to be asked once in a call."""
+        """The way to begin with; call this once per call of `solve`."""
         if self.spectral and self.spectral.seconds < FEW * self.step:
             return self.spectral
         self.is_compared = True
@@ -206,15 +206,15 @@ class Plan:
         return best
 
     def _is_guess(self, way):
-        """Whether nothing but a guess says how many iterations it takes."""
+        """Whether its number of iterations is only a guess."""
         known = (self.rtol, way.preconditioner) in self.past.iterations
         return way.preconditioner is not None and not known
 
     def instead(self, way, made, remaining) -> Way | None:
-        """What takes over after `made` iterations of `way`, with so many to come.
+        """The way that replaces `way` after `made` iterations, None to continue.
 
-        Early rates of convergence mislead: it must not cost much more than what the
-        iterations have already.
+        Early rates of convergence mislead: the new way must not cost much more than the
+        iterations so far.
         """
         self.finish(way, made + min(remaining, MOST))
         seconds = min(CHANGE * remaining, SPENT * made) * way.cost.once
@@ -222,27 +222,27 @@ class Plan:
             return None
         others = [other for other in self.ways() if other.key != way.key]
         if (self.rtol, None) not in self.past.iterations:
-            # that plain iterations are few is no more than a guess
+            # the estimate of few plain iterations is only a guess
             others = [other for other in others if other.key != self.cgls().key]
         best = min(others, key=lambda other: other.seconds, default=None)
         return None if best is None or best.seconds > seconds else best
 
     def after(self, way) -> Way | None:
-        """What is left after a way that did not suffice."""
+        """The next way after one that failed."""
         self.used.add(way.key)
         ways = self.ways()
         return min(ways, key=lambda other: other.seconds, default=None)
 
     def fails(self, way):
-        """Take it that a way is not to be had, in later calls either."""
+        """Record that a way is not available, also for later calls."""
         self.past.failed.add(way.key)
 
     def finish(self, way, made):
-        """Take in how many iterations a way takes."""
+        """Record how many iterations a way takes."""
         self.past.iterations[self.rtol, way.preconditioner] = made
 
     def exact(self, name, **options) -> Way | None:
-        """The exact inverse of a kind that costs least, None where there is none."""
+        """The cheapest exact inverse of a kind, None if there is none."""
         ways = [
             way
             for way in self.exact_ways
@@ -251,9 +251,9 @@ class Plan:
         return min(ways, key=lambda way: way.seconds, default=None)
 
     def ways(self, guesses=True) -> list[Way]:
-        """All that may be had and has not failed, if there is a choice within maxiter.
+        """All ways that are available and have not failed, within maxiter if possible.
 
-        Without `guesses`, only those whose number of iterations is not just guessed.
+        Without `guesses`, only those whose number of iterations is not a guess.
         """
         found = [self.cgls()] + ([self.spectral] if self.spectral else [])
         if not (self.spectral and self.spectral.seconds < self.floor):
@@ -266,7 +266,7 @@ class Plan:
 
     @functools.cached_property
     def exact_ways(self) -> list[Way]:
-        """All exact inverses that may be had."""
+        """All available exact inverses."""
         if not self.may_probe:
             return []
         seen = look(self.gram, self.damp)
@@ -287,7 +287,7 @@ class Plan:
         return [way for way in found if way.cost.nbytes <= memory]
 
     def _regularized(self, way):
-        """The factor of a singular N plus a shift, which is iterated."""
+        """The iterated factor of a singular N plus a shift."""
         shift = shift_for(self.rtol)
         damp = shifted(self.op, 0.0, shift)
         kept = is_kept(self.op, "direct", damp, FINEST, way.cost.axis)
@@ -295,7 +295,7 @@ class Plan:
         return Way("direct", way.cost, ITERATED, options, kept=kept)
 
     def _exact(self, name, cost, decay, left):
-        """With the refinements that the tolerance takes; one leaves `left`."""
+        """A way with the refinements for the tolerance, each with reduction `left`."""
         count = 1
         if left > self.rtol:
             rate = math.log(min(left, SLOWEST))
@@ -313,13 +313,13 @@ class Plan:
         return Way(name, cost, count, options, kept=kept, rounding=rounding)
 
     def _preconditioned(self):
-        """Iterations with a circulant, or with bands along the borders besides."""
+        """Iterations with a circulant, alone or with bands along the borders."""
         for way in self._preconditioners:
             yield replace(way, applications=self.iterations(way.preconditioner))
 
     @functools.cached_property
     def _preconditioners(self):
-        """The same, for an iteration each."""
+        """The preconditioned ways with the cost of one iteration each."""
         return list(self._each_preconditioner())
 
     def _each_preconditioner(self):
@@ -327,7 +327,7 @@ class Plan:
         rank = RANK * (costs.product(self.op, 1) * 2) if regular else 0.0
         names = []
         boundary = self.op.layer.geometry.boundary
-        # of a part of a Toeplitz matrix the rank is known, of others it takes bands
+        # the rank of a part of a Toeplitz matrix is known, that of others needs bands
         if not regular or (gram.side == "output" and boundary == "zero"):
             names.append("circulant")
         if self.may_probe and self.op.xp is np:
@@ -336,7 +336,7 @@ class Plan:
             cost = costs.circulant(gram, batch)
             if name == "schwarz":
                 cost = costs.schwarz(gram, self.damp, batch, FULL)
-                if cost is costs.NEVER:  # bands are as deep as they may be
+                if cost is costs.NEVER:  # bands have their largest depth
                     cost = costs.slow(gram, self.damp, batch)
                 setup = cost.setup + self.probing
                 cost = cost._replace(setup=setup, once=2 * cost.once)
@@ -349,7 +349,7 @@ class Plan:
                 yield Way("cgls", cost, 1, {}, name, kept=kept, regular=regular)
 
     def words(self, way) -> str:
-        """The estimates by which it was taken."""
+        """The estimates that decided for it."""
         words = [str(way)]
         if self.is_compared and way.key != self.cgls().key:
             words.append(str(self.cgls()))

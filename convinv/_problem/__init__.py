@@ -1,1 +1,1 @@
-"""The problem that a method is given: scaled, watched and judged."""
+"""The problem that a method solves: its scaling, its monitor and its verdict."""

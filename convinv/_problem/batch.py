@@ -1,4 +1,4 @@
-"""How the user's b and x are shaped, and the flat batches that methods work on."""
+"""The shapes of the user's b and x, and the flat batches that methods work on."""
 
 import math
 import warnings
@@ -11,14 +11,14 @@ from .._core.arrays import contiguous, namespace, working_dtype
 
 
 class Layout:
-    """Turns b and x0 into ``(B, m)`` and ``(B, n)`` arrays and x back.
+    """Converts b and x0 to ``(B, m)`` and ``(B, n)`` arrays, and x back.
 
     Attributes
     ----------
     b : array, shape (B, m)
-        The user's own memory where its order and dtype allow that: not to be written.
+        The user's own memory if its order and dtype allow that: read-only.
     extent : tuple of array, shape (B,)
-        What the vector kernel of this name says of b.
+        The result of the vector kernel `extent` for b.
     x0 : array, shape (B, n), or None
     dtype : dtype
         The working dtype, ``result_type(op, b, x0)``.
@@ -98,16 +98,16 @@ class Layout:
         array = xp.reshape(
             xp.astype(array, self.kind, copy=False), (self.batch, length)
         )
-        if xp is np:  # kernels would be compiled anew for other kinds of array
+        if xp is np:  # other kinds of array would compile the kernels again
             return np.require(array, requirements="CAWE")
         return contiguous(array)
 
     def _extent(self, array, name):
-        """The largest magnitudes and squared norms; refuses what is not finite."""
+        """The largest magnitudes and squared norms; raises for non-finite numbers."""
         extent = kernels.load("vectors", self.xp).extent(array)
         if not bool(self.xp.all(self.xp.isfinite(extent[0]))):
             raise ValueError(
-                f"{name} holds NaN or infinity; to leave out what is unknown, solve "
+                f"{name} holds NaN or infinity; to leave out unknown entries, solve "
                 "for the entries that are known: with keep = isfinite(b) in the shape "
                 "of op's output, "
                 "solve(convinv.operators.MaskOperator(keep) @ op, b[keep])"
@@ -129,7 +129,7 @@ def _dtype(xp, array, name):
 
 
 def _plain(array, name):
-    """What the user gave as an array of its library, without a mask."""
+    """The user's argument as an array of its library, without a mask."""
     if sparse.issparse(array):
         return array.toarray()
     if isinstance(array, np.ma.MaskedArray):

@@ -1,4 +1,4 @@
-"""What the user gave as a preconditioner, as a function on the arrays of a solve."""
+"""The user's preconditioner as a function on the arrays of a solve."""
 
 import numpy as np
 from scipy.sparse.linalg import LinearOperator
@@ -14,7 +14,7 @@ from .scaling import ldexp
 def preconditioner(scaled, given, equations):
     """A function on ``(B, n)`` arrays in scaled units.
 
-    `equations` is what it should approximate the inverse of, see `Preconditioner`.
+    `equations` names the matrix whose inverse it approximates, see `Preconditioner`.
     """
     if isinstance(given, str):
         return _named(scaled, given, equations)
@@ -70,7 +70,7 @@ def _named(scaled, name, equations):
 
 
 def _for_equations(given, equations):
-    """A preconditioner object as it is, whatever its damp; see `Preconditioner.at`."""
+    """A preconditioner object, unchanged for every damp; see `Preconditioner.at`."""
     try:
         return given.at(equations)
     except np.linalg.LinAlgError as error:
@@ -95,9 +95,9 @@ def _operator(given, n):
 class _Items:
     """A function of arrays ``(B, *shape)``, or of vectors one by one.
 
-    SciPy's are functions of one vector. For a matrix or any other operator on vectors
-    that is what a function is given; for a layer it is given the batch in the layer's
-    shape, and vectors where it refuses that.
+    SciPy's preconditioners are functions of one vector. For a matrix or another
+    operator on vectors, the function gets vectors. For a layer it gets the batch in the
+    layer's shape, and vectors if it refuses that.
     """
 
     def __init__(self, function, shape):

@@ -1,4 +1,4 @@
-"""What a method is given: a scaled problem and the monitor of its iterations."""
+"""The arguments of a method: a scaled problem and the monitor of its iterations."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,12 +10,12 @@ from .._core.arrays import contiguous, copy, namespace, placement, to_numpy
 from .._core.result import Status
 from ..operators._convolution import LAYERS
 
-# Host synchronisations cost a device more than iterations do: there the stopping test
-# is read only this often. Items that are done are frozen meanwhile.
+# On a device, host synchronizations cost more than iterations: the stopping test is
+# read once in this many iterations. Finished items are frozen in the meantime.
 DEVICE_CHECK = 8
 
 _CODES = list(Status)
-NOISE = 16  # rounding errors of the largest singular value that the smallest may be
+NOISE = 16  # a singular value below this many rounding errors of the largest is noise
 RUNNING = -1
 CONVERGED, STALLED, BREAKDOWN, INDEFINITE, ILL_CONDITIONED, NONFINITE, STOPPED = (
     _CODES.index(s)
@@ -32,7 +32,7 @@ CONVERGED, STALLED, BREAKDOWN, INDEFINITE, ILL_CONDITIONED, NONFINITE, STOPPED =
 
 
 class Unsuitable(Exception):
-    """A method's set-up found that it can't invert this operator; the text says why."""
+    """A method's set-up can't invert this operator; the text says why."""
 
 
 def divide(xp, where, a, b):
@@ -43,10 +43,10 @@ def divide(xp, where, a, b):
 
 
 class Problem:
-    """Minimise ``||A d - b||^2 + damp^2 ||origin + d||^2`` from ``d = 0``.
+    """Minimize ``||A d - b||^2 + damp^2 ||origin + d||^2`` from ``d = 0``.
 
     `solve` has moved the starting point into `b` and `origin`, and scaled A and b by
-    powers of two, so that methods need to think of neither.
+    powers of two, so that methods need not handle either.
 
     Attributes
     ----------
@@ -64,7 +64,7 @@ class Problem:
     kernel_scale : float
         The power of two that the operator was multiplied by.
     x_scale : array, shape (B,)
-        What d has to be multiplied by to be in the user's units.
+        The factor that converts d to the user's units.
     preconditioner : callable or None
         Maps ``(B, n)`` arrays to the same.
     maxiter : int
@@ -72,9 +72,9 @@ class Problem:
     rtol : float
         The tolerance of the solve.
     finest : bool
-        Whether coarse inverses are known not to do.
+        Whether coarse inverses have failed.
     vectors : module
-        The fused vector updates for the arrays at hand.
+        The fused vector updates for the arrays of the problem.
     """
 
     def __init__(
@@ -105,7 +105,7 @@ class Problem:
 
     @property
     def is_plain(self) -> bool:
-        """Whether products are all that is done, and they are convolutions."""
+        """Whether a method only computes products, and they are convolutions."""
         return self._fused and self.preconditioner is None
 
     @property
@@ -131,7 +131,7 @@ class Problem:
 
     @property
     def place(self):
-        """Keyword that makes array API libraries allocate beside b."""
+        """The keyword that makes array API libraries allocate on b's device."""
         return placement(self.b)
 
     def forward(self, x, sumsq=False, out=None):
@@ -214,24 +214,24 @@ class _Augmented(Problem):
 
 @dataclass
 class Goals:
-    """What a method aims at.
+    """The norms at which a method may stop.
 
     Attributes
     ----------
     residual : array, shape (B,)
-        A norm of the residual, negative for none.
+        Norm of the residual, negative for none.
     normal : array, shape (B,)
-        A norm of the normal residual, for methods that do not know the residual.
+        Norm of the normal residual, for methods that do not know the residual.
     least : array, shape (B,)
-        A norm of the normal residual that is small enough if it is no more than
-        `share` of that of the residual too.
+        Norm of the normal residual that suffices if it is also at most `share` times
+        that of the residual.
     share : float or None
-        Without it the residual does not count.
+        If None, the residual does not count.
     rounding : float
-        Of the residual's norm, what rounding leaves of the normal residual: below it a
+        Rounding of the normal residual relative to the residual's norm: below it a
         method would follow noise.
     conlim : float or None
-        A condition number at which to give up.
+        Condition number at which to stop.
     """
 
     residual: Any
@@ -242,7 +242,7 @@ class Goals:
     conlim: float | None = None
 
     def times(self, factor):
-        """Goals that are lower by a factor."""
+        """Goals lowered by a factor."""
         if factor == 1.0:
             return self
         share = None if self.share is None else factor * self.share
@@ -250,7 +250,7 @@ class Goals:
         return Goals(*lower, share, self.rounding, self.conlim)
 
     def normal_tol(self, xp, residual):
-        """The norm of the normal residual at which an item is done."""
+        """The norm of the normal residual at which an item is finished."""
         if self.share is None or residual is None:
             return self.normal
         small = xp.minimum(self.least, self.share * residual)
@@ -258,20 +258,20 @@ class Goals:
 
 
 class Monitor:
-    """Decides when items are done; told once per iteration.
+    """Decides when items are finished; called once per iteration.
 
     Parameters
     ----------
     problem : Problem
     goals : Goals
-        What norms are small enough.
+        The norms at which to stop.
     active : array of bool, shape (B,)
     report : callable or None
-        The callback's.
+        Calls the callback.
     nit : int
         Iterations that the solve has made.
     tick : callable
-        Told the number of iterations.
+        Called with the number of iterations.
 
     Attributes
     ----------
@@ -286,13 +286,13 @@ class Monitor:
     latest : array or None
         The d of the last `update`.
     recording : bool
-        Whether iterations are captured, not made: nothing is looked at then.
+        Whether iterations are being captured, not computed: nothing is tested then.
     watch : callable or None
-        Asked in every iteration, on the host: given how far the worst item is from its
-        tolerance, it says whether another method goes on.
+        Called in every iteration, on the host, with the distance of the worst item from
+        its tolerance; returns whether another method takes over.
     smallest : array, shape (B,)
-        The smallest singular value of A (of ``[A; damp I]``) that the method has seen:
-        infinite where it says nothing.
+        The method's estimate of the smallest singular value of A (of ``[A; damp I]``),
+        infinite if it has none.
     """
 
     def __init__(self, problem, goals, active, report, nit, tick):
@@ -317,16 +317,16 @@ class Monitor:
         self.check_every = DEVICE_CHECK if device and report is None else 1
 
     def factor(self, diagonal, above, hermitian=False):
-        """A column of the bidiagonal factor R that the method builds, before x moves.
+        """Record a column of the method's bidiagonal factor R, before x changes.
 
         `diagonal` and `above` are the squares of ``R[k, k]`` and ``R[k - 1, k]``. The
         singular values of R lie between those of A (their squares, if `hermitian`), and
-        the columns of its inverse have norms that are found from one to the next. An
-        item in which R is singular to rounding has ended: its x would move by noise.
-        Returns which these are.
+        the norms of the columns of its inverse follow from one to the next. An item
+        ends if its R is singular to rounding, as noise would change its x. Returns
+        these items.
         """
         xp, active = self.xp, self.active
-        if not self.known:  # it would be that of the preconditioned operator
+        if not self.known:  # R would be that of the preconditioned operator
             return xp.zeros_like(active)
         column = (1 + above * self.column) / diagonal
         inverse = self.inverse + xp.where(active, column, self.zero)
@@ -343,27 +343,27 @@ class Monitor:
         return active & singular
 
     def ends(self, smallest, largest):
-        """Take in both ends of the singular values of a factor that the method builds.
+        """Record both ends of the singular values of a factor that the method builds.
 
-        The smaller one errs towards zero by up to the root of its size.
+        The error of the smaller one, toward zero, is up to the root of its size.
         """
         self.smallest = smallest
         if self.goals.conlim is not None:
             self.end(largest > self.goals.conlim * smallest, ILL_CONDITIONED)
 
     def end(self, items, code):
-        """End `items` (bool array) that still run with a status code."""
+        """End those of `items` (bool array) that still run, with a status code."""
         if self.xp is np and not items.any():
-            return  # as nearly always; on a device to look would be to wait
+            return  # the common case; on a device the test would synchronize
         items = items & self.active
         self.code = self.xp.where(items, code, self.code)
         self.active = self.active & ~items
 
     def update(self, d, residual=None, normal=None, watched=None) -> bool:
-        """Count an iteration; True when the method has to stop.
+        """Count an iteration; returns True when the method has to stop.
 
         `residual` and `normal` are ``(B,)`` norms of the residual and the normal
-        residual where the method has them, `watched` what the history records.
+        residual if the method has them; the history records `watched`.
         """
         xp = self.xp
         self.nit += 1
@@ -371,7 +371,7 @@ class Monitor:
         self.watches_normal = watched is None and residual is None
         watched = residual if watched is None else watched
         watched = normal if watched is None else watched
-        if self.last is not None:  # items that are done keep their last norm
+        if self.last is not None:  # finished items keep their last norm
             watched = xp.where(self.active, watched, self.last)
         self.last = watched
         self.history.append(watched)
@@ -396,7 +396,7 @@ class Monitor:
         return self.stopped
 
     def _left(self, residual, normal):
-        """How far the worst item is from its tolerance; 1 or less is there."""
+        """The distance of the worst item from its tolerance; 1 or less is converged."""
         left = normal / self.goals.normal_tol(self.xp, residual)
         if residual is not None:
             goal = self.goals.residual
@@ -404,7 +404,7 @@ class Monitor:
         return float(np.max(left, where=self.active, initial=0.0))
 
     def replayed(self, norms):
-        """Take in iterations made without `update`: their rows of the history."""
+        """Record iterations made without `update`: their rows of the history."""
         self.history += list(norms)
         self.tick(self.nit)
         self.stopped = self._over()

@@ -12,9 +12,9 @@ PIECE_BYTES = 2**22  # of the residuals of some items at once: a share of a cach
 class Residuals:
     """``r = b - A x`` and ``s = A^H r - damp^2 x`` in double precision.
 
-    On the host a convolution takes a few items of the batch at a time, so that vectors
-    in double precision stay in a cache, and in memory that is used again: to touch new
-    memory costs more than a product. They are kept only if asked for, in b's dtype.
+    On the host a convolution processes a few items of the batch together, so that
+    vectors in double precision stay in a cache and reuse memory: new memory costs more
+    than a product. They are kept only on request, in b's dtype.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ class Residuals:
         return contiguous(self.xp.reshape(y, (x.shape[0], -1)))
 
     def adjoint(self, y):
-        """``A^H y``, NaN where the operator can't do it."""
+        """``A^H y``, NaN if the operator has no adjoint."""
         op, batch = self.op, y.shape[0]
         if not op.has_adjoint:
             shape = (batch, op.shape[1])
@@ -82,7 +82,7 @@ class Residuals:
         return (norms, *(kept or (None, None)))
 
     def _kept(self, r, s):
-        """Arrays for the r and s of all items: those given, if these are all."""
+        """Arrays for the r and s of all items: the given ones if they hold all."""
         kind = self.b.dtype
         if len(self.pieces) > 1:
             return [np.empty((self.b.shape[0], a.shape[1]), kind) for a in (r, s)]
@@ -102,7 +102,7 @@ class Residuals:
         return r, s, self.vectors.sumsq(r), self.vectors.sumsq(s)
 
     def _products(self, x, b):
-        """As `_piece`, by the kernels that work in place."""
+        """Like `_piece`, by the kernels that work in place."""
         op, xp, batch = self.op, self.xp, b.shape[0]
         held, r, s = (a[:batch, :] for a in self._scratch(batch))
         if x.dtype != held.dtype:
@@ -118,7 +118,7 @@ class Residuals:
         return r, s, squares, normal
 
     def _scratch(self, batch):
-        """Arrays for x, r and s, those of the call before if there was one."""
+        """Arrays for x, r and s, those of the previous call if there was one."""
         if self._held is None:
             m, n = self.op.shape
             narrow = self.b.dtype != self.dtype

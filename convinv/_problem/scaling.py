@@ -11,9 +11,9 @@ from .problem import Problem
 from .residual import Residuals
 from .verdict import Verdict
 
-DATA_POWER = 32  # a binary exponent within which items of b are left as they are
-DAMP_POWER = 30  # an exponent up to which a damp is left as it is
-SURE = 100  # rounding errors above which a norm computed in the working dtype is right
+DATA_POWER = 32  # largest binary exponent of items of b that are not scaled
+DAMP_POWER = 30  # largest exponent of a damp that is not scaled
+SURE = 100  # rounding errors above which a norm in the working dtype is accurate
 
 
 class ScaledProblem:
@@ -42,7 +42,7 @@ class ScaledProblem:
         self.kernel_power, self.norm = size_of(op, self.b)
         if self.norm == 0 and damp:  # x = 0 is right, and without damp any x
             self.zero = np.ones_like(self.zero)
-        if damp:  # where it dwarfs the operator, it has to be of ordinary size
+        if damp:  # scale a damp that is much larger than the operator
             more = max(int(np.frexp(damp)[1]) - DAMP_POWER - self.kernel_power, 0)
             self.kernel_power += more
             self.norm = float(np.ldexp(self.norm, -more))
@@ -62,7 +62,7 @@ class ScaledProblem:
         return self.dtype != np.result_type(self.dtype, np.float64)
 
     def widen(self):
-        """Go on in double precision; False where that is what it works in."""
+        """Continue in double precision; False if it already works in double."""
         if not self.is_single:
             return False
         wide = np.result_type(self.dtype, np.float64)
@@ -81,7 +81,7 @@ class ScaledProblem:
             self.x = self.residuals.wide(self.x)
 
     def _start(self, x0):
-        """x0 in our units, zero where b is."""
+        """x0 in scaled units, zero where b is."""
         xp, power = self.xp, self.kernel_power - self.data_power
         x = ldexp(xp, x0, np.where(self.zero, 0, power))
         if not bool(xp.all(xp.isfinite(x))):
@@ -130,9 +130,9 @@ class ScaledProblem:
         return xp.astype(s, self.kind, copy=False), norm
 
     def check(self, x=None, eps=0.0):
-        """The verdict on x (None: the present iterate), in double precision.
+        """The verdict on x (None: the current iterate), in double precision.
 
-        With `eps` x is one that was good, rounded to a dtype of that precision.
+        With `eps`, x is a good solution rounded to a dtype of that precision.
         """
         x = self.x if x is None else x
         r, s = self.b, self.gradient
@@ -154,12 +154,12 @@ class ScaledProblem:
         return bool(self.verdict.good(norms[:, items], x_norm[items], items).all())
 
     def goals(self, check, conlim=None):
-        """What methods aim at from there, on the device."""
+        """The goals of methods from there, on the device."""
         put = lambda a: self.xp.asarray(a, **self._place)  # noqa: E731
         return self.verdict.goals(check, put, conlim)
 
     def problem(self, check, preconditioner, maxiter, rng, finest=False):
-        """The problem of the correction to the present x."""
+        """The problem of the correction to the current x."""
         power = self.kernel_power - self.data_power
         return Problem(
             self.working,
@@ -196,7 +196,7 @@ class ScaledProblem:
         return to_numpy(finite)
 
     def _is_given(self, d):
-        """Whether d may be memory of b or of the gradient, or of the user."""
+        """Whether d may share memory with b, the gradient or the user's arrays."""
         share = getattr(self.xp, "may_share_memory", lambda a, b: a is b)
         return any(share(d, a) for a in (self.b, self.gradient))
 
@@ -220,7 +220,7 @@ class ScaledProblem:
         return xp.where(self._keep(), x, xp.zeros_like(x))
 
     def deliver(self):
-        """x in the user's units and dtype, and in ours if that is not the present x."""
+        """x unscaled; and scaled again if unscaling rounded it, else None."""
         power = self.kernel_power - self.data_power
         same = self.x is not None and self.x.dtype == self.layout.b.dtype
         if same and not power.any():
@@ -265,7 +265,7 @@ def ldexp(xp, array, power):
 
 
 def _in_dtype(op, dtype):
-    """An operator whose products are made in a dtype, where it can choose."""
+    """An operator that computes products in a dtype, if it can choose."""
     return op.astype(dtype) if isinstance(op, LAYERS) else op
 
 

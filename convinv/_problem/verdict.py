@@ -1,4 +1,4 @@
-"""When an x is a solution: the tolerances of a solve and the tests on its residuals."""
+"""The verdict on an x: the tolerances of a solve and the tests on its residuals."""
 
 from dataclasses import dataclass
 
@@ -6,19 +6,19 @@ import numpy as np
 
 from .problem import NOISE, Goals
 
-AIM = 0.8  # methods aim a little below, since their own norms drift from the truth
+AIM = 0.8  # methods aim a little lower, since their own norms drift
 FLOOR = 4  # rounding errors of ||A|| ||b|| that no normal residual can go below
-ROUNDING = 8  # rounding errors of x that its own dtype may add to the residuals
-# Of ``||A|| ||r||``: a normal residual as small shows that r is outside the range of A,
-# unless the condition number is beyond the inverse of it.
+ROUNDING = 8  # rounding errors of x in its dtype that the residuals may contain
+# In units of ``||A|| ||r||``: such a small normal residual shows that r is outside the
+# range of A, unless the condition number exceeds the inverse of this.
 OUTSIDE = 1e-10
-# In units of `rtol_normal`, the same where there are more data than unknowns. A part of
-# x that is missing then has a singular value of no more than so many rtol ||A||.
+# In units of `rtol_normal`, the same for more data than unknowns. A missing part of x
+# then has a singular value of at most this many rtol ||A||.
 SHARE = 20
-# The same in units of the smallest singular value, where a factor or damping tells it.
+# The same in units of the smallest singular value, if a factor or damping gives it.
 RESOLVED = 0.01
 
-# In units of ``rtol_normal cond(A)``, the relative error of x that is let pass.
+# In units of ``rtol_normal cond(A)``, the largest relative error of x that passes.
 ERROR = 50
 
 
@@ -26,8 +26,8 @@ ERROR = 50
 class Check:
     """Norms of the residual of one x in scaled units, on the host, shape (B,).
 
-    The residual r and the normal residual s themselves, in the working dtype, are there
-    if an item is not good.
+    The residual r and the normal residual s themselves, in the working dtype, are
+    present if some item does not pass.
     """
 
     r: object
@@ -37,8 +37,8 @@ class Check:
     whole: np.ndarray  # the residual of [A; damp I]
     x_norm: np.ndarray
     good: np.ndarray
-    measure: np.ndarray  # how far from the tolerance, 1 or less is good
-    outside: np.ndarray  # good by the normal residual alone
+    measure: np.ndarray  # distance from the tolerance, 1 or less passes
+    outside: np.ndarray  # passes by the normal residual alone
 
 
 class Verdict:
@@ -46,8 +46,8 @@ class Verdict:
 
     The residual test is ``||r|| <= max(rtol ||b||, atol)``. The normal test asks for
     ``||s|| <= max(rtol_normal ||A^H b||, floor)`` of the normal residual s, and that s
-    is small beside ``||A|| ||r||`` too: only then is r what no x takes away. With
-    damping, r stands for that of ``[A; damp I]``.
+    is also small compared with ``||A|| ||r||``: only then can no x reduce r. With
+    damping, r is the residual of ``[A; damp I]``.
 
     Parameters
     ----------
@@ -66,13 +66,12 @@ class Verdict:
     Attributes
     ----------
     sigma : ndarray, shape (B,)
-        The smallest singular value as far as is known, NaN if it is not. The methods
-        tell it.
+        The best estimate of the smallest singular value, from the methods; NaN if there
+        is none.
     certain : float
-        The same of a factor of all of A. A Krylov method may not have seen it yet.
+        The same from a factor of all of A. A Krylov method may not have found it yet.
     eps : float
-        The precision that methods work in: they do not aim at less of s than their
-        rounding leaves.
+        The precision of the methods: their goal for s is not below its rounding.
     """
 
     def __init__(
@@ -84,7 +83,7 @@ class Verdict:
         self.residual_tol = rtol * norm_b if damp else np.maximum(rtol * norm_b, atol)
         floor = FLOOR * np.finfo(np.float64).eps * norm * norm_b
         self.normal_tol = np.maximum(rtol_normal * normal_b, floor)
-        # x = 0 is right for a b that is orthogonal to the range but for its rounding
+        # x = 0 is right for a b that is orthogonal to the range up to rounding
         rounding = FLOOR * eps * norm * norm_b
         self.orthogonal = tall & (normal_b <= rounding)
         self.normal_tol = np.where(self.orthogonal, rounding, self.normal_tol)
@@ -95,7 +94,7 @@ class Verdict:
         self.sigma, self.certain = np.full_like(norm_b, np.nan), 0.0
 
     def ratio(self, items=slice(None)):
-        """How large s may be in units of r."""
+        """The largest s that passes, in units of r."""
         ratio = np.full_like(self.norm_b[items], self.share * self.norm)
         if not self.loose:
             return ratio
@@ -112,10 +111,10 @@ class Verdict:
         return np.minimum(tol, self._accurate(x_norm, items))
 
     def _accurate(self, x_norm, items=slice(None)):
-        """The norm of s that leaves an error of x in keeping with the condition.
+        """The norm of s at which the error of x agrees with the condition number.
 
         The error is at most ``||s||`` over the square of the smallest singular value:
-        where one is known, it must not be many times ``rtol cond(A) ||x||``.
+        if that is known, the error must not be many times ``rtol cond(A) ||x||``.
         """
         sigma = np.hypot(self.certain, self.damp)
         if not (self.loose and sigma > 0):
@@ -129,10 +128,10 @@ class Verdict:
         return np.where(self.orthogonal[items], np.inf, error)
 
     def measure(self, norms, x_norm, items=slice(None), eps=0.0):
-        """How far both tests are from passing, ``(2, items)``; 1 or less passes.
+        """The distances of both tests from passing, ``(2, items)``; 1 or less passes.
 
-        `norms` are those of r and s, ``(2, items)``. With `eps` x is one that passed,
-        rounded to a dtype of that precision.
+        `norms` are those of r and s, ``(2, items)``. With `eps`, x is a solution that
+        passed, rounded to a dtype of that precision.
         """
         whole, tiny = self.whole(norms[0], x_norm), np.finfo(float).tiny
         more = ROUNDING * eps * self.norm_b[items]
@@ -160,9 +159,9 @@ class Verdict:
         return Check(r, s, residual, normal, whole, x_norm, best <= 1, best, outside)
 
     def goals(self, check, put, conlim=None) -> Goals:
-        """What methods aim at from the x of `check`; `put` moves arrays to a device."""
+        """The goals of methods from `check` on; `put` moves arrays to a device."""
         residual = np.full_like(self.norm_b, -1.0) if self.damp else self.residual_tol
-        # x = 0 tells nothing of its length; a step of the power method does
+        # x = 0 does not show its length; a step of the power method does
         size = self.normal_b / np.hypot(self.norm, self.damp) ** 2
         size = np.where(check.x_norm > 0, check.x_norm, size)
         least = np.minimum(self.normal_tol, self._accurate(size))
@@ -182,18 +181,17 @@ class Verdict:
         )
 
     def learn(self, sigma, items):
-        """Take in what a method has seen of the smallest singular value, (B,)."""
+        """Record a method's estimate of the smallest singular value, (B,)."""
         known = items & np.isfinite(sigma) & (sigma > 0)
         self.sigma = np.where(known, np.fmin(self.sigma, sigma), self.sigma)
 
     def error_bound(self, check, x_norm, eps):
-        """An estimate of ``||x - x*|| / ||x||``, NaN where sigma is not known.
+        """An estimate of ``||x - x*|| / ||x||``, NaN where sigma is unknown.
 
-        x* is the solution without rounding; a relative error of `eps` is that of x
-        itself.
+        x* is the solution without rounding; `eps` is the relative rounding of x itself.
         """
         sigma = self.sigma
-        if self.damp:  # a lower bound without anything else
+        if self.damp:  # a lower bound in any case
             sigma = np.hypot(np.nan_to_num(sigma), self.damp)
         with np.errstate(all="ignore"):
             error = np.fmin(check.residual / sigma, check.normal / sigma**2)

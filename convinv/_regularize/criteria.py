@@ -1,13 +1,13 @@
-"""Criteria for the Tikhonov damp, from singular values and the data's parts along them.
+"""Criteria for the Tikhonov damp, from singular values and components of the data.
 
-With singular values s and the parts ``beta`` of b along the left singular vectors, the
-minimiser x of ``||A x - b||^2 + damp^2 ||x||^2`` has
+With singular values s and the components ``beta`` of b along the left singular vectors,
+the minimizer x of ``||A x - b||^2 + damp^2 ||x||^2`` has
 
 - ``||r||^2 = sum (g beta)^2 + rest`` with ``g = damp^2 / (s^2 + damp^2)``,
 - ``||x||^2 = sum (s beta / (s^2 + damp^2))^2``,
 
-where `rest` is what of b is orthogonal to all of them. A rule takes the damp at which a
-function of it is least, or has a root.
+where `rest` is the part of ``||b||^2`` orthogonal to all of them. A rule takes the damp
+at which a function of it has its minimum, or a root.
 """
 
 from collections.abc import Callable
@@ -20,8 +20,8 @@ RULES = ("discrepancy", "gcv", "lcurve", "ncp")
 PER_DECADE, FEWEST = 5, 20  # damps tried, before the best is refined
 FLAT = 1e-4  # relative depth, from the smallest damp's value, that makes a minimum
 TOP, TOP_OF_ALL = 10.0, 1e4  # largest damps, in units of the largest singular value
-NARROW = 1.01  # largest over smallest damp of a range that is as good as one damp
-NEAR = 1e-3  # how near to an end of the range, in its logarithm, is at the end
+NARROW = 1.01  # a range with a smaller ratio of damps counts as one damp
+NEAR = 1e-3  # distance from an end of the range, in its logarithm, that is at the end
 NO_CORNER = (
     "the L-curve has no corner within the range of the singular values, so damp is "
     "where its curvature is largest; 'gcv', 'ncp' or 'discrepancy' may serve better"
@@ -47,8 +47,7 @@ class Spectrum:
         Maps a damp to the power of the residual in shells of increasing frequency,
         without the mean.
     share : ndarray or None
-        What of that power would be in each if the residual were white noise, up to a
-        factor.
+        The power in each shell if the residual were white noise, up to a factor.
     """
 
     values: np.ndarray
@@ -65,7 +64,7 @@ class Spectrum:
         return float(self.values.max())
 
     def passed(self, damp):
-        """``g``, what of each part of b is left in the residual."""
+        """``g``, the part of each component of b that remains in the residual."""
         return damp**2 / (self.values**2 + damp**2)
 
     def residual(self, damp) -> float:
@@ -85,7 +84,7 @@ class Spectrum:
 
 
 def gcv(spectrum, damp):
-    """Generalised cross-validation, ``||r||^2 / trace^2`` per number of data.
+    """Generalized cross-validation, ``||r||^2 / trace^2`` per number of data.
 
     Golub, Heath and Wahba, Technometrics 21 (1979).
     """
@@ -96,7 +95,7 @@ def gcv(spectrum, damp):
 
 
 def curvature(spectrum, damp):
-    """That of the L-curve ``(log ||r||, log ||x||)``, positive in its corner.
+    """The curvature of the L-curve ``(log ||r||, log ||x||)``, positive in its corner.
 
     Hansen and O'Leary, SIAM J. Sci. Comput. 14 (1993). Derivatives are by ``log damp``,
     and that of ``||r||^2`` is ``-damp^2`` times that of ``||x||^2``.
@@ -118,11 +117,11 @@ def curvature(spectrum, damp):
 
 
 def periodogram_distance(spectrum, damp):
-    """How far the residual is from white noise: the cumulative periodogram's distance.
+    """The distance of the residual's cumulative periodogram from that of white noise.
 
-    The root mean square distance between the normalised cumulative power of the
-    residual and that of white noise. Rust and O'Leary, Inverse Problems 24 (2008);
-    Hansen, Kilmer and Kjeldsen, BIT 46 (2006), who choose the damp that minimises it.
+    It is the root mean square distance between the normalized cumulative powers. Rust
+    and O'Leary, Inverse Problems 24 (2008); Hansen, Kilmer and Kjeldsen, BIT 46 (2006),
+    who choose the damp that minimizes it.
     """
     power, white = np.cumsum(spectrum.power(damp)), np.cumsum(spectrum.share)
     if not power[-1] > 0:
@@ -131,7 +130,7 @@ def periodogram_distance(spectrum, damp):
     return np.sqrt(np.average(apart**2, weights=spectrum.share))
 
 
-CRITERIA = {  # and the sign that makes it one to minimise
+CRITERIA = {  # and the sign that makes it a minimum
     "gcv": (gcv, 1),
     "lcurve": (curvature, -1),
     "ncp": (periodogram_distance, 1),
@@ -140,10 +139,10 @@ CRITERIA = {  # and the sign that makes it one to minimise
 
 @dataclass(frozen=True)
 class Pick:
-    """The damp that a rule takes, and all damps tried with what they gave.
+    """The damp that a rule takes, and all damps tried with their values.
 
-    The values are those of the criterion; of the discrepancy principle, what ``||r||``
-    has above the norm of the noise, of the L-curve, its curvature.
+    The values are those of the criterion; for the discrepancy principle ``||r||`` minus
+    the norm of the noise, for the L-curve its curvature.
     """
 
     damp: float
@@ -152,7 +151,7 @@ class Pick:
     note: str | None = None
 
     def joined(self, damp, value, note=None) -> "Pick":
-        """With one more damp, the one that is taken."""
+        """This pick with one more damp, which is taken."""
         at = int(np.searchsorted(self.damps, damp))
         damps, values = self.damps, self.values
         if not (at < len(damps) and damps[at] == damp):
@@ -186,10 +185,10 @@ def pick(spectrum, rule, target, eps) -> Pick:
 
 
 def _range(spectrum, rule, eps):
-    """The damps to try, in increasing order; one where others would be the same."""
+    """The damps to try, in increasing order; a single one if all would be the same."""
     top = spectrum.largest
     low, high = eps * top, TOP * top
-    if rule == "lcurve":  # it has no other corner
+    if rule == "lcurve":  # the only range with a corner
         least = float(spectrum.values[spectrum.values > 0].min())
         low, high = max(least, 16 * eps * top), top
     if high <= NARROW * low:
@@ -199,7 +198,7 @@ def _range(spectrum, rule, eps):
 
 
 def _refined(function, damps, values, best):
-    """``(damp, value)`` of the least value between the neighbours of the best damp."""
+    """``(damp, value)`` of the least value between the neighbors of the best damp."""
     last = len(damps) - 1
     if last:
         found = minimize_scalar(
@@ -214,7 +213,7 @@ def _refined(function, damps, values, best):
 
 
 def _doubt(rule, damps, damp, value):
-    """What there is to say of a damp at an end of the range, None for nothing."""
+    """A note on a damp at an end of the range, or None."""
     above = damp >= damps[-1] * (1 - NEAR)
     if rule != "lcurve":
         return BEYOND if above else None

@@ -20,22 +20,22 @@ from .data_spectrum import (
 )
 from .hybrid_lsqr import krylov_pick
 
-# Up to so many unknowns or data, and entries, the matrix is made and decomposed; for
-# GCV so many times as many, since its trace is what projections take long to find.
+# Largest matrices that are formed and decomposed: unknowns or data, and entries. For
+# GCV a factor of larger ones, since projections take long to find the trace.
 DENSE, DENSE_ENTRIES = 256, 2**20
 TRACE, TRACE_ENTRIES = 8, 4
 
 
 @dataclass(frozen=True)
 class Choice:
-    """A damp in the user's units, how it was found, and what there is to say."""
+    """A damp in the user's units, how it was found, and an optional note."""
 
     damp: float
     path: dict
     note: str | None
 
     def annotate(self, notes):
-        """Join what goes into a result's ``extra`` and message."""
+        """Add the choice to a result's ``extra`` and message."""
         notes |= {"damp": self.damp, "damp_path": self.path}
         words = [word for word in (notes.get("message"), self.note) if word]
         if words:
@@ -52,8 +52,8 @@ class Rule:
     def choose(self, op, layout) -> Choice:
         """The damp for an operator and data.
 
-        The items of a batch are taken as one long vector, since one operator is
-        inverted for all of them.
+        The items of a batch count as one long vector, since one operator is inverted
+        for all of them.
         """
         scaled = ScaledProblem(op, layout, 0.0, 0.0, 0.0)
         if scaled.zero.all():
@@ -74,7 +74,7 @@ class Rule:
 
 
 def _pick(scaled, b, rule, target, eps):
-    """`pick` from the singular values, or as many as are needed."""
+    """`pick` from all singular values, or from as many as are needed."""
     wide = scaled.wide
     m, n = wide.shape
     spectrum = _closed_spectrum(wide, b) if hasattr(wide, "geometry") else None
@@ -86,7 +86,7 @@ def _pick(scaled, b, rule, target, eps):
 
 
 def _closed_spectrum(layer, b):
-    """The spectrum of a layer that a transform takes apart, None for others."""
+    """The spectrum of a layer with a closed form, None for others."""
     if Polyphase(layer.geometry).is_torus:
         return spectrum_by_frequency(Blocks(layer), b)
     form = closed_form(layer)

@@ -1,4 +1,4 @@
-"""Singular values and the data's parts along them, where they can be had exactly."""
+"""Exact singular values of an operator, and the data's components along them."""
 
 import math
 
@@ -12,10 +12,10 @@ from .criteria import Spectrum
 
 
 def spectrum_by_frequency(blocks, b) -> Spectrum:
-    """That of a layer with one small matrix per frequency: an SVD of each.
+    """The `Spectrum` of a layer with one small matrix per frequency: an SVD of each.
 
-    `b` is an array ``(B, m)``. The power of the residual is that of the transform whose
-    frequencies they are.
+    `b` is an array ``(B, m)``. The power of the residual is that of the transform with
+    these frequencies.
     """
     b = to_numpy(b)
     groups, filters, channels = blocks.shape
@@ -67,8 +67,8 @@ def spectrum_by_frequency(blocks, b) -> Spectrum:
 class Shells:
     """Frequencies of one size together, in increasing order, without 0.
 
-    `squares` are the squared sizes, `weight` how many frequencies each stands for;
-    `share` is what white noise has in each shell, up to a factor.
+    `squares` are the squared sizes, `weight` the number of frequencies that each
+    represents; `share` is the power of white noise in each shell, up to a factor.
     """
 
     def __init__(self, squares, weight):
@@ -81,10 +81,10 @@ class Shells:
 
 
 def separable_spectrum(op, decomposition, b) -> Spectrum:
-    """That of a layer with a separable kernel, whose SVD is made of small ones.
+    """The `Spectrum` of a layer with a separable kernel, from small SVDs.
 
     `b` is an array ``(B, m)``. The power of the residual is that of its cosine
-    transform, where the operator's output is an image.
+    transform, if the operator's output is an image.
     """
     basis, xp = Basis(decomposition, data=True), decomposition.xp
     parts = basis.parts(b)
@@ -118,10 +118,10 @@ def _energy(array):
 
 
 def dense_spectrum(op, b) -> Spectrum:
-    """That of a small operator, whose matrix is made by products with the identity.
+    """The `Spectrum` of a small operator, whose matrix is formed by products.
 
     `b` is an array ``(B, m)``. The power of the residual is that of its cosine
-    transform, where the operator's output is an image.
+    transform, if the operator's output is an image.
     """
     matrix, b = _matrix(op, b), to_numpy(b)
     left, values, _ = np.linalg.svd(matrix, full_matrices=False)
@@ -148,7 +148,7 @@ def dense_spectrum(op, b) -> Spectrum:
 
 
 def _matrix(op, b):
-    """A on the host, in double precision as far as op goes."""
+    """A on the host, in double precision if op computes in it."""
     m, n = op.shape
     xp = namespace(b)
     size, shape = (n, op.input_shape) if n <= m else (m, op.output_shape)
@@ -161,8 +161,8 @@ def _matrix(op, b):
 class Periodogram:
     """Power of images by cosine transforms, in shells of increasing frequency.
 
-    The sum over channels and items. The transform is
-    orthogonal, so white noise has the same power everywhere.
+    The power is summed over channels and items. The transform is orthogonal, so that
+    white noise has the same power everywhere.
     """
 
     def __init__(self, shape):
@@ -177,7 +177,7 @@ class Periodogram:
 
     @classmethod
     def of(cls, op):
-        """That of an operator's output, None where it is no image."""
+        """The periodogram of an operator's output, None if it is no image."""
         if not hasattr(op, "geometry") or math.prod(op.output_shape[1:]) < 2:
             return None
         return cls(op.output_shape)

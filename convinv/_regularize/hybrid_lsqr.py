@@ -1,4 +1,4 @@
-"""The damp of an operator whose singular values are not at hand: hybrid LSQR."""
+"""The damp of an operator with unknown singular values: hybrid LSQR."""
 
 from dataclasses import replace
 
@@ -10,23 +10,23 @@ from .._problem.problem import Problem
 from .criteria import Spectrum, pick
 from .data_spectrum import Periodogram
 
-FIRST, GROWTH, MOST = 8, 1.25, 500  # steps before the first look, and at most
+FIRST, GROWTH, MOST = 8, 1.25, 500  # steps before the first test, factor, and at most
 BYTES = 2**31  # of the vectors kept, at most
-SETTLED = 0.01  # how much the damp may change from one look to the next
-GAP = 0.02  # what the projected problem may miss; its square is one of the objective
-SETTLED_RESIDUAL = 1e-4  # change of the residual, where no damp seems to be needed
+SETTLED = 0.01  # largest change of a settled damp from one test to the next
+GAP = 0.02  # root of the relative error in the objective of the projected problem
+SETTLED_RESIDUAL = 1e-4  # the same for the residual, if no damp seems to be needed
 PROBE_DATA = 2**15  # numbers in all probes together
-BREAKDOWN = 100  # roundings of the largest coefficient that count as zero
+BREAKDOWN = 100  # rounding errors of the largest coefficient that count as zero
 SLAB = 16  # basis vectors stored together
 
 
 def krylov_pick(op, b, rule, target, eps):
     """`pick` on projected problems that grow until the damp has settled.
 
-    One Golub-Kahan bidiagonalisation of A from every item of `b` ``(B, m)``, and for
-    the trace in GCV from random signs as well (Golub and von Matt, 1997): Gauss
-    quadrature of Hutchinson's estimate. What the criterion sees of A are the singular
-    values of the bidiagonal matrix (O'Leary and Simmons, 1981).
+    One Golub-Kahan bidiagonalization of A starts from every item of `b` ``(B, m)``. For
+    the trace in GCV others start from random signs (Golub and von Matt, 1997): Gauss
+    quadrature of Hutchinson's estimate. The criterion uses the singular values of the
+    bidiagonal matrices (O'Leary and Simmons, 1981).
     """
     basis = Basis(op, b, rule, eps)
     steps, last = FIRST, None
@@ -41,7 +41,7 @@ def krylov_pick(op, b, rule, target, eps):
         if settled or basis.exhausted or steps == min(op.shape):
             return spectrum, found
         if steps == basis.limit:
-            note = f"damp had not settled after {steps} steps of bidiagonalisation"
+            note = f"damp had not settled after {steps} steps of bidiagonalization"
             return spectrum, replace(found, note=found.note or note)
         last, steps = now, max(int(GROWTH * steps), steps + 4)
 
@@ -53,12 +53,12 @@ def _settled(last, now, basis):
 
 
 class Basis:
-    """Golub-Kahan bidiagonalisation of a batch with its vectors kept.
+    """Golub-Kahan bidiagonalization of a batch with its vectors kept.
 
-    The vectors of one side are kept and the new ones made orthogonal to them, twice;
+    The vectors of one side are kept and new ones orthogonalized against them, twice;
     those of the other side then stay orthogonal enough (Simon and Zha, SIAM J. Sci.
-    Comput. 21, 2000). It is the shorter side, or that of the data where residuals are
-    asked for.
+    Comput. 21, 2000). The shorter side is kept, or that of the data if residuals are
+    needed.
     """
 
     def __init__(self, op, b, rule, eps):
@@ -76,15 +76,15 @@ class Basis:
         self.alphas, self.betas = [], []
         self.size = self.problem.fill(0.0)
         self.u = self._normalised(self.problem.b, self.betas, self.keeps_data)
-        self.size = self.problem.fill(0.0)  # b's norm is not one of the operator
+        self.size = self.problem.fill(0.0)  # b's norm is no coefficient of the operator
         self.v = self._normalised(
             self.problem.adjoint(self.u), self.alphas, not self.keeps_data
         )
 
     def _problem(self, op, b, probes):
-        """One with random signs below the data, the same ones in every call.
+        """The problem with random signs below the data, the same ones in every call.
 
-        Where there are no fewer of them than data, unit vectors give the exact trace.
+        If they would be as many as the data, unit vectors give the exact trace.
         """
         problem = Problem(
             op,
@@ -107,7 +107,7 @@ class Basis:
         return problem
 
     def extend(self, steps):
-        """Bidiagonalise up to a number of steps."""
+        """Bidiagonalize up to a number of steps."""
         problem = self.problem
         while len(self.betas) <= steps:
             u = problem.forward(self.v) - self._column(self.alphas[-1]) * self.u
@@ -116,9 +116,9 @@ class Basis:
             self.v = self._normalised(v, self.alphas, not self.keeps_data)
 
     def _normalised(self, w, norms, keep):
-        """w of norm 1, or 0 where only rounding is left of it; its norm goes on a list.
+        """w of norm 1, or 0 if only rounding remains; its norm is appended to a list.
 
-        With `keep` it is made orthogonal to the vectors kept and joins them.
+        With `keep`, w is orthogonalized against the vectors kept and added to them.
         """
         xp = self.xp
         if keep:
@@ -170,7 +170,7 @@ class Basis:
         return not last > 0
 
     def spectrum(self) -> Spectrum:
-        """That of the projected problem."""
+        """The `Spectrum` of the projected problem."""
         norms = [self.alphas, self.betas]
         alphas, betas = (to_numpy(self.xp.stack(n, axis=1)) for n in norms)
         steps = betas.shape[1] - 1
@@ -194,11 +194,11 @@ class Basis:
         return found
 
     def gap(self, damp):
-        """Bound on how far the projected problems are from the whole ones.
+        """A bound on the relative error of the projected problems.
 
-        With f the objective ``||r||^2 + damp^2 ||x||^2``, whose gradient at the
-        projected x has one entry, ``f - min f <= ||gradient||^2 / damp^2``; returned is
-        the root of that, relative to f. Of probes, f is what the trace is made of.
+        Let f be the objective ``||r||^2 + damp^2 ||x||^2``; its gradient at the
+        projected x has one nonzero entry. Returns the root of the bound ``f - min f <=
+        ||gradient||^2 / damp^2``, relative to f. The f of the probes gives the trace.
         """
         values, left, start = self.projected
         residual = start * damp**2 / (values**2 + damp**2)
@@ -231,10 +231,11 @@ class Basis:
 def _decomposed(alphas, betas):
     """Singular values and left singular vectors of lower bidiagonal matrices.
 
-    From the eigenvectors of the tridiagonal matrix with B and its transpose beside a
-    zero diagonal (Golub and Kahan), rows and columns shuffled. A singular value stands
-    there twice, as an eigenvalue of either sign, and each of its vectors has half the
-    square of the norm, so that sums over all are those over singular vectors.
+    They come from the eigenvectors of the tridiagonal matrix with B and its transpose
+    next to a zero diagonal (Golub and Kahan), with rows and columns shuffled. Each
+    singular value appears there twice, as an eigenvalue of either sign, and each of its
+    vectors has half the squared norm, so that sums over all are those over singular
+    vectors.
     """
     items, steps = alphas.shape
     values = np.empty((items, 2 * steps + 1))

@@ -1,6 +1,6 @@
 """Real photographs, kernels and named problems to try the package on.
 
-The photographs come inside the wheels of scikit-image and scikit-learn; nothing is ever
+The wheels of scikit-image and scikit-learn contain the photographs; nothing is ever
 downloaded. They need ``pip install "convinv[demo]"``; the kernels need nothing.
 """
 

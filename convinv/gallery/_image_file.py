@@ -1,19 +1,20 @@
-"""The picture in a file, with all the digits that the file has."""
+"""Reads the picture in a file with its full number of bits."""
 
 import sys
 
 import numpy as np
 
 BITS_PER_SAMPLE = 258  # the tag of TIFF
-# Of a raw mode with two bytes for a sample Pillow keeps the high one; the raw mode with
-# the bytes exchanged gives the low one.
+# In a raw mode with two bytes per sample Pillow keeps the high byte; the raw mode with
+# the bytes exchanged gives the low byte.
 EXCHANGED = {";16B": ";16L", ";16L": ";16B", ";16N": None}
 
 
 def read(path, needs):
     """The picture in a file as an array (H, W, C) of float64 between 0 and 1.
 
-    Transparency is laid on white. `needs` names the package to install without Pillow.
+    Transparent pixels are drawn on white. `needs` names the package to install if
+    Pillow is missing.
     """
     try:
         from PIL import Image
@@ -33,13 +34,13 @@ def read(path, needs):
     if picture is None:
         raise ValueError(
             f"{str(path)!r} has more than 8 bits for a sample in a form that can't be "
-            "read in full: save it as RGB or grey of 16 bits, or as float TIFF in grey"
+            "read in full: save it as RGB or gray of 16 bits, or as float TIFF in gray"
         )
     return _between_0_and_1(path, mode, picture)
 
 
 def _samples(file):
-    """The mode of an open file, and its samples upright, colours as RGBA."""
+    """The mode of an open file, and its samples upright, colors as RGBA."""
     from PIL import ImageOps
 
     picture = ImageOps.exif_transpose(file)
@@ -48,7 +49,7 @@ def _samples(file):
 
 
 def _deep_mode(file):
-    """The raw mode of a file of which Pillow keeps the high bytes alone, or None."""
+    """The raw mode of a file of which Pillow keeps only the high bytes, or None."""
     if file.mode[0] in "IF":
         return None
     deep = [mode for mode in map(_raw_mode, file.tile) if "16" in mode]
@@ -67,7 +68,7 @@ def _raw_mode(tile):
 
 
 def _low_bytes(Image, path, deep):
-    """The low bytes of all samples, None where Pillow has no way to give them."""
+    """The low bytes of all samples, None if Pillow can't read them."""
     channels, order = deep[: deep.find(";")], deep[deep.find(";") :]
     other = EXCHANGED.get(order)
     if order == ";16N":

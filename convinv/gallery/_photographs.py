@@ -1,4 +1,4 @@
-"""Photographs that come inside the wheels of scikit-image and scikit-learn."""
+"""Photographs in the wheels of scikit-image and scikit-learn."""
 
 import importlib.util
 import operator
@@ -42,7 +42,7 @@ def images() -> list[str]:
     Returns
     -------
     list of str
-        All of them with scikit-image and scikit-learn installed, none without.
+        All if scikit-image and scikit-learn are installed, none without them.
 
     Examples
     --------
@@ -62,8 +62,8 @@ def image(name="astronaut", size=None, channels_first=True, dtype=np.float64):
         One of `images`, or the path of an image file.
     size : int, optional
         Crop the largest square out of the middle and resize it to `size` by `size`
-        pixels, smoothing first where that makes it smaller. By default the picture
-        keeps its size and shape.
+        pixels, with smoothing if it becomes smaller. By default the picture keeps its
+        size and shape.
     channels_first : bool
         Whether the shape is ``(C, H, W)``, or ``(H, W, C)``.
     dtype : dtype
@@ -72,16 +72,16 @@ def image(name="astronaut", size=None, channels_first=True, dtype=np.float64):
     Returns
     -------
     ndarray
-        With three channels, or one for a grey picture. Transparency is laid on white.
-        Samples of 16 bits are read in full.
+        With three channels, or one for a gray picture. Transparent pixels are drawn on
+        white. Samples of 16 bits are read in full.
 
     Raises
     ------
     ImportError
         If the package that holds the picture is not installed.
     ValueError
-        If there is no such picture, the file holds none, or one with more bits than can
-        be read, or `size` is not positive.
+        If there is no such picture, the file holds none or one with too many bits, or
+        `size` is not positive.
 
     Examples
     --------
@@ -102,7 +102,7 @@ def image(name="astronaut", size=None, channels_first=True, dtype=np.float64):
 
 
 def _bundled(name) -> Path:
-    """Where the picture of a name is, or would be if its package were installed."""
+    """The path of a named picture, also if its package is not installed."""
     package, file = _PHOTOGRAPHS[name]
     spec = importlib.util.find_spec(package)
     root = Path(spec.origin).parent if spec and spec.origin else Path(package)

@@ -9,7 +9,7 @@ from ._photographs import image
 
 
 def conv_layer(c_in, c_out, size=3, *, rng=None, dtype=np.float64):
-    """The kernel of an untrained layer, as torch initialises it.
+    """The kernel of an untrained layer, as torch initializes it.
 
     Parameters
     ----------
@@ -44,8 +44,8 @@ def gaussian_kernel(size, sigma):
     Parameters
     ----------
     size : int or sequence of int
-        Pixels on each axis. One number is for all axes: as many as `sigma` has numbers,
-        or two.
+        Pixels on each axis. One number holds for all axes: two, or as many as `sigma`
+        has numbers.
     sigma : float or sequence of float
         Standard deviation in pixels, positive; one for all axes, or one each.
 
@@ -119,7 +119,7 @@ def motion_kernel(size, rng=None):
 
 
 def add_noise(b, level, rng=None, reference=None):
-    """Gaussian noise, in proportion to every image's own contrast.
+    """Add Gaussian noise, in proportion to every image's own contrast.
 
     Parameters
     ----------
@@ -129,8 +129,8 @@ def add_noise(b, level, rng=None, reference=None):
         Standard deviation of the noise, as a fraction of that of `reference`.
     rng : None, int or numpy.random.Generator
     reference : ndarray, shape (..., C, H, W), optional
-        The images whose standard deviation counts, each over its channels and pixels:
-        the photographs that `b` was made from. By default `b` itself.
+        The images whose standard deviation is used, each over its channels and pixels:
+        the photographs that gave `b`. By default `b` itself.
 
     Returns
     -------
@@ -184,15 +184,15 @@ def problem(
     Parameters
     ----------
     name : {"layer", "gaussian", "motion"}
-        A valid 3 x 3 layer from C to C + 5 channels (3 to 8 for a colour picture) with
-        torch's default weights; or the blur of a lens or of a shaken camera, of every
-        channel, reflected at the border.
+        A valid 3 x 3 layer from C to C + 5 channels (3 to 8 for a color picture) with
+        torch's default weights; or the blur of every channel by a lens or a shaken
+        camera, reflected at the border.
     photograph : str or path-like
-        What `image` takes.
+        The name or path, as in `image`.
     size : int, optional
         Height and width of the photograph; None keeps its own.
     noise : float
-        As the `level` of `add_noise`, in proportion to the photograph.
+        The `level` of `add_noise`, relative to the photograph.
     rng : None, int or numpy.random.Generator
     dtype : dtype
 
@@ -202,7 +202,7 @@ def problem(
     x : ndarray, shape op.input_shape
         The photograph.
     b : ndarray, shape op.output_shape
-        What the operator makes of it, and noise.
+        The photograph under the operator, with noise.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Arrays of other libraries, in the memory where they are."""
+"""Arrays of other libraries, without a copy."""
 
 import numpy as np
 
@@ -7,33 +7,33 @@ CUDA = (2, 13)  # CUDA, and its managed memory
 
 
 def from_dlpack(array):
-    """The array of another library as one of NumPy or CuPy, in the same memory.
+    """Convert the array of another library to NumPy or CuPy, in the same memory.
 
     Parameters
     ----------
     array : object with ``__dlpack__``
-        A tensor of PyTorch, an array of JAX, or of any library that speaks DLPack, on
+        A tensor of PyTorch, an array of JAX, or of any library that supports DLPack, on
         the CPU or on a CUDA device.
 
     Returns
     -------
     numpy.ndarray or cupy.ndarray
-        With the shape and dtype of `array`, without a copy: a change of one is a change
-        of the other. It may be read-only. A lazily conjugated or negated tensor of
-        PyTorch, whose memory holds other numbers than it shows, is copied first.
+        With the shape and dtype of `array`, without a copy: changes of one appear in
+        the other. It may be read-only. A lazily conjugated or negated tensor of
+        PyTorch, whose memory does not hold its values, is copied first.
 
     Raises
     ------
     TypeError
-        If `array` does not speak DLPack, or is on a device of another kind.
+        If `array` does not support DLPack, or is on a device of another kind.
     ImportError
         If it is on a CUDA device and CuPy is not installed.
 
     Notes
     -----
     On a CUDA device the array is safe to use on CuPy's current stream: the libraries
-    make it wait for what the other has queued. Results go back by the other library's
-    own ``from_dlpack``. A tensor that requires gradients has to be detached first.
+    make it wait for queued work of the other library. Convert results back by the other
+    library's own ``from_dlpack``. Detach a tensor that requires gradients first.
 
     Examples
     --------
@@ -50,7 +50,7 @@ def from_dlpack(array):
             "array must have __dlpack__ and __dlpack_device__, as those of PyTorch and "
             f"JAX have, got {type(array).__name__}"
         ) from None
-    for name in ("resolve_conj", "resolve_neg"):  # DLPack knows of neither bit
+    for name in ("resolve_conj", "resolve_neg"):  # DLPack has neither bit
         resolve = getattr(array, name, None)
         array = resolve() if callable(resolve) else array
     if kind in HOST:

@@ -1,7 +1,7 @@
 """Differentiable low-rank functions for PyTorch, with gradients that stay finite.
 
-Tensors are handed to `convinv.lowrank` in the memory where they are: on the CPU as
-NumPy arrays, on a CUDA device as CuPy arrays (which needs CuPy).
+`convinv.lowrank` gets tensors without a copy: on the CPU as NumPy arrays, on a CUDA
+device as CuPy arrays (which needs CuPy).
 """
 
 import torch
@@ -24,12 +24,12 @@ def svt(a, threshold, *, form="general", variant="exact"):
     a : torch.Tensor, shape (..., m, n)
         One matrix or a stack, of dtype float32, float64, complex64 or complex128.
     threshold : float or torch.Tensor
-        Not negative; broadcasts to ``a.shape[:-2]``. It may require a gradient, too.
+        Not negative; broadcasts to ``a.shape[:-2]``. It may require a gradient too.
     form : {"general", "hermitian", "psd"}
         See `convinv.lowrank.svt`.
     variant : {"exact", "standard", "inv", "tf", "clip", "taylor"}
-        How the gradient is computed. "exact" is, whatever the singular values, and
-        never larger than the gradient that comes in; see `convinv.lowrank.svt_vjp`.
+        How the gradient is computed. "exact" is exact for all singular values and never
+        larger than the incoming gradient; see `convinv.lowrank.svt_vjp`.
 
     Returns
     -------
@@ -72,7 +72,7 @@ def svd(a, *, variant="standard", limit=1e30):
     a : torch.Tensor, shape (..., m, n)
         One matrix or a stack, of dtype float32, float64, complex64 or complex128.
     variant : {"standard", "inv", "tf", "clip", "taylor"}
-        What the gradient makes of equal singular values; see
+        The treatment of equal singular values in the gradient; see
         `convinv.lowrank.svd_vjp`.
     limit : float
         See `convinv.lowrank.svd_vjp`.
@@ -93,8 +93,8 @@ def svd(a, *, variant="standard", limit=1e30):
     Notes
     -----
     The loss must not depend on the signs (phases) of the singular vectors. For
-    functions of the matrix like `svt`, the gradient through the factors is a detour
-    that fails where singular values meet. The gradient cannot be differentiated.
+    functions of the matrix such as `svt`, do not use the gradient through the factors,
+    which fails if singular values coincide. The gradient cannot be differentiated.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Networks that learn inverses of the matrices about a reference (needs PyTorch)."""
+"""Networks that learn inverses of the matrices around a reference (needs PyTorch)."""
 
 import math
 import time
@@ -25,7 +25,7 @@ def inverse_network(n, layers=2, hidden=None, dtype=torch.float32):
     hidden : int, optional
         Units of each hidden layer, by default ``8 n^2``.
     dtype : torch.dtype
-        That of the weights.
+        Dtype of the weights.
 
     Returns
     -------
@@ -64,21 +64,21 @@ def inverse_network(n, layers=2, hidden=None, dtype=torch.float32):
 class LearnedInverse:
     """A network trained on random matrices of a box, and their inverses.
 
-    It sees ``(A - A0) / half_width`` and returns the inverse in units of the training
-    set's mean and deviation, if `scaled`; the paper's takes A and returns the inverse
-    as they are. Calling it certifies every answer.
+    If `scaled`, its input is ``(A - A0) / half_width`` and its output the inverse in
+    units of the training set's mean and deviation; the paper's network maps A to its
+    inverse without scaling. Calling it certifies every answer.
 
     Parameters
     ----------
     A0 : array_like, shape (n, n)
-        A real matrix, the centre of the box.
+        A real matrix, the center of the box.
     half_width : float
-        That of the box ``|a_ij - a0_ij| <= half_width``, for which
-        `convinv.local_inverse.FeasibleRegion` gives the largest that is safe.
+        Half width of the box ``|a_ij - a0_ij| <= half_width``;
+        `convinv.local_inverse.FeasibleRegion` gives the largest safe value.
     layers, hidden, dtype
         The network, see `inverse_network`.
     scaled : bool
-        Whether inputs and outputs are brought to the size of 1.
+        Whether inputs and outputs are scaled to the size of 1.
     rng : None, int or numpy.random.Generator
         Source of the weights and of the matrices.
 
@@ -86,8 +86,8 @@ class LearnedInverse:
     ----------
     network : torch.nn.Sequential
     losses : list of float
-        Mean squared errors of the training, in the network's units, a hundred at most
-        of each call of `fit`.
+        Mean squared errors of the training, in the network's units, at most a hundred
+        per call of `fit`.
 
     Raises
     ------
@@ -97,9 +97,9 @@ class LearnedInverse:
     Notes
     -----
     Neural matrix inversion after Ji, Wu and Xi, "Rethinking neural-based matrix
-    inversion": no network of bounded growth is near the inverse on all matrices, since
-    the inverse's size is that of 1 / distance to the singular ones, but on a box clear
-    of them it can be learned.
+    inversion". No network of bounded growth approximates the inverse for all matrices,
+    since the inverse has the size 1 / distance to the singular ones. In a box that
+    avoids these it can be learned.
 
     Examples
     --------
@@ -153,15 +153,15 @@ class LearnedInverse:
         steps : int
             Batches to train on.
         batch : int
-            Matrices in each.
+            Matrices in each batch.
         lr, weight_decay : float
             Of Adam.
         pool : int
-            Matrices that are drawn and inverted at once, each used once before new ones
-            are drawn.
+            Matrices that are drawn and inverted together; each is used once before new
+            ones are drawn.
         restart, factor, least_lr
-            Of the learning rate's cosines with warm restarts: steps of the first (by
-            default all of them), ratio of one to the next, and the least rate.
+            Of the learning rate's cosines with warm restarts: steps of the first cosine
+            (by default all), ratio of successive lengths, and least rate.
         """
         network = self.network
         optimizer = torch.optim.Adam(
@@ -189,7 +189,7 @@ class LearnedInverse:
         return self
 
     def approximate(self, A):
-        """What the network says, of shape (..., n, n): no check, no warning."""
+        """The network's output, of shape (..., n, n): no check, no warning."""
         A = stack(A, "A")
         if A.shape[-2:] != self.A0.shape:
             raise ValueError(

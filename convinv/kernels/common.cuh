@@ -1,4 +1,4 @@
-// What every kernel file starts with; the loader puts this text in front of it.
+// The common start of every kernel file; the loader puts this text in front of it.
 //
 // The loader defines REAL (float or double) and, for complex data, COMPLEX. Only
 // built-in CUDA C++ is used, so the same text compiles for a GPU and for a CPU.
@@ -6,8 +6,8 @@
 
 constexpr int THREADS = 256;
 
-// `blocks` is what a multiprocessor must have registers for. Without it, ptxas spills
-// registers to make room for more blocks than pay.
+// A multiprocessor must have registers for `blocks` blocks. Without this limit, ptxas
+// spills registers to fit more blocks than is worthwhile.
 #define KERNEL(blocks) extern "C" __global__ void __launch_bounds__(THREADS, blocks)
 
 template <typename T>
@@ -66,7 +66,7 @@ __device__ __forceinline__ Scalar narrow(Wide a) {
 #endif
 }
 
-// The places that correlate_tiles.cu fills, by their axes; not looked at unless `some`.
+// The places that correlate_tiles.cu fills, by their axes; unused unless `some`.
 struct Owned {
   const signed char *d, *h, *w;
   int some;

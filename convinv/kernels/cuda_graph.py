@@ -4,30 +4,30 @@ import contextlib
 
 import cupy
 
-SPARE = 2**20  # bytes for the small arrays of captured work, a first guess
+SPARE = 2**20  # first guess of the bytes for the small arrays of captured work
 
 
 class Graph:
     """``state = work(state)`` for lists of arrays, always in the same memory.
 
-    `work` is called once, to be captured, and nothing is computed then. It must neither
-    wait for the device nor read memory of the host, the kernels it launches should
-    have run before, and what it reads beside `state` has to stay where it is. What it
-    makes is overwritten by every launch: only the state is to be used.
+    `work` is called once for the capture, which computes nothing. It must neither wait
+    for the device nor read host memory. The kernels that it launches should have run
+    before, and the arrays that it reads besides `state` must not move. Every launch
+    overwrites the arrays that it creates: use only the state.
 
     Attributes
     ----------
     state : list of array
-        The memory that a launch starts from and leaves its results in.
+        The memory that a launch reads and overwrites with its results.
     """
 
     def __init__(self, work, state):
         self.state = [array.copy() for array in state]
-        # nobody else may be given memory of the captured arrays, in use or not
+        # the memory of the captured arrays must not be given to others, in use or not
         self._pool = cupy.cuda.MemoryPool()
         stream = cupy.cuda.Stream(non_blocking=True)  # the default one can't capture
         with stream, cupy.cuda.using_allocator(self._pool.malloc):
-            # given back at once: a reserve that spares the device many allocations
+            # freed at once: a reserve that saves the device many allocations
             self._pool.malloc(SPARE + 2 * sum(array.nbytes for array in state))
             self._graph = _capture(stream, lambda: self._settle(work(self.state)))
 
@@ -38,7 +38,7 @@ class Graph:
         return self.state
 
     def _settle(self, state):
-        """Copy arrays that lie elsewhere to where the graph reads them."""
+        """Copy arrays from elsewhere to the memory that the graph reads."""
         homes = {array.data.ptr for array in self.state}
         moves = []
         for name, (home, array) in enumerate(zip(self.state, state)):
@@ -48,18 +48,18 @@ class Graph:
                     f"{array.shape}, expected {home.dtype} of shape {home.shape}"
                 )
             if array.data.ptr != home.data.ptr:
-                # one that lies in another's home would be overwritten
+                # an array in another's memory would be overwritten
                 moves.append((home, array.copy() if array.data.ptr in homes else array))
         for home, array in moves:
             cupy.copyto(home, array)
 
     def wait(self):
-        """Wait for the launches: a graph at work must not be destroyed."""
+        """Wait for the launches: a running graph must not be destroyed."""
         cupy.cuda.get_current_stream().synchronize()
 
 
 def _capture(stream, work):
-    """The graph of what `work` does on the current stream, `stream`."""
+    """The graph of the operations of `work` on the current stream, `stream`."""
     stream.begin_capture()
     try:
         work()

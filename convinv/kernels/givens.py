@@ -1,6 +1,7 @@
-"""Givens rotations that keep a triangle, of every item of a batch, on NumPy arrays.
+"""Givens rotations that keep a matrix triangular, for every item of a batch.
 
-One call does for a step of GMRES what takes NumPy some forty calls on tiny arrays.
+On NumPy arrays. One call replaces some forty NumPy calls on tiny arrays in a step of
+GMRES.
 """
 
 import numpy as np
@@ -13,10 +14,10 @@ def append(
     first, last, h, before, after, tiny, active, triangle, cosines, sines, right,
     factor, broken,
 ):  # fmt: skip
-    """Append a column of coefficients `h`, and the length of what they leave.
+    """Append a column: the coefficients `h`, and the length of the remainder.
 
-    `factor` becomes what the next vector is scaled by, 0 for items that are not active
-    or `broken`; these get a column of the unit matrix, and no rotation.
+    `factor` becomes the scale of the next vector, 0 for items that are inactive or
+    `broken`; these get a column of the unit matrix, and no rotation.
     """
     j = h.shape[1] - 1
     for item in range(first, last):
@@ -24,7 +25,7 @@ def append(
         if norm <= tiny * size:
             norm = 0.0
         column = triangle[item, :, j]
-        for i in range(j + 1):  # a copy as a slice takes a second to compile
+        for i in range(j + 1):  # copying a slice takes a second to compile
             column[i] = h[item, i]
         c, s = cosines[item], sines[item]
         for i in range(j):
@@ -47,7 +48,7 @@ def append(
 
 @jit
 def substitute(first, last, triangle, y):
-    """Solve with the triangle: `y` has the right side and gets the solution."""
+    """Solve with the triangle: `y` holds the right side and receives the solution."""
     steps = y.shape[1]
     for item in range(first, last):
         for i in range(steps - 1, -1, -1):

@@ -1,4 +1,4 @@
-"""How kernels are compiled: without the interpreter lock, and kept on disk."""
+"""Compilation of kernels: without the interpreter lock, and cached on disk."""
 
 import numba
 
@@ -6,10 +6,10 @@ from .jit_cache import kept
 
 
 def jit(function=None, *, inner=False, **options):
-    """Compile without the interpreter lock, cached on disk where that can be done.
+    """Compile without the interpreter lock, cached on disk if possible.
 
-    An `inner` function is one that only compiled code calls. Full fastmath is never
-    used: it would make NaN tests vanish.
+    Only compiled code calls an `inner` function. Full fastmath is never used: it would
+    remove tests for NaN.
     """
     if function is None:
         return lambda f: jit(f, inner=inner, **options)

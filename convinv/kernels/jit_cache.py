@@ -1,11 +1,12 @@
-"""Where compiled kernels are kept: in the user's folder for caches, not in the package.
+"""The folder of compiled kernels: in the user's cache folder, not in the package.
 
-What numba writes beside a module by default outlives the package, as no installer knows
-of it: a folder of the package's name stays behind, which hides an install elsewhere.
+By default numba writes beside a module. These files outlive the package, as no
+installer removes them: a folder with the package's name remains, which hides another
+install.
 
-The folder's name is a hash of the place and the source of all kernels: two installs, or
-two versions, share nothing, and code that was compiled with an older form of a function
-of another file is not found, which numba itself does not look at.
+The folder's name is a hash of the path and the source of all kernels. Two installs, or
+two versions, share nothing, and code that was compiled with an older version of a
+function in another file is not found; numba itself does not check that.
 """
 
 import contextlib
@@ -25,8 +26,8 @@ _lock = threading.RLock()
 def folder():
     """The folder, or None where nothing can be written.
 
-    The one that the environment variable NUMBA_CACHE_DIR names goes before that of the
-    user.
+    The folder that the environment variable NUMBA_CACHE_DIR names takes precedence over
+    the user's.
     """
     if numba.config.CACHE_DIR:
         return _writable(pathlib.Path(numba.config.CACHE_DIR))
@@ -35,7 +36,7 @@ def folder():
 
 
 def _name():
-    """A name for these sources at this place."""
+    """A name for these sources at this path."""
     here = pathlib.Path(__file__).resolve().parent
     found = hashlib.sha256(str(here).encode())
     for path in sorted(here.rglob("*.py")):
@@ -44,7 +45,7 @@ def _name():
 
 
 def _writable(path):
-    """The path, if it is a folder that can be written into, or can be made one."""
+    """The path, if it is a writable folder or can be created."""
     try:
         path.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path):
@@ -55,10 +56,10 @@ def _writable(path):
 
 @contextlib.contextmanager
 def kept():
-    """While it lasts, what numba is told to cache goes to `folder`.
+    """A context in which numba caches in `folder`.
 
-    It yields whether there is one; if not, nothing must be cached: numba would look for
-    another place. Numba asks for the place when a function is decorated, and only then.
+    It yields whether there is one; if not, nothing must be cached: numba would choose
+    another place. Numba asks for the place only when a function is decorated.
     """
     place = folder()
     with _lock:

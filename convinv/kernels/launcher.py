@@ -13,8 +13,8 @@ import numpy as np
 from .._core.arrays import INEXACT
 
 THREADS = 256  # of every block; common.cuh relies on it
-BLOCKS = 2048  # of a grid over vectors: enough to fill a device several times
-MAX_X, MAX_YZ = 2**31 - 1, 65535  # what a grid may have, whatever the device
+BLOCKS = 2048  # of a grid over vectors: fills a device several times
+MAX_X, MAX_YZ = 2**31 - 1, 65535  # largest grid on any device
 
 
 def source(name: str) -> str:
@@ -27,7 +27,7 @@ def source(name: str) -> str:
 
 
 def options(dtype) -> tuple[str, ...]:
-    """What `dtype` adds to the compiler's command line."""
+    """The compiler options for `dtype`."""
     dtype = np.dtype(dtype)
     if dtype not in INEXACT:
         raise TypeError(
@@ -42,7 +42,7 @@ def options(dtype) -> tuple[str, ...]:
 def function(file: str, name: str, dtype, defines: tuple[str, ...] = ()):
     """Kernel `name` of ``file.cu`` for `dtype` on the current device.
 
-    `defines` go to the compiler too, for a file that leaves sizes to its loader.
+    `defines` are passed to the compiler, for a file whose sizes the loader sets.
     """
     import cupy
 
@@ -68,12 +68,12 @@ def forget() -> None:
 
 
 def wide(dtype) -> np.dtype:
-    """The dtype that coefficients come in and dot products are summed in."""
+    """The dtype of coefficients and of sums of dot products."""
     return np.dtype("complex128" if np.dtype(dtype).kind == "c" else "float64")
 
 
 def check(name: str, array, dtype, shape=None) -> None:
-    """Refuse an array that a kernel would misread."""
+    """Raise for an array that a kernel would misread."""
     import cupy
 
     if not isinstance(array, cupy.ndarray):
@@ -99,8 +99,8 @@ def vector_grid(n: int, batch: int) -> tuple[int, int]:
 def image_grid(columns: int, rows: int, planes: int):
     """``(grid, block)`` for images: threads along a row, then over rows.
 
-    A block is a warp wide and 8 rows high where there are rows enough: neighbours
-    along a column then read mostly the same samples.
+    A block is a warp wide and, with enough rows, 8 rows high: neighbors along a column
+    then read mostly the same samples.
     """
     width = min(power_of_two(columns), THREADS)
     width = min(width, max(32, THREADS // power_of_two(rows)))
@@ -116,7 +116,7 @@ def image_grid(columns: int, rows: int, planes: int):
 def launch(kernel, grid, block, *args, shared: int = 0) -> None:
     """Launch on the current stream; every Python integer becomes 64 bits wide.
 
-    `shared` is how many bytes of shared memory the kernel leaves to its loader.
+    `shared` is the number of bytes of dynamic shared memory.
     """
     if min(grid) > 0:
         kernel(

@@ -1,8 +1,8 @@
 """Pointers in compiled code: copies of memory, and calls of functions by their address.
 
-What is called by its address is compiled once, when it is first needed. A function that
-is called by its name is compiled into every caller once more, which takes most of the
-time of a first call where it has many loops.
+A function that is called by its address is compiled once, on first use. A function that
+is called by its name is compiled again into every caller; if it has many loops, that
+takes most of the time of a first call.
 """
 
 import llvmlite.ir as ir

@@ -9,13 +9,13 @@ elsewhere.
 The weight of a pixel is the length of the line in it. With h the width of a pixel, c
 the larger of ``|cos|`` and ``|sin|``, and r the quotient of the two, it is ``h / c``
 times ``1/2 + (1/2 - u / (h c)) / r``, cut off at 0 and 1, where u is the distance of
-the line from the pixel's centre. Near an axis r is small, and a line along an edge
-would be in one pixel or the other by its rounding: r is at least `FLAT`. On a row of
-pixels (a column, where the line is nearer to the horizontal) at most two weights are
-not zero, and they add up to ``h / c``.
+the line from the pixel's center. Near an axis r is small, and rounding would decide
+which pixel contains a line along an edge: r is at least `FLAT`. On a row of pixels (on
+a column, if the line is closer to horizontal) at most two weights are nonzero, and they
+add up to ``h / c``.
 
-Both functions gather: they compute from this what comes to each of their outputs. A
-turn by pi leaves the weights as they are, so that two rows of pixels share them.
+Both functions gather: each output is computed in one place from these weights. A turn
+by pi does not change the weights, so that two rows of pixels share them.
 """
 
 import math
@@ -27,7 +27,7 @@ from .jit import jit
 
 FLAT = 0.05
 PAD = 2  # zeros on either side of the lines of pixels
-ROWS = 8  # of pixels, and those opposite, that share what is read of an angle
+ROWS = 8  # pixel rows, and their mirror rows, that share the data read for an angle
 
 
 def project(images, turned, cosines, sines, y):
@@ -51,13 +51,13 @@ def spread(y, cosines, sines, first, last, detectors, x):
 
 
 def margin(size, detectors):
-    """Zeros that `spread` needs on either side of the detectors."""
+    """The number of zeros that `spread` needs on each side of the detectors."""
     return -(-detectors // size)
 
 
 @jit(inner=True, fastmath={"reassoc", "contract"})
 def _along(source, base, count, width, at, slope, ramp, scratch):
-    """The sum over `count` rows of what a line crosses, a row at `at` from the first.
+    """The integral along a line over `count` rows; it crosses the first at `at`.
 
     In two passes, as only the first one can fill vector registers.
     """
@@ -129,7 +129,7 @@ def _weigh(scratch, count, at, step, reach, ramp, scale, e):
 
 @jit(inner=True)
 def _add(sums, to, count, source, base, sign, scratch):
-    """Add what the weights make of the data from `base` on, or backwards."""
+    """Add the weighted data from `base` on, forward or backward."""
     index, near, far = scratch
     start, other = np.uint64(to), np.int64(base + sign)
     here = np.int64(base)

@@ -1,10 +1,10 @@
 """Operators learned from pairs of inputs and outputs.
 
 `SpectralOperator` learns the singular system of any linear operator, restricted to the
-span of the inputs; `fit_kernel` the kernel of a convolution, for which one pair can
-suffice. `GramSchmidtNetwork` and `QRNetwork` are the steps of the former as the layers
-of a network. `convinv.operators.Radon` is an operator to learn whose
-singular system is known.
+span of the inputs; `fit_kernel` learns the kernel of a convolution, for which one pair
+can suffice. `GramSchmidtNetwork` and `QRNetwork` are the steps of `SpectralOperator` as
+layers of a network. `convinv.operators.Radon` is a test case whose singular system is
+known.
 """
 
 from ._diagnostics import SpectralDiagnostics

@@ -1,4 +1,4 @@
-"""What can be said about the error of learned singular values."""
+"""Error estimates of learned singular values."""
 
 from dataclasses import dataclass
 
@@ -7,35 +7,36 @@ import numpy as np
 from .._core.arrays import namespace, to_numpy
 from .._core.blas_threads import one_blas_thread
 
-SIGMAS = 3  # of the noise, that a trusted singular value allows for
-CHUNK = 64  # images at a time
+SIGMAS = 3  # standard deviations of the noise in the error of a trusted singular value
+CHUNK = 64  # images processed together
 
 
 @dataclass(frozen=True, eq=False)
 class SpectralDiagnostics:
-    """How good a learned singular system is; made by `SpectralOperator.diagnostics`.
+    """The accuracy of a learned singular system; see `SpectralOperator.diagnostics`.
 
     Attributes
     ----------
     orthogonality_loss : float
         ``||Q^H Q - I||_2`` of the basis of the images.
     condition : float
-        Of the images' coefficients in that basis, if they are scaled as they came.
+        Condition number of the images' coefficients in that basis, for the given
+        scaling.
     noise : float
         Standard deviation of the noise in the data (the root of its mean square over
-        all entries): as given, or found from pairs whose images depend on others. NaN
-        if it is not known; then `stderr` is 0.
+        all entries): the given one, or estimated from pairs whose images depend on
+        others. NaN if it is unknown; then `stderr` is 0.
     rounding, stderr : ndarray, shape (k,)
-        Of each singular value: bound of the effect of rounding errors to first order,
-        and the standard deviation that is due to the noise.
+        For each singular value, a first-order bound of the effect of rounding errors,
+        and the standard deviation due to the noise.
     bias : ndarray, shape (k,)
-        How much noise makes each singular value larger, on average.
+        The amount by which noise increases each singular value, on average.
     residuals : ndarray, shape (k,), or None
-        ``||F^* v_k - s_k u_k||``, where an adjoint was given: within this over the root
-        of two of s_k there is a singular value of F.
+        ``||F^* v_k - s_k u_k||``, if an adjoint was given: F has a singular value
+        within this distance of s_k, divided by the square root of two.
     trusted : ndarray of bool, shape (k,)
-        Where all of these together stay below a fraction of s_k. Without an adjoint
-        this speaks of F on the span of the images alone.
+        Where the sum of these errors is below a fraction of s_k. Without an adjoint
+        this refers to F restricted to the span of the images.
     """
 
     orthogonality_loss: float
@@ -63,7 +64,7 @@ def _products(adjoint, output_shape, input_shape):
 
 
 def _amplification(state, left):
-    """Of each singular value: ``||T^-H a||``, which multiplies errors of the data."""
+    """For each singular value ``||T^-H a||``, the factor of errors of the data."""
     xp = namespace(left)
     if not left.shape[1]:
         return np.zeros(0)
@@ -116,7 +117,7 @@ def _unit_noise(side):
 
 
 def _noise(state, noise, unit):
-    """Its level in the rows of the data, NaN if it is not known."""
+    """The level of the noise in the rows of the data, NaN if it is unknown."""
     if noise is not None:
         if not 0 <= noise < np.inf:
             raise ValueError(f"noise must be finite and not negative, got {noise!r}")

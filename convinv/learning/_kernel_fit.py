@@ -19,7 +19,7 @@ EPS = 2.0**-52
 
 @dataclass(frozen=True, repr=False, eq=False)
 class KernelFit:
-    """What `fit_kernel` returns.
+    """The result of `fit_kernel`.
 
     Attributes
     ----------
@@ -29,15 +29,15 @@ class KernelFit:
         The estimate, in the library and the working precision of the pairs.
     stderr : ndarray, shape (C_out, C_in // groups, *k)
         Standard deviation of every entry of the kernel due to the noise; infinite for
-        entries that the pairs do not determine, NaN where the noise is not known. What
-        a damp adds to the error (it draws the kernel towards 0) is not in it.
+        entries that the pairs do not determine, NaN if the noise is unknown. The bias
+        due to a damp, which pulls the kernel toward 0, is not included.
     noise : ndarray, shape (C_out,)
-        Standard deviation of the noise in each output channel, found from the
-        residual; NaN with no more equations than unknowns.
+        Standard deviation of the noise in each output channel, estimated from the
+        residual; NaN if there are no more equations than unknowns.
     condition : float
-        Of the matrix that maps a kernel to the outputs, with the damp: the error of the
-        kernel is at most so many times that of the outputs, both relative. The largest
-        over all groups, infinite if the kernel is not determined.
+        Condition number of the matrix that maps a kernel to the outputs, with the damp:
+        the largest ratio of the relative error of the kernel to that of the outputs.
+        The largest over all groups, infinite if the kernel is not determined.
     singular_values : ndarray, shape (groups, unknowns)
         Of that matrix without damp, descending.
     rank : int
@@ -84,22 +84,22 @@ def fit_kernel(
 ):
     """The kernel of an unknown convolution, from inputs and outputs, by least squares.
 
-    Minimises ``||Y - A X||^2 + damp^2 ||kernel||^2`` over the kernel of the layer A.
+    Minimizes ``||Y - A X||^2 + damp^2 ||kernel||^2`` over the kernel of the layer A.
 
     Parameters
     ----------
     X : array_like, shape (B, C_in, *n) or (C_in, *n)
-        Inputs of the layer: one or several images, taken as exact.
+        Inputs of the layer: one or several images, assumed exact.
     Y : array_like, shape (B, C_out, *m) or (C_out, *m)
         Its outputs, with noise of any level. Subtract a bias beforehand.
     kernel_size : int or tuple of int
         Taps on each spatial axis; an int k means ``(k, k)``. Images with one or three
-        spatial axes take a tuple. A size larger than the true one is allowed: what is
-        too much comes out as zero, up to its error bar.
+        spatial axes take a tuple. A size larger than the true one is allowed: surplus
+        taps are zero up to their error bars.
     stride, padding, dilation, groups, boundary
         Of the layer, as `convinv.ConvLinearOperator` takes them.
     damp : float, optional
-        Draws the kernel towards 0 where the images say little about it. In the units of
+        Pulls the kernel toward 0 where the images determine it poorly. In the units of
         `X`, times the square root of the number of samples.
 
     Returns
@@ -119,23 +119,23 @@ def fit_kernel(
     Warns
     -----
     UserWarning
-        If the pairs do not determine the kernel and `damp` is 0. Then it is the one of
-        least norm.
+        If the pairs do not determine the kernel and `damp` is 0. The result is then the
+        kernel of least norm.
 
     Notes
     -----
     A filter has ``C_in / groups * prod(k)`` unknowns and every output sample gives an
     equation, so one photograph has some thousand times more equations than a small
-    layer needs. The normal equations are as small as a filter. They are added up in
+    layer needs. The normal equations have the size of a filter. They are summed in
     double precision from windows of the image, a few megabytes at a time, or for large
-    kernels from products of the image with itself shifted: ``m (C_in prod(k))^2``
-    multiplications, or for up to four channels about ``5 m C_in^2 prod(2 k)``. Solved
-    by eigenvalues, they are refined with residuals of the layer itself, which restores
-    the accuracy that squaring the condition number costs. A condition above some
-    ``10^7`` can't be told from an undetermined kernel and is treated as one.
+    kernels from products of the image with a shifted copy: ``m (C_in prod(k))^2``
+    multiplications, or for up to four channels about ``5 m C_in^2 prod(2 k)``. They are
+    solved by eigenvalues and refined with residuals of the layer itself, which restores
+    the accuracy lost by squaring the condition number. A condition above about ``10^7``
+    can't be distinguished from an undetermined kernel and is treated as such.
 
-    The error bars hold for white noise in Y. Noise in X is not modelled: it biases the
-    kernel towards 0, by about its share of the variance of X.
+    The error bars hold for white noise in Y. Noise in X is not modeled: it biases the
+    kernel toward 0, by about its fraction of the variance of X.
 
     Examples
     --------
@@ -177,7 +177,7 @@ def fit_kernel(
 
 
 class _Problem:
-    """Images and outputs scaled by powers of two, and the equations they make."""
+    """Images and outputs scaled by powers of two, and their equations."""
 
     def __init__(self, X, Y, g, options, dtype, damp):
         self.xp, self.g, self.options, self.dtype = namespace(X), g, options, dtype
@@ -305,7 +305,7 @@ def _pairs(X, Y, ndim):
 
 
 def _channels(c_in, groups):
-    """Of a group; 1 where `make_geometry` will refuse the groups."""
+    """The channels of a group; 1 if `make_geometry` will refuse the groups."""
     whole = isinstance(groups, (int, np.integer)) and groups > 0
     return c_in // groups if whole and c_in % groups == 0 else 1
 

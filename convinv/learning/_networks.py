@@ -12,11 +12,11 @@ EPS = 2.0**-52
 
 
 class GramSchmidtLayer:
-    """Layer j: takes the earlier images out of image j, and applies the activation.
+    """Layer j: orthogonalizes image j against earlier images, and activates it.
 
-    All vectors but the j-th pass unchanged. The activation acts on the vector as a
-    whole, so that what comes out is still a combination of the images, and the data
-    undergo the same combination.
+    All vectors except the j-th pass unchanged. The activation acts on the vector as a
+    whole, so that the output is still a combination of the images. The data undergo the
+    same combination.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ class GramSchmidtLayer:
         ``v / |v|`` (0 where ``|v| <= tol |x|``), or ``v / sqrt(|v|^2 + (tol |x|)^2)``
         (0 where v has no correct digits).
     tol : float
-        In proportion to the norm of image j as it came in.
+        Relative to the norm of the incoming image j.
     passes : int
         Projections, one after the other; the paper's layer has one.
     """
@@ -64,7 +64,7 @@ class GramSchmidtLayer:
         Parameters
         ----------
         X : array, shape (N, n)
-            The output of the layers before.
+            The output of the previous layers.
 
         Returns
         -------
@@ -87,8 +87,8 @@ class GramSchmidtLayer:
 class GramSchmidtNetwork:
     """Gram-Schmidt as a network: images in, an orthonormal basis of their span out.
 
-    Has one `GramSchmidtLayer` for each image. With the data beside the images, ``P =
-    Y R^-1`` comes out: what the unknown operator makes of the basis.
+    It has one `GramSchmidtLayer` for each image. From the data it computes
+    ``P = Y R^-1``, the images of the basis under the unknown operator.
 
     Parameters
     ----------
@@ -111,9 +111,9 @@ class GramSchmidtNetwork:
 
     Notes
     -----
-    The numbers are those of ``SpectralOperator.fit(...,
-    orthonormalization="gram-schmidt")``, or "smooth". Cost: ``2 (n + m) N^2``
-    multiplications.
+    The numbers are those of
+    ``SpectralOperator.fit(..., orthonormalization="gram-schmidt")``, or "smooth". The
+    cost is ``2 (n + m) N^2`` multiplications.
 
     References
     ----------
@@ -153,7 +153,7 @@ class GramSchmidtNetwork:
         Returns
         -------
         Q, P : array
-            Of the same shapes. A row is zero where an image depends on those before.
+            Of the same shapes. A row is zero if an image depends on earlier ones.
         """
         X, Y = library_arrays(X, Y)
         if X.ndim != 2 or Y.ndim != 2 or not len(X) == len(Y) == len(self.layers):
@@ -173,8 +173,8 @@ class QRLayer:
     Parameters
     ----------
     activation, tol, passes
-        Of the Gram-Schmidt network. A `tol` of 0, the default, makes whatever is left
-        of a column a unit vector, which with two passes keeps Q unitary.
+        Of the Gram-Schmidt network. The default `tol` of 0 normalizes every remainder
+        of a column, which with two passes keeps Q unitary.
     """
 
     def __init__(self, activation="signum", tol=0.0, passes=2):
@@ -207,7 +207,7 @@ class QRNetwork:
     Parameters
     ----------
     depth : int
-        Steps. What couples two eigenvalues shrinks by their ratio in each.
+        Steps. In each, the coupling of two eigenvalues shrinks by their ratio.
     activation : {"signum", "smooth"}, optional
     tol : float, optional
     passes : int, optional
@@ -224,9 +224,9 @@ class QRNetwork:
 
     Notes
     -----
-    Of ``A = P P^H`` it gives the squares of the singular values of `SpectralOperator`
-    and its v. It is there to be compared with: ``4 m^3`` multiplications a layer, and
-    eigenvalues below ``eps`` times the largest are lost, where a singular value
+    For ``A = P P^H`` it gives the squares of the singular values of `SpectralOperator`
+    and its v. It is for comparison: it costs ``4 m^3`` multiplications per layer and
+    loses eigenvalues below ``eps`` times the largest, while a singular value
     decomposition of P keeps those of P down to ``eps``.
 
     References
@@ -257,9 +257,9 @@ class QRNetwork:
         Returns
         -------
         values : array, shape (m,)
-            The diagonal of the last matrix, in general descending.
+            The diagonal of the last matrix, usually descending.
         vectors : array, shape (m, m)
-            In its columns.
+            The eigenvectors, as columns.
         """
         A = np.asarray(A) if namespace(A) is None else A
         if A.ndim != 2 or A.shape[0] != A.shape[1]:

@@ -12,13 +12,13 @@ import math
 from .._core.arrays import namespace
 from .._core.geometry import Geometry, axis_index
 
-ENTRIES = 2**19  # of a slab of windows
-FEW_CHANNELS = 4  # up to which images are multiplied with each other one by one
-PRODUCT_WORK = 8  # of a product of images, in multiplications of a matrix product
+ENTRIES = 2**19  # entries of a slab of windows
+FEW_CHANNELS = 4  # channels up to which images are multiplied pair by pair
+PRODUCT_WORK = 8  # cost of a product of images, in units of a matrix product
 
 
 def padded(x, g: Geometry):
-    """The padded image of one input ``(c_in, *g.input)``, by groups of channels."""
+    """The padded image of one input ``(c_in, *g.input)``, split into groups."""
     xp = namespace(x)
     for axis in range(3):
         index = axis_index(g, axis)
@@ -96,9 +96,9 @@ def _lags_are_cheaper(g):
 
 
 def _by_lags(image, g):
-    """Taps that lie one lag apart share the product of the image with itself shifted.
+    """Taps with the same lag share the product of the image with a shifted copy.
 
-    What differs is the box over which it is summed: the outputs, from the first of both
+    They differ in the box over which it is summed: the outputs, from the first of both
     taps on. The sums over the boxes of all taps are products with indicator matrices.
     """
     xp = namespace(image)
@@ -130,7 +130,7 @@ _OPEN = ((-1, 1, 1), (1, -1, 1), (1, 1, -1))
 
 
 def _axis(xp, image, g, axis, lag):
-    """Of the taps ``t`` for which ``t + lag`` is one: slices, boxes, the taps."""
+    """Slices, boxes and numbers of the taps t for which ``t + lag`` is also a tap."""
     k, step, stride = g.kernel[axis], g.dilation[axis], g.stride[axis]
     first, last = max(0, -lag), min(k, k - lag)
     start, reach = first * step, stride * (g.output[axis] - 1) + 1

@@ -2,9 +2,9 @@
 
 Images are the rows of Z. A method returns ``(Q, L, kept)``: the rows of Q are the
 basis, ``Z = L Q`` to rounding, and ``kept`` are the rows of Z that each added one to Q,
-in this order; ``L[kept]`` is lower triangular. Rows whose remainder is `tol` times
-their size (`sizes`, given by the caller since Z may be a remainder already) or less
-depend on those before.
+in this order; ``L[kept]`` is lower triangular. A row depends on earlier ones if its
+remainder is at most `tol` times its size (`sizes`, given by the caller since Z may
+already be a remainder).
 """
 
 import numpy as np
@@ -13,22 +13,22 @@ from scipy import linalg
 from .._core.arrays import namespace, to_numpy
 from .._linalg.tall_qr import tall_qr
 
-CORRECT = 2.0**-26  # a remainder of classical Gram-Schmidt that has correct digits
+CORRECT = 2.0**-26  # least remainder of classical Gram-Schmidt with correct digits
 
 
 def activation(v, size, eps):
-    """The number that v is divided by: ``sqrt(|v|^2 + (eps size)^2)``.
+    """The divisor of v: ``sqrt(|v|^2 + (eps size)^2)``.
 
-    With ``eps = 0`` it is the norm, and v over it the paper's signum of a vector.
+    With ``eps = 0`` it is the norm, and the quotient is the paper's signum of a vector.
     """
     norm = namespace(v).linalg.norm(v)
     return norm if eps == 0 else (norm**2 + (eps * size) ** 2) ** 0.5
 
 
 def project(z, Q, passes=1, squares=None):
-    """What is left of z without its part along the rows of Q, and the coefficients.
+    """The remainder of z orthogonal to the rows of Q, and the coefficients.
 
-    `squares` are the squared norms of the rows where these are orthogonal but no unit
+    `squares` are the squared norms of the rows if these are orthogonal but no unit
     vectors.
     """
     if not Q.shape[0]:
@@ -47,7 +47,7 @@ def householder(Z, sizes, tol):
     diagonal = abs(to_numpy(namespace(R).diagonal(R)))
     if Z.shape[0] <= Z.shape[1] and np.all(diagonal > tol * to_numpy(sizes)):
         return Q.T, R.T, np.arange(len(diagonal))
-    # Some rows depend on others: of all, take those that a pivoted QR finds independent
+    # Some rows depend on others: keep those that a pivoted QR finds independent
     kept = _independent(R, sizes, tol)
     Q, _ = tall_qr(Z[_index(Z, kept)].T)
     Q = namespace(Z).ascontiguousarray(Q.T)
@@ -71,7 +71,7 @@ def pivoted(Z, sizes, tol):
 
 
 def _independent(R, sizes, tol):
-    """Columns of R, in their order, that span all of them up to `tol`."""
+    """Columns of R, in order, that span all of them up to `tol`."""
     sizes = to_numpy(sizes)
     scaled = to_numpy(R) / np.where(sizes > 0, sizes, 1)
     upper, order = linalg.qr(scaled, mode="r", pivoting=True)
@@ -80,17 +80,17 @@ def _independent(R, sizes, tol):
 
 
 def gram_schmidt(Z, sizes, tol):
-    """Classical: the products are taken with the image as it came."""
+    """Classical: the products are those of the original image."""
     return _one_by_one(Z, sizes, tol, 0.0)
 
 
 def smooth(Z, sizes, tol):
     """Classical, with the smooth activation.
 
-    The rows of Q are orthogonal; a remainder of norm t becomes one of norm ``t /
-    sqrt(t^2 + (tol size)^2)``. Projections divide by the square of that. Without it, as
-    in the paper, what a row lacks is left in the images that follow, is divided by
-    `tol`, and grows from one dependent image to the next.
+    The rows of Q are orthogonal; a remainder of norm t becomes one of norm
+    ``t / sqrt(t^2 + (tol size)^2)``. Projections divide by the square of that.
+    Otherwise, as in the paper, the part that a short row misses remains in later
+    images, is divided by `tol`, and grows from one dependent image to the next.
     """
     return _one_by_one(Z, sizes, CORRECT, tol)
 
@@ -116,7 +116,7 @@ def _one_by_one(Z, sizes, tol, eps):
 
 
 def modified(Z, sizes, tol):
-    """Modified: a new direction is at once taken out of all images to come.
+    """Modified: all later images are orthogonalized against a new direction at once.
 
     Each remainder is projected once more before it is divided by its norm, which makes
     the basis orthonormal to rounding ("twice is enough").
@@ -151,7 +151,7 @@ METHODS = {
 
 
 def default_tol(method, n, eps):
-    """For rows of n numbers, in a precision of `eps`."""
+    """The default tolerance for rows of n numbers, in a precision of `eps`."""
     if method == "smooth":
         return eps ** (1 / 3)
     if method == "gram-schmidt":
@@ -178,7 +178,7 @@ def extend(basis, Z, method, tol):
         return Q, xp.concatenate([C, L], axis=1), kept
     rest, more = project(rest, basis)
     Q, L, kept = METHODS[method](rest, sizes, tol)
-    # A small remainder made a unit vector shows what it kept of the old rows
+    # Normalizing a small remainder amplifies its components along the old rows
     Q, leak = project(Q, basis)
     Q, R = tall_qr(Q.T)
     C = C + more + L @ leak

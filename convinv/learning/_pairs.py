@@ -1,4 +1,4 @@
-"""Training pairs as they are given, and as rows of matrices."""
+"""Training pairs from the user, and as rows of matrices."""
 
 import itertools
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from .._core.arrays import contiguous, cupy_module, namespace, working_dtype
 
-BLOCK = 64  # pairs of an iterator, or of a file, that are read together
+BLOCK = 64  # pairs of an iterator or a file that are read together
 
 
 def library_arrays(X, Y):
@@ -25,10 +25,10 @@ def library_arrays(X, Y):
 
 
 def power_of_two(array, name):
-    """One that brings the largest entry to the size of 1."""
+    """The power of two that scales the largest entry to about 1."""
     if np.dtype(array.dtype).kind == "c":
         largest = float(abs(array).max())
-    else:  # without an array as large as this one
+    else:  # without a temporary array of this size
         largest = max(abs(float(array.max())), abs(float(array.min())))
     if not np.isfinite(largest):
         raise ValueError(f"{name} must be finite, but holds NaN or infinity")
@@ -37,7 +37,7 @@ def power_of_two(array, name):
 
 
 def times(array, scale):
-    """``array * scale`` for a power of two that its dtype may not hold."""
+    """``array * scale`` for a power of two that may be outside its dtype's range."""
     exponent = int(np.frexp(scale)[1]) - 1
     for part in (exponent // 2, exponent - exponent // 2):
         array = array * 2.0**part
@@ -47,7 +47,7 @@ def times(array, scale):
 def blocks(X, Y):
     """The pairs in blocks ``(X, Y)`` with the pairs along the first axis.
 
-    In one block where they are arrays in memory. Without Y, X is an iterable of pairs.
+    Arrays in memory are one block. Without Y, X is an iterable of pairs.
     """
     if Y is not None:
         if any(isinstance(a, np.memmap) for a in (X, Y)):
@@ -76,10 +76,10 @@ def _stack(block, part):
 
 
 class Side:
-    """How the images of one side, or the data, become rows of a matrix.
+    """Converts images, or data, to rows of a matrix and back.
 
-    With weights w, rows are multiplied by ``sqrt(w)``: plain inner products of rows are
-    the weighted ones of images. They are scaled by a power of two.
+    With weights w, rows are multiplied by ``sqrt(w)``, so that plain inner products of
+    rows are the weighted ones of images. Rows are scaled by a power of two.
     """
 
     def __init__(self, array, name, weights):
@@ -111,7 +111,7 @@ class Side:
                 f"as the first pairs had, got {array.shape}"
             )
         dtype = working_dtype(array.dtype, self.name)
-        power_of_two(array, self.name)  # refuses what is not finite
+        power_of_two(array, self.name)  # raises for non-finite numbers
         rows = contiguous(array).reshape((array.shape[0], -1)).astype(dtype)
         return self.weighted(times(rows, self.scale))
 

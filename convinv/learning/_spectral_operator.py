@@ -15,27 +15,27 @@ from ._state import State
 class SpectralOperator:
     """A linear operator F, learned from pairs ``(x_i, y_i = F x_i)`` alone.
 
-    The images are made orthonormal, ``x_i = sum_j c_ij q_j``, and the same combinations
+    The images are orthonormalized, ``x_i = sum_j c_ij q_j``, and the same combinations
     of the data give ``p_j = F q_j``. The singular value decomposition of P then gives
     ``u_k, s_k, v_k`` with ``F u_k = s_k v_k``, both families orthonormal.
 
-    `fit` makes one from all pairs, `partial_fit` takes them block by block.
+    `fit` learns from all pairs at once, `partial_fit` block by block.
 
     Parameters
     ----------
     orthonormalization : str
         "householder" (reflections, the most accurate), "gram-schmidt" (classical),
-        "modified" (Gram-Schmidt), "pivoted" (in each step the image of which most is
-        left) or "smooth" (classical with a smooth activation, see Notes).
+        "modified" (Gram-Schmidt), "pivoted" (in each step the image with the largest
+        remainder) or "smooth" (classical with a smooth activation, see Notes).
     rank : int, optional
-        Keep so many singular values at most, the largest.
+        Largest number of singular values to keep; the largest are kept.
     tol : float, optional
-        An image of which no more than `tol` of its norm is left counts as dependent on
-        those before ("pivoted": `tol` of the largest norm). Default ``20 sqrt(n) eps``,
-        for "gram-schmidt" ``sqrt(eps)``. With "smooth" it is the width of the
-        activation, by default ``eps^(1/3)``.
+        An image depends on earlier ones if its remainder is at most `tol` times its
+        norm ("pivoted": times the largest norm). Default ``20 sqrt(n) eps``, for
+        "gram-schmidt" ``sqrt(eps)``. With "smooth" it is the width of the activation,
+        by default ``eps^(1/3)``.
     weights : tuple of two arrays or None, optional
-        Weights of the inner products of images and of data, positive, of the shapes of
+        Positive weights of the inner products of images and of data, with the shapes of
         an x and a y or broadcast to them: ``<a, b> = sum(w a conj(b))``.
 
     Attributes
@@ -57,25 +57,26 @@ class SpectralOperator:
 
     Notes
     -----
-    What is learned is F restricted to the span of the images: with U the projection
-    onto it, the singular values of ``F U``. Hence ``s_k <= sigma_k(F)``, and ``F^* v_k
-    = s_k u_k`` up to a part orthogonal to all images (Rayleigh and Ritz). They are
-    singular values of F itself if ``F^* F`` maps the span of the images to itself (in
-    particular if that is the whole space), not in general: Theorem 2.6 of [1]_ says so
-    for all images, and is not right. `diagnostics` tells how far off they are.
+    The class learns F restricted to the span of the images: with U the projection onto
+    it, the singular values of ``F U``. Hence ``s_k <= sigma_k(F)``, and
+    ``F^* v_k = s_k u_k`` up to a part orthogonal to all images (Rayleigh and Ritz).
+    They are singular values of F itself if ``F^* F`` maps the span of the images to
+    itself (in particular if the span is the whole space), but not in general: Theorem
+    2.6 of [1]_, which claims it for all images, is wrong. `diagnostics` estimates the
+    errors.
 
-    Pairs whose image depends on others are not lost: P is the least-squares solution
-    for all pairs, so that noise averages out, and what they contradict each other by
-    gives the level of the noise.
+    Pairs whose image depends on others also contribute: P is the least-squares solution
+    for all pairs, so that noise averages out, and the contradictions between the pairs
+    give the level of the noise.
 
-    The smooth activation divides the remainder v of an image x by ``sqrt(|v|^2 + (tol
-    |x|)^2)`` in place of ``|v|``, the data likewise. Images that nearly depend on
-    others get short basis vectors, u is orthonormal no more, and predictions shrink
-    along them: a `tol` of the size of the noise keeps it from being blown up.
-    Reconstructions of data from images in the span stay exact.
+    The smooth activation divides the remainder v of an image x by
+    ``sqrt(|v|^2 + (tol |x|)^2)`` instead of ``|v|``, the data likewise. Images that
+    nearly depend on others get short basis vectors, u is no longer orthonormal, and
+    predictions shrink along them: a `tol` of the size of the noise limits its
+    amplification. Reconstructions of data from images in the span stay exact.
 
-    N pairs take some ``(4 n + 6 m) N^2`` operations. Pairs are not kept: with r
-    independent images among them, storage is for ``2 (n + m) r`` numbers.
+    N pairs take about ``(4 n + 6 m) N^2`` operations. Pairs are not kept: with r
+    independent images among them, ``2 (n + m) r`` numbers are stored.
 
     References
     ----------
@@ -127,10 +128,10 @@ class SpectralOperator:
         Parameters
         ----------
         X : array_like, shape (N, ...), or iterable of pairs
-            Images of any shape, NumPy or CuPy. An iterable of pairs ``(x, y)`` is read
-            64 pairs at a time, as files mapped into memory (`numpy.memmap`) are.
+            Images of any shape, NumPy or CuPy. An iterable of pairs ``(x, y)``, or a
+            file mapped into memory (`numpy.memmap`), is read 64 pairs at a time.
         Y : array_like, shape (N, ...), optional
-            Data, where `X` are arrays.
+            Data, if `X` is an array.
         orthonormalization, rank, tol, weights
             See the class.
 
@@ -141,7 +142,7 @@ class SpectralOperator:
         Raises
         ------
         ValueError
-            If the numbers of images and data differ, there are none, or they are not
+            If the numbers of images and data differ or are zero, or entries are not
             finite.
         TypeError
             If they are arrays of different libraries, or are not numbers.
@@ -210,7 +211,7 @@ class SpectralOperator:
         return self._state
 
     def _svd(self):
-        """``(a, s, u, v)`` of weighted, scaled rows; a is u in terms of the basis."""
+        """``(a, s, u, v)`` of weighted, scaled rows; a has u's basis coefficients."""
         state = self._known
         if self._system is None:
             xp = namespace(state.P)
@@ -222,7 +223,7 @@ class SpectralOperator:
 
     @property
     def _scale(self):
-        """Of singular values: from the scaled pairs to the pairs as they are."""
+        """The scale of singular values, from scaled pairs to the original ones."""
         return self._sides[0].scale / self._sides[1].scale
 
     @property
@@ -254,7 +255,7 @@ class SpectralOperator:
         return self._sides[1].unweighted(v).reshape((-1, *self.output_shape))
 
     def predict(self, X):
-        """What the operator makes of images: exact for those in the training span.
+        """Predict the data of images: exact for those in the training span.
 
         Parameters
         ----------
@@ -267,18 +268,18 @@ class SpectralOperator:
         return self.as_linear_operator().forward(X)
 
     def as_linear_operator(self, rank=None):
-        """The learned operator, for `convinv.solve` and whatever takes SciPy's.
+        """The learned operator, for `convinv.solve` and users of SciPy's operators.
 
         Parameters
         ----------
         rank : int, optional
-            Use so many singular values, the largest; by default all.
+            Number of singular values to use, the largest; by default all.
 
         Returns
         -------
         LinearOperator
-            With ``forward`` and ``adjoint`` on shaped arrays. Its adjoint is that for
-            plain inner products, without weights.
+            With ``forward`` and ``adjoint`` on shaped arrays. Its adjoint is the one
+            for plain inner products, without weights.
         """
         _, s, u, v = self._svd()
         rank = _rank(rank)
@@ -297,17 +298,17 @@ class SpectralOperator:
         ----------
         Y : array_like, shape ``output_shape`` or ``(..., *output_shape)``
         rank : int, optional
-            Use so many singular values, the largest. By default all that are not zero
-            to rounding: those above ``max(r, m) eps s_1``.
+            Number of singular values to use, the largest. By default all that are not
+            zero up to rounding: those above ``max(r, m) eps s_1``.
         damp : float, optional
             As in `convinv.solve`, in the units of the singular values.
 
         Returns
         -------
         array, shape ``input_shape`` or ``(..., *input_shape)``
-            In the span of the training images: of those, the one of least norm among
-            the minimisers of ``||y - F x||^2 + damp^2 ||x||^2``. Exact without a damp
-            for data of images in the span, where F is injective on it.
+            In the span of the training images, and there the minimizer of least norm of
+            ``||y - F x||^2 + damp^2 ||x||^2``. Exact without a damp for data of images
+            in the span, if F is injective on it.
 
         Raises
         ------
@@ -316,8 +317,8 @@ class SpectralOperator:
 
         Notes
         -----
-        To project onto few images is no regularisation; to use few singular values is
-        one (and so is a damp), with noise of level d good for those above some d.
+        A projection onto few images is not a regularization. Using few singular values
+        is one (as is a damp): with noise of level d, those above about d.
         """
         if not 0 <= damp < np.inf:
             raise ValueError(f"damp must be finite and not negative, got {damp!r}")
@@ -327,7 +328,7 @@ class SpectralOperator:
         s, u, v = s[:count], u[:count], v[:count]
         images, data = self._sides
         xp, values = namespace(s), s.astype(np.float64)
-        # of scaled pairs, as are s: their squares stay within the range of the dtype
+        # of scaled pairs, like s: their squares stay within the range of the dtype
         size = xp.hypot(values, damp / self._scale)
         decoder = LearnedOperator(
             data.weighted(v),
@@ -348,7 +349,7 @@ class SpectralOperator:
         return s[0] * (eps * max(self._state.P.shape)) if len(s) else 0.0
 
     def diagnostics(self, adjoint=None, *, noise=None, rtol=0.01):
-        """What can be said about the error of the singular values.
+        """Estimate the errors of the singular values.
 
         Parameters
         ----------
@@ -357,7 +358,7 @@ class SpectralOperator:
             has ``rmatmat``, or a function of a batch ``(k, *output_shape)``.
         noise : float, optional
             Standard deviation of the noise in an entry of the training data. By default
-            found from pairs with dependent images, where there are any.
+            estimated from pairs with dependent images, if there are any.
         rtol : float, optional
             The relative error that a trusted singular value may have.
 

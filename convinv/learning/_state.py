@@ -1,4 +1,4 @@
-"""A basis of the images and what the operator makes of it, from blocks of pairs."""
+"""A basis of the images and its data under the operator, from blocks of pairs."""
 
 import numpy as np
 
@@ -9,21 +9,21 @@ from ._orthonormalize import extend
 
 
 class State:
-    """What the pairs so far say, as rows.
+    """The information of the pairs so far, as rows.
 
     Attributes
     ----------
     Q : array, shape (r, n)
         Basis of the images' span.
     P : array, shape (r, m)
-        What the operator makes of it: the least-squares solution of ``C P = Y``, with
-        C the coefficients of all images in Q.
+        The basis under the operator: the least-squares solution of ``C P = Y``, with C
+        the coefficients of all images in Q.
     T : array, shape (r, r)
         With ``T^H T = C^H C``.
     spare : int
-        Pairs whose image was in the span of those before.
+        Pairs whose image was in the span of earlier ones.
     misfit : float
-        What the spare pairs leave of ``||Y - C P||^2``.
+        The residual ``||Y - C P||^2``, which is due to the spare pairs.
     pairs : int
     x_squares, y_squares : float
         Of all images, and of all data.
@@ -38,14 +38,14 @@ class State:
         self.misfit = self.x_squares = self.y_squares = 0.0
 
     def add(self, X, Y, method, tol):
-        """Another block of pairs."""
+        """Add a block of pairs."""
         xp = namespace(X)
         with one_blas_thread:
             old = self.Q.shape[0]
             Q, C, kept = extend(self.Q, X, method, tol)
             at = xp.asarray(kept)
             here = C[at]
-            # new rows of P: what is known about old ones is taken out of their data
+            # new rows of P: subtract the part of the old rows from their data
             fresh = Y[at] - here[:, :old] @ self.P if old else Y[at]
             fresh = _lower(here[:, old:], fresh) if len(kept) else fresh * 1
             self.Q = xp.concatenate([self.Q, Q]) if old else xp.ascontiguousarray(Q)
@@ -60,7 +60,7 @@ class State:
         self.y_squares += float((abs(Y) ** 2).sum())
 
     def _refine(self, C, Y):
-        """Pairs that add nothing to the basis correct P (recursive least squares)."""
+        """Recursive least squares: correct P by pairs that add nothing to the basis."""
         xp = namespace(C)
         self.spare += C.shape[0]
         error = Y - C @ self.P
@@ -79,8 +79,8 @@ class State:
 def _lower(L, B):
     """``L^-1 B`` for a lower triangular L.
 
-    Turned upside down L is upper triangular, where pivoting finds nothing to exchange:
-    this is substitution.
+    With rows and columns reversed L is upper triangular, and LU without exchanges is
+    substitution.
     """
     return namespace(L).linalg.solve(L[::-1, ::-1], B[::-1])[::-1]
 

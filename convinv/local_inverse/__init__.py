@@ -1,4 +1,4 @@
-"""Approximate inverses near a reference: cheap, and with a bound of what is missed."""
+"""Approximate inverses near a reference: cheap, and with a bound of their error."""
 
 from ._certify import Certificate, InverseResult, certify
 from ._nearby import Contraction, NearbyPreconditioner, contraction, kernel_distance

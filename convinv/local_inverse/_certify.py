@@ -1,4 +1,4 @@
-"""How far a claimed inverse is from the inverse, known for certain."""
+"""Certified bounds on the error of candidate inverses."""
 
 import time
 from dataclasses import dataclass
@@ -20,12 +20,12 @@ from .._linalg.matrix_norms import (
 
 @dataclass(frozen=True, eq=False)
 class Certificate:
-    """What `certify` found, an array of the stack's shape in each field.
+    """The result of `certify`; each field is an array of the stack's shape.
 
     Attributes
     ----------
     bound : array
-        Upper bound of ``||X - A^-1||``, infinite where nothing could be proven.
+        Upper bound of ``||X - A^-1||``, infinite where nothing is proven.
     residual : array
         Upper bound of ``||I - X A||`` in the norm that the bound needs.
     proven : array of bool
@@ -40,7 +40,7 @@ class Certificate:
     norm: str
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
+@dataclass(frozen=True, kw_only=True, repr=False, eq=False)
 class InverseResult(Result):
     """An approximate inverse and what is known of it.
 
@@ -110,8 +110,8 @@ def proven_result(A, x, *, nit, method, advice, started, on_failure: OnFailure):
 def certify(A, X, norm="spectral"):
     """An upper bound of ``||X - A^-1||``, rounding errors included.
 
-    From ``R = I - X A`` follows ``A^-1 = (I - R)^-1 X``, so that a computed X whose
-    residual is below 1 proves that A has an inverse, and how near it is:
+    ``R = I - X A`` implies ``A^-1 = (I - R)^-1 X``. An X whose residual is below 1
+    therefore proves that A has an inverse, and bounds its distance:
     ``||X - A^-1|| <= ||R|| ||X|| / (1 - ||R||)``.
 
     Parameters
@@ -119,7 +119,7 @@ def certify(A, X, norm="spectral"):
     A : array_like, shape (..., n, n)
         Real or complex matrices.
     X : array_like, shape (..., n, n)
-        What is said to be their inverses, by whatever means it was found.
+        Candidates for their inverses.
     norm : {"spectral", "frobenius", "max"}
         The norm of the bound: 2-norm, Frobenius norm or largest entry.
 
@@ -137,12 +137,12 @@ def certify(A, X, norm="spectral"):
 
     Notes
     -----
-    The computed residual differs from R entry by entry by at most ``gamma (|X| |A| +
-    I)`` with ``gamma = (n + 2) u / (1 - (n + 2) u)``, u half the machine precision
-    (Higham, Accuracy and Stability of Numerical Algorithms, 2002, sections 3.5 and
-    14.1), which is added. Norms that would need singular values are bounded by
-    ``min(||.||_F, sqrt(||.||_1 ||.||_inf))``. What underflows is not counted. Costs two
-    products of matrices; stores four stacks.
+    The computed residual differs from R entry by entry by at most
+    ``gamma (|X| |A| + I)`` with ``gamma = (n + 2) u / (1 - (n + 2) u)``, u half the
+    machine precision (Higham, Accuracy and Stability of Numerical Algorithms, 2002,
+    sections 3.5 and 14.1), which is added. Norms that would need singular values are
+    bounded by ``min(||.||_F, sqrt(||.||_1 ||.||_inf))``. Underflow is neglected. The
+    cost is two products of matrices and storage for four stacks.
 
     Examples
     --------
@@ -168,7 +168,7 @@ def certify(A, X, norm="spectral"):
     residual = measure(R) + gamma * measure(size)
     whole = {"spectral": spectral_bound, "frobenius": frobenius, "max": _largest}
     length = whole[norm](X)
-    slack = 1 + 8 * n * gamma  # of the norms' own sums, and of what follows
+    slack = 1 + 8 * n * gamma  # of the norms' own sums, and of the operations below
     residual = residual * slack
     proven = residual < 1
     rest = xp.where(proven, 1 - residual, xp.ones_like(residual))

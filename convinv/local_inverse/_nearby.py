@@ -1,4 +1,4 @@
-"""A preconditioner that was set up for a nearby kernel: for how long it will do."""
+"""Preconditioners that were set up for a nearby kernel, and tests of their quality."""
 
 import math
 from dataclasses import dataclass
@@ -14,13 +14,13 @@ from ..precondition import Preconditioner
 from ._ritz import inverse_norm, ritz_ends, slack, steps_for
 
 LIMIT = 0.5
-PART = 0.4  # of the spectrum's width that estimates in the bound may miss
+PART = 0.4  # part of the spectrum's width that estimates in the bound may miss
 CERTAINTY = 1e-3  # the probability that an estimate in the bound is too low
 
 
 @dataclass(frozen=True)
 class Contraction:
-    """How good a preconditioner M of a nearby layer is for the layer at hand.
+    """The quality of a preconditioner M of a nearby layer for the current layer.
 
     The contraction is ``rho = max |1 - lambda|`` over the eigenvalues of ``M N``, ``N =
     A^H A + damp^2 I`` (A itself with ``equations="hermitian"``). It is the norm of
@@ -32,7 +32,7 @@ class Contraction:
     distance : float
         Upper bound of the norm of the difference between the two layers.
     bound : float
-        Upper bound of rho, infinite where none is known.
+        Upper bound of rho, infinite if none is known.
     measured : float or None
         Lower bound of rho, by Lanczos steps; None if none were made.
     """
@@ -43,7 +43,7 @@ class Contraction:
 
     @property
     def value(self) -> float:
-        """What is known best: the measured one, else the bound."""
+        """The best known value: the measured one, else the bound."""
         return self.bound if self.measured is None else self.measured
 
     @property
@@ -55,7 +55,8 @@ class Contraction:
         """Iterations in which conjugate gradients reduce the error by `rtol`.
 
         ``2 c^k <= rtol`` with ``c = rho / (1 + sqrt(1 - rho^2))``, infinite for a rho
-        of 1 or more. With a measured rho, which is a lower bound, an estimate.
+        of 1 or more. With a measured rho, which is a lower bound, the result is an
+        estimate.
         """
         rho = self.value
         if rho >= 1:
@@ -66,7 +67,7 @@ class Contraction:
         return float(max(1, math.ceil(math.log(rtol / 2) / math.log(rate))))
 
     def renew(self, limit=LIMIT) -> bool:
-        """Whether the set-up should be made anew: the contraction is above `limit`."""
+        """Whether to make a new set-up: the contraction is above `limit`."""
         return not self.value <= limit
 
     def __str__(self):
@@ -81,21 +82,21 @@ class Contraction:
 
 
 class NearbyPreconditioner(ShapedOperator):
-    """A preconditioner that serves layers near the one that it was set up for.
+    r"""A preconditioner that serves layers near the one that it was set up for.
 
     A kernel that changes slowly, in training or as a point spread function varies,
-    needs no new set-up at every solve: give this to `convinv.solve` as
-    ``preconditioner``, and ask `renewed` for the one to use next. The answer of `solve`
-    does not depend on it, only the number of iterations does.
+    needs no new set-up at every solve: pass this object to `convinv.solve` as
+    ``preconditioner``, and call `renewed` for the next one. It affects only the number
+    of iterations of `solve`, not the answer.
 
     Parameters
     ----------
     prepared : convinv.precondition.Preconditioner
         Set up for the reference layer, with ``equations`` "normal" or "hermitian".
     steps : int, optional
-        Applications that each of the two constants in the bound takes, by default as
-        many as its certainty needs, some 10 to 20. They are measured when a bound is
-        asked for first; with too few there is none.
+        Applications for each of the two constants in the bound, by default as many as
+        its certainty needs, about 10 to 20. They are measured when a bound is first
+        needed; with too few steps there is no bound.
     rng : None, int or numpy.random.Generator
         Source of their random starts.
 
@@ -109,20 +110,23 @@ class NearbyPreconditioner(ShapedOperator):
 
     Notes
     -----
-    With B the layer at hand and A the reference, ``||B - A|| <= e`` gives
+    With B the current layer and A the reference, :math:`\|B - A\| \le e` gives
 
-        ``rho(B) <= rho(A) + 2 t sqrt(1 + rho(A)) + t^2``,  ``t = e sqrt(||M||)``,
+    .. math::
 
-    and ``rho(A) + e ||M||`` for Hermitian equations: the eigenvalues of ``M^(1/2) N
-    M^(1/2)`` move by no more than its change does. `kernel_distance` finds e. ``||M||``
-    and ``rho(A)`` come from Lanczos steps with a random start, increased by as much as
-    the true value can exceed what they saw with a probability of 0.001 (after
-    Kuczynski and Wozniakowski, SIAM J. Matrix Anal. Appl. 13, 1992). That takes some
-    30 applications, once. `contraction` with ``steps=3`` takes three, and is what to do
-    where the bound says too little.
+       \rho(B) \le \rho(A) + 2 t \sqrt{1 + \rho(A)} + t^2, \qquad
+       t = e \sqrt{\|M\|},
 
-    Given as it is, a `Preconditioner` of another damp makes a new set-up in every
-    solve; this one keeps to its own.
+    and :math:`\rho(A) + e \|M\|` for Hermitian equations: the eigenvalues of
+    ``M^(1/2) N M^(1/2)`` change by at most the norm of its change. `kernel_distance`
+    finds e. ``||M||`` and ``rho(A)`` come from Lanczos steps with a random start,
+    increased so that the true value exceeds them with a probability of 0.001 (after
+    Kuczynski and Wozniakowski, SIAM J. Matrix Anal. Appl. 13, 1992). That takes about
+    30 applications, once. If the bound is too pessimistic, use `contraction` with
+    ``steps=3``, which takes three.
+
+    A plain `Preconditioner` of another damp makes a new set-up in every solve; this one
+    keeps its own.
 
     Examples
     --------
@@ -205,7 +209,7 @@ class NearbyPreconditioner(ShapedOperator):
         return math.hypot(norm, prepared.damp)
 
     def contraction(self, op, *, steps=0, bound=True):
-        """How good it is for a nearby layer.
+        """The contraction for a nearby layer.
 
         Parameters
         ----------
@@ -215,8 +219,9 @@ class NearbyPreconditioner(ShapedOperator):
             Lanczos steps of the measurement, each of them an application and a product
             with the layer and its adjoint; 0 for none.
         bound : bool
-            Whether to find the upper bound, whose constants take some 30 applications
-            if they are not known yet. If not, it is infinite then.
+            Whether to compute the upper bound, whose constants take about 30
+            applications if they are not known yet. If False, and they are unknown, it
+            is infinite.
 
         Returns
         -------
@@ -245,20 +250,20 @@ class NearbyPreconditioner(ShapedOperator):
         return rho + 2 * t * math.sqrt(1 + rho) + t * t
 
     def renewed(self, op, *, limit=LIMIT, steps=3):
-        """The preconditioner to use for `op`: this one, or one that is set up anew.
+        """The preconditioner to use for `op`: this one, or one with a new set-up.
 
         Parameters
         ----------
         op : ConvLinearOperator
         limit : float
-            The contraction that is put up with.
+            Largest contraction accepted.
         steps : int
-            Steps of the measurement where the bound, if it is known, is above `limit`.
+            Steps of the measurement if the bound, where known, is above `limit`.
 
         Returns
         -------
         NearbyPreconditioner
-            `self` if it still serves.
+            `self` if it is still good enough.
         """
         distance = kernel_distance(op, self.prepared.op)
         if self._constants is not None:
@@ -274,18 +279,18 @@ class NearbyPreconditioner(ShapedOperator):
 
 
 def contraction(prepared, op, *, steps=3, bound=True, rng=None):
-    """How good a preconditioner of a nearby layer is for this one, at one call.
+    """The contraction of a nearby layer's preconditioner for this layer, in one call.
 
     Parameters
     ----------
     prepared : convinv.precondition.Preconditioner
         Set up for a layer of the same geometry.
     op : ConvLinearOperator
-        The layer at hand.
+        The current layer.
     steps : int
         Lanczos steps of the measurement, 0 for none.
     bound : bool
-        Whether to find the upper bound too, which takes some 30 applications; a
+        Whether to compute the upper bound too, which takes about 30 applications; a
         `NearbyPreconditioner` makes them once for many layers.
     rng : None, int or numpy.random.Generator
         Source of random starts.
@@ -326,7 +331,7 @@ def kernel_distance(op, other):
     Returns
     -------
     float
-        At least ``||A - B||`` in the 2-norm, whatever the image's size.
+        At least ``||A - B||`` in the 2-norm, for every image size.
 
     Raises
     ------
@@ -339,11 +344,11 @@ def kernel_distance(op, other):
     -----
     A layer with zeros around it is a part of one on a torus, whose norm is the largest
     singular value of the kernel's symbol. The symbol is a trigonometric polynomial,
-    whose maximum exceeds the largest of samples at N points per axis by at most ``1 /
-    cos(pi d / N)``, d half the kernel's extent (Ehlich and Zeller, Math. Z. 86, 1964).
-    Other boundaries add the square root of how often they show a sample. It costs some
-    hundred to some ten thousand small singular value decompositions, nothing that grows
-    with the image.
+    whose maximum exceeds the largest of samples at N points per axis by at most
+    ``1 / cos(pi d / N)``, d half the kernel's extent (Ehlich and Zeller, Math. Z. 86,
+    1964). For other boundaries this is multiplied by the square root of the number of
+    times that they copy a sample. The cost is some hundred to some ten thousand small
+    singular value decompositions, independent of the image.
 
     Examples
     --------

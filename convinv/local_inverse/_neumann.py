@@ -15,7 +15,7 @@ from ._certify import certify, proven_result
 
 
 class LocalInverse:
-    """Inverses of all matrices near `A0`, without factorising them.
+    """Inverses of all matrices near `A0`, without factorizing them.
 
     With ``D = A - A0`` it is the Neumann series ``sum_{k <= order} (-A0^-1 D)^k
     A0^-1``; order 1, ``A0^-1 - A0^-1 D A0^-1``, is the linear approximation.
@@ -33,8 +33,8 @@ class LocalInverse:
     inverse : array, shape (..., n, n)
         ``A0^-1``.
     inverse_norm : array, shape (...)
-        Upper bound of its spectral norm; ``1 / inverse_norm`` is how far A may be from
-        A0 in that norm.
+        Upper bound of its spectral norm; ``1 / inverse_norm`` is the largest distance
+        of A from A0 in that norm.
 
     Raises
     ------
@@ -47,11 +47,11 @@ class LocalInverse:
     -----
     The series has an error of ``(A0^-1 D)^(order + 1) A^-1`` and converges where
     ``||A0^-1 D|| < 1``. Set-up costs an inverse and a product, an approximation
-    ``2 order`` products of matrices (an LU factorisation and the inverse from it take
-    as many multiplications as one), so its use is where products are cheap: on
-    stacks of small matrices, on a GPU, or applied to vectors, see `operator`. It is
-    the first `order` terms that a network can learn (Ji, Wu and Xi, "Rethinking
-    neural-based matrix inversion"), see `relu_realisation`.
+    ``2 order`` products of matrices. An LU factorization and the inverse from it take
+    as many multiplications as one product, so the series is useful where products are
+    cheap: on stacks of small matrices, on a GPU, or applied to vectors, see `operator`.
+    A network can learn its first `order` terms (Ji, Wu and Xi, "Rethinking neural-based
+    matrix inversion"), see `relu_realisation`.
 
     Examples
     --------
@@ -101,7 +101,7 @@ class LocalInverse:
         Warns
         -----
         ConvergenceWarning
-            If an item has none: what is returned may be no inverse of it.
+            If an item has none: the returned matrix may not be its inverse.
         """
         started = time.perf_counter()
         check_on_failure(on_failure)
@@ -126,12 +126,12 @@ class LocalInverse:
         return x
 
     def remainder_bound(self, A):
-        """Upper bound of the spectral norm of what the series leaves out, from D alone.
+        """Upper bound of the spectral norm of the series' remainder, from D alone.
 
         ``q^(order + 1) ||A0^-1|| / (1 - q)`` with ``q = ||A0^-1 D||``, infinite where q
-        is not below 1. It is of the series in exact arithmetic; `certify` counts
-        rounding errors too and knows more, after the fact. An array of shape (...), at
-        the cost of a product and the singular values of every matrix.
+        is not below 1. It holds for the series in exact arithmetic; `certify` includes
+        rounding errors and is sharper, but needs the result. Returns an array of shape
+        (...), at the cost of a product and the singular values of every matrix.
         """
         A = self._matrices(A)
         xp, D = namespace(A), A - self.A0
@@ -162,12 +162,12 @@ class NeumannOperator(ShapedOperator):
     """The approximate inverse ``sum_{k <= order} (I - X0 A)^k X0``, as an operator.
 
     Its error is ``(I - X0 A)^(order + 1) A^-1``. It takes `order` products with A and
-    one more with X0, and is linear, so that it may precondition any Krylov method.
+    one more with X0. It is linear, so that it can precondition every Krylov method.
 
     Parameters
     ----------
     X0 : matrix or LinearOperator, shape (n, n)
-        An approximate inverse, as `LocalInverse.inverse` or a preconditioner of
+        An approximate inverse, such as `LocalInverse.inverse` or a preconditioner of
         `convinv.precondition` that was set up for a nearby operator with
         ``equations="plain"`` or "hermitian".
     A : ConvLinearOperator, LinearOperator or matrix, shape (n, n)

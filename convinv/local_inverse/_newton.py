@@ -1,4 +1,4 @@
-"""Newton's iteration for the inverse, with products alone."""
+"""Newton's iteration for the inverse, using only products."""
 
 import time
 
@@ -18,7 +18,7 @@ from .._linalg.matrix_norms import (
 )
 from ._certify import InverseResult, certify
 
-LOST = 1e8  # a residual that has grown so much does not come back
+LOST = 1e8  # growth of a residual that has diverged
 
 
 def newton_schulz(
@@ -35,10 +35,10 @@ def newton_schulz(
     A : array_like, shape (..., n, n)
         Real or complex matrices.
     X0 : array_like, shape (..., n, n), optional
-        Where to start, as `LocalInverse.inverse` for A near a reference. By default
-        ``A^H / (||A||_1 ||A||_inf)``, from where it converges for every nonsingular A.
+        The start, for example `LocalInverse.inverse` for A near a reference. By default
+        ``A^H / (||A||_1 ||A||_inf)``, which converges for every nonsingular A.
     rtol : float, optional
-        The Frobenius norm of ``I - A X`` to reach, by default what rounding allows:
+        The Frobenius norm of ``I - A X`` to reach, by default the limit of rounding
         ``2 n eps ||A||_F ||X||_F``.
     maxiter : int
         Iterations at most. From the default start it takes about ``2 log2(cond(A)) +
@@ -63,7 +63,7 @@ def newton_schulz(
 
     Notes
     -----
-    Costs two products of matrices in an iteration, and stores three stacks. G. Schulz,
+    An iteration costs two products of matrices; three stacks are stored. G. Schulz,
     "Iterative Berechnung der reziproken Matrix", ZAMM 13 (1933); the start is that of
     Ben-Israel and Cohen, SIAM J. Numer. Anal. 3 (1966).
 
@@ -85,7 +85,7 @@ def newton_schulz(
         raise ValueError(f"rtol must be finite and not negative, got {rtol!r}")
     x = _start(A) if X0 is None else stack(X0, "X0")
     same_library(A, x, "X0")
-    x = x + 0 * A  # of the common shape and dtype, and the user's own no more
+    x = x + 0 * A  # of the common shape and dtype, and no longer the user's memory
     unit = xp.finfo(A.dtype).eps * 2 * A.shape[-1] * frobenius(A)
     history = []
     with np.errstate(all="ignore"):
@@ -119,7 +119,7 @@ def newton_schulz(
 
 
 def _start(A):
-    """``A^H / (||A||_1 ||A||_inf)``; a matrix of zeros stays one."""
+    """``A^H / (||A||_1 ||A||_inf)``; zero for a matrix of zeros."""
     xp = namespace(A)
     rows, columns = row_sums(A), column_sums(A)
     nonzero = rows > 0

@@ -1,4 +1,4 @@
-"""Pictures of the singular matrices about a reference."""
+"""Pictures of the singular matrices around a reference."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Where a neighbourhood of a matrix holds no singular matrix."""
+"""The neighborhood of a matrix that contains no singular matrix."""
 
 import numpy as np
 
@@ -11,11 +11,11 @@ from ._picture import picture
 
 EXACT = 20  # the largest matrices whose sign vectors are all tried
 CHUNK = 1 << 14  # sign vectors at once
-STARTS = 64  # of the search among them where they are too many
+STARTS = 64  # starts of the search among them if they are too many
 
 
 class FeasibleRegion:
-    """The matrices about `A0` that are certain to have an inverse.
+    """The matrices around `A0` that certainly have an inverse.
 
     Parameters
     ----------
@@ -25,8 +25,8 @@ class FeasibleRegion:
     Attributes
     ----------
     exact : bool
-        Whether ``distance("max")`` is the distance itself; if not, it is a lower bound
-        of it. It is for real matrices up to 20 x 20.
+        Whether ``distance("max")`` is the distance itself, as for real matrices up to
+        20 x 20; if not, it is a lower bound.
 
     Raises
     ------
@@ -38,11 +38,12 @@ class FeasibleRegion:
     Notes
     -----
     The distance to the nearest singular matrix in an operator norm is ``1 / ||A0^-1||``
-    in the norm of the inverse's direction (Gastinel; Kahan 1966). The largest entry is
-    the norm from ``l1`` to ``linf``, so that distance is ``1 / max s^T A0^-1 t`` over
-    all vectors s, t of signs (Rohn, Linear Algebra Appl. 126, 1989), which is NP-hard
-    to find (Poljak and Rohn 1993): ``2^(n - 1)`` products are made up to n = 20, half a
-    second at most; beyond, the better of ``1 / sum |A0^-1|`` and ``s_n / n`` is used.
+    in the norm for the inverse's direction (Gastinel; Kahan 1966). The largest entry is
+    the norm from ``l1`` to ``linf``, so that this distance is ``1 / max s^T A0^-1 t``
+    over all vectors s, t of signs (Rohn, Linear Algebra Appl. 126, 1989). Finding it is
+    NP-hard (Poljak and Rohn 1993): up to n = 20, ``2^(n - 1)`` products are computed,
+    which takes at most half a second; for larger n the better of ``1 / sum |A0^-1|``
+    and ``s_n / n`` is used.
 
     Examples
     --------
@@ -78,7 +79,7 @@ class FeasibleRegion:
         Parameters
         ----------
         norm : {"spectral", "frobenius", "max"}
-            The 2-norm and the Frobenius norm have the same: the smallest singular
+            For the 2-norm and the Frobenius norm the distance is the smallest singular
             value. "max" is the largest entry, see `exact`.
 
         Returns
@@ -94,12 +95,13 @@ class FeasibleRegion:
         return max(entries, float(self._values[-1]) / len(self.A0))
 
     def box(self, margin=0.0):
-        """The largest half width of a box about A0 that keeps clear of singularity.
+        """The largest half width of a box around A0 that avoids singular matrices.
 
-        No matrix with ``|a_ij - a0_ij| < box(margin)`` is nearer than `margin`, in the
-        2-norm, to a singular one. Exact for ``margin=0`` if `exact`; with a margin the
-        better of ``distance("max") - margin`` and ``(s_n - margin) / n``, since entries
-        up to d make a 2-norm up to ``n d``. 0 where there is no such box.
+        Every matrix with ``|a_ij - a0_ij| < box(margin)`` has a distance of at least
+        `margin`, in the 2-norm, from the singular matrices. Exact for ``margin=0`` if
+        `exact`; with a margin the better of ``distance("max") - margin`` and
+        ``(s_n - margin) / n``, since entries up to d give a 2-norm up to ``n d``. 0 if
+        there is no such box.
 
         Parameters
         ----------
@@ -125,15 +127,16 @@ class FeasibleRegion:
     def proves(self, A):
         """Whether ``||I - A0^-1 A|| < 1`` is certain, so that A has an inverse.
 
-        By `convinv.local_inverse.certify`, for each of a stack (..., n, n). The series
-        of `LocalInverse` converges there. False does not mean that A is singular.
+        By `convinv.local_inverse.certify`, for each matrix of a stack (..., n, n).
+        Where it is true, the series of `LocalInverse` converges. False does not mean
+        that A is singular.
         """
         return certify(A, self.inverse).proven
 
     def nearest_singular(self, norm="spectral"):
         """A singular matrix at ``distance(norm)``.
 
-        Where that is a lower bound only, the nearest that a search finds.
+        If that is only a lower bound, the nearest one that a search finds.
         """
         if named_norm(norm) != "max":
             step = np.outer(self._left[:, -1], self._right[-1])
@@ -146,16 +149,17 @@ class FeasibleRegion:
         return self.A0 - np.outer(right, left) / (left @ self.inverse @ right)
 
     def picture(self, entries=((0, 0), (1, 1)), *, span=None, margin=0.0, size=201):
-        """Draw the singular set, its neighbourhood and the box on a plane through A0.
+        """Draw the singular set, its neighborhood and the box on a plane through A0.
 
         Parameters
         ----------
         entries : pair of (int, int)
             The two entries that vary; the others are A0's.
         span : float, optional
-            How far they vary, by default four times the distance to singularity.
+            The range of the two entries, by default four times the distance to
+            singularity.
         margin : float
-            Matrices nearer than that to a singular one are shaded.
+            Matrices closer than this to a singular one are shaded.
         size : int
             Points along each axis.
 
@@ -172,7 +176,7 @@ class FeasibleRegion:
 
 
 def _largest_signs(X):
-    """The signs ``(s, t)`` of the largest ``s^T X t``; t and -t need one trial only."""
+    """The signs ``(s, t)`` of the largest ``s^T X t``; t and -t need only one trial."""
     n = len(X)
     best, found = -1.0, None
     powers = np.arange(n - 1)
@@ -189,7 +193,7 @@ def _largest_signs(X):
 
 
 def _search_signs(X):
-    """Unit numbers ``(s, t)`` with a large ``s^T X t``, in turn, from many starts."""
+    """Unit numbers ``(s, t)`` with a large ``s^T X t``, by an alternating search."""
     rng = np.random.default_rng(0)
     t = _phases(rng.standard_normal((STARTS, len(X))).astype(X.dtype))
     for _ in range(100):

@@ -53,22 +53,23 @@ class ReLUInverse:
 
 
 def relu_realisation(A0, half_width=None, *, hidden=None):
-    """Weights of a two-layer ReLU network that is the linear approximation exactly.
+    """Weights of a two-layer ReLU network that equals the linear approximation exactly.
 
-    A trained network is compared with the linear approximation of an inverse
-    (`LocalInverse` of order 1); this one is equal to it, so a network of that size can
-    do no worse. In the box ``|a_ij - a0_ij| <= half_width`` the units ``relu(vec(A) -
-    vec(A0) + half_width)`` never switch off, so ``n^2`` of them do. Without a box,
-    pairs ``relu(+-(vec(A) - vec(A0)))`` do it everywhere, with twice as many.
+    Trained networks are compared with the linear approximation of an inverse
+    (`LocalInverse` of order 1). This network is equal to it, so a network of its size
+    need not be worse. In the box ``|a_ij - a0_ij| <= half_width`` the units
+    ``relu(vec(A) - vec(A0) + half_width)`` never switch off, so ``n^2`` of them
+    suffice. Without a box, pairs ``relu(+-(vec(A) - vec(A0)))`` work everywhere, with
+    twice as many units.
 
     Parameters
     ----------
     A0 : array_like, shape (n, n)
         A real nonsingular matrix.
     half_width : float, optional
-        That of the box; None for a network that is right everywhere.
+        Half width of the box; None for a network that is right everywhere.
     hidden : int, optional
-        Units to have in all; the others are connected to nothing.
+        Total number of units; surplus ones are connected to nothing.
 
     Returns
     -------
@@ -86,7 +87,7 @@ def relu_realisation(A0, half_width=None, *, hidden=None):
     Notes
     -----
     The Jacobian of ``vec(A^-1)`` at A0 is ``-kron(A0^-1, A0^-T)`` for vectors row by
-    row. Stores two matrices of ``n^2 hidden`` numbers.
+    row. Two matrices of ``n^2 hidden`` numbers are stored.
 
     Examples
     --------

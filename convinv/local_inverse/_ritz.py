@@ -10,8 +10,8 @@ from .._core.arrays import to_numpy
 def ritz_ends(prepared, op, steps, rng):
     """The smallest and largest Ritz value of ``M N`` after `steps` steps.
 
-    Both lie within the spectrum. N, the layer's equations with the preconditioner's
-    damp, makes the inner product, in which ``M N`` is Hermitian.
+    Both lie within the spectrum. N, the matrix of the layer's equations with the
+    preconditioner's damp, defines the inner product in which ``M N`` is Hermitian.
     """
 
     def equations(v):
@@ -37,7 +37,7 @@ def inverse_norm(prepared, steps, rng):
 
 
 def _lanczos(inner, apply, v, steps):
-    """Ends of the Ritz values of ``apply(inner(v))``, which `inner` symmetrises."""
+    """Ends of the Ritz values of ``apply(inner(v))``, symmetric in `inner`."""
     basis: list = []
     images: list = []
     matrix = np.zeros((steps, steps))
@@ -72,11 +72,12 @@ def _lanczos(inner, apply, v, steps):
 def slack(steps, n, condition, probability):
     """The part of the spectrum's width that Lanczos may miss at its end.
 
-    With a normal start ``g``, `condition` times less along an eigenvector than along
-    others at most, the largest Ritz value of a matrix of order n falls short of the
-    largest eigenvalue by more than ``slack`` of the width with at most `probability`.
-    The polynomial of degree ``steps - 1`` that proves it is Chebyshev's for the rest of
-    the spectrum, and is at least ``exp(2 (steps - 1) sqrt(slack)) / 2`` at its end.
+    Let the start be normal, with a standard deviation along one eigenvector that is at
+    most `condition` times smaller than along others. Then the largest Ritz value of a
+    matrix of order n is below the largest eigenvalue by more than ``slack`` of the
+    width with at most `probability`. The proof uses Chebyshev's polynomial of degree
+    ``steps - 1`` for the rest of the spectrum, which is at least
+    ``exp(2 (steps - 1) sqrt(slack)) / 2`` at its end.
     """
     log = math.log(2 * math.sqrt(4 * n / math.pi) * condition / probability)
     for eps in np.linspace(0.01, 0.99, 99):

@@ -1,9 +1,9 @@
 """Gradients through functions of singular values, by divided differences.
 
 The derivative of ``f(A) = U diag(f(s)) V^H`` needs no derivative of U and V, whose
-``1 / (s_j^2 - s_i^2)`` has no bound: what comes together in it are differences ``(f_i -
-f_j) / (s_i - s_j)``, which stay bounded where values meet (Daleckii and Krein 1965;
-Lewis 1996 for spectral functions).
+``1 / (s_j^2 - s_i^2)`` has no bound. It consists of differences
+``(f_i - f_j) / (s_i - s_j)``, which stay bounded where values coincide (Daleckii and
+Krein 1965; Lewis 1996 for spectral functions).
 """
 
 import numpy as np
@@ -24,31 +24,30 @@ from ._svt import check_form, shrunk
 
 
 def svt_vjp(a, threshold, g, *, form="general", variant="exact", factors=None):
-    """The gradient of a loss before `svt` from the gradient after it.
+    r"""The gradient of a loss with respect to the arguments of `svt`.
 
     Parameters
     ----------
     a : array_like, shape (..., m, n)
-        What `svt` was given.
+        The argument of `svt`.
     threshold : float or array_like
         Likewise.
     g : array_like, shape (..., m, n)
         Gradient with respect to the result: of a real loss ``L``, ``dL = Re sum(conj(g)
         * d svt)``, as in PyTorch for complex numbers.
     form : {"general", "hermitian", "psd"}
-        What `svt` was given.
+        The argument of `svt`.
     variant : {"exact", "standard", "inv", "tf", "clip", "taylor"}
-        "exact" takes divided differences. The others go through the gradients of the
-        factors, see `svd_vjp`; they are there to be compared.
+        "exact" uses divided differences. The others go through the gradients of the
+        factors, see `svd_vjp`; they are for comparison.
     factors : tuple of array, optional
         ``(u, s, vh)`` of a thin SVD of `a` (for the other forms ``(w, v)`` of
-        `numpy.linalg.eigh`), if known already.
+        `numpy.linalg.eigh`), if already known.
 
     Returns
     -------
     ga : array, shape (..., m, n)
-        Gradient with respect to `a`. For "exact", ``||ga|| <= ||g||`` for every matrix,
-        whatever its singular values.
+        Gradient with respect to `a`. For "exact", ``||ga|| <= ||g||`` for every matrix.
     gthreshold : array
         Gradient with respect to `threshold`, in its shape.
 
@@ -59,18 +58,22 @@ def svt_vjp(a, threshold, g, *, form="general", variant="exact", factors=None):
 
     Notes
     -----
-    With ``M = U^H G V``, ``f(s) = max(s - threshold, 0)`` and the symmetric and skew
-    parts of M,
+    With :math:`M = U^H G V`, :math:`f(s) = \max(s - \tau, 0)` for the threshold
+    :math:`\tau`, and the Hermitian and skew-Hermitian parts :math:`M_+` and :math:`M_-`
+    of M,
 
-    .. code-block:: none
+    .. math::
 
-       ga = U [D1 * sym(M) + D2 * skew(M)] V^H
-            + (I - U U^H) G V diag(f/s) V^H + U diag(f/s) U^H G (I - V V^H)
-       D1_ij = (f_i - f_j) / (s_i - s_j),  D2_ij = (f_i + f_j) / (s_i + s_j)
+       G_A &= U (D_1 \circ M_+ + D_2 \circ M_-) V^H
+       + (I - U U^H) G V \operatorname{diag}(f / s) V^H
+       + U \operatorname{diag}(f / s) U^H G (I - V V^H), \\
+       D_{1, ij} &= \frac{f_i - f_j}{s_i - s_j}, \qquad
+       D_{2, ij} = \frac{f_i + f_j}{s_i + s_j}, \qquad f_i = f(s_i),
 
-    all of which lie between 0 and 1. Where a singular value equals the threshold, `svt`
-    has no derivative and this is the one from below. The cost is one singular value
-    decomposition (none with `factors`) and some products of that size.
+    where :math:`D_1`, :math:`D_2` and :math:`f / s` lie between 0 and 1. If a singular
+    value equals the threshold, `svt` has no derivative and this is the one-sided
+    derivative from below. The cost is one
+    singular value decomposition (none with `factors`) and some products of that size.
 
     References
     ----------
@@ -78,7 +81,7 @@ def svt_vjp(a, threshold, g, *, form="general", variant="exact", factors=None):
 
     Examples
     --------
-    Twice the same singular value, where the usual formula divides by zero:
+    A double singular value, for which the usual formula divides by zero:
 
     >>> import numpy as np
     >>> from convinv.lowrank import svt, svt_vjp
@@ -110,7 +113,7 @@ def svt_vjp(a, threshold, g, *, form="general", variant="exact", factors=None):
 
 
 def svt_and_factors(a, threshold, form="general"):
-    """`svt`, and the factors that `svt_vjp` takes."""
+    """`svt`, and the factors for `svt_vjp`."""
     if check_form(form) == "general":
         a = matrices(a)
         xp, tau = namespace(a), thresholds(threshold, a)
@@ -124,7 +127,7 @@ def svt_and_factors(a, threshold, form="general"):
 
 
 def cotangent(g, a):
-    """`g` as an array like `a`; NaN and infinity pass on."""
+    """`g` as an array like `a`; NaN and infinity are allowed."""
     g = matrices(g, "g", finite=False)
     if g.shape != a.shape:
         raise ValueError(f"g must have the shape of a, {a.shape}, got {g.shape}")
@@ -134,7 +137,7 @@ def cotangent(g, a):
 
 
 def sum_to(values, shape):
-    """The gradient of what was broadcast from `shape` to that of `values`."""
+    """The gradient of an array that was broadcast from `shape` to that of `values`."""
     extra = values.ndim - len(shape)
     axes = tuple(range(extra)) + tuple(
         extra + i for i, n in enumerate(shape) if n == 1 != values.shape[extra + i]
@@ -172,9 +175,9 @@ def _soft_differences(s, f, tau):
 
 
 def _quotients(s, f, slope, piece):
-    """``(f_i - f_j) / (s_i - s_j)`` of a function that is linear on pieces.
+    """``(f_i - f_j) / (s_i - s_j)`` of a piecewise linear function.
 
-    Values on one piece have its slope, and others differ.
+    Values on one piece have its slope; values on two pieces differ.
     """
     xp = namespace(s)
     same = piece[..., :, None] == piece[..., None, :]
@@ -233,8 +236,8 @@ def spectral_vjp(u, s, vh, g, values, slopes):
     g : array_like, shape (..., m, n)
         Gradient with respect to the result.
     values, slopes : array_like, shape (..., k)
-        ``f(s)`` and ``f'(s)``. At a singular value 0, ``f(0) = 0`` is taken for
-        granted; without it there is no derivative.
+        ``f(s)`` and ``f'(s)``. At a singular value 0, ``f(0) = 0`` is assumed;
+        otherwise there is no derivative.
 
     Returns
     -------
@@ -248,10 +251,10 @@ def spectral_vjp(u, s, vh, g, values, slopes):
 
     Notes
     -----
-    As `svt_vjp`, which is exact for the soft threshold. Here the quotient of values
-    that differ by less than the cube root of a rounding error, relative to them, is
-    replaced by the mean of their slopes: right to about 1e-10 for a smooth f, but not
-    where f has a kink or a step between them.
+    Like `svt_vjp`, which is exact for the soft threshold. Here the mean of the slopes
+    replaces the quotient of values whose relative difference is less than the cube root
+    of a rounding error. This is right to about 1e-10 for a smooth f, but not if f has a
+    kink or a step between them.
 
     Examples
     --------

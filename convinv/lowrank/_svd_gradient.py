@@ -7,12 +7,12 @@ from .._core.validation import choice
 from .._linalg.batched import adjoint
 
 VARIANTS = ("standard", "inv", "tf", "clip", "taylor")
-LIMIT = 1e30  # what "inv" takes for infinite, and "clip" puts in its place
+LIMIT = 1e30  # the value above which "inv" assumes infinity, and that of "clip"
 TERMS = 10  # of the series of "taylor"
 
 
 def svd_vjp(u, s, vh, gu=None, gs=None, gvh=None, *, variant="standard", limit=LIMIT):
-    """The gradient of a loss through the factors of a thin SVD.
+    r"""The gradient of a loss through the factors of a thin SVD.
 
     Parameters
     ----------
@@ -23,13 +23,13 @@ def svd_vjp(u, s, vh, gu=None, gs=None, gvh=None, *, variant="standard", limit=L
         zero. The loss must not depend on the phases (for real matrices, signs) of
         singular vectors, which are arbitrary.
     variant : {"standard", "inv", "tf", "clip", "taylor"}
-        What becomes of ``F_ij = 1 / (s_j^2 - s_i^2)`` and of ``1 / s_i``:
+        The treatment of ``F_ij = 1 / (s_j^2 - s_i^2)`` and of ``1 / s_i``:
 
-        - "standard": they are left as they are, infinite where values are equal or 0.
+        - "standard": unchanged, infinite where values are equal or 0.
         - "inv": where ``|F_ij| > limit`` it is 0, and the part of `gu` between the two
           vectors is multiplied by ``T_ij = 1 / s_i`` instead; ``1 / 0`` is 0.
-        - "tf": what is not finite is 0.
-        - "clip": what is not finite is `limit`.
+        - "tf": 0 replaces non-finite values.
+        - "clip": `limit` replaces non-finite values.
         - "taylor": the first ten terms of a geometric series for each ``F_ij``, whether
           the values are close or not; ``1 / 0`` is 0.
     limit : float
@@ -47,19 +47,25 @@ def svd_vjp(u, s, vh, gu=None, gs=None, gvh=None, *, variant="standard", limit=L
 
     Notes
     -----
-    .. code-block:: none
+    With the gradients :math:`G_U`, :math:`G_S` and :math:`G_V` (the adjoint of
+    ``gvh``), the skew-Hermitian part :math:`X_-` of a matrix X, and the entrywise
+    product :math:`\circ`, the gradient is
 
-       dL/dA = U [(F * 2 skew(U^H Gu)) S + T * (U^H Gu) + diag(Gs)
-                  + S (F * 2 skew(V^H Gv)) + i diag(Im diag(U^H Gu - V^H Gv)) / 2S] V^H
-               + (I - U U^H) Gu S^-1 V^H + U S^-1 Gv^H (I - V V^H)
+    .. math::
 
-    with ``Gv = gvh^H``. The term with i is missing in the paper that "inv" is from
-    (equation 34), which is wrong for complex matrices without it.
+       G_A = {} & U \Bigl[ 2 F \circ (U^H G_U)_- \, S + T \circ (U^H G_U)
+       + \operatorname{diag}(G_S) + 2 S \, F \circ (V^H G_V)_- \\
+       & + \tfrac{i}{2} S^{-1} \operatorname{diag}(
+       \operatorname{Im} \operatorname{diag}(U^H G_U - V^H G_V)) \Bigr] V^H \\
+       & + (I - U U^H) G_U S^{-1} V^H + U S^{-1} G_V^H (I - V V^H).
 
-    All variants agree where singular values are distinct, and only there is the
-    gradient of the factors defined. For functions of the matrix such as `svt` use
-    `svt_vjp` or `spectral_vjp`, which are exact everywhere. "inv" is exact where
-    values are equal only for losses of A itself, with ``f(s) = s``.
+    The term with i is missing in equation 34 of the paper on
+    "inv", which is therefore wrong for complex matrices.
+
+    All variants agree if singular values are distinct; only then is the gradient of the
+    factors defined. For functions of the matrix such as `svt` use `svt_vjp` or
+    `spectral_vjp`, which are exact everywhere. "inv" is exact where values are equal
+    only for losses of A itself, with ``f(s) = s``.
 
     References
     ----------
@@ -156,12 +162,12 @@ def _pairs(s, variant, limit):
 def _series(one, other, ascending=False):
     """Ten terms of ``1 / (other - one)`` of sorted numbers; ties count as in order.
 
-    The series is in the smaller magnitude by the larger.
+    The series is in powers of the smaller magnitude divided by the larger.
     """
     xp = namespace(one)
     rising = abs(other) > abs(one)
     rows = xp.arange(one.shape[-2])
-    order = rows[:, None] > rows[None, :]  # `other` stands before `one`
+    order = rows[:, None] > rows[None, :]  # `other` precedes `one`
     order = ~order if ascending else order
     rising = xp.where(abs(other) == abs(one), order, rising)
     high, low = xp.where(rising, other, one), xp.where(rising, one, other)
@@ -184,9 +190,9 @@ def eigh_vjp(w, v, gw=None, gv=None, *, variant="standard", limit=LIMIT):
         Gradients of the loss with respect to them; None is zero. The loss must not
         depend on the phases (signs) of the eigenvectors.
     variant : {"standard", "inv", "tf", "clip", "taylor"}
-        What becomes of ``F_ij = 1 / (w_j - w_i)``, as in `svd_vjp`. Here the equation
-        of a pair is ``dP_ij = (w_j - w_i) x``, whose pseudoinverse is 0 where the
-        values are equal, so that "inv" is 0 where ``|F_ij| > limit``.
+        The treatment of ``F_ij = 1 / (w_j - w_i)``, as in `svd_vjp`. Here the equation
+        of a pair is ``dP_ij = (w_j - w_i) x``, whose pseudoinverse is 0 if the values
+        are equal, so that "inv" is 0 where ``|F_ij| > limit``.
     limit : float
         See `svd_vjp`.
 

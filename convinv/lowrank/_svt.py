@@ -15,11 +15,11 @@ from .._linalg.batched import (
 )
 
 FORMS = ("general", "hermitian", "psd")
-# The eigenvalues of A^H A are off by a rounding error of s_1^2, which makes an error of
-# eps s_1 (s_1 / 2 threshold) in the result: no more than that of an SVD up to this
-# ratio. Single precision is squared in double, where a larger one does no harm.
+# The eigenvalues of A^H A have a rounding error of s_1^2, which gives an error of eps
+# s_1 (s_1 / 2 threshold) in the result: no more than that of an SVD up to this ratio.
+# Single precision is squared in double, where a larger ratio does no harm.
 RATIO = {8: 16.0, 4: 2.0**20}
-# Norms whose fourth powers neither overflow nor vanish.
+# The range of norms whose fourth powers neither overflow nor underflow.
 LEAST, MOST = 1e-60, 1e60
 
 
@@ -37,10 +37,10 @@ def svt(a, threshold, *, form="general"):
     threshold : float or array_like
         Not negative; broadcasts to the stack ``a.shape[:-2]``.
     form : {"general", "hermitian", "psd"}
-        For square matrices, of which the Hermitian part is taken: "hermitian"
-        thresholds the magnitudes of the eigenvalues (the same result in less time),
-        "psd" gives ``max(w - threshold, 0)`` of the eigenvalues w, the proximal
-        operator of ``threshold`` times the trace on positive semidefinite matrices.
+        For square matrices, whose Hermitian part is used: "hermitian" thresholds the
+        magnitudes of the eigenvalues (the same result in less time), "psd" gives
+        ``max(w - threshold, 0)`` of the eigenvalues w, the proximal operator of
+        ``threshold`` times the trace on positive semidefinite matrices.
 
     Returns
     -------
@@ -50,18 +50,18 @@ def svt(a, threshold, *, form="general"):
     Raises
     ------
     ValueError
-        For NaN or infinity in `a` (on the CPU; a device is not asked), negative
-        thresholds, shapes that do not fit, or an unknown `form`.
+        For NaN or infinity in `a` (not tested on a device), negative thresholds, shapes
+        that do not fit, or an unknown `form`.
     TypeError
         For dtypes that are not numbers, or a complex threshold.
 
     Notes
     -----
     The cost is that of one singular value decomposition per matrix. On the CPU threads
-    share out the stack. Where the largest singular value is at most 16 times the
-    threshold (or the precision is single), the eigenvectors of ``A^H A`` or ``A A^H``,
-    the smaller of the two, are as accurate for this purpose and cost less; on a device
-    it is always the decomposition.
+    divide the stack. If the largest singular value is at most 16 times the threshold
+    (or the precision is single), the eigenvectors of the smaller of ``A^H A`` and
+    ``A A^H`` are as accurate for this purpose and cost less, and are used instead,
+    except on a device.
 
     References
     ----------
@@ -141,7 +141,7 @@ def _gram(a):
 
 
 def _suited(a, gram, tau):
-    """Matrices that the Gram matrix does as well as an SVD."""
+    """The matrices for which the Gram matrix is as accurate as an SVD."""
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         squares = np.sum(np.abs(gram) ** 2, axis=(-2, -1))  # the sum of all s^4
         largest = squares**0.25  # at least s_1

@@ -40,15 +40,16 @@ def tensor_svt(x, threshold, *, transform="dft"):
 
     Notes
     -----
-    The cost is that of k singular value decompositions of ``m x n`` matrices. Of the
-    Fourier transform of real data the second half is the conjugate of the first, so
-    that ``k // 2 + 1`` are enough.
+    The cost is that of k singular value decompositions of ``m x n`` matrices. For real
+    data the second half of the Fourier transform is the conjugate of the first, so that
+    ``k // 2 + 1`` suffice.
 
     References
     ----------
     C. Lu et al., "Tensor robust principal component analysis with a new tensor nuclear
     norm", IEEE Trans. Pattern Anal. Mach. Intell. 42 (2020). Its transform is not
-    normalised and its norm divided by k: with thresholds alike, the same operator.
+    normalized and its norm is divided by k: for equal thresholds the operator is the
+    same.
 
     Examples
     --------
@@ -110,7 +111,7 @@ def tensors(x, transform):
 
 
 def forward(x, transform):
-    """Slices ``(..., k', m, n)``, and how often each of them counts."""
+    """Slices ``(..., k', m, n)``, and the multiplicity of each."""
     xp = namespace(x)
     k = x.shape[-1]
     counts = xp.ones(k, dtype=real_dtype(x.dtype))
@@ -139,7 +140,7 @@ def backward(slices, x, transform):
 
 @functools.lru_cache(maxsize=32)
 def _cosines(k):
-    """The orthonormal transform as a matrix: on few samples as fast as any."""
+    """The orthonormal transform as a matrix, which is fast for few samples."""
     rows, columns = np.arange(k)[:, None], np.arange(k)[None, :]
     matrix = np.sqrt(2 / k) * np.cos(np.pi * rows * (2 * columns + 1) / (2 * k))
     matrix[0] = np.sqrt(1 / k)

@@ -1,4 +1,4 @@
-"""What preconditioners have in common: they are operators that keep their set-up."""
+"""The base class of preconditioners: operators that keep their set-up."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def preconditioner(name: str):
 class Preconditioner(ShapedOperator):
     """An approximate inverse of the matrix of a layer's equations, as an operator.
 
-    It has shape ``(n, n)`` and takes arrays like the layer's input, so that SciPy's
-    solvers (``M=``) and `convinv.solve` (``preconditioner=``) take it.
+    It has shape ``(n, n)`` and takes arrays like the layer's input. SciPy's solvers
+    (``M=``) and `convinv.solve` (``preconditioner=``) take it.
 
     Parameters
     ----------
@@ -35,9 +35,9 @@ class Preconditioner(ShapedOperator):
         Or the adjoint of one.
     damp : float
     equations : {"normal", "hermitian", "plain"}
-        What it approximates the inverse of: ``A^H A + damp^2 I`` (for `cgls`, `lsqr`,
-        `lsmr` and `gmres` with ``normal=True``), a Hermitian positive definite A (for
-        `cg`), or any square A (for plain `gmres`). The last two take no damp.
+        The matrix whose inverse it approximates: ``A^H A + damp^2 I`` (for `cgls`,
+        `lsqr`, `lsmr` and `gmres` with ``normal=True``), a Hermitian positive definite
+        A (for `cg`), or any square A (for plain `gmres`). The last two take no damp.
     """
 
     #: Problems of the contract tests on which methods that it preconditions may fail.
@@ -63,14 +63,14 @@ class Preconditioner(ShapedOperator):
         super().__init__(op.dtype, op.input_shape, op.input_shape)
 
     def __reduce__(self):
-        """Copies and pickles make their set-up anew."""
+        """Copies and pickles compute their set-up again."""
         return type(self), (self.op, self.damp, self.equations)
 
     def at(self, equations):
         """The preconditioner for other equations, which is kept.
 
-        Its own damp stays what it is: with another one than that of a solve it still
-        preconditions it, and a regularised one may be what is wanted.
+        Its own damp does not change: a preconditioner whose damp differs from that of
+        the solve still works, and may be regularized on purpose.
         """
         if equations == self.equations:
             return self
@@ -99,7 +99,7 @@ class Preconditioner(ShapedOperator):
 
     @classmethod
     def _named(cls, op, damp, equations):
-        """What `solve` makes of a name, to be kept with `op`."""
+        """The preconditioner that `solve` makes from a name and keeps with `op`."""
         return cls(op._bare(), damp, equations)
 
     def apply(self, v):

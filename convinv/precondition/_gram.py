@@ -5,13 +5,14 @@ from ._base import Preconditioner
 
 
 class GramPreconditioner(Preconditioner):
-    """Applies what ``self._make(gram, damp, dtype)`` gives, an inverse of the Gram.
+    """Applies the inverse of the Gram matrix that ``self._make`` returns.
 
-    Wide layers without damp have a singular ``A^H A``, whose pseudoinverse ``A^H (A
-    A^H)^-2 A`` is approximated then: least-norm solutions stay what they are.
+    Wide layers without damp have a singular ``A^H A``; its pseudoinverse
+    ``A^H (A A^H)^-2 A`` is approximated then, so that least-norm solutions do not
+    change.
     """
 
-    SHARE = 1e-8  # of the size of a singular matrix, that is added to its diagonal
+    SHARE = 1e-8  # shift of the diagonal of a singular matrix, in units of its size
 
     def __init__(self, op, damp=0.0, equations="normal", shifted=False):
         super().__init__(op, damp, equations)
@@ -51,7 +52,7 @@ class GramPreconditioner(Preconditioner):
 
     @property
     def shift(self):
-        """What was added to the matrix's diagonal, 0 where it is not singular."""
+        """The shift of the matrix's diagonal, 0 if the matrix is not singular."""
         return self.inverse.shift
 
     def apply(self, v):

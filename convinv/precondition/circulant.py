@@ -12,8 +12,9 @@ class Circulant(GramPreconditioner):
 
     At each frequency the channels (with stride also the phases) are coupled by one
     small matrix, which is inverted: T. Chan's idea for Toeplitz matrices (SIAM J. Sci.
-    Stat. Comput. 9, 1988) with blocks. It is Hermitian positive definite. What happens
-    at the borders is left to the Krylov method, see `Schwarz` for the correction.
+    Stat. Comput. 9, 1988) with blocks. It is Hermitian positive definite. It ignores
+    the borders, whose effect the Krylov method has to correct; see `Schwarz` for a
+    correction.
 
     Parameters
     ----------
@@ -23,10 +24,10 @@ class Circulant(GramPreconditioner):
     equations : {"normal", "hermitian", "plain"}
         See Notes.
     shifted : bool
-        Where the matrix is singular (a layer that sums to zero, say, on the torus of
-        its interior), invert it with a small multiple of its size added to the
-        diagonal, as `convinv.solve` does with a preconditioner by name. The attribute
-        `shift` says what was added.
+        If the matrix is singular (for example that of a layer that sums to zero, on the
+        torus of its interior), add a small multiple of its size to the diagonal before
+        inverting, as `convinv.solve` does with a preconditioner by name. The attribute
+        `shift` is the number added.
 
     Raises
     ------
@@ -55,7 +56,7 @@ class Circulant(GramPreconditioner):
     True
     """
 
-    SHARE = 1e-4  # more would be left to the borders, and slow
+    SHARE = 1e-4  # with a smaller shift the borders would converge slowly
 
     @staticmethod
     def numbers(use):

@@ -13,12 +13,12 @@ SYMMETRIC = 4  # vectors more that its stages before and after the interior hold
 class Schwarz(GramPreconditioner):
     """The layer inverted by FFT, and again on bands along its borders.
 
-    What a torus's inverse leaves undone lives within a kernel's reach of the borders,
-    and the inverse of ``N = A^H A + damp^2 I`` decays geometrically from there: bands
-    `depth` cells deep, each inverted exactly, take it. The stages are bands, interior,
-    bands in reverse order, each on the residual of those before: a symmetric
+    The residual of a torus's inverse lies within a kernel's reach of the borders, and
+    the inverse of ``N = A^H A + damp^2 I`` decays geometrically from there: bands of
+    `depth` cells, each inverted exactly, remove it. The stages are bands, interior,
+    bands in reverse order, each on the residual of the previous ones: a symmetric
     multiplicative Schwarz method. Since the bands' solves are projections in the inner
-    product of N, it is positive definite whatever the depth.
+    product of N, it is positive definite for every depth.
 
     Parameters
     ----------
@@ -29,12 +29,13 @@ class Schwarz(GramPreconditioner):
         "normal" approximates ``(A^H A + damp^2 I)^-1``; "hermitian" and "plain"
         approximate ``A^-1`` of a square layer, Hermitian positive definite or not.
     depth : int, optional
-        Depth of the bands, by default what the inverse of N takes to decay to 3e-6.
+        Depth of the bands, by default the distance at which the inverse of N has
+        decayed to 3e-6.
     shifted : bool
-        Where the matrix is singular (a layer that sums to zero, say, on the torus of
-        its interior), invert it with a small multiple of its size added to the
-        diagonal, as `convinv.solve` does with a preconditioner by name. The attribute
-        `shift` says what was added.
+        If the matrix is singular (for example that of a layer that sums to zero, on the
+        torus of its interior), add a small multiple of its size to the diagonal before
+        inverting, as `convinv.solve` does with a preconditioner by name. The attribute
+        `shift` is the number added.
 
     Raises
     ------

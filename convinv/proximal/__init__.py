@@ -1,4 +1,4 @@
-"""Priors that have a proximal operator, and the methods that solve with them.
+"""Priors with a proximal operator, and methods that solve with them.
 
 Everything takes NumPy or CuPy arrays and works in their library.
 """

@@ -11,7 +11,7 @@ from ._penalty import Fixed, Penalty
 from ._problem import Problem, Watch
 
 DATA = ("soft", "hard")
-CONFIRM_EVERY = 10  # iterations between two looks at the gradient itself
+CONFIRM_EVERY = 10  # iterations between two tests of the gradient itself
 
 
 def admm(
@@ -31,24 +31,24 @@ def admm(
     callback=None,
     on_failure="warn",
 ):
-    """Minimise ``||A x - b||^2 / 2 + g(x)``, or ``g(x)`` where ``A x = b``.
+    r"""Minimize ``||A x - b||^2 / 2 + g(x)``, or ``g(x)`` subject to ``A x = b``.
 
     Parameters
     ----------
     op, b, g, x0, shape, callback
         See `proximal_gradient`.
     data : {"soft", "hard"}
-        "soft" weighs the data against the prior, "hard" takes them as exact.
+        "soft" weighs the data against the prior, "hard" treats them as exact.
     rho : float, optional
-        The penalty: g's proximal operator is taken with the step ``1 / rho``. It
-        changes the speed, not the solution. By default one is taken in the units of the
-        problem and balanced, mostly in the first 100 iterations. For "soft" one that is
-        given stays as it is; for "hard" it is where balancing starts.
+        The penalty: g's proximal operator has the step ``1 / rho``. It changes the
+        speed, not the solution. The default is in the units of the problem and is
+        balanced, mainly in the first 100 iterations. For "soft" a given value does not
+        change; for "hard" it is the start of balancing.
     dual_step : float
         Length of the steps of the multipliers, more than 0 and less than 1.618.
     inner : str
-        The method of `convinv.solve` for the least-squares problem of each iteration,
-        where `op` is neither `MaskOperator` nor `FourierSampling`, which need none.
+        The method of `convinv.solve` for the least-squares problem of each iteration.
+        `MaskOperator` and `FourierSampling` need none.
     rtol, atol : float
         Tolerances, see Notes.
     maxiter : int, optional
@@ -59,14 +59,14 @@ def admm(
     Returns
     -------
     ProximalResult
-        With ``x`` in ``result_type(op, b, x0)``. For "soft" what g's proximal operator
-        gave, for "hard" what agrees with the data: for a `MaskOperator` the known
-        entries are those of b to the last bit.
+        With ``x`` in ``result_type(op, b, x0)``. For "soft" x is the result of g's
+        proximal operator; for "hard" x agrees with the data, and for a `MaskOperator`
+        its known entries are those of b to the last bit.
 
     Raises
     ------
     ValueError, TypeError
-        For input that makes no sense, before any work.
+        For invalid input, before any work.
 
     Warns
     -----
@@ -75,30 +75,37 @@ def admm(
 
     Notes
     -----
-    .. code-block:: none
+    With the penalty :math:`\rho` and the step :math:`\gamma` = `dual_step`, an
+    iteration is
 
-       z = prox(x + u, 1 / rho)
-       x = argmin ||A x - b||^2 / 2 + rho ||x - (z - u)||^2 / 2   ("soft")
-           the point nearest to z - u with A x = b                ("hard")
-       u = u + dual_step (x - z)
+    .. math::
 
-    ``success`` means for "soft" what it means for `proximal_gradient`. For "hard" the
-    last iteration, from x' to x, was made once more, with
+       z &\leftarrow \operatorname{prox}_{g / \rho}(x + u), \\
+       x &\leftarrow \operatorname{argmin}_x \tfrac12 \|A x - b\|^2
+       + \tfrac{\rho}{2} \|x - (z - u)\|^2, \\
+       u &\leftarrow u + \gamma (x - z),
 
-    .. code-block:: none
+    where for "hard" the new x is the point nearest to :math:`z - u` with
+    :math:`A x = b`.
 
-       ||x - z|| <= max(rtol, atol / ||x||) max(||x||, ||z||)
-       rho ||x - x'|| <= max(rtol, atol / ||x||) ||y||
-       ||A x - b|| <= max(rtol ||b||, atol)
+    For "soft", ``success`` means the same as for `proximal_gradient`. For "hard" the
+    last iteration, from x' to x, was repeated, with
 
-    where ``y = rho (x' + u - z)`` is a subgradient of g at z (or one at the first x, if
-    that is larger): it is orthogonal to the null space of A, as at a solution, up to
-    ``rho (x - x')``. Neither the scale of A,
-    of b or of g nor rho changes what that means.
+    .. math::
+
+       \|x - z\| &\le \max(\mathtt{rtol}, \mathtt{atol} / \|x\|)
+       \max(\|x\|, \|z\|), \\
+       \rho \|x - x'\| &\le \max(\mathtt{rtol}, \mathtt{atol} / \|x\|) \, \|y\|, \\
+       \|A x - b\| &\le \max(\mathtt{rtol} \, \|b\|, \mathtt{atol}),
+
+    where :math:`y = \rho (x' + u - z)` is a subgradient of g at z (or one at the first
+    x, if that is larger): up to :math:`\rho (x - x')` it is orthogonal to the null
+    space of A, as at a solution. These tests do not depend on the scale of A, of b or
+    of g, nor on rho.
 
     An iteration costs one proximal operator, and one product with `MaskOperator` or
-    `FourierSampling` and their adjoints, or a damped least-squares problem (`convinv.
-    solve` keeps its set-up with the operator). Five arrays like x are held.
+    `FourierSampling` and their adjoints, or a damped least-squares problem, whose
+    set-up `convinv.solve` keeps with the operator. Five arrays like x are held.
 
     References
     ----------
@@ -173,14 +180,14 @@ class _Soft:
         return x
 
     def penalty(self, rho, x):
-        """The penalty: one that is given stays."""
+        """The penalty: a given one is fixed."""
         if rho is not None:
             return Fixed(rho)
         unit = self.squared if self.squared > 0 else 1.0
         return Penalty(unit, unit, float(np.finfo(self.problem.real).eps))
 
     def toward(self, v, x, rho):
-        """The least-squares problem near v, begun from x."""
+        """Solve the least-squares problem near v, starting from x."""
         problem = self.problem
         rest = problem.b - problem.forward(v)
         if self.exact:
@@ -190,7 +197,7 @@ class _Soft:
         return v + d
 
     def answer(self, x, z):
-        """What is returned: what g likes."""
+        """Return z, which lies in the domain of g."""
         return z
 
     def residuals(self, x, u, z, new, rho):
@@ -200,17 +207,17 @@ class _Soft:
         return primal, norm(new - x) / xp.maximum(norm(new + u - z), TINY)
 
     def measure(self, x, u, z, new, rho):
-        """A bound of the proximal gradient at z, and what it should be."""
+        """A bound of the proximal gradient at z, and its tolerance."""
         norm, floor = self.problem.norm, self.problem.floor(z, self.squared)
         bound = self.squared * norm(new - z) + rho * norm(new - x)
         return bound, self.problem.xp.maximum(self.wanted, floor)
 
     def holds(self, watch, x, u, z, rho):
-        """Whether to believe the bound: `finish` does its own check."""
+        """Whether to accept the bound: always, as `finish` makes its own check."""
         return True
 
     def confirms(self, z):
-        """Whether z is good enough, where the bound is too large to tell."""
+        """Whether z passes although the bound is too large."""
         return self._check(z)[0]
 
     def _check(self, z):

@@ -1,4 +1,4 @@
-"""ADMM where the data are exact: its projection, its residuals and its verdict."""
+"""ADMM for exact data: its projection, its residuals and its verdict."""
 
 import math
 
@@ -8,10 +8,10 @@ from .._core.result import Status
 from .._solve.front import solve
 from ._penalty import Penalty, typical
 
-INNER = 0.1  # of rtol: what the least-squares problem of a step is solved to
-REFINED = 3  # solves for the point with the data, while A x is not b
-FLOOR = 4  # rounding errors of x that no change of it can go below
-TIGHTER, TIGHTEST = 0.5, 1e-3  # what is aimed at after a check has failed, and the end
+INNER = 0.1  # tolerance of the least-squares problem of a step, in units of rtol
+REFINED = 3  # most solves for the point with the data, while A x is not b
+FLOOR = 4  # least change of x, in its rounding errors
+TIGHTER, TIGHTEST = 0.5, 1e-3  # factor on the goal after a failed check; its minimum
 TINY = np.finfo(float).tiny
 
 
@@ -20,10 +20,10 @@ class ExactData:
 
     With ``z = prox(x + u)`` and the next x, ``rho (x + u - z)`` is a subgradient of g
     at z, and ``rho (x' + u - z)`` is orthogonal to the null space of A. So z is a
-    solution if both are equal and z has the data: if neither ``||x' - z||``, the primal
-    residual, nor ``rho ||x' - x||``, the dual one, is there. Divided by the size of x
-    and by that of a subgradient they have no units: neither the scale of A, b or g nor
-    rho changes what they mean. The subgradient is that at z or, as that may tend to
+    solution if both are equal and z agrees with the data, that is if the primal
+    residual ``||x' - z||`` and the dual residual ``rho ||x' - x||`` are zero. Divided
+    by the size of x and of a subgradient they have no units, and do not depend on rho
+    or on the scale of A, b or g. The subgradient is that at z or, as that may tend to
     zero, a lower bound of those at the first point.
     """
 
@@ -33,11 +33,11 @@ class ExactData:
         self.near = max(problem.rtol * float(problem.norm(problem.b)), problem.atol)
 
     def first(self, x):
-        """The nearest point with the data."""
+        """The nearest point that agrees with the data."""
         return self.toward(x, x, 0.0)
 
     def penalty(self, rho, x):
-        """The penalty, where the first x is in the units of what is found."""
+        """The penalty; the first x has the units of the solution."""
         problem = self.problem
         unit = typical(problem, x)
         self.force = 0.0 if unit is None else unit * float(problem.norm(x))
@@ -46,7 +46,7 @@ class ExactData:
         return Penalty(unit if rho is None else rho, unit, eps)
 
     def toward(self, v, x, rho):
-        """The nearest point to v with the data."""
+        """The nearest point to v that agrees with the data."""
         problem = self.problem
         if self.nearest is not None:
             batch = (math.prod(problem.batch), *problem.op.input_shape)
@@ -63,7 +63,7 @@ class ExactData:
         return v
 
     def answer(self, x, z):
-        """What is returned: what agrees with the data."""
+        """Return x, which agrees with the data."""
         return x
 
     def residuals(self, x, u, z, new, rho):
@@ -79,24 +79,24 @@ class ExactData:
         return primal, dual
 
     def measure(self, x, u, z, new, rho):
-        """The larger of the two residuals, and what it should be."""
+        """The larger of the two residuals, and its tolerance."""
         primal, dual = self.residuals(x, u, z, new, rho)
         return self.problem.xp.maximum(primal, dual), self.tolerance(new)
 
     def tolerance(self, x):
-        """What the residuals may be: the larger of rtol and atol in units of x."""
+        """The tolerance of the residuals: the larger of rtol and atol in units of x."""
         problem = self.problem
         relative = problem.atol / problem.xp.maximum(problem.norm(x), TINY)
         return problem.xp.maximum(problem.rtol + 0 * relative, relative)
 
     def confirms(self, z):
-        """The measure says it all."""
+        """False: the measure is no bound but exact."""
         return False
 
     def holds(self, watch, x, u, z, rho):
-        """Whether the iteration from x and u, made once more, is within the tolerance.
+        """Whether the iteration from x and u, repeated, is within the tolerance.
 
-        If it is not, the method goes on, and aims at less.
+        If it is not, the method continues with a smaller goal.
         """
         new, measure, rest = self._again(x, u, rho)
         good = self._is_good(new, measure, rest)
@@ -118,7 +118,7 @@ class ExactData:
         return fits and measure <= float(self.tolerance(x))
 
     def finish(self, watch, x, u, z, new, rho):
-        """Make the last iteration, from x and u to new, once more."""
+        """Repeat the last iteration, from x and u to new."""
         problem, measure = self.problem, math.nan
         if watch.status is not Status.NONFINITE and watch.nit:
             new, measure, rest = self._again(x, u, rho)
@@ -132,12 +132,12 @@ class ExactData:
 
 
 def quiet_solve(problem, rest, start, damp, rtol, method):
-    """The minimiser of ``||A d - rest||^2 + damp^2 ||d||^2``, in the shape of x.
+    """The minimizer of ``||A d - rest||^2 + damp^2 ||d||^2``, in the shape of x.
 
-    Whether it was accurate enough shows when x is checked.
+    The later check of x tells whether it was accurate enough.
     """
     if not problem.is_finite(rest):
-        return problem.nothing()  # for the watch to see
+        return problem.nothing()  # the watch notices it
     shape = (*problem.batch, *problem.op.input_shape)
     start = None if start is None else start.reshape(shape)
     found = solve(

@@ -1,16 +1,16 @@
-"""The penalty of ADMM, balanced so that both residuals shrink alike."""
+"""The penalty of ADMM, balanced so that both residuals shrink at the same rate."""
 
 import math
 
 import numpy as np
 
-# Balanced every few iterations, then in stretches that get longer by a factor: with
-# finitely many changes, ADMM converges as with one rho.
+# Iterations between two balances: few at first, then growing by a factor. With finitely
+# many changes ADMM converges as with a fixed rho.
 EVERY, UNTIL, STRETCH = 10, 100, 1.5
-BALANCE = 5.0  # of one relative residual to the other, what is left alone
-SOON, LATER = 100.0, 4.0  # factors of one change at most, in either part
-PROBES, PROBE = 20, 30.0  # tries for a step that changes x noticeably, and their ratio
-NOTICEABLE = 0.03, 0.6  # of x, what such a step changes
+BALANCE = 5.0  # ratio of the relative residuals up to which rho does not change
+SOON, LATER = 100.0, 4.0  # largest factor of one change, at first and later
+PROBES, PROBE = 20, 30.0  # trials for a step that changes x noticeably, and their ratio
+NOTICEABLE = 0.03, 0.6  # relative change of x by such a step
 
 
 class Penalty:
@@ -19,12 +19,12 @@ class Penalty:
     Parameters
     ----------
     rho : float
-        To begin with.
+        The initial rho.
     typical : float
         A rho in the units of the problem.
     eps : float
         Rounding of the working dtype: rho stays within a factor of ``eps^(-1/3)`` of
-        `typical`, where neither residual drowns in rounding.
+        `typical`, so that both residuals stay above rounding.
     """
 
     def __init__(self, rho, typical, eps):
@@ -34,14 +34,14 @@ class Penalty:
         self.next = EVERY
 
     def due(self, nit):
-        """Whether to look at the residuals after this iteration."""
+        """Whether to test the residuals after this iteration."""
         if nit < self.next:
             return False
         self.next = nit + EVERY if nit < UNTIL else math.ceil(STRETCH * nit)
         return True
 
     def balance(self, nit, primal, dual):
-        """Change rho by what the relative residuals say; returns the factor."""
+        """Change rho depending on the relative residuals; returns the factor."""
         if not (math.isfinite(primal) and math.isfinite(dual)) or primal == dual == 0:
             return 1.0
         most = SOON if nit <= UNTIL else LATER
@@ -55,7 +55,7 @@ class Penalty:
 
 
 class Fixed:
-    """A rho that stays."""
+    """A fixed rho."""
 
     def __init__(self, rho):
         self.rho = rho
@@ -65,11 +65,11 @@ class Fixed:
 
 
 def typical(problem, x):
-    """A rho in the units of g and of x, whatever those are.
+    """A rho in the units of g and of x.
 
     For a norm g it is ``g(x) / ||x||^2``, a lower bound of its subgradient's size over
     that of x. Without a useful value it is one over a step that changes x noticeably,
-    and None if there is none, as for an indicator: any rho will do.
+    or None if there is no such step, as for an indicator: then every rho works.
     """
     size = float(problem.norm(x))
     if not 0 < size < math.inf:

@@ -1,4 +1,4 @@
-"""Priors, as objects that solvers take: their values and proximal operators."""
+"""Priors as objects for solvers: their values and proximal operators."""
 
 import math
 
@@ -11,7 +11,7 @@ from ._total_variation import Flow, _image, total_variation
 
 
 def prox_nuclear(a, weight):
-    """The minimiser of ``||z - a||^2 / 2 + weight * nuclear_norm(z)``: `svt`.
+    """The minimizer of ``||z - a||^2 / 2 + weight * nuclear_norm(z)``: `svt`.
 
     Parameters
     ----------
@@ -41,12 +41,12 @@ def prox_nuclear(a, weight):
 
 
 class Proximal:
-    """A function g with a proximal operator: what to derive priors from.
+    """A function g with a proximal operator: the base class of priors.
 
     Derived classes define ``value(x)``, the number ``g(x)``, and ``prox(x, step)``, the
-    minimiser z of ``||z - x||^2 / 2 + step * g(z)``, on arrays of the shape that the
-    solver was told, in their own library. Where that is found by iterations,
-    ``start()`` may give a function like ``prox`` that remembers where it ended.
+    minimizer z of ``||z - x||^2 / 2 + step * g(z)``, on arrays of the shape that the
+    solver uses, in their own library. If iterations find it, ``start()`` may return a
+    function like ``prox`` that starts from its last result.
 
     Examples
     --------
@@ -66,7 +66,7 @@ class Proximal:
         raise NotImplementedError(f"{type(self).__name__} does not define value(x)")
 
     def prox(self, x, step):
-        """The minimiser z of ``||z - x||^2 / 2 + step * g(z)``."""
+        """The minimizer z of ``||z - x||^2 / 2 + step * g(z)``."""
         raise NotImplementedError(f"{type(self).__name__} does not define prox")
 
     def start(self):
@@ -87,7 +87,7 @@ class _Weighted(Proximal):
 
 
 class NuclearNorm(_Weighted):
-    """The nuclear norm of a matrix, or of all of a stack, times ``weight``.
+    """The nuclear norm of a matrix, or the sum over a stack, times ``weight``.
 
     Parameters
     ----------
@@ -97,7 +97,7 @@ class NuclearNorm(_Weighted):
     Raises
     ------
     ValueError, TypeError
-        If it is no such number.
+        If the weight is not such a number.
 
     Examples
     --------
@@ -120,7 +120,7 @@ class NuclearNorm(_Weighted):
 
 
 class TensorNuclearNorm(_Weighted):
-    """The nuclear norm of a tensor, or of all of a stack, times ``weight``.
+    """The nuclear norm of a tensor, or the sum over a stack, times ``weight``.
 
     Parameters
     ----------
@@ -166,8 +166,8 @@ class TotalVariation(_Weighted):
     isotropic, axes
         See `total_variation`.
     rtol, maxiter : float, int
-        Of the proximal operator, see `prox_total_variation`; a solver cannot do better
-        than `rtol`. It does not warn: solvers check what they return.
+        Of the proximal operator, see `prox_total_variation`; a solver cannot be more
+        accurate than `rtol`. The operator does not warn: solvers check their results.
 
     Raises
     ------
@@ -196,11 +196,11 @@ class TotalVariation(_Weighted):
         )
 
     def prox(self, x, step):
-        """The minimiser of ``||z - x||^2 / 2 + step * g(z)``."""
+        """The minimizer of ``||z - x||^2 / 2 + step * g(z)``."""
         return self.start()(x, step)
 
     def start(self):
-        """A ``prox`` that begins where it ended the last time."""
+        """A ``prox`` that starts from its last result."""
         flows = {}
 
         def prox(x, step):

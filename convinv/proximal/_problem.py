@@ -1,4 +1,4 @@
-"""What the iterations share: the problem, when to stop, and what is returned."""
+"""Common parts of the iterations: the problem, the stopping test, the result."""
 
 import math
 import time
@@ -14,22 +14,22 @@ from .._linalg.batched import real_dtype
 from ..operators._foreign import as_operator
 
 MAXITER = 1000
-AIM = 0.8  # of the tolerance, since norms in the loop are those of the step before
+AIM = 0.8  # of the tolerance, since norms in the loop are those of the previous step
 FLOOR = 4  # rounding errors below which no gradient can go
-EVERY = 8  # iterations between two looks at a device
+EVERY = 8  # iterations between two tests on a device
 POWER_STEPS = 30
-MARGIN = 1.02  # by which the power method may fall short of the largest value
+MARGIN = 1.02  # largest error of the power method's value, as a factor
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
+@dataclass(frozen=True, kw_only=True, repr=False, eq=False)
 class ProximalResult(Result):
     """Result of `proximal_gradient`, `fista` and `admm`.
 
     Attributes
     ----------
     x : array
-        The solution, in the shape that the prior sees, with the leading axes of a
-        batch of data.
+        The solution, in the shape that the prior gets, with the leading axes of a batch
+        of data.
     success : bool
         Whether the returned ``x`` was checked and satisfies the tolerance.
     status : Status
@@ -39,21 +39,21 @@ class ProximalResult(Result):
     nit : int
         Iterations made.
     objective : float
-        ``||A x - b||^2 / 2 + g(x)``; for data taken as exact, ``g(x)``.
+        ``||A x - b||^2 / 2 + g(x)``; for exact data, ``g(x)``.
     residual_norm : float
         ``||b - A x||`` of the returned ``x``, recomputed.
     optimality : float
-        What was checked, recomputed: the norm of the proximal gradient, or for data
-        taken as exact the larger of the two residuals, relative to x and to the
-        subgradient (`admm`).
+        The checked quantity, recomputed: the norm of the proximal gradient, or for
+        exact data the larger of the two residuals, relative to x and to the subgradient
+        (`admm`).
     history : ndarray, shape (nit,)
-        The norm that the method watched, after each iteration.
+        The norm that the method monitors, after each iteration.
     method : str
         The name of the function.
     seconds : float
         Wall-clock time.
     extra : dict
-        What else a method tells: ``step``, or ``rho``.
+        Further results of a method: ``step``, or ``rho``.
     """
 
     objective: float
@@ -70,7 +70,7 @@ class ProximalResult(Result):
 
 @dataclass
 class State:
-    """What a callback sees."""
+    """The argument of a callback."""
 
     nit: int
     x: Any
@@ -181,11 +181,11 @@ class Problem:
         return bool(self.xp.isfinite(x).all())
 
     def scalar(self, value):
-        """A number as an array that leaves the precision of x as it is."""
+        """A number as an array that does not change the precision of x."""
         return self.xp.asarray(value, dtype=self.real)
 
     def norm_squared(self):
-        """``||A||^2``, by the power method, a little more rather than less."""
+        """``||A||^2`` by the power method, slightly too large rather than too small."""
         if getattr(self.op, "coisometry", False):
             return 1.0
         rng = np.random.default_rng(0)
@@ -205,7 +205,7 @@ class Problem:
         return found
 
     def prox_gradient(self, x, step):
-        """``(z, A x - b)`` with a proximal gradient step z from x, to check x."""
+        """``(z, A x - b)`` with z a proximal gradient step from x, to check x."""
         rest = self.forward(x) - self.b
         if not self.is_finite(rest):
             return self.nothing(), rest
@@ -213,16 +213,16 @@ class Problem:
         return self.check_prox(x - step * self.adjoint(rest), step), rest
 
     def nothing(self):
-        """What stands for an x that there is not."""
+        """An x of NaN, returned when no iterate exists."""
         return self.xp.full_like(self.x, math.nan)
 
     def floor(self, x, squared):
-        """What rounding makes of a gradient that is zero."""
+        """Size of the rounding errors of a gradient that is zero."""
         size = math.sqrt(squared) * self.norm(self.b) + squared * self.norm(x)
         return FLOOR * float(np.finfo(self.real).eps) * size
 
     def result(self, watch, x, success, optimality, rest, method, extra, stacklevel=4):
-        """Wrap up, and warn if need be."""
+        """The result; warns without success."""
         status = watch.status
         if success and status is not Status.STOPPED:
             status = Status.CONVERGED
@@ -252,7 +252,7 @@ class Problem:
 
 
 class Watch:
-    """Counts iterations and says when to stop."""
+    """Counts iterations and decides when to stop."""
 
     def __init__(self, problem):
         self.problem, self.nit, self.history = problem, 0, []
@@ -262,7 +262,7 @@ class Watch:
 
     @property
     def going(self):
-        """Whether there is an iteration left."""
+        """Whether another iteration is allowed."""
         return self.nit < self.problem.maxiter
 
     def ends(self, x, measure, tolerance):

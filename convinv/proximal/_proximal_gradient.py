@@ -5,7 +5,7 @@ import numpy as np
 from .._core.validation import number
 from ._problem import Problem, Watch
 
-NOISE = 1e3  # rounding errors of the data below which a product says nothing
+NOISE = 1e3  # rounding errors of the data below which a product is noise
 
 
 def proximal_gradient(
@@ -22,15 +22,15 @@ def proximal_gradient(
     callback=None,
     on_failure="warn",
 ):
-    """Minimise ``||A x - b||^2 / 2 + g(x)`` by proximal gradient steps.
+    """Minimize ``||A x - b||^2 / 2 + g(x)`` by proximal gradient steps.
 
     Parameters
     ----------
     op : ConvLinearOperator, LinearOperator, sparse or dense matrix
         The operator ``A`` of shape ``(m, n)``, with an adjoint.
     b : array_like, shape (m,) or (..., *op.output_shape)
-        The data, or a batch of them, which is one problem: tolerances and norms are
-        those of all of it. It is not modified.
+        The data, or a batch, which is one problem: tolerances and norms refer to the
+        whole batch. It is not modified.
     g : Proximal
         The prior: an object with ``prox(x, step)`` and ``value(x)``.
     x0 : array_like, optional
@@ -45,10 +45,10 @@ def proximal_gradient(
     rtol, atol : float
         Tolerances, see Notes.
     maxiter : int, optional
-        Iterations at most, by default 1000.
+        Most iterations, by default 1000.
     callback : callable, optional
         Called as ``callback(state)`` after each iteration, with ``state.nit``,
-        ``state.x`` (not to be kept) and ``state.residual_norm``, the norm of the
+        ``state.x`` (do not keep it) and ``state.residual_norm``, the norm of the
         proximal gradient. Returning True ends the iterations.
     on_failure : {"warn", "raise", "ignore"}
         What to do where the returned x does not satisfy the tolerance, as in `solve`.
@@ -70,15 +70,15 @@ def proximal_gradient(
 
     Notes
     -----
-    ``success`` means that the proximal gradient ``(x - prox(x - step A^H (A x - b),
-    step)) / step`` of the returned x was computed once more and has a norm of at most
-    ``max(rtol ||A^H b||, atol)``, or that of four rounding errors in it. With ``g = 0``
-    it is the gradient of the least-squares problem, and the tolerances those of
-    `convinv.solve`.
+    ``success`` means that the proximal gradient
+    ``(x - prox(x - step A^H (A x - b), step)) / step`` of the returned x was computed
+    again and has a norm of at most ``max(rtol ||A^H b||, atol)``, or of four of its
+    rounding errors. With ``g = 0`` it is the gradient of the least-squares problem, and
+    the tolerances are those of `convinv.solve`.
 
     An iteration costs one product with A, one with its adjoint and one proximal
-    operator; four arrays like x are held, and one like b. Steps that turn out to be too
-    long for A are shortened.
+    operator; four arrays like x are held, and one like b. Steps that turn out too long
+    for A are shortened.
 
     Examples
     --------
@@ -114,14 +114,14 @@ def fista(
     callback=None,
     on_failure="warn",
 ):
-    """Minimise ``||A x - b||^2 / 2 + g(x)`` by accelerated proximal gradient steps.
+    """Minimize ``||A x - b||^2 / 2 + g(x)`` by accelerated proximal gradient steps.
 
     Parameters
     ----------
     op, b, g, x0, shape, rtol, atol, maxiter, callback
         See `proximal_gradient`.
     step : float, optional
-        At most, and by default, ``1 / ||A||^2``.
+        Length of the steps, at most and by default ``1 / ||A||^2``.
     restart : bool
         Whether to begin anew, from where it is, when the momentum points uphill. It
         finds fast convergence where there is some to be found.
@@ -145,8 +145,8 @@ def fista(
 
     Notes
     -----
-    As `proximal_gradient`, at the same cost of an iteration and one more array like x
-    and b.
+    Like `proximal_gradient`, with the same cost of an iteration and one more array like
+    x and b.
 
     References
     ----------
@@ -179,7 +179,7 @@ def fista(
 
 
 def _descend(problem, step, method, pace):
-    """Steps from points that `pace` puts; ``A y`` is known from those before."""
+    """Proximal steps from extrapolated points; ``A y`` follows from earlier ones."""
     xp, x = problem.xp, problem.x
     step = None if step is None else number(step, "step", positive=True)
     squared = problem.norm_squared()
@@ -213,7 +213,7 @@ def _descend(problem, step, method, pace):
 
 
 def _shorter(problem, pace, step, length, stretched):
-    """A step that a move shows to be safe, unless it is all rounding errors."""
+    """A step length that a move proves safe, unless the move is only rounding."""
     xp = problem.xp
     noise = NOISE * float(np.finfo(problem.real).eps) * problem.norm(problem.b)
     ratio = length / xp.where(stretched > 0, stretched, 1)
@@ -230,7 +230,7 @@ class _Plain:
         self.zero = problem.scalar(0.0)
 
     def beta(self, move, change):
-        """How far to go on."""
+        """The momentum coefficient."""
         return self.zero
 
 
@@ -243,7 +243,7 @@ class _Steady:
         self.problem, self.t = problem, problem.scalar(1.0)
 
     def beta(self, move, change):
-        """How far to go on."""
+        """The momentum coefficient."""
         xp, t = self.problem.xp, self.t
         later = (1 + xp.sqrt(1 + 4 * t * t)) / 2
         self.t = later.astype(self.problem.real)
@@ -251,10 +251,10 @@ class _Steady:
 
 
 class _Accelerated(_Steady):
-    """It starts again when the last step went against the momentum."""
+    """The momentum of FISTA, reset when the last step went against it."""
 
     def beta(self, move, change):
-        """How far to go on."""
+        """The momentum coefficient."""
         xp = self.problem.xp
         uphill = xp.sum((move.conj() * change).real) < 0
         beta = super().beta(move, change)

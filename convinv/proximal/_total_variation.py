@@ -9,22 +9,22 @@ from .._core.arrays import copy, namespace
 from .._core.result import ConvergenceWarning
 from .._linalg.batched import matrices, real_dtype
 
-EVERY = 10  # iterations between two looks at the duality gap
-FLOOR = 4  # rounding errors of its terms, below which it is not known
+EVERY = 10  # iterations between two tests of the duality gap
+FLOOR = 4  # smallest gap that is known, in rounding errors of its terms
 
 
 def total_variation(x, *, isotropic=True, axes=(-2, -1)):
-    """The sum of the magnitudes of the differences of neighbours.
+    """The sum of the magnitudes of the differences of neighbors.
 
     Parameters
     ----------
     x : array_like
         Real or complex, any number of axes from 1.
     isotropic : bool
-        Whether the differences along all axes at a sample count together, as the norm
-        of a vector, or each for itself.
+        Whether the differences along all axes at a sample count as the norm of a
+        vector, or separately.
     axes : int or tuple of int
-        The axes along which neighbours differ; channels, for one, are left out.
+        The axes along which neighbors differ, without channels, for example.
 
     Returns
     -------
@@ -49,7 +49,7 @@ def total_variation(x, *, isotropic=True, axes=(-2, -1)):
 def prox_total_variation(
     x, weight, *, isotropic=True, axes=(-2, -1), rtol=1e-4, maxiter=1000
 ):
-    """Denoise: the minimiser of ``||z - x||^2 / 2 + weight * total_variation(z)``.
+    """Denoise: the minimizer of ``||z - x||^2 / 2 + weight * total_variation(z)``.
 
     Parameters
     ----------
@@ -60,11 +60,11 @@ def prox_total_variation(
     isotropic, axes
         See `total_variation`.
     rtol : float
-        It ends when the result is known to be within ``rtol ||x||`` of the minimiser,
-        or rounding lets no more be known: at about 1e-8 in double precision, and 3e-4
+        The iteration stops when the result is known to be within ``rtol ||x||`` of the
+        minimizer, or at the limit of rounding: about 1e-8 in double precision, and 3e-4
         in single.
     maxiter : int
-        Iterations at most.
+        Most iterations.
 
     Returns
     -------
@@ -83,10 +83,10 @@ def prox_total_variation(
 
     Notes
     -----
-    The fast gradient projection of Beck and Teboulle on the dual problem, begun anew
-    where it overshoots. The distance to the minimiser is bounded by the duality gap:
-    ``||z - z*||^2 <= 2 gap``, looked at every ten iterations. An iteration costs some
-    ten passes over `x` per axis; it holds three arrays per axis beside x.
+    The fast gradient projection of Beck and Teboulle on the dual problem, restarted
+    when it overshoots. The duality gap bounds the distance to the minimizer:
+    ``||z - z*||^2 <= 2 gap``, tested every ten iterations. An iteration costs about ten
+    passes over `x` per axis and holds three arrays per axis besides x.
 
     References
     ----------
@@ -96,7 +96,7 @@ def prox_total_variation(
 
     Examples
     --------
-    Two samples move towards each other by the weight:
+    Two samples move toward each other by the weight:
 
     >>> from convinv.proximal import prox_total_variation
     >>> prox_total_variation([0.0, 1.0], 0.2, axes=0).round(3)
@@ -116,10 +116,10 @@ def prox_total_variation(
 
 
 class Flow:
-    """The proximal operator, which begins where it ended the last time.
+    """The proximal operator, which starts from its last result.
 
-    The dual variable of similar data is similar, so that iterations of a method that
-    calls it again and again need few of its own.
+    Similar data have similar dual variables, so that a method that calls it repeatedly
+    needs few inner iterations.
     """
 
     def __init__(self, isotropic, axes, rtol, maxiter):
@@ -145,7 +145,7 @@ class Flow:
         return z
 
     def _ascend(self, x, weight, p):
-        """The dual variable, and the minimiser that belongs to it."""
+        """The dual variable, and its minimizer."""
         xp, axes = namespace(x), self.axes
         step = 1 / (4 * len(axes) * weight)
         tolerance = (self.rtol**2 / 2) * xp.sum(abs(x) ** 2)
@@ -172,18 +172,18 @@ class Flow:
         return p / xp.maximum(size, 1)
 
     def _holds(self, z, p, weight, tolerance):
-        """Whether the gap of the objectives is small, or all rounding errors."""
+        """Whether the gap of the objectives is small, or only rounding errors."""
         xp = namespace(z)
         d = _differences(z, self.axes)
         size = xp.sum(_magnitude(d, self.isotropic), dtype=np.float64)
         gap = weight * abs(size - xp.sum((d * p.conj()).real, dtype=np.float64))
-        terms = size + xp.sum(abs(z), dtype=np.float64)  # d is made of these
+        terms = size + xp.sum(abs(z), dtype=np.float64)  # d is the sum of these
         floor = FLOOR * float(np.finfo(z.dtype).eps) * weight * terms
         return bool(gap <= xp.maximum(tolerance, floor))
 
 
 def _image(x, axes):
-    """`x` as an array, and which of its axes have neighbours."""
+    """`x` as an array, and the axes along which it has neighbors."""
     xp = namespace(x)
     x = np.asarray(x) if xp is None else x
     axes = (axes,) if isinstance(axes, (int, np.integer)) else tuple(axes)

@@ -1,4 +1,4 @@
-"""Both ends of the singular values of any layer, from products with it."""
+"""Bounds of the largest and smallest singular value of any layer, from products."""
 
 import math
 from dataclasses import dataclass
@@ -7,22 +7,22 @@ import numpy as np
 
 STEPS = 100
 EPS = 2.0**-52
-MEMORY = 2**26  # entries of the basis that the default number of steps may make
+MEMORY = 2**26  # entries of the basis, at most, for the default number of steps
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number, how far it may be off, and what it is worth.
+    """A number, its error, and its kind.
 
     Attributes
     ----------
     value : float
     error : float
-        Of an exact value the size of rounding errors. Of a bound, the distance within
-        which some singular value lies for certain (as a rule the one that is bounded,
-        but nothing proves that).
+        For an exact value, the size of rounding errors. For a bound, a distance within
+        which some singular value certainly lies (usually the bounded one, but this is
+        not proven).
     kind : {"exact", "lower bound", "upper bound"}
-        How `value` lies to the number in question.
+        Relation of `value` to the true number.
     """
 
     value: float
@@ -46,12 +46,12 @@ class Estimate:
 def extreme_singular_values(op, steps=None, rng=None):
     """Bounds of the largest singular value and of the smallest of ``min(m, n)``.
 
-    Golub-Kahan bidiagonalisation ``A V = U B``, ``A^H U = V B^H + beta v e^H`` from a
-    random start, in the shorter of the two spaces, where the basis V is orthogonalised
-    again at every step (Golub and Kahan 1965; Simon and Zha 2000). With a singular
-    triple ``(p, theta, q)`` of B, theta lies between the ends, and the residual ``beta
-    |p_k| / sqrt(2)`` bounds its distance from a singular value of A, since it is that
-    of an eigenvector of ``[0, A; A^H, 0]``.
+    Golub-Kahan bidiagonalization ``A V = U B``, ``A^H U = V B^H + beta v e^H`` from a
+    random start, in the shorter of the two spaces, where the basis V is
+    reorthogonalized at every step (Golub and Kahan 1965; Simon and Zha 2000). For a
+    singular triple ``(p, theta, q)`` of B, theta lies between the ends, and
+    ``beta |p_k| / sqrt(2)``, the residual of an eigenvector of ``[0, A; A^H, 0]``,
+    bounds its distance from a singular value of A.
     """
     n = min(op.shape)
     if steps is None:

@@ -1,4 +1,4 @@
-"""The ends of the singular values: exact ones, and bounds where there are none."""
+"""The ends of the singular values: exact ones, and otherwise bounds."""
 
 import numpy as np
 from scipy import linalg
@@ -9,7 +9,7 @@ from ._smallest import smallest_singular_value
 
 
 def bounds(op, steps, rng):
-    """The largest, the smallest, and again the smallest."""
+    """Bounds of the largest, the smallest, and again the smallest singular value."""
     rng = np.random.default_rng(rng)
     largest, other = extreme_singular_values(op, steps, rng)
     smallest = smallest_singular_value(op, float(largest), rng)
@@ -21,7 +21,7 @@ def bounds(op, steps, rng):
 def decomposed(matrix, tolerance):
     """The singular values, and the diagonal of ``(A^H A)^+``.
 
-    By the triangular factor, and with singular vectors only where values are zero.
+    From the triangular factor; singular vectors are needed only if values are zero.
     """
     tall = matrix.shape[0] >= matrix.shape[1]
     q, r = np.linalg.qr(matrix if tall else matrix.conj().T)

@@ -4,7 +4,7 @@ import numpy as np
 
 
 def draw(result, ax):
-    """A `Spectrum` on matplotlib's axes, by the number of its own."""
+    """Draw a `Spectrum` on matplotlib's axes, depending on its number of axes."""
     curves = {1: _plot_curves, 2: _plot_image}
     curves.get(len(result.frequencies), _plot_all)(result, ax)
 

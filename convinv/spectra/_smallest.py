@@ -12,21 +12,21 @@ from .._inverse.circulant import SLOW, decay
 from .._inverse.gram_inverse import OTHER, gram_of, shifted_inverse, side_of
 from ._bounds import EPS, Estimate, start
 
-STEPS, BASIS, KEPT = 80, 24, 8  # at most; vectors kept, and after a restart
-CLOSE = 1e-3  # relative distance from a singular value that ends the search
-PATIENCE = 3e11  # multiplications from which on no factor of the whole is made
-MEMORY = 2**30  # bytes that it may take
+STEPS, BASIS, KEPT = 80, 24, 8  # at most; vectors of the basis, and after a restart
+CLOSE = 1e-3  # relative distance from a singular value at which the search ends
+PATIENCE = 3e11  # multiplications above which the whole layer is not factorized
+MEMORY = 2**30  # bytes of that factor, at most
 FULL = 1e-10  # of the largest singular value: smaller ones may be zeros
-WIDE = 1000  # unknowns across a band from which on there are none
-SHARES = (1e-12, 1e-10, 1e-8)  # of the size of a singular N, that may be added to it
+WIDE = 1000  # unknowns across a band above which no bands are made
+SHARES = (1e-12, 1e-10, 1e-8)  # shifts of a singular N, in units of its size
 
 
 def has_full_rank(op, inverse) -> bool:
-    """Whether all ``min(m, n)`` singular values are beyond doubt more than rounding.
+    """Whether all ``min(m, n)`` singular values are certainly above rounding.
 
-    Then iterations with a preconditioner end in the solution of least norm. `inverse`
-    is the preconditioner's `GramInverse` of the smaller Gram matrix, which may be one
-    with a shift. False for operators that are not on the host.
+    Then iterations with a preconditioner converge to the solution of least norm.
+    `inverse` is the preconditioner's `GramInverse` of the smaller Gram matrix, possibly
+    shifted. False for operators that are not on the host.
     """
     if op.xp is not np:
         return False
@@ -40,13 +40,13 @@ def has_full_rank(op, inverse) -> bool:
 def smallest_singular_value(
     op, largest, rng=None, inverse=None, enough=math.inf
 ) -> Estimate:
-    """An upper bound of the least of ``min(m, n)`` singular values, as a rule sharp.
+    """An upper bound of the least of ``min(m, n)`` singular values, usually sharp.
 
-    Davidson's method: the vector v with the least ``||A v||`` in a space that grows by
-    ``M (A^H A v - theta^2 v)``, where M is an (approximate) inverse of ``A^H A``; for a
-    wide layer all that is of its adjoint. With a good M it is inverse iteration,
-    accelerated, and with any M the bound is one (Davidson, J. Comput. Phys. 17, 1975;
-    Morgan and Scott, SIAM J. Sci. Stat. Comput. 7, 1986).
+    Davidson's method finds the vector v with the least ``||A v||`` in a space that
+    grows by ``M (A^H A v - theta^2 v)``, where M is an (approximate) inverse of ``A^H
+    A``. For a wide layer A is its adjoint. With a good M it is accelerated inverse
+    iteration; the bound holds for every M (Davidson, J. Comput. Phys. 17, 1975; Morgan
+    and Scott, SIAM J. Sci. Stat. Comput. 7, 1986).
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ def smallest_singular_value(
     largest : float
         The largest singular value, about.
     inverse : GramInverse, optional
-        M; made where it is not given.
+        M; computed if not given.
     enough : float
         A lower bound that ends the search.
     """
@@ -77,7 +77,7 @@ def smallest_singular_value(
     for _ in range(STEPS):
         pulse()
         new = _orthonormal(new, basis)
-        if new is None:  # the space is all there is
+        if new is None:  # the basis spans the whole space
             break
         basis = np.vstack([basis, new])
         images.append(forward(new.reshape(1, *shape)).reshape(-1))
@@ -92,7 +92,7 @@ def smallest_singular_value(
             basis = right[-KEPT:].conj() @ basis
             images.keep(left[:, -KEPT:], values[-KEPT:])
         new = residual if inverse is None else inverse.solve(residual[None])[0]
-    # there is one between 0 and theta in any case
+    # some singular value lies between 0 and theta in any case
     return Estimate(theta, min(error, theta) + rounding, "upper bound")
 
 
@@ -119,12 +119,15 @@ class _Images:
         self.triangle = wide
 
     def keep(self, left, values):
-        """Of ``triangle = left @ diag(values) @ right`` what belongs to some values."""
+        """Keep the part of the images that belongs to some singular values.
+
+        ``triangle = left @ diag(values) @ right`` is their decomposition.
+        """
         self.rows, self.triangle = left.T @ self.rows, np.diag(values)
 
 
 def _orthonormal(v, basis):
-    """v without its parts along the rows of `basis`; None where nothing is left."""
+    """v orthogonalized against the rows of `basis`; None if nothing remains."""
     for _ in range(2):
         size = np.linalg.norm(v)
         v = v - basis.T @ (basis.conj() @ v)
@@ -136,7 +139,7 @@ def _orthonormal(v, basis):
 
 
 def approximate_inverse(op):
-    """A `GramInverse` of the smaller Gram matrix, shifted if need be; None for zero."""
+    """A `GramInverse` of the smaller Gram matrix, if need be shifted; None for zero."""
     gram = gram_of(op, side_of(op))
     axis = int(np.argmax(gram.grid))
     line = gram.channels * math.prod(gram.grid) // gram.grid[axis]
@@ -158,7 +161,7 @@ def approximate_inverse(op):
 
 
 def _are_thin(gram, damp):
-    """Whether bands along the borders cost little."""
+    """Whether bands along the borders are cheap."""
     long = sum(n > 1 for n in gram.grid)
     deepest = max(
         (SLOW if d is None else d) + max(r, b)

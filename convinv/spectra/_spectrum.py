@@ -1,4 +1,4 @@
-"""The spectrum of a layer, exact where it can be, and bounds elsewhere."""
+"""The spectrum of a layer: exact values if possible, and otherwise bounds."""
 
 import math
 from dataclasses import dataclass
@@ -15,26 +15,26 @@ from ._bounds import Estimate
 from ._ends import bounds, decomposed, exact_ends
 from ._plot import draw
 
-# Layers that are written out: the shorter side, and all entries.
+# Largest layers that are written out: the shorter side, and all entries.
 DENSE_SIDE = 2000
 DENSE_ENTRIES = 2**24
 
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Spectrum:
-    """What the singular values of a layer say; made by `spectrum`.
+    """The singular values of a layer and results computed from them; see `spectrum`.
 
     Attributes
     ----------
     input_shape, output_shape : tuple of int
         ``(C_in, *n)`` and ``(C_out, *m)``.
     exact : bool
-        Whether `largest`, `smallest`, `rank` and what follows from them are exact (to
-        rounding) and not bounds.
+        Whether `largest`, `smallest`, `rank` and the results that depend on them are
+        exact (to rounding) and not bounds.
     periodic : bool
-        Whether the layer is invariant under shifts around a torus. If not, `values`
-        and `noise_gain_by_frequency` are those of the torus approximation, the layer
-        with periodic boundary on as many cells: what the interior does. Its ends are
+        Whether the layer is invariant under shifts around a torus. If not, `values` and
+        `noise_gain_by_frequency` are those of the torus approximation, the layer with
+        periodic boundary on as many cells, which describes the interior. Its ends are
         no bounds of the layer's.
     values : ndarray, shape (groups, *cells, k)
         Singular values by frequency, descending, in the order of `numpy.fft.fftn` of a
@@ -43,22 +43,22 @@ class Spectrum:
         The frequencies of `values` along each axis in cycles per sample. With a stride
         ``s``, one stands for all that are aliased to it, ``1 / s`` apart.
     largest, smallest : Estimate
-        The ends of the ``min(m, n)`` singular values. The smallest is 0 where the layer
-        has no full rank.
+        The ends of the ``min(m, n)`` singular values. The smallest is 0 if the layer
+        does not have full rank.
     norm_bound : float
-        An upper bound of the largest, for every boundary, and with that a Lipschitz
+        An upper bound of the largest, for every boundary, and therefore a Lipschitz
         constant of the layer.
     smallest_nonzero : Estimate
-        The smallest that does not count as zero; where not exact, just `smallest`.
+        The smallest that does not count as zero; if not exact, equal to `smallest`.
     rank : int or None
         Singular values above `tolerance`; None where not exact.
     tolerance : float
-        What rounding, of the kernel in its dtype and of the computation, may have made
-        of a zero.
+        Size up to which rounding, of the kernel in its dtype and in the computation,
+        may change a singular value of zero.
     noise_gain_by_channel : ndarray, shape (C_in,)
         Standard deviation of ``A^+ b``, per input channel, for white noise b of unit
         standard deviation: the root of the mean over the channel of the diagonal of
-        ``(A^H A)^+``. Where not exact, that of the torus approximation.
+        ``(A^H A)^+``. If not exact, that of the torus approximation.
     """
 
     input_shape: tuple
@@ -87,20 +87,20 @@ class Spectrum:
 
     @property
     def condition(self) -> float:
-        """`largest` by `smallest`, infinite without full rank.
+        """`largest` divided by `smallest`, infinite without full rank.
 
-        Where not exact a lower bound of it.
+        If not exact, a lower bound.
         """
         return _ratio(float(self.largest), float(self.smallest))
 
     @property
     def effective_condition(self) -> float:
-        """`largest` by `smallest_nonzero`, the condition number of ``A^+``."""
+        """`largest` divided by `smallest_nonzero`, the condition number of ``A^+``."""
         return _ratio(float(self.largest), float(self.smallest_nonzero))
 
     @property
     def noise_gain(self) -> float:
-        """``||A^+||``, the most that noise is amplified; where not exact, at least."""
+        """``||A^+||``, the largest gain of noise; if not exact, a lower bound."""
         if self.rank == 0:
             return 0.0
         return _ratio(1.0, float(self.smallest_nonzero))
@@ -166,22 +166,22 @@ class Spectrum:
 
 
 def spectrum(op, *, steps=None, rng=None) -> Spectrum:
-    """The singular values of a layer, exact where that can be had.
+    """The singular values of a layer, exact if possible.
 
     Exact for layers that are invariant under shifts around a torus: with periodic
-    boundary (and as many outputs as the stride has steps around the image, which it
-    has to divide), or with windows that do not overlap. Exact too for layers with
+    boundary (the stride has to divide the image, and outputs have to be as many as its
+    steps), or with windows that do not overlap. Exact too for layers with
     ``min(m, n) <= 2000`` and up to 2**24 entries, which are written out. For others,
     bounds of both ends, and the values of the torus approximation.
 
     Parameters
     ----------
     op : ConvLinearOperator
-        Or the adjoint of one, on either library; the kernel is taken to the host.
+        Or the adjoint of one, of either library; the kernel is copied to the host.
     steps : int, optional
-        Products with the layer and its adjoint for the bound of the largest, where
-        bounds are all that can be had, and vectors of length ``min(m, n)`` that are
-        stored; by default 100, or fewer where they would take more than 512 MB.
+        If values are not exact: number of products with the layer and its adjoint for
+        the bound of the largest, and of stored vectors of length ``min(m, n)``. By
+        default 100, or fewer if these would take more than 512 MB.
     rng : None, int or numpy.random.Generator
         Source of the start vector of the bounds.
 
@@ -196,18 +196,18 @@ def spectrum(op, *, steps=None, rng=None) -> Spectrum:
 
     Notes
     -----
-    The cost is one singular value decomposition of a ``C_out / groups`` by ``C_in /
-    groups * prod(stride)`` matrix per group and frequency (half the frequencies if the
-    kernel is real), and the storage the singular values. Small layers cost a dense
-    decomposition, up to seconds.
+    The cost is one singular value decomposition of a ``C_out / groups`` by
+    ``C_in / groups * prod(stride)`` matrix per group and frequency (half the
+    frequencies if the kernel is real); the singular values are stored. Small layers
+    cost a dense decomposition, up to some seconds.
 
-    The bound of the largest is one from below, a Ritz value of Golub-Kahan
-    bidiagonalisation. That of the smallest is one from above, ``||A v||`` of the best v
+    The bound of the largest is a lower bound, a Ritz value of Golub-Kahan
+    bidiagonalization. That of the smallest is an upper bound, ``||A v||`` of the best v
     that inverse iteration finds (Davidson's method) with the inverse that `solve` uses,
-    which is set up for it. As a rule both are right to a thousandth, also for layers
-    that are ill-conditioned or singular; their `error` says what is certain.
-    `norm_bound` is proven: the norm of the layer on a torus around the padded image
-    times that of the padding, or ``sqrt(||A||_1 ||A||_inf)`` where that is less.
+    which is set up for it. Both are usually right to a thousandth, also for layers that
+    are ill-conditioned or singular; their `error` is certain. `norm_bound` is proven:
+    the norm of the layer on a torus around the padded image times that of the padding,
+    or ``sqrt(||A||_1 ||A||_inf)`` where that is less.
 
     Examples
     --------
@@ -266,11 +266,11 @@ def singular_values(op, *, which="all"):
     Parameters
     ----------
     op : ConvLinearOperator
-        Or the adjoint of one, on either library; the kernel is taken to the host.
+        Or the adjoint of one, of either library; the kernel is copied to the host.
     which : {"all", "nonzero", "unknowns"}
         "all" gives ``min(m, n)`` values, as `numpy.linalg.svd` does; "nonzero" those
-        that rounding cannot have made of zeros; "unknowns" n of them, the square roots
-        of the eigenvalues of ``A^H A``, which appends zeros where m < n.
+        above the size of rounding errors; "unknowns" n of them, the square roots of the
+        eigenvalues of ``A^H A``, which appends zeros where m < n.
 
     Returns
     -------
@@ -325,7 +325,7 @@ def singular_values(op, *, which="all"):
 
 
 def _host(op):
-    """`op` on the host, scaled to an ordinary size, and the power of two it was."""
+    """`op` on the host, scaled to an ordinary size, and the power of two."""
     if not isinstance(op, LAYERS):
         raise TypeError(f"op must be a ConvLinearOperator, got {type(op).__name__}")
     layer = op.layer
@@ -335,7 +335,7 @@ def _host(op):
     size = float(max(np.abs(kernel.real).max(), np.abs(kernel.imag).max()))
     power = math.frexp(size)[1] if size else 0
     wide = kernel.astype(np.result_type(kernel.dtype, np.float64))
-    for half in (power // 2, power - power // 2):  # neither over- nor underflows
+    for half in (power // 2, power - power // 2):  # so that nothing over- or underflows
         wide = wide * math.ldexp(1.0, -half)
     host = ConvLinearOperator(
         wide, layer.input_shape, **layer._options, dtype=kernel.dtype

@@ -1,12 +1,12 @@
 """Strips: small windows of the output whose local matrices repeat.
 
-A strip takes the same window of every output channel. Without the columns that are zero
-its matrix is small, and strips that lie alike with respect to the border share it; one
-pseudoinverse per class of strips then inverts a layer of any size. This is STRIP of
-"Fast and scalable inversion of convolution layers", with rectangles of any size, one to
-three spatial axes, groups, padding and every boundary; `convinv.solve` has it as method
-"strip". What a sweep does, over strips or over other blocks of rows (method "rbk"),
-`sweep_analysis` tells.
+A strip takes the same window of every output channel. Without its zero columns the
+matrix of a strip is small, and strips that lie alike with respect to the border share
+it; one pseudoinverse per class of strips then inverts a layer of any size. This is
+STRIP of "Fast and scalable inversion of convolution layers", with rectangles of any
+size, one to three spatial axes, groups, padding and every boundary; `convinv.solve` has
+it as method "strip". `sweep_analysis` analyzes sweeps over strips or over other blocks
+of rows (method "rbk").
 """
 
 from .._linalg.pseudoinverse import Pseudoinverse, pseudoinverse

@@ -1,4 +1,4 @@
-"""What one sweep of block Kaczmarz does to an error: its operator and its measures."""
+"""The operator of one sweep of block Kaczmarz, and its measures."""
 
 import math
 import warnings
@@ -16,16 +16,16 @@ from ._arrangement import row_lists
 from ._measures import NULL, Measure, estimated, exactly, span
 from ._row_blocks import MEMORY, RowBlocks
 
-EXACT = 3000  # unknowns of the operators whose sweep is written out
+EXACT = 3000  # unknowns up to which the matrix of a sweep is formed
 
 
 @dataclass(frozen=True, repr=False, eq=False)
 class SweepAnalysis:
-    """What a sweep over blocks of rows does; made by `sweep_analysis`.
+    """The analysis of a sweep over blocks of rows; see `sweep_analysis`.
 
-    One sweep of ``x <- x + A_T^+ (b_T - A_T x)``, over the blocks T in order, is ``x <-
-    K x + B``. With P_T the orthogonal projection on the row space of A_T, K is the
-    product of the ``I - P_T``, the last one leftmost.
+    One sweep of ``x <- x + A_T^+ (b_T - A_T x)``, over the blocks T in order, is the
+    map ``x <- K x + B``. With P_T the orthogonal projection onto the row space of A_T,
+    K is the product of the ``I - P_T``, the last one leftmost.
 
     Attributes
     ----------
@@ -38,29 +38,29 @@ class SweepAnalysis:
     ranks : tuple of int
         Of the blocks.
     exact : bool
-        Whether the sweep was written out. If not, measures are estimates.
+        Whether the matrix of the sweep was formed. If not, measures are estimates.
     idempotency : Measure
         ``||K - K^2||_F``: 0 if a second sweep changes nothing.
     distance : Measure
         ``||K - K_perp||_F^2`` with ``K_perp = I - sum P_T``: 0 if the row spaces are
         orthogonal to each other (D in the paper).
     spectral_radius : Measure
-        Of K on the row space of the blocks: sweeps shrink errors by so much in the long
-        run. Below 1 whatever the blocks are. An estimate has no error that is known.
+        Of K on the row space of the blocks: the factor by which a sweep shrinks errors
+        in the long run. Below 1 for all blocks. The error of an estimate is unknown.
     rank : int or None
-        Dimension of that row space; None where not exact.
+        Dimension of that row space; None if not exact.
     I_c, I_d : float or None
         For two blocks the paper's indicators. With orthonormal bases V_1 and V_2 of the
         row spaces (right singular vectors) and ``G = C C^H``, ``C = V_2^H V_1``: the
         largest sum of absolute values in a row of G, and the smallest difference of a
         diagonal entry and the other absolute values in its row. They bound the
         eigenvalues of G, squares of cosines, from both sides (Gershgorin), and depend
-        on the bases. The paper has them for two blocks only; for more these are the
-        largest I_c and the largest I_d of all pairs. None where not exact.
+        on the bases. The paper defines them for two blocks only; for more, these are
+        the largest I_c and the largest I_d of all pairs. None if not exact.
     sweep_matrix : ndarray, shape (n, n), or None
-        K; None where not exact.
+        K; None if not exact.
     blocks : RowBlocks
-        The blocks' matrices and pseudoinverses, which sweeps are made of.
+        The blocks' matrices and pseudoinverses, as used by sweeps.
     """
 
     arrangement: str
@@ -86,7 +86,7 @@ class SweepAnalysis:
     def fixed_point(self, b):
         """The limit of the sweeps from ``x = 0``, ``(I - K)^+ B``.
 
-        For consistent data that is ``A^+ b``, otherwise in general another point.
+        For consistent data this is ``A^+ b``, otherwise in general another point.
 
         Parameters
         ----------
@@ -106,7 +106,7 @@ class SweepAnalysis:
         Warns
         -----
         ConvergenceWarning
-            If GMRES, which computes it where K is not known, did not get there.
+            If GMRES, which computes the limit if K is not known, did not converge.
         """
         taken, given = self.output_shape, self.input_shape
         b = np.asarray(b)
@@ -130,7 +130,7 @@ class SweepAnalysis:
         return np.linalg.lstsq(matrix, right.T, rcond=NULL)[0].T
 
     def _solve(self, right):
-        """GMRES stays in the row space, where right is and ``I - K`` has an inverse."""
+        """By GMRES, which stays in the row space, where ``I - K`` has an inverse."""
         n = self.shape[1]
 
         def apply(v):
@@ -178,30 +178,30 @@ def sweep_analysis(
     rng=None,
     memory=MEMORY,
 ) -> SweepAnalysis:
-    """What a sweep of block Kaczmarz over blocks of an operator's rows does.
+    """Analyze a sweep of block Kaczmarz over blocks of an operator's rows.
 
     Parameters
     ----------
     op : ConvLinearOperator, sparse or dense matrix
-        On either library; the kernel is taken to the host.
+        Of either library; the kernel is copied to the host.
     blocks : str or list of int arrays
-        An arrangement, or the rows of every block. They need not hold all rows.
+        An arrangement, or the rows of every block. They need not cover all rows.
     h_b, strips : int, optional
         Sizes of an arrangement, as for `arrangement`.
     exact : bool, optional
-        Whether to write the sweep's matrix K out. By default for up to 3000 unknowns.
+        Whether to form the sweep's matrix K. By default for up to 3000 unknowns.
     samples : int
-        Random vectors of the estimates, where not exact: the mean of ``||M g||^2`` over
-        standard normal g estimates ``||M||_F^2`` (Hutchinson), with a standard error.
+        If not exact, the number of random vectors for the estimates: the mean of
+        ``||M g||^2`` over standard normal g estimates ``||M||_F^2`` (Hutchinson), with
+        a standard error.
     rng : None, int or numpy.random.Generator
-        Source of random permutations and of those vectors.
+        Source of random permutations and of these vectors.
     memory : float
         Limit in bytes of the blocks' matrices and pseudoinverses.
 
     Returns
     -------
-    SweepAnalysis
-        It prints.
+    SweepAnalysis It can be printed.
 
     Raises
     ------
@@ -210,11 +210,12 @@ def sweep_analysis(
 
     Notes
     -----
-    Costs a factorisation of each different block, and a sweep of n vectors (`samples`,
-    where not exact) and some; where exact also the n eigenvalues of K. Then the
-    spectral radius is the largest that is not within 1e-10 of one, as those of the null
-    space of A are; else from a power iteration in the row space. The measures are those
-    of "Fast and scalable inversion of convolution layers", section 5 and appendix E.
+    The cost is a factorization of each different block, a sweep of n vectors (`samples`
+    if not exact) and some more, and if exact the n eigenvalues of K. Then the spectral
+    radius is the largest eigenvalue that is not within 1e-10 of one, since those belong
+    to the null space of A; otherwise it comes from a power iteration in the row space.
+    The measures are those of "Fast and scalable inversion of convolution layers",
+    section 5 and appendix E.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Ways to deal an operator's rows to blocks."""
+"""Ways to divide an operator's rows into blocks."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from ..operators._foreign import as_operator
 from ._plan import strip_plan
 
 ARRANGEMENTS = ("strip", "interleaved", "standard", "randomized")
-LONGEST = 512  # rows of a block of a matrix, by default
+LONGEST = 512  # default number of rows of a block of a matrix
 NAMES = {"kind": "kind", "strips": "strips"}  # of the arguments, for errors
 
 
@@ -16,21 +16,21 @@ def arrangement(op, kind, *, h_b=None, strips=None, rng=None) -> list:
     """The rows of every block, in one of four arrangements.
 
     With S blocks of an operator with m rows, "strip" takes the same outputs of every
-    channel, as `strip_plan` does; "interleaved" gives row i to block ``i mod S``;
+    channel, as `strip_plan` does; "interleaved" assigns row i to block ``i mod S``;
     "standard" gives each block m / S successive rows, "randomized" as many of a random
-    permutation (where S does not divide m, the first blocks have one more).
+    permutation (if S does not divide m, the first blocks have one more).
 
     Parameters
     ----------
     op : ConvLinearOperator, sparse or dense matrix
-        A matrix has no "strip". Other operators will do for the three that only count.
+        A matrix has no "strip". Other operators have the three that need only sizes.
     kind : {"strip", "interleaved", "standard", "randomized"}
     h_b : int, optional
-        The size of a strip (see `strip_plan`), of convolutions; the others get as many
-        blocks as there are strips. By default that of `strip_plan`.
+        The size of a strip (see `strip_plan`) of a convolution; the other arrangements
+        get as many blocks as there are strips. By default that of `strip_plan`.
     strips : int, optional
-        Instead of `h_b`, the number S of blocks. By default of a matrix, so many that
-        none has more rows than there are unknowns, nor more than 512.
+        Instead of `h_b`, the number S of blocks. The default for a matrix is the number
+        such that no block has more rows than there are unknowns, nor more than 512.
     rng : None, int or numpy.random.Generator
         Source of the random permutation.
 
@@ -42,12 +42,12 @@ def arrangement(op, kind, *, h_b=None, strips=None, rng=None) -> list:
     Raises
     ------
     TypeError, ValueError
-        If `kind` is unknown or not to be had of `op`, or the size does not fit.
+        If `kind` is unknown or not available for `op`, or the size does not fit.
 
     Notes
     -----
-    The four arrangements are compared in "Fast and scalable inversion of convolution
-    layers", section 5; it gives figures and no formulas. Costs m integers.
+    "Fast and scalable inversion of convolution layers", section 5, compares the four
+    arrangements, with figures and without formulas. The cost is m integers.
 
     Examples
     --------
@@ -86,7 +86,7 @@ def _arranged(op, kind, h_b, strips, rng, names):
 
 
 def row_lists(op, kind, *, h_b=None, strips=None, rng=None, names=NAMES) -> list:
-    """`arrangement` of a kind, or row lists of the user's, checked."""
+    """The `arrangement` of a kind, or the user's row lists after checks."""
     if isinstance(kind, str):
         return _arranged(op, kind, h_b, strips, rng, names)
     if h_b is not None or strips is not None:

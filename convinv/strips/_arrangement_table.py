@@ -1,4 +1,4 @@
-"""The arrangements of an operator's rows side by side, and what they look like."""
+"""The arrangements of an operator's rows side by side, as a table and as pictures."""
 
 from dataclasses import dataclass
 
@@ -65,7 +65,7 @@ def arrangement_table(
     Returns
     -------
     ArrangementTable
-        It prints; ``table[kind]`` is one analysis.
+        It can be printed; ``table[kind]`` is one analysis.
 
     Examples
     --------
@@ -86,10 +86,10 @@ def arrangement_table(
 
 
 def plot_arrangement(op, kind, ax=None, *, h_b=None, strips=None, rng=None):
-    """Draw which block has which rows, with matplotlib.
+    """Draw the rows of each block with matplotlib.
 
-    A pixel is a row of the operator's matrix and its colour the number of the block; a
-    line of pixels are the outputs of one channel.
+    A pixel is a row of the operator's matrix, and its color is the number of the block;
+    a line of pixels has the outputs of one channel.
 
     Parameters
     ----------

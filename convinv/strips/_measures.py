@@ -6,20 +6,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-NULL = 1e-10  # eigenvalues so near to one belong to the null space of A
+NULL = 1e-10  # distance from one of eigenvalues that belong to the null space of A
 STEPS = 200  # of the power iteration, at most
-DECAY = 1e-11  # by which it may shrink its vector: rounding errors are not far below
+DECAY = 1e-11  # largest reduction of its vector: rounding errors are not much smaller
 
 
 @dataclass(frozen=True)
 class Measure:
-    """A number, and how far it may be off.
+    """A number and its error.
 
     Attributes
     ----------
     value : float
     error : float
-        The standard error: 0 where `value` is exact, NaN where it is not known.
+        The standard error: 0 if `value` is exact, NaN if it is unknown.
     """
 
     value: float
@@ -57,7 +57,7 @@ def exactly(blocks):
 
 
 def estimated(blocks, samples, rng):
-    """The same from random vectors, without the matrix."""
+    """The same measures from random vectors, without the matrix."""
     g = rng.standard_normal((samples, blocks.shape[1])).astype(blocks.dtype)
     once = blocks.sweep(g.copy())
     twice = blocks.sweep(once.copy())
@@ -94,7 +94,7 @@ def indicators(blocks):
 
 
 def span(numbers):
-    """The range of some integers in words."""
+    """Format the range of some integers as text."""
     low, high = min(numbers), max(numbers)
     return f"{low}" if low == high else f"{low} ... {high}"
 
@@ -106,10 +106,10 @@ def _mean(vectors):
 
 
 def _power(blocks, v):
-    """How much sweeps shrink v, shape (1, n), in the long run; overwrites v.
+    """The factor by which sweeps shrink v, shape (1, n), in the long run; overwrites v.
 
-    v has to be in the row space. It is not normalised on the way: what rounding puts
-    into the null space stays as large as it is, and would be all that is left.
+    v has to be in the row space. It is not normalized in between: the component that
+    rounding adds in the null space does not shrink, and would soon dominate.
     """
     first = size = np.linalg.norm(v)
     logarithms = []

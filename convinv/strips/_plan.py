@@ -1,4 +1,4 @@
-"""How a convolution is cut into strips, and the matrices of strips."""
+"""The division of a convolution into strips, and the matrices of strips."""
 
 import math
 import operator
@@ -12,7 +12,7 @@ from .._core.geometry import Geometry, folds, tap_samples
 from .._core.validation import integer
 from ..operators._convolution import ConvLinearOperator
 
-# Entries of the matrices of default strips, at most: 256 MiB in double precision.
+# Most entries of the matrices of default strips: 256 MiB in double precision.
 ENTRIES = 2**25
 
 
@@ -24,7 +24,7 @@ class AxisWindows(NamedTuple):
     """
 
     outputs: np.ndarray  # (S, p): the outputs of every window
-    samples: np.ndarray  # (S, n): the samples it reaches, -1 fills up
+    samples: np.ndarray  # (S, n): the samples it reaches, padded with -1
     kind: np.ndarray  # (S,): the pattern of every window
     patterns: tuple  # of (p, k) arrays
     cover: tuple  # (start, window, position): the windows that hold each sample
@@ -32,7 +32,7 @@ class AxisWindows(NamedTuple):
 
 @dataclass(frozen=True, repr=False)
 class StripPlan:
-    """How an operator is cut into strips; made by :func:`strip_plan`.
+    """The division of an operator into strips; see :func:`strip_plan`.
 
     Attributes
     ----------
@@ -56,7 +56,7 @@ class StripPlan:
         Bytes: "factors" for all local inverses as dense matrices, and per right-hand
         side "windows" for the local solutions and "x" for the solution.
     admissible : tuple of int
-        The values `h_b` can take.
+        The values that `h_b` can take.
     axes : tuple of AxisWindows
         The index tables, of three axes.
     geometry : Geometry
@@ -99,7 +99,7 @@ class StripPlan:
         return ((d[:, None, None] * n_h + h[:, None]) * n_w + w).ravel()
 
     def rows(self, strip: int, group: int = 0) -> np.ndarray:
-        """The rows of the operator's matrix that a strip takes, in its own order."""
+        """The rows of the operator's matrix in a strip, in the strip's order."""
         g = self.geometry
         outputs = [axis.outputs for axis in self.axes]
         return _flat_index(outputs, strip, g.output, g.c_out // g.groups, group)
@@ -122,7 +122,7 @@ class StripPlan:
         return [axis.patterns[kind] for axis, kind in zip(self.axes, kinds)]
 
     def active(self, label: int) -> np.ndarray:
-        """Which elements of a full window a class has, of one channel; bool."""
+        """The elements of a full window that a class has, for one channel; bool."""
         n = [axis.samples.shape[1] for axis in self.axes]
         d, h, w = (
             np.arange(size) <= pattern.max(initial=-1)
@@ -145,8 +145,8 @@ def strip_plan(op, h_b=None, *, window=None) -> StripPlan:
         / C_out`` (the smaller of two), so that a strip has about ``r`` rows, but small
         enough for matrices of at most 2**25 entries; groups count by themselves.
     window : sequence of int, optional
-        Instead of `h_b`: the extent of a strip on every spatial axis. Where it does not
-        divide the output, the last strip is shifted back over its neighbour.
+        Instead of `h_b`: the extent of a strip on every spatial axis. If it does not
+        divide the output, the last strip is shifted back over its neighbor.
 
     Returns
     -------
@@ -163,9 +163,9 @@ def strip_plan(op, h_b=None, *, window=None) -> StripPlan:
 
     Notes
     -----
-    Costs a few integers per strip and axis; no matrix is formed. The rule is that of
-    "Fast and scalable inversion of convolution layers", section 4 and Algorithm 1: its
-    constraints on `h_b` say that a strip is a rectangle.
+    The cost is a few integers per strip and axis; no matrix is formed. The rule is that
+    of "Fast and scalable inversion of convolution layers", section 4 and Algorithm 1:
+    its constraints on `h_b` mean that a strip is a rectangle.
 
     Examples
     --------
@@ -259,8 +259,8 @@ def group_weights(op, group: int) -> np.ndarray:
 def touching_patterns(geometry: Geometry, axis: int, samples):
     """(kind of each window, patterns) with all outputs that reach its samples.
 
-    `samples` is the (S, n) table of the windows. The matrix with these patterns holds
-    every row of the operator in which the window's columns are not zero.
+    `samples` is the (S, n) table of the windows. The matrix with these patterns
+    contains every row of the operator in which the window's columns are not all zero.
     """
     under = tap_samples(geometry, axis)
     patterns = []
@@ -302,7 +302,7 @@ def _choose(h_b, g: Geometry, admissible):
 
 
 def _entries(h_b, g: Geometry):
-    """At most so many entries has the matrix of a strip, over all groups."""
+    """Upper bound on the entries of a strip's matrix, over all groups."""
     columns = g.c_in
     for axis, p in enumerate(_extent(h_b, g.output)):
         reach = g.dilation[axis] * (g.kernel[axis] - 1) + 1
@@ -339,7 +339,7 @@ def _axis_windows(g: Geometry, axis, p):
     first = np.minimum(np.arange(0, n, p), n - p)
     outputs = first[:, None] + np.arange(p)
     under = tap_samples(g, axis)[outputs]
-    # Samples are numbered as they come up along the padded axis, so that a window that
+    # Samples are numbered by their order along the padded axis, so that a window that
     # wraps around has the pattern of one that does not.
     offset = np.arange(p)[:, None] * g.stride[axis]
     order = np.argsort((offset + np.arange(g.kernel[axis]) * g.dilation[axis]).ravel())

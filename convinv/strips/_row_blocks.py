@@ -12,11 +12,11 @@ from .._linalg.pseudoinverse import pseudoinverse
 from .._linalg.sparse_pseudoinverse import entries, pays, wide_inverse
 from ..operators._convolution import ConvLinearOperator
 
-MEMORY = 2**30  # bytes of the blocks' matrices and inverses, at most
+MEMORY = 2**30  # most bytes of the blocks' matrices and inverses
 
 
 class RowBlocks:
-    """Blocks of rows, each with its trimmed matrix and the pseudoinverse of that.
+    """Blocks of rows, each with its trimmed matrix and the pseudoinverse of it.
 
     A block T changes ``x += A_T^+ (b_T - A_T x)`` on the columns in which A_T is not
     zero; blocks with equal trimmed matrices share them. The operator's matrix is never
@@ -26,7 +26,7 @@ class RowBlocks:
     Parameters
     ----------
     op : ConvLinearOperator or GeneralOperator
-        The latter with a matrix.
+        A GeneralOperator needs a matrix.
     rows : list of int arrays
         See `row_lists`, which checks them.
     factorization, rcond
@@ -36,7 +36,8 @@ class RowBlocks:
     normalize : bool
         Scale rows to norm one. This changes the blocks' least-squares solutions.
     dtype : dtype, optional
-        Of what is stored, by default double precision; computed in that anyway.
+        Precision of the stored matrices, by default double; they are computed in
+        double.
     xp : module
         Library of the arrays to work on.
     memory : float
@@ -50,19 +51,19 @@ class RowBlocks:
     columns : list of int arrays
         Those of every block.
     labels : list of int
-        Which matrix every block has.
+        The number of the matrix of every block.
     ranks : list of int
         Of every block.
     nbytes : int
         Of all matrices and inverses.
     used : tuple of str
-        The factorisations that were used.
+        The factorizations that were used.
 
     Raises
     ------
     ValueError
-        If they would need more than `memory`: before any of them is made, or where it
-        turns out that a block can't stay sparse.
+        If they would need more than `memory`: before any of them is computed, or when a
+        block turns out not to stay sparse.
     """
 
     def __init__(
@@ -147,11 +148,11 @@ class RowBlocks:
 
 
 class RowReader:
-    """Gives blocks of rows of an operator without the columns that are zero there.
+    """Reads blocks of rows of an operator without their zero columns.
 
-    ``read(rows)`` returns ``(matrix, columns)``, the matrix in double precision, dense
-    or a csr_array as the operator has it (a convolution: csr), and the columns that it
-    has, in increasing order.
+    ``read(rows)`` returns ``(matrix, columns)``: the matrix in double precision, dense
+    or a csr_array like the operator's (a convolution: csr), and its columns in
+    increasing order.
     """
 
     def __init__(self, op):
@@ -207,7 +208,7 @@ class RowReader:
 def _classes(read, rows):
     """(label of each block, a block of each class, columns of each, sizes).
 
-    A size is the shape of a class's matrix and how many entries it stores.
+    A size is the shape of a class's matrix and the number of its stored entries.
     """
     numbers: dict = {}
     labels, firsts, columns, sizes = [], [], [], []
@@ -229,7 +230,7 @@ def _classes(read, rows):
 
 
 class _Budget:
-    """Counts the bytes that are kept, up to a limit."""
+    """Counts the stored bytes, up to a limit."""
 
     def __init__(self, memory, itemsize, matrices, blocks):
         self.memory, self.itemsize, self.nbytes = memory, itemsize, 0
@@ -251,9 +252,9 @@ def _all(shape, stored):
 
 
 def _slim(A, damp, rcond, dtype):
-    """``(matrix, inverse, rank, factorisation)`` of a block that stays sparse.
+    """``(matrix, inverse, rank, factorization)`` of a block that stays sparse.
 
-    None where that is not safe.
+    None if that is not safe.
     """
     inverse = wide_inverse(A, damp, rcond, dtype)
     if inverse is None:
@@ -262,7 +263,7 @@ def _slim(A, damp, rcond, dtype):
 
 
 def _dense(A, options, dtype, xp):
-    """The same of any block, as a dense matrix."""
+    """The same for any block, as a dense matrix."""
     A = A.toarray() if sparse.issparse(A) else A
     P, rank, name = _inverse(A, *options)
     inverse = _DenseInverse(xp.asarray(P.astype(dtype)))
@@ -278,8 +279,9 @@ class _DenseInverse(NamedTuple):
 
 
 def _inverse(A, factorization, damp, rcond, normalize):
-    """`pseudoinverse` of A, with `normalize` of A with rows of norm one, for b of A."""
-    if not normalize or damp:  # [A, damp I] has full row rank: norms make no difference
+    """`pseudoinverse` of A; with `normalize`, of A with rows of norm one, for b of
+    A."""
+    if not normalize or damp:  # [A, damp I] has full row rank: row norms have no effect
         return pseudoinverse(A, factorization, damp, rcond)
     norms = np.linalg.norm(A, axis=1)
     scale = 1 / np.where(norms > 0, norms, 1)

@@ -13,7 +13,7 @@ from .._linalg.banded_qr import ITEMS, BandedQR
 from .._linalg.pseudoinverse import banded_inverse, pseudoinverse
 from ._plan import cover, group_weights, touching_patterns, window_matrix
 
-# Multiplications from which on threads share out a product, and rows of a piece.
+# Multiplications above which threads divide a product, and rows of a piece.
 SHARED_WORK = 1e7
 LEAST_ROWS = 512
 
@@ -24,9 +24,9 @@ class Sweeps:
     Attributes
     ----------
     direct : bool
-        Whether every strip determines its unknowns, so that one sweep does all.
+        Whether every strip determines its unknowns, so that one sweep suffices.
     used : tuple of str
-        The factorisations that were used.
+        The factorizations that were used.
     """
 
     def __init__(self, problem, plan, factorization, rcond):
@@ -62,8 +62,8 @@ class Sweeps:
     def _factor(self, label, factorization, rcond, used):
         """P, ``K = I - P A`` (None for zero), and A for damped sweeps, per group.
 
-        They are as large as a full window: what a strip lacks has zero rows in P, K.
-        For P there may be a `BandedQR`.
+        They are as large as a full window: elements that a strip lacks have zero rows
+        in P and K. P may be a `BandedQR`.
         """
         plan, damp, dtype = self.plan, self.problem.damp, self.problem.b.dtype
         active = np.tile(plan.active(label), plan.geometry.c_in // plan.groups)
@@ -87,7 +87,7 @@ class Sweeps:
                 projectors.append(_spread(K, active, (0, 1), dtype))
             else:
                 projectors.append(None)
-        if not full:  # one group without full rank: the others project to zero
+        if not full:  # a group lacks full rank: the others project to zero
             size = (active.size,) * 2
             projectors = [np.zeros(size, dtype) if K is None else K for K in projectors]
         return (
@@ -97,14 +97,14 @@ class Sweeps:
         )
 
     def _banded(self, label, rcond):
-        """On the CPU, of a class of full column rank whose matrix has a narrow band."""
+        """A `BandedQR`, on the CPU, for a class with a narrow band; else None."""
         plan, damp = self.plan, self.problem.damp
         if self.xp is not np or damp or plan.groups > 1:
             return None
         return banded_inverse(plan.matrix(self.problem.op, label), rcond)
 
     def load(self, b):
-        """Take a right-hand side of shape (B, m), which a damped sweep overwrites."""
+        """Set a right-hand side of shape (B, m), which a damped sweep overwrites."""
         self.rest = b.reshape(self.b_shape)
         if not self.problem.damp:
             self.local = self._local(self.rest)
@@ -137,8 +137,8 @@ class Sweeps:
             new = new + apply(K, gather(grid, self.samples, which)[0])
         scatter(new, self.samples, strip, grid)
         if A is not None:
-            # With z the unknowns of damp I, rest is b - damp z; the strip's equations
-            # hold now, hence so much of it:
+            # With z the unknowns of damp I, rest is b - damp z. The strip's equations
+            # hold now, which gives its part of rest:
             scatter(apply(A, new), self.outputs, strip, self.rest)
 
     def _averaged(self, grid):
@@ -218,7 +218,7 @@ class Schwarz:
         held = d * h * w
         real = problem.xp.real(problem.b[:1, :1]).dtype
         self.root = sweeps.device(np.sqrt(np.maximum(held, 1)), real)
-        # no row reaches what no strip holds: only damp acts there
+        # unknowns in no strip are in no row: only damp acts there
         self.alone = None
         if problem.damp and not held.all():
             self.alone = sweeps.device((held == 0) / problem.damp**2, real)
@@ -261,7 +261,7 @@ def members(sweeps, labels, classes):
 def apply(matrix, values):
     """``matrix`` (groups, a, e) on values (..., groups * e) -> (..., groups * a).
 
-    Of a `BandedQR` the pseudoinverse.
+    For a `BandedQR`, its pseudoinverse.
     """
     if isinstance(matrix, BandedQR):
         rows, solve = values.reshape((-1, matrix.shape[0])), matrix.solver(values.dtype)
@@ -277,14 +277,14 @@ def apply(matrix, values):
 
 
 def _product(rows, matrix):
-    """``rows @ matrix``; on the CPU, threads share out large numbers of rows."""
+    """``rows @ matrix``; on the CPU, threads divide large numbers of rows."""
     if namespace(rows) is not np or rows.shape[0] * matrix.size < SHARED_WORK:
         return rows @ matrix
     return _shared(lambda part: part @ matrix, rows, matrix.shape[1], LEAST_ROWS)
 
 
 def _shared(function, rows, columns, least):
-    """`function` of pieces of an array's rows, put together; for the CPU."""
+    """Apply `function` to pieces of an array's rows and join the results; CPU only."""
     result = np.empty((rows.shape[0], columns), rows.dtype)
     starts = range(0, rows.shape[0], least)
 

@@ -170,7 +170,7 @@ class TestSameWithAStride:
         with pytest.raises(ValueError, match="SAME_UPPER") as caught:
             ConvLinearOperator(kernel, (1, *size), padding="same", **options)
         text = str(caught.value).split("pass padding=")[1]
-        named = eval(text.split(", for what")[0])
+        named = eval(text.split(", for the padding")[0])
         op = ConvLinearOperator(kernel, (1, *size), padding=named, **options)
         assert op.output_shape[1:] == tuple(-(-size // stride))
         reach = (-(-size // stride) - 1) * stride + dilation * (taps - 1) + 1

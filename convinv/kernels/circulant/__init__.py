@@ -28,6 +28,6 @@ with the up to ``halo`` cells of `v` around it, and the cells around it dropped 
 A tile with its halo must fit the torus.
 
 ``scratch_bytes(groups, shape, torus, dtype, batch)`` -> int: a bound of the memory that
-applying a plan of this ``shape`` ``(p, q)`` takes for a batch, beside arguments,
+applying a plan of this ``shape`` ``(p, q)`` takes for a batch, besides arguments,
 results and the plan.
 """

@@ -1,4 +1,4 @@
-"""What both forms of the circulant kernel ask of their arguments."""
+"""Checks of the circulant kernel's arguments, for both forms."""
 
 import itertools
 from typing import NamedTuple
@@ -9,7 +9,7 @@ from ..._core.arrays import INEXACT
 
 
 def frequencies(torus, dtype) -> tuple[int, int, int]:
-    """How many frequencies each axis has: those of rfftn, or of fftn if complex."""
+    """The number of frequencies on each axis, as in rfftn, or fftn if complex."""
     depth, height, width = torus
     return depth, height, width if dtype.kind == "c" else width // 2 + 1
 
@@ -54,7 +54,7 @@ def check_grid(plan, v, grid):
 
 
 class Copy(NamedTuple):
-    """Cells of channels ``phase * n`` to ``(phase + 1) * n``, and where they are.
+    """Cells of channels ``phase * n`` to ``(phase + 1) * n``, and their places.
 
     n is the number of channels of the array that is read from or written to.
     """
@@ -65,7 +65,7 @@ class Copy(NamedTuple):
 
 
 class Part(NamedTuple):
-    """One application for `apply_parts`: what it reads, and what it writes where."""
+    """One application for `apply_parts`: what it reads and what it writes."""
 
     reads: tuple  # of Copy
     given: tuple  # cells per axis that may be read, from cell 0 on
@@ -101,14 +101,14 @@ def cut(plan, v, core, halo):
 
 
 def rows_of(plan, part):
-    """How many cells a part has on the axes that are not transformed."""
+    """The number of cells that a part has on the axes that are not transformed."""
     return tuple(n if t == 1 else 1 for n, t in zip(part.given, plan.torus))
 
 
 def cells_of(z, count, rows):
     """`z`, of shape ``(count * rows, groups, channels, *torus)``, with rows as cells.
 
-    On an axis a torus of length 1 has the rows for cells.
+    On an axis where the torus has length 1, the rows take the place of its cells.
     """
     groups, channels, *torus = z.shape[1:]
     z = z.reshape((count, *rows, groups, channels, *torus))
@@ -145,10 +145,10 @@ def write_part(part, cells, out):
 
 
 def make_hermitian(blocks, torus):
-    """Drop, in place, what `numpy.fft.irfftn` would not see; returns `blocks`.
+    """Drop, in place, the part that `numpy.fft.irfftn` ignores; returns `blocks`.
 
-    A frequency and its negative are both there where the last one is 0 or in the
-    middle; only the mean of one and the conjugate of the other counts.
+    If the last frequency is 0 or in the middle, a frequency and its negative are both
+    stored; only the mean of one and the conjugate of the other counts.
     """
     depth, height, width = torus
     d, h = -np.arange(depth) % depth, -np.arange(height) % height

@@ -95,7 +95,7 @@ def apply(plan, v, grid=None, out=None):
     samples = plan.groups * max(p, q) * math.prod(plan.torus)
     item, threads = samples * plan.dtype.itemsize, thread_count()
     scratch = _Scratch()
-    # items that share a reading of the blocks, which is then less than that of data
+    # enough items share a reading of the blocks for the data to dominate
     share = 1 + p * q // (p + q)
     size = max(PIECE // item, min(share, WHOLE // item), 1)
     if threads == 1 or item * size > PIECE or batch < 2 * threads * size:
@@ -154,7 +154,7 @@ def scratch_bytes(groups, shape, torus, dtype, batch):
 
 
 class _Scratch(threading.local):
-    """Arrays that a thread uses for one piece after the other."""
+    """Arrays that a thread reuses for its pieces."""
 
     def __init__(self):
         self.arrays = {}
@@ -194,10 +194,10 @@ def _part(plan, part, v, out, scratch, workers):
 
 
 def _applied(plan, count, load, given, wanted, scratch, workers, out=None):
-    """The results of `count` items, on the torus: good at the `wanted` cells only.
+    """The results of `count` items, on the torus: valid at the `wanted` cells only.
 
     ``load(z)`` writes the items to z, with zeros behind the `given` cells. The array
-    `out`, of the size of the torus, is used for the result where that saves a copy.
+    `out`, of the size of the torus, takes the result if that saves a copy.
     """
     given = [slice(n) for n in given]
     p, q = plan.shape
@@ -241,7 +241,7 @@ def _extend(v, z):
 
 
 def _transform(plan, function, z, cells, axes, norm, workers):
-    """Transform `z` in place; rows outside of `cells` are zero or not asked for."""
+    """Transform `z` in place; rows outside of `cells` are zero or not needed."""
     z = z.view(plan.complex)
     for axis in axes:
         if z.shape[axis] == 1:

@@ -1,8 +1,8 @@
 """Multiplication of spectra by blocks, tile by tile of frequencies.
 
-A tile is LANES frequencies. Its spectra are taken apart into planes of real and
-imaginary parts, ``x`` of shape ``(q, 2, LANES)``, so that what follows is vectorised
-along frequencies; they and one row of the product stay in the first-level cache. The
+A tile is LANES frequencies. Its spectra are split into planes of real and imaginary
+parts, ``x`` of shape ``(q, 2, LANES)``, so that the products are vectorized along
+frequencies; the planes and one row of the product stay in the first-level cache. The
 blocks of a plan are stored in the order of use, ``(groups, tiles, p, q, 2, LANES)``,
 with zeros where a tile has fewer frequencies.
 
@@ -25,10 +25,9 @@ LINE = 64  # bytes of a line of the cache
 
 
 def empty_blocks(blocks, places, dtype):
-    """``(groups, tiles, p, q, 2, LANES)`` for as many tiles as `places` fills.
+    """``(groups, tiles, p, q, 2, LANES)`` for the tiles that `places` fills.
 
-    The array starts where a line of the cache does: loads across lines take twice as
-    long.
+    The array starts at a cache line: loads across lines take twice as long.
     """
     tiles = -(-places // LANES)
     shape = (blocks.shape[0], tiles, *blocks.shape[1:3], 2, LANES)
@@ -157,7 +156,7 @@ def _row(y, b, x, q):
 
 @jit(inner=True)
 def _planes(like, size):
-    """Zeros that start with a line of the cache."""
+    """Zeros that start at a cache line."""
     memory = np.zeros(size + LINE, like.dtype)
     skip = -memory.ctypes.data % LINE // like.itemsize
     return memory[skip : skip + size]
@@ -180,7 +179,7 @@ def _join(planes, z):
 
 @jit(inner=True)
 def _part_lanes(z, planes):
-    """As `_part`, for planes that are LANES apart."""
+    """Like `_part`, for planes that are LANES apart."""
     for i in range(z.size // 2):
         planes[i] = z[2 * i]
         planes[LANES + i] = z[2 * i + 1]
@@ -218,7 +217,7 @@ def multiply(start, stop, blocks, v, out):
 
 @jit(inner=True, fastmath={"contract"})
 def _part_pairs(s, w, x):
-    """Twice P and R, in `x`, from planes `s`: Z at k, and at -k backwards."""
+    """Twice P and R, in `x`, from planes `s`: Z at k, and at -k backward."""
     for i in range(HALF):
         ar, ai = s[i], s[HALF + i]
         cr, ci = s[3 * HALF - 1 - i], s[4 * HALF - 1 - i]
@@ -231,7 +230,7 @@ def _part_pairs(s, w, x):
 
 @jit(inner=True, fastmath={"contract"})
 def _join_pairs(y, w, s, back):
-    """The inverse of `_part_pairs`, but for a factor of 4."""
+    """The inverse of `_part_pairs`, up to a factor of 4."""
     for i in range(HALF):
         pr, pi, rr, ri = y[i], y[LANES + i], y[HALF + i], y[LANES + HALF + i]
         er, ei, tr, ti = pr + rr, pi + ri, pr - rr, pi - ri
@@ -243,7 +242,7 @@ def _join_pairs(y, w, s, back):
 
 @jit(inner=True)
 def _load(z, runs, s):
-    """Take the frequencies of a tile's runs apart; those of -k come backwards."""
+    """Split the frequencies of a tile's runs; those of -k come backward."""
     for r in range(runs.shape[0]):
         a, c, n, at = 2 * runs[r, 0], 2 * runs[r, 1], runs[r, 2], runs[r, 4]
         if n == 1:
@@ -269,7 +268,7 @@ def _store(s, runs, z):
 
 @jit
 def multiply_packed(start, stop, blocks, runs, starts, wave, v, out):
-    """As `multiply`, for packed real data: (B, groups, q, samples); may be in place.
+    """Like `multiply`, for packed real data: (B, groups, q, samples); may be in place.
 
     ``wave`` is ``(W,)``, the numbers ``exp(-2 pi i j / W)`` for ``j < W / 2``.
     """

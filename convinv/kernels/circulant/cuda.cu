@@ -1,11 +1,11 @@
 // A matrix at every frequency, applied to spectra.
 //
 // blocks (groups, p, q, count) of complex numbers, v (batch, groups, q, count) and out
-// (batch, groups, p, count); neighbouring threads have neighbouring frequencies.
+// (batch, groups, p, count); neighboring threads have neighboring frequencies.
 
 using Number = Complex<REAL>;
 
-constexpr int ROWS = 4;  // of the product that a thread adds up at a time
+constexpr int ROWS = 4;  // of the product that a thread sums together
 
 KERNEL(3)
 multiply(const Number* __restrict__ blocks, const Number* __restrict__ v,

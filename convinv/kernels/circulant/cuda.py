@@ -20,7 +20,7 @@ from .arguments import (
     write_part,
 )
 
-STACK = 2**28  # bytes of the parts that are transformed at a time
+STACK = 2**28  # bytes of the parts that are transformed together
 
 
 class Plan:
@@ -42,7 +42,7 @@ def prepare(blocks, torus, dtype):
 
 
 def apply(plan, v, grid=None, out=None):
-    """As many items at a time as `STACK` has room for."""
+    """Apply the plan to as many items together as fit into `STACK`."""
     grid = check_grid(plan, v, grid)
     launcher.check("v", v, plan.dtype)
     cells = (..., *(slice(n) for n in grid))
@@ -57,7 +57,7 @@ def apply(plan, v, grid=None, out=None):
 
 
 def apply_parts(plan, v, out, parts):
-    """As many parts and items at a time as `STACK` has room for."""
+    """Apply the plan to as many parts and items together as fit into `STACK`."""
     room, waiting, used = max(STACK // _item_bytes(plan), 1), [], 0
     for part in parts:
         rows = math.prod(rows_of(plan, part))
@@ -106,7 +106,7 @@ def _applied(plan, v):
 
 
 def scratch_bytes(groups, shape, torus, dtype, batch):
-    """Samples and spectra of the items at a time, and what cuFFT adds."""
+    """Samples and spectra of the items that run together, and cuFFT's own memory."""
     item = groups * max(shape) * math.prod(torus) * np.dtype(dtype).itemsize
     return 6 * item * min(batch, max(STACK // item, 1))
 
@@ -124,7 +124,7 @@ def _axes(plan):
 
 
 def _halved(plan):
-    """Whether half of the frequencies of the last axis stand for all."""
+    """Whether half of the frequencies of the last axis determine all."""
     return plan.dtype.kind == "f" and plan.torus[2] > 1
 
 

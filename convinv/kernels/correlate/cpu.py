@@ -2,10 +2,10 @@
 
 A task copies the input rows that a block of output rows needs into a small buffer,
 padded, split by the phases of the stride, and with ``i x`` beside ``x`` for complex
-kernels. There every layer is a list of taps, an offset and a weight each, that
-`correlate_rows` runs through with the sums in registers. The adjoint is one such list
-for every phase of the stride; what it computes for padded positions is folded back
-onto the samples they showed.
+kernels. In the buffer every layer is a list of taps, an offset and a weight each.
+`correlate_rows` goes through the list with the sums in registers. The adjoint has one
+such list for every phase of the stride; its results for padded positions are folded
+back onto the samples that these positions copy.
 """
 
 import numpy as np
@@ -57,7 +57,7 @@ def _planes(plan, array):
 
 
 def _source(plan, array):
-    """`_planes`, never writable, so that there is one type of source to compile for."""
+    """`_planes`, never writable, so that numba compiles for one type of source."""
     view = _planes(plan, array)
     view.flags.writeable = False
     return view
@@ -68,7 +68,7 @@ def _work(plan):
 
 
 # Rows are passed as a flat array and an offset: a slice would count references, which
-# two threads that work on one array pay for dearly.
+# is expensive if two threads work on one array.
 
 
 @jit(inner=True)
@@ -108,7 +108,7 @@ def _forward(
     buffer = np.zeros(c_in * parts * planes * held * pitch + slack, x.dtype)
     source, flat = x.reshape(x.size), y.reshape(y.size)
     in_d, in_h, in_w = x.shape[2], x.shape[3], x.shape[4]
-    whole = stride_w == 1 and columns.size * comp == in_w  # rows are taken as they are
+    whole = stride_w == 1 and columns.size * comp == in_w  # rows are used unchanged
     starts = np.empty(4, np.int64)
     row_tasks = (height + rows - 1) // rows
     for task in range(start, stop):
@@ -187,7 +187,7 @@ def _fill_rows(buffer, source, channel, tap_planes, t_d, top, needed, layout):
                         _clear(buffer, other if part else at, length)
                     continue
                 of = (((channel + c) * depth + z) * height + h) * width * comp
-                inside = before * comp  # the zeros on both sides are never written to
+                inside = before * comp  # the zeros on both sides are never overwritten
                 copy_run(buffer, at + inside, source, of, width * comp)
                 if parts == 2:
                     _turn(buffer, at + inside, other + inside, width * comp)
@@ -220,11 +220,11 @@ def _adjoint(
     direct = single and stride_w == 1
     buffer = np.zeros(c_out * parts * planes * held * length + slack, y.dtype)
     count = (padded + stride_w - 1) // stride_w * comp  # of one phase of a padded row
-    # numbers, not literals, for which functions would be compiled once more
+    # numbers, not literals: those would compile functions once more
     zero, one, never = np.int64(0), np.int64(1), np.bool_(False)
-    # Padded rows, phase by phase, where x can't be written at once: a few at a time
-    # where every sample is shown once, else those of a task. The spare ones after them
-    # take what a padded row adds to the sample it shows.
+    # Padded rows, phase by phase, if x can't be written at once: a few together if
+    # every sample appears once, else those of a task. The spare rows after them receive
+    # the sums that a padded row adds to the sample it copies.
     line = stride_w * count
     hold = together if single else rows
     wide = np.zeros(0 if direct else (hold + together) * c_in * line + slack, y.dtype)
@@ -313,7 +313,7 @@ def _scatter_block(
 ):  # fmt: skip
     """Rows ``origin + c step_c + r step_r`` of dst, every column phase of them.
 
-    `repeat` times as many rows follow, where stride is 1.
+    With stride 1, `repeat` times as many rows follow.
     """
     comp, c_in, width = layout[0], layout[3], layout[7]
     stride_w, before_w, single = layout[13], layout[16], layout[25]

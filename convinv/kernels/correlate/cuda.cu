@@ -1,5 +1,5 @@
-// Products with a convolution and with its adjoint, one gather for both: of layers, and
-// of places, that correlate_tiles.cu leaves.
+// Products with a convolution and with its adjoint, one gather for both: for layers and
+// places that correlate_tiles.cu does not compute.
 //
 // A target sample (channel k of a group, place t) is a sum over the taps that join it
 // to source places, and over the channels j of its group:
@@ -27,7 +27,7 @@ struct ForwardAxis {
   }
 };
 
-// Adjoint: input p stands at some padded positions. Those that a tap reaches from a
+// Adjoint: input p appears at some padded positions. Those that a tap reaches from a
 // whole output index are listed in start[p] ... start[p + 1], with the first such tap
 // and its index; `tap_step` taps on, the next one reads `index_step` outputs before.
 struct AdjointAxis {

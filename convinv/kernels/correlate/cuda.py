@@ -1,10 +1,10 @@
 """Convolutions of CuPy arrays; the contract is that of `kernels.correlate`.
 
-Rectangles of a layer are computed by correlate_tiles.cu, the adjoint's as the product
-of the flipped kernel. Layers that it does not take, and places where a boundary folds
-samples together, are left to correlate.cu: one gather for both products that differs in
-its tables, the weights, and for each axis which taps and source samples make a target
-sample.
+correlate_tiles.cu computes rectangles of a layer; the adjoint's are those of the
+product with the flipped kernel. correlate.cu computes layers that the former does not
+support, and places where a boundary folds samples together. It is one gather for both
+products; they differ in the weights and in the tables that say, for each axis, which
+taps and source samples contribute to a target sample.
 """
 
 import functools
@@ -22,7 +22,7 @@ TILES = (1, 2, 4, 8)  # channels that one thread of correlate.cu computes
 
 
 class Plan:
-    """What computes both directions, made when first needed."""
+    """The launches for both directions, created on first use."""
 
     def __init__(self, kernel, geometry):
         g = self.geometry = geometry
@@ -73,7 +73,7 @@ class Plan:
 
 
 class Gather:
-    """A launch of correlate.cu: the kernel's name and what it reads beside the data.
+    """A launch of correlate.cu: the kernel's name and its arguments besides the data.
 
     `weights` end in the channels of the result, padded to a multiple of the tile.
     """
@@ -134,7 +134,7 @@ def _result(out, plan, shape):
 
 
 def tile_of(channels: int) -> int:
-    """Channels per thread: a tile costs one load and a product for each channel."""
+    """Channels per thread: a tile costs one load, and one product for each channel."""
     return min(TILES, key=lambda t: (-(-channels // t) * (t + 1), -t))
 
 
@@ -162,13 +162,13 @@ def flipped(geometry, axis: int):
     """An axis of the adjoint as one of a product, for stride 1: ``(map, owned)``.
 
     Tap u of the flipped kernel at input p reads output ``map[p + dilation * u]``, or
-    nothing where that is -1. It is the whole adjoint where `owned`: elsewhere samples
-    stand at several padded positions.
+    nothing if that is -1. The result is the whole adjoint where `owned` is true;
+    elsewhere samples appear at several padded positions.
     """
     n, out, taps = (a[axis] for a in (geometry.input, geometry.output, geometry.kernel))
     reach = geometry.dilation[axis] * (taps - 1)
     index = np.arange(n + reach) - reach + geometry.before[axis]
-    if geometry.boundary == "periodic" and n == out:  # on a ring no two taps meet
+    if geometry.boundary == "periodic" and n == out:  # on a ring no two taps coincide
         return index % n, np.ones(n, bool)
     start, _ = folds(axis_index(geometry, axis), n)
     return np.where((index >= 0) & (index < out), index, -1), np.diff(start) == 1

@@ -4,18 +4,18 @@
 //
 // The loader defines TILE, ROWS, TAPS (columns of taps that are taken at once) and STRIDE
 // (along the last axis). A block owns a rectangle of places and up to blockDim.z * TILE
-// channels of it. It copies what some source channels show there to shared memory,
-// boundary and all, and adds their products; each sample is read from device memory
-// once, but for the rims of the rectangles. A thread owns COLUMNS neighbours in each of
-// ROWS rows for TILE channels: what it reads from shared memory serves all of these
-// sums, so that arithmetic is what limits thick layers.
+// channels of it. It copies the samples of some source channels there to shared memory,
+// including the boundary, and adds their products; each sample is read from device
+// memory once, except at the rims of the rectangles. A thread owns COLUMNS neighbors in
+// each of ROWS rows for TILE channels: its reads from shared memory serve all of these
+// sums, so that arithmetic limits thick layers.
 //
 // Positions along one axis are 32 bits wide; the launcher sees to that.
 
 constexpr int COLUMNS = 4;
 constexpr int WINDOW = (COLUMNS - 1) * STRIDE + TAPS;  // samples behind COLUMNS sums
 
-// What one access moves.
+// The data of one access.
 struct alignas(16) Pack {
   static constexpr int SIZE = 16 / sizeof(Scalar);
   Scalar value[SIZE];
@@ -28,7 +28,7 @@ struct Size {
   __device__ __forceinline__ long long volume() const { return (long long)d * h * w; }
 };
 
-// Position q of the padded source shows sample map[q], or zero where that is -1.
+// Position q of the padded source copies sample map[q], or is zero where that is -1.
 struct Axis {
   const int* map;
   int length, stride, dilation, taps;
@@ -43,8 +43,8 @@ struct Layer {
   int channels, heights;  // of the source, and taps along h, copied at once
 };
 
-// Columns of taps in the table, filled up with zeros. Only TAPS of 4 are taken again and
-// again, since steps must keep packs aligned.
+// Columns of taps in the table, padded with zeros. Only TAPS of 4 are used repeatedly,
+// since steps must keep packs aligned.
 __device__ __forceinline__ int padded(int taps) {
   return TAPS == 4 ? (taps + 3) / 4 * 4 : TAPS;
 }
@@ -116,7 +116,7 @@ __device__ __forceinline__ void load_weights(Scalar* tile,
       copy_async(tile + e, table + e, true);
 }
 
-// TILE weights that stand together.
+// TILE adjacent weights.
 __device__ __forceinline__ void read(Scalar (&weight)[TILE], const Scalar* from) {
   if constexpr (TILE % Pack::SIZE == 0) {
 #pragma unroll
@@ -208,9 +208,9 @@ __device__ __forceinline__ void add_up(Scalar (&sum)[ROWS][COLUMNS][TILE],
 }
 
 // Write the sums of rows from `top` and columns from `left` on to planes that begin at
-// `out`; returns the squares of what the thread wrote if `want`. The threads of a warp
-// exchange their sums through shared memory, so that neighbours in a row are written by
-// neighbours, wherever the row begins.
+// `out`; returns the sum of squares of the thread's results if `want`. The threads of a
+// warp exchange their sums through shared memory, so that neighboring threads write
+// neighbors in a row, wherever the row begins.
 __device__ __forceinline__ double store(const Scalar (&sum)[ROWS][COLUMNS][TILE],
                                         Scalar* __restrict__ out, const Size& to,
                                         int channels, int top, int left,
@@ -219,7 +219,7 @@ __device__ __forceinline__ double store(const Scalar (&sum)[ROWS][COLUMNS][TILE]
   const int lane = thread_number() % 32, first = thread_number() - lane;
   Scalar* const mine = reinterpret_cast<Scalar*>(shared) + first * COLUMNS;
   double squares = 0;
-  __syncthreads();  // what was there has been used
+  __syncthreads();  // the previous contents have been used
 #pragma unroll
   for (int q = 0; q < ROWS; ++q) {
     long long where[COLUMNS];  // the places that this thread writes; -1 for none
@@ -259,7 +259,7 @@ __device__ __forceinline__ double store(const Scalar (&sum)[ROWS][COLUMNS][TILE]
 }
 
 // blockIdx.x: item, group, rectangle and channels. With `want`, partial[blockIdx.x]
-// receives the sum of squares of what the block stored.
+// receives the sum of squares of the block's results.
 __device__ __forceinline__ void product(const Scalar* __restrict__ source,
                                         const Size& from, Scalar* __restrict__ target,
                                         const Size& to, const Scalar* __restrict__ table,
@@ -296,7 +296,7 @@ __device__ __forceinline__ void product(const Scalar* __restrict__ source,
 #define AXIS(a) {map_##a, int(length_##a), int(stride_##a), int(dilation_##a), int(taps_##a)}
 #define SIZE(name) {int(name##_d), int(name##_h), int(name##_w)}
 
-// Few blocks at a time where a thread has much to hold, all of which must stay in
+// Few resident blocks if a thread holds many numbers, all of which must stay in
 // registers.
 #ifdef COMPLEX
 constexpr int BLOCKS = TILE == 1 && sizeof(Scalar) == 8 ? 2 : 1;

@@ -1,4 +1,4 @@
-"""Launches of correlate_tiles.cu: which layers it takes, and in what rectangles."""
+"""Launches of correlate_tiles.cu: the layers it supports, and their rectangles."""
 
 from typing import NamedTuple
 
@@ -7,14 +7,14 @@ import numpy as np
 
 from .. import launcher
 
-COLUMNS = 4  # neighbours that a thread computes
+COLUMNS = 4  # neighbors that a thread computes
 TILES = {"f": (1, 4, 8), "c": (1, 4)}  # channels that it computes, by kind of dtype
 TAPS = (1, 3, 5)  # columns of taps for which there is a kernel without a loop
 STRIDES = (1, 2)  # along the last axis
-LANES = 4  # groups of so many channels that share what a block reads
-# Bytes that every device has for a block, less what kernels take without being asked.
+LANES = 4  # groups of channels that share the samples that a block reads
+# Shared memory that every device has for a block, minus the kernels' static part.
 SHARED = 47 * 1024
-ENOUGH = 24 * 1024  # more would keep other blocks off a multiprocessor
+ENOUGH = 24 * 1024  # with more, fewer blocks fit onto a multiprocessor
 LONGEST = 2**30  # positions are 32 bits wide
 
 
@@ -29,8 +29,9 @@ class Axes(NamedTuple):
 class Shape(NamedTuple):
     """A product's kernel and launch, apart from the batch.
 
-    `block` is the threads along columns, rows and channels; `rows` what each computes
-    of rows; `heights` and `channels` what is copied to shared memory at once.
+    `block` has the threads along columns, rows and channels, `rows` the number of rows
+    that a thread computes, `heights` and `channels` the sizes of the part that is
+    copied to shared memory at once.
     """
 
     tile: int
@@ -47,7 +48,7 @@ class Shape(NamedTuple):
 
 
 def shape_of(dtype, kernel, channels, size, axes):
-    """The `Shape` for a layer, or None if it has to be done another way.
+    """The `Shape` for a layer, or None if this kernel does not support it.
 
     `channels` are those of source and target in one group, `size` is the target's.
     """
@@ -73,7 +74,7 @@ def shape_of(dtype, kernel, channels, size, axes):
 
 
 def _fit(shape, dtype, kernel, axes):
-    """`shape` with as many heights and channels as shared memory has room for."""
+    """`shape` with as many heights and channels as fit into shared memory."""
 
     def size(heights, channels):
         high = (shape.rows * shape.block[1] - 1) * axes.stride[1]
@@ -139,7 +140,7 @@ class Tiles:
     axes : Axes
     shape : Shape
     owned : list of ndarray of bool, or None
-        The places of each axis whose products are to be written; all if None.
+        The places on each axis whose products are written; all if None.
     """
 
     def __init__(self, weights, kernel, axes, shape, owned=None):

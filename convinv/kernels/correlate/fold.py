@@ -1,7 +1,7 @@
 """Rows of a buffer filled from a padded row of the data, and folded back onto it.
 
-A row of the buffer is held phase by phase of the stride. Both functions are compiled
-when a layer first needs them, which those without padding and stride never do.
+A row of the buffer is stored phase by phase of the stride. Both functions are compiled
+when a layer first needs them; layers without padding and stride never do.
 """
 
 import functools
@@ -32,7 +32,7 @@ def _fill_row(
 
 
 def _fold_row(out, to, width, source, at, length, columns, size, before, stride, comp):
-    """Gather a row of x from its padded positions, held phase by phase."""
+    """Gather a row of x from its padded positions, which are stored phase by phase."""
     if stride == 2 and comp == 1:
         _interleave(out, to, width, source, at, length, before)
     else:

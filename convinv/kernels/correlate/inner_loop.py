@@ -1,12 +1,12 @@
 """The register-blocked inner loop of every convolution on the CPU.
 
-After padding, strides and complex numbers have been dealt with by the layout of a
-small buffer of input rows, all that is left of a convolution is: output row ``o`` is a
-sum over taps of ``weight[tap, o]`` times the buffer shifted by ``offset[tap]``. The
-loop here computes up to four output rows by up to four vectors of columns with all of
-them in registers, so that a tap costs a few loads for sixteen multiply-adds, for thin
-and thick layers alike. It is written as LLVM vector code, because a loop over arrays
-does not tell the compiler that the rows do not overlap.
+The layout of a small buffer of input rows takes care of padding, strides and complex
+numbers. Then output row ``o`` of a convolution is a sum over taps of ``weight[tap, o]``
+times the buffer shifted by ``offset[tap]``. The loop here computes up to four output
+rows by up to four vectors of columns with all of them in registers, so that a tap costs
+a few loads for sixteen multiply-adds, for thin and thick layers alike. It is written as
+LLVM vector code, because a loop over arrays does not tell the compiler that the rows do
+not overlap.
 """
 
 import functools
@@ -30,13 +30,13 @@ def _register_bytes():
 
 
 REGISTER_BYTES = _register_bytes()
-# Vectors of columns of one call at most: the accumulators must leave room for operands
-# in 32 registers (AVX-512) or 16.
+# Most vectors of columns of one call: the accumulators must leave room for operands in
+# 32 registers (AVX-512) or 16.
 VECTORS = 4 if REGISTER_BYTES == 64 else 2
 
 
 def slack(itemsize: int) -> int:
-    """Elements that may be read, and where accumulating touched, past a row's end."""
+    """Elements past a row's end that may be read and, when accumulating, written."""
     return VECTORS * (REGISTER_BYTES // itemsize)
 
 
@@ -47,10 +47,10 @@ def block(
 ):  # fmt: skip
     """Compute `rows` output rows on `vectors` vectors of columns; arrays are pointers.
 
-    Of the last vector `valid` may leave out columns, of the others none.
-    Row ``o`` is written to ``dst[starts[o] + column:][:valid]``, or added to what is
-    there if `add`, and is the sum over ``t < taps`` of ``weights[weight + t * rows +
-    o]`` times ``src[base + offsets[first + t] + column:]``.
+    `valid` may exclude columns of the last vector only. Row ``o`` is written to
+    ``dst[starts[o] + column:][:valid]``, or added to the values there if `add`, and is
+    the sum over ``t < taps`` of ``weights[weight + t * rows + o]`` times
+    ``src[base + offsets[first + t] + column:]``.
     """
     index = types.int64
     signature = types.void(
@@ -157,7 +157,7 @@ class _Block:
                     builder.store(total, slot)
 
     def _store_partial(self, out, sums):
-        """Store all but the last vector whole, of that the columns that are left."""
+        """Store the last vector's valid columns, and all other vectors whole."""
         builder, last = self.builder, self.vectors - 1
         kept = ir.ArrayType(self.scalar, self.lanes)
         kept = builder.bitcast(
@@ -204,11 +204,11 @@ def _correlate_rows(
     src, base, offsets, first, taps, weights, weight, dst, starts, rows, width, repeat,
     src_step, dst_step, lanes, add,
 ):  # fmt: skip
-    """`block` over `repeat` times `rows` rows of `width` columns.
+    """Run `block` over `repeat` times `rows` rows of `width` columns.
 
-    The next rows are `src_step` and `dst_step` further on. Columns go in wide blocks, a
-    narrower one last; a block of columns goes down all rows, since the next row takes
-    most of the same input.
+    The next rows are `src_step` and `dst_step` further. Columns are processed in wide
+    blocks, with a narrower one last. A block of columns goes down all rows, since the
+    next row uses mostly the same input.
     """
     column = 0
     while column < width:
@@ -240,8 +240,8 @@ def _compiled_rows(name):
 def rows_address(dtype) -> int:
     """The address of `_correlate_rows` for a dtype, to be called by `correlate_rows`.
 
-    Reached through a pointer, its code is compiled once and not again in every loop
-    that uses it.
+    Called through a pointer, its code is compiled once and not again in every loop that
+    uses it.
     """
     return _compiled_rows(dtype.name).address
 

@@ -1,8 +1,8 @@
 """Tap lists: a convolution and its adjoint as the loops of ``cpu.py`` see them.
 
-All rearranging of the kernel, for strides, dilation, groups, boundaries and complex
-numbers, is done here, once per operator and dtype. Taps that are zero in all channels,
-as most of a motion blur are, are left out.
+This module rearranges the kernel for strides, dilation, groups, boundaries and complex
+numbers, once per operator and dtype. Taps that are zero in all channels, such as most
+of a motion blur, are left out.
 """
 
 import itertools
@@ -20,7 +20,7 @@ BUFFER_BYTES, MOST_BYTES = 128 * 1024, 512 * 1024
 
 
 class Taps(NamedTuple):
-    """Tap lists, one per phase, and how buffer and outputs are laid out.
+    """Tap lists, one per phase, and the layout of buffer and outputs.
 
     `layout` holds the integers that the compiled loops unpack, in their order.
     """
@@ -34,11 +34,11 @@ class Taps(NamedTuple):
     block_start: np.ndarray  # (blocks + 1,): the output rows of each block
     columns: np.ndarray  # index map along the last axis of the buffer's rows
     rows: int  # output rows of one task
-    plain: bool  # rows of data are read (forward) or written (adjoint) as they are
+    plain: bool  # rows of data are read (forward) or written (adjoint) unchanged
 
 
 class Plan:
-    """Tap lists of both directions, made when first needed."""
+    """Tap lists of both directions, created on first use."""
 
     def __init__(self, kernel, geometry: Geometry):
         self.geometry = geometry
@@ -70,10 +70,10 @@ class Plan:
 
     @property
     def folds(self):
-        """Where every depth and row of the input stands among the padded ones."""
+        """The padded positions of every depth and row of the input."""
         if self._folds is None:
             g = self.geometry
-            first = folds(self.maps[0], g.input[0])  # threads may race to this place
+            first = folds(self.maps[0], g.input[0])  # threads may race here
             self._folds = first + folds(self.maps[1], g.input[1])
         return self._folds
 
@@ -81,9 +81,9 @@ class Plan:
 def _rows_together(outputs, used, step, available):
     """Rows that one block computes at once, to share loads when channels are few.
 
-    ``used[row, tap]`` says which taps of a row of the kernel are not zero. Those of the
-    rows together are the union of as many copies, `step` rows apart; a load costs about
-    half a multiply-add of a whole block.
+    ``used[row, tap]`` says which taps of a row of the kernel are nonzero. The taps of
+    several rows together are the union of shifted copies, `step` rows apart; a load
+    costs about half a multiply-add of a whole block.
     """
     best, chosen = None, 1
     for rows in (1, 2, 4):
@@ -106,7 +106,7 @@ def _used(weights):
 
 
 def _blocks(outputs):
-    """Start of each block of at most ROWS outputs, as even as can be."""
+    """Start of each block of at most ROWS outputs, as equal in size as possible."""
     count = -(-outputs // ROWS)
     return np.array([i * outputs // count for i in range(count + 1)], np.int64)
 
@@ -253,7 +253,7 @@ def _adjoint_taps(plan):
         flat = spread.transpose(1, 0, 2, 5, 6, 7, 3, 4)
         packer.add(offsets, flat.reshape(groups, -1, together * c_in))
     padded = any(g.before) or any(g.after)
-    single = g.boundary == "zero" or not padded  # every sample is shown once
+    single = g.boundary == "zero" or not padded  # every sample appears once
     columns = padded_index(g.output[2], back[2], length // comp, "zero")
     layout = [
         comp, parts, groups, c_in, c_out, *g.input, *g.output, *g.stride, *g.before,

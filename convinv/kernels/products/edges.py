@@ -1,7 +1,8 @@
 """Padded images and the adjoint of padding, for arrays of any library with slices.
 
-The samples that a boundary puts around an image are runs of its own: in order, in
-reverse, or one sample many times. Both functions go through these runs, axis by axis.
+The samples that a boundary puts around an image are runs of the image's own samples: in
+order, in reverse, or one sample repeated. Both functions go through these runs, axis by
+axis.
 """
 
 from typing import NamedTuple
@@ -12,22 +13,23 @@ from ..._core.geometry import Geometry, axis_index
 
 
 class Run(NamedTuple):
-    """Places ``first`` to ``first + length`` show samples from ``sample`` on."""
+    """Places ``first`` to ``first + length`` copy samples from ``sample`` on."""
 
     first: int
     length: int
     sample: int
-    step: int  # 1, -1, or 0 where all places show the same sample
+    step: int  # 1, -1, or 0 if all places copy the same sample
 
 
 class Edges:
-    """What surrounds an image on the axes that are padded.
+    """The surroundings of an image on the padded axes.
 
     Parameters
     ----------
     geometry : Geometry
     axes : tuple of int
-        The axes, of three, to be padded as the geometry says; the others stay.
+        The axes, of three, that are padded as the geometry says; the others are
+        unchanged.
     """
 
     def __init__(self, geometry: Geometry, axes):
@@ -45,7 +47,7 @@ class Edges:
                                for run in front + back]  # fmt: skip
 
     def pad(self, xp, x):
-        """A new array with `x`, of shape ``(B, C, *input)``, and what is around it."""
+        """A new array with `x`, of shape ``(B, C, *input)``, and its surroundings."""
         padded = xp.empty((*x.shape[:2], *self.shape), dtype=x.dtype)
         padded[(..., *self.inside)] = x
         for places, samples, _ in self._pairs(self.axes):
@@ -56,13 +58,13 @@ class Edges:
         """The adjoint of `pad`, a view into `padded`, which is overwritten."""
         for places, samples, axis in self._pairs(self.axes[::-1]):
             values = padded[places]
-            if padded[samples].shape != values.shape:  # one sample many times
+            if padded[samples].shape != values.shape:  # one sample, repeated
                 values = values.sum(axis=2 + axis, keepdims=True)
             padded[samples] += values
         return padded[(..., *self.inside)]
 
     def _pairs(self, axes):
-        """(places, samples, axis): slices of padded arrays that show the same.
+        """(places, samples, axis): slices of padded arrays with equal samples.
 
         An axis is padded after those before it, from end to end of these, so that
         corners come out right.
@@ -78,7 +80,7 @@ class Edges:
 
 
 def runs(index, first):
-    """The runs of samples that an index map has, its first place being `first`."""
+    """The runs of samples in an index map whose first place is `first`."""
     found, start = [], 0
     steps = np.diff(index)
     while start < len(index):

@@ -3,8 +3,8 @@
 A layer is cut into tori (``fft_tiles.py``), on which it is a matrix at every frequency
 (`kernels.circulant`): tiles by overlap-save, the phases of a stride as channels, the
 phases of a dilation as tiles. The adjoint is cut in the same way, with the conjugate
-matrices. What a boundary other than "zero" shows is put around the images before, and
-folded back onto them after, unless it makes an axis a ring.
+matrices. Boundaries other than "zero" are added around the images before the product
+and folded back after it, unless the boundary makes an axis a ring.
 """
 
 import functools
@@ -22,7 +22,7 @@ from ..circulant.arguments import Copy, Part
 from .edges import Edges
 from .fft_tiles import choose
 
-PADDED = 2**25  # bytes of padded images that are made at a time
+PADDED = 2**25  # bytes of padded images that exist at a time
 
 
 class Direction(NamedTuple):
@@ -34,7 +34,7 @@ class Direction(NamedTuple):
 
 
 class Plan:
-    """Transforms of the kernel for both directions, made when first needed."""
+    """Transforms of the kernel for both directions, computed on first use."""
 
     def __init__(self, xp, kernel, geometry, torus=None):
         self.xp, self.geometry, self.dtype = xp, geometry, np.dtype(kernel.dtype)
@@ -74,7 +74,7 @@ class Plan:
         return Direction(plan, parts, covered)
 
     def _workers(self):
-        """Threads that transform the kernel, which is done on the host."""
+        """The number of threads that transform the kernel on the host."""
         if self.xp is not np:
             return None
         return thread_count()
@@ -105,7 +105,7 @@ class Plan:
         return x, self._sumsq(x, sumsq)
 
     def scratch_bytes(self, batch):
-        """Of a product with a batch, at most, beside its argument and its result."""
+        """A bound of a product's memory besides its argument and its result."""
         g, torus = self.geometry, self.torus
         phases = math.prod(axis.phases for axis in torus.axes)
         shape = g.c_out // g.groups, g.c_in // g.groups * phases
@@ -121,11 +121,11 @@ class Plan:
         return found + padded * bool(self.torus.padded)
 
     def _padded_bytes(self):
-        """Of one padded image."""
+        """Bytes of one padded image."""
         return self.geometry.c_in * math.prod(self._edges.shape) * self.dtype.itemsize
 
     def _padded_together(self):
-        """Items that are padded at a time."""
+        """The number of items that are padded together."""
         return max(PADDED // self._padded_bytes(), 1)
 
     def _pieces(self, batch):
@@ -156,7 +156,7 @@ class Plan:
 
 
 def _part(tiles, phases):
-    """A tile of each axis as one part; `phases` are their numbers."""
+    """The part of one tile per axis; `phases` are the numbers of phases."""
 
     def copies(per_axis):
         found = []
@@ -178,12 +178,12 @@ def _part(tiles, phases):
 
 
 def _written(part):
-    """Samples that a part writes."""
+    """The number of samples that a part writes."""
     return sum(math.prod(c.stop - c.start for c in copy.cells) for copy in part.writes)
 
 
 def _simple(direction, source, target):
-    """Whether one part takes the source whole, from cell 0 on, and gives the target."""
+    """Whether one part reads the whole source and writes the whole target."""
     part, *others = direction.parts or [None]
     if others or part is None or len(part.reads) != 1 or len(part.writes) != 1:
         return False
@@ -199,14 +199,14 @@ def _simple(direction, source, target):
 def _on_torus(kernel, g, torus, adjoint):
     """The matrix of each group at every place of the torus, in double precision.
 
-    Its transform is what `circulant.prepare` takes: results by source channels,
-    the phases of a stride among them, for the adjoint the other way round.
+    `circulant.prepare` takes its transform: result by source channels, including the
+    phases of a stride; for the adjoint source by result channels.
     """
     groups, order = g.groups, torus.order
     kernel = kernel.reshape(
         groups, g.c_out // groups, g.c_in // groups, *g.kernel
     ).astype(np.result_type(kernel.dtype, np.float64))
-    for i in range(3):  # each axis of taps becomes one of phases and places
+    for i in range(3):  # each axis of taps becomes an axis of phases and one of places
         axis, length = torus.axes[i], torus.lengths[i]
         places = [p * length + q for p, q in axis.positions(length, adjoint)]
         placed = np.zeros(

@@ -1,9 +1,9 @@
 """One axis of a product by FFT: lattices of samples, and the tiles they are cut into.
 
 With stride s, dilation d and their greatest common divisor g, output ``i`` reads the
-samples ``s i + d u - before``. Outputs ``r, r + d/g, r + 2 d/g, ...`` read one lattice
-of samples only, each phase of which is every ``s d/g``-th sample: there the kernel is
-one without dilation and stride, from as many channels as there are phases. For every r
+samples ``s i + d u - before``. Outputs ``r, r + d/g, r + 2 d/g, ...`` read only one
+lattice of samples, each phase of which is every ``s d/g``-th sample. There the kernel
+has neither dilation nor stride, and its input channels include the phases. For every r
 this is a `Lattice`, on which cell ``j`` of the outputs reads cells ``j`` to ``j + taps
 - 1`` of the samples.
 """
@@ -13,13 +13,13 @@ from typing import NamedTuple
 
 import scipy.fft
 
-# Tiles per lattice that are tried, and the fewest outputs of one.
+# Numbers of tiles per lattice that are tried, and the fewest outputs of a tile.
 COUNTS = (2, 3, 4, 5, 6, 8, 10, 12, 16, 24, 32, 48, 64, 96, 128)
 SHORTEST = 8
 
 
 class Copy(NamedTuple):
-    """Cells ``cells`` of a channel phase, and the places of the array they are."""
+    """Cells ``cells`` of a channel phase, and their places in the array."""
 
     phase: int
     places: slice
@@ -27,7 +27,7 @@ class Copy(NamedTuple):
 
 
 class Tile(NamedTuple):
-    """What is read into a torus, and what is taken from the result."""
+    """The part that is read into a torus, and the part taken from the result."""
 
     reads: list
     given: int  # cells that are read, from cell 0 on; zeros behind
@@ -36,10 +36,10 @@ class Tile(NamedTuple):
 
 
 class Lattice(NamedTuple):
-    """Cells of outputs and samples that have to do with each other.
+    """Cells of outputs and the samples that they depend on.
 
-    Output cell ``i`` reads sample cells ``i - lead`` to ``i - lead + taps - 1``, zeros
-    where there are none.
+    Output cell ``i`` reads sample cells ``i - lead`` to ``i - lead + taps - 1``; cells
+    that do not exist are zero.
     """
 
     outputs: int
@@ -80,7 +80,7 @@ class Axis:
     Parameters
     ----------
     length : int
-        Samples, those of the padding among them if they are in the array.
+        Samples, including those of the padding if they are in the array.
     outputs, taps, stride, dilation : int
     before : int
         Zeros before the first sample that are not in the array.
@@ -92,13 +92,12 @@ class Axis:
     phases : int
         Phases of the samples, which become channels.
     lattices : list of Lattice
-        Those that have outputs which are not zero. A ring is one, on which taps go
-        round.
+        Those with nonzero outputs. A ring is one lattice, on which taps wrap around.
     """
 
     def __init__(self, length, outputs, taps, stride, dilation, before, ring=False):
         if taps == 1:
-            dilation = stride  # which has no effect, and makes one lattice of it
+            dilation = stride  # no effect on the result, but one lattice
         self.length, self.outputs, self.kernel = length, outputs, taps
         self.stride, self.dilation, self.before = stride, dilation, before
         self.ring = ring
@@ -122,7 +121,7 @@ class Axis:
             self.stride * r + self.dilation * phase - self.before
             for phase in range(self.phases)
         ]
-        spans = []  # cells of each phase that are samples
+        spans = []  # the cells of each phase that are samples
         for base in bases:
             low = max(-(base // reach), 0)
             spans.append((low, max(low, -((base - self.length) // reach))))
@@ -147,7 +146,7 @@ class Axis:
         return max((lattice.torus for lattice in self.lattices), default=1)
 
     def lengths(self, even):
-        """(length, tiles): tori worth a thought, and how many tiles each needs."""
+        """(length, tiles): candidate tori, and the number of tiles that each needs."""
         if self.ring or not self.lattices:
             return [(self.whole, 1)]
         lengths = {fast_length(self.whole, even)}
@@ -169,7 +168,7 @@ class Axis:
         return needed / 2
 
     def anchor(self, adjoint):
-        """Where the taps of a normal axis start on the torus: at the longest lead."""
+        """The place on the torus where the taps of a normal axis start."""
         leads = [x.taps - 1 - x.lead if adjoint else x.lead for x in self.lattices]
         return max(leads, default=0)
 
@@ -213,7 +212,7 @@ class Axis:
         return tiles
 
     def rows(self, size, adjoint):
-        """The tiles of an axis with one tap: up to `size` cells as they are."""
+        """The tiles of an axis with one tap: up to `size` cells, unchanged."""
         tiles = []
         for x in self.lattices:
             reads, writes = x.sample_copies, x.output_copies
@@ -229,7 +228,7 @@ class Axis:
 
 
 def fast_length(n, even):
-    """The next length that FFTs are fast for."""
+    """The next length for which FFTs are fast."""
     if even:
         return 2 * scipy.fft.next_fast_len(-(-n // 2))
     return scipy.fft.next_fast_len(n)

@@ -1,11 +1,11 @@
-"""Which torus a product by FFT takes: the cheapest by a small model of its cost.
+"""The torus of a product by FFT: the cheapest by a small model of its cost.
 
 Larger tiles have less overlap, smaller ones stay in a cache and take less room for the
 transform of the kernel, which is counted at `REUSED` products. The constants are
 nanoseconds of one core with AVX-512 (a 2.x GHz Xeon), fitted to the times of some 300
-products with float32 and float64 data, 1 to 16 channels, 2-D and 3-D: three quarters
-of the products take within 20 % of what the model says. ``python -m
-benchmarks.products`` prints model and time side by side.
+products with float32 and float64 data, 1 to 16 channels, 2-D and 3-D: three quarters of
+the products take within 20 % of the model's time. ``python -m benchmarks.products``
+prints model and time side by side.
 """
 
 import math
@@ -16,28 +16,28 @@ import numpy as np
 from ..._core.geometry import Geometry
 from .fft_axes import Axis
 
-# Per sample, by bytes of a real number: of transforms, for each factor of two; of
-# copies; and for each product of a matrix.
+# Per sample, by bytes of a real number: transforms, for each factor of two; copies; and
+# each product of a matrix.
 TRANSFORM = {4: 0.12, 8: 0.11}
 COPY = {4: 0.96, 8: 2.6}
 MATRIX = {4: 0.33, 8: 0.65}
 PART = 40e3  # of a part, whatever its size
-# What is added for each factor of two, up to three, by which samples of a part and
-# matrices are larger than what stays near a core.
+# Added for each factor of two, up to three, by which samples of a part and matrices
+# exceed the caches of a core.
 FAR, SAMPLES = 0.7, 2**21
 FETCH, MATRICES = 0.35, 2**23
-SETUP, REUSED = 30.0, 200  # of each number of the matrices, once
-# Bytes of the matrices of a direction: not more, unless the kernel itself is so large.
+SETUP, REUSED = 30.0, 200  # per number of the matrices, once
+# Most bytes of the matrices of a direction, unless the kernel itself is that large.
 MOST, TIMES = 2**26, 8
-ROWS = 2**18  # bytes of a part on whose rows one matrix acts
+ROWS = 2**18  # bytes of a part whose rows share a matrix
 
 
 class Torus(NamedTuple):
-    """How a layer is cut into tori.
+    """The division of a layer into tori.
 
-    `order` has the axes that are not transformed before those that are; `lengths` are
-    those of the torus and `rows` the cells of a part on axes of one tap, in the order
-    of the geometry.
+    `order` lists the axes that are not transformed before those that are. `lengths` are
+    those of the torus, `rows` the cells of a part on axes with one tap, both in the
+    order of the geometry.
     """
 
     axes: tuple  # of Axis
@@ -49,7 +49,7 @@ class Torus(NamedTuple):
 
 
 def choose(geometry: Geometry, dtype) -> Torus:
-    """The torus that the model takes for the cheapest."""
+    """The torus that is cheapest by the model."""
     g, dtype = geometry, np.dtype(dtype)
     made = [_axis(g, axis) for axis in range(3)]
     axes, padded = zip(*made)
@@ -132,7 +132,7 @@ def _cost(g, dtype, axes, lengths, counts):
 
 
 def _beyond(nbytes, limit):
-    """Factors of two by which sizes are over a limit, three at most."""
+    """Factors of two by which sizes exceed a limit, at most three."""
     return np.clip(np.log2(nbytes / limit), 0, 3)
 
 

@@ -1,13 +1,13 @@
-"""Which of the two routes the products of a layer take: tap by tap, or by FFT.
+"""The route of a layer's products: tap by tap, or by FFT.
 
 The choice depends on sizes alone, never on a clock: the same layer is computed in the
-same way everywhere. Both costs are models in nanoseconds of one core, fitted to times
-of both routes measured in turn (one core of a Xeon with AVX-512): that of the FFT is in
-``fft_tiles.py``, the direct one is here. On a grid of 3 to 127 taps along an axis,
-images of 24 to 1024, 1 to 16 channels, two and three axes, strides of 1 and 2, the
-route that is taken took 1.01 to 1.02 times the faster one on average, in three runs on
-a busy machine; 94 to 97 of 100 layers were within 1.1 times, and what was beyond is
-near the crossover. ``python -m benchmarks.products`` prints both.
+same way everywhere. Both costs are models in nanoseconds of one core, fitted to
+alternating measurements of both routes (one core of a Xeon with AVX-512). The model of
+the FFT is in ``fft_tiles.py``, the direct one is here. On a grid of 3 to 127 taps along
+an axis, images of 24 to 1024, 1 to 16 channels, two and three axes, strides of 1 and 2,
+the route that is taken took 1.01 to 1.02 times the faster one on average, in three runs
+on a busy machine; 94 to 97 of 100 layers were within 1.1 times; the others are near the
+crossover. ``python -m benchmarks.products`` prints both.
 """
 
 import math
@@ -24,13 +24,13 @@ SAMPLE = {4: 0.35, 8: 0.7}
 CALL = 15e3
 VECTOR = 64  # bytes of the vectors of a row's samples that are computed at once
 SUMS = 8  # vectors of sums that keep the multipliers busy
-FEW = 27  # taps, 3 x 3 x 3, below which FFTs never pay
-# A GPU does both faster, multiply-adds most: an FFT pays later.
+FEW = 27  # taps, 3 x 3 x 3, up to which FFTs are never tried
+# A GPU speeds up multiply-adds most, so that FFTs need a larger advantage.
 GPU = 4.0
 
 
 def fft_torus(geometry: Geometry, dtype, taps: int, gpu=False) -> Torus | None:
-    """How to cut a layer for products by FFT; None if they are to be done directly.
+    """The tori of a layer for products by FFT; None if the direct route is cheaper.
 
     Parameters
     ----------
@@ -38,8 +38,8 @@ def fft_torus(geometry: Geometry, dtype, taps: int, gpu=False) -> Torus | None:
     dtype : dtype
         Of the data.
     taps : int
-        Taps of the kernel that are not zero in all channels, real and imaginary parts
-        counted by themselves.
+        Taps of the kernel that are not zero in all channels; real and imaginary parts
+        count separately.
     gpu : bool
     """
     if taps <= FEW:
@@ -51,10 +51,10 @@ def fft_torus(geometry: Geometry, dtype, taps: int, gpu=False) -> Torus | None:
 
 
 def direct_nanoseconds(geometry: Geometry, dtype, taps: int) -> float:
-    """What a product with one image takes tap by tap, on one core, as a mean of both.
+    """Time of a product with one image tap by tap on one core, mean of both directions.
 
-    Every plane that a plane of the result needs is copied for it; sums of few columns
-    and rows at once wait for each other.
+    Every plane that a plane of the result needs is copied for it; sums over few columns
+    and rows wait for each other.
     """
     g, size = geometry, real_size(dtype)
     components = np.dtype(dtype).itemsize // size

@@ -1,4 +1,4 @@
-"""The two routes, and the one that a layer takes."""
+"""The two routes of products, and the choice for a layer."""
 
 import numpy as np
 
@@ -21,7 +21,7 @@ class Direct:
         return self._correlate.adjoint(self._plan, y, sumsq, out)
 
     def scratch_bytes(self, batch):
-        """Rows of images in a cache, which are not worth counting."""
+        """0: the buffers are a few rows of an image."""
         return 0
 
 

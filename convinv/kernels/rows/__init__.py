@@ -10,10 +10,11 @@ columns are numbered as the output's and the input's samples, row-major over ``(
 
 Data have the plan's dtype (float32, float64, complex64 or complex128) and are
 C-contiguous: ``x``, ``origin`` of shape ``(B, n)``, ``b``, ``r``, ``z`` of shape ``(B,
-m)``. ``scale`` is real, of shape ``(m,)`` or ``(n,)``; where it is 0 the row or column
-is left out. ``active``, bool of shape ``(B,)``, says which items are treated.
-``order`` and the others that name rows, columns, pixels or samples are int64 and may
-name them in any order, also more than once. ``reverse`` goes through them from the last
+m)``. ``scale`` is real, of shape ``(m,)`` or ``(n,)``; rows and columns
+with scale 0 are left out. ``active``, bool of shape ``(B,)``, says which items are
+treated.
+``order`` and the other lists of rows, columns, pixels or samples are int64, in any
+order, and may have repetitions. ``reverse`` goes through them from the last
 to the first. All functions work in place and return None.
 
 ``row_sweep(plan, x, b, z, scale, damp, active, order, reverse=False)``: for every i in
@@ -24,9 +25,10 @@ to the first. All functions work in place and return None.
 z may be None where damp is 0.
 
 ``pixel_sweep(plan, x, b, z, scale, damp, active, pixels, starts, reverse=False)``: the
-same for all rows of output pixel ``pixels[k]``, the filters in their order, ``k = 0, 1,
-...``. ``starts`` (a NumPy array) cuts ``pixels`` into colours: from one start to the
-next, pixels differ and share no sample, so that they may be treated at the same time.
+same for all rows of output pixel ``pixels[k]``, the filters in their order,
+``k = 0, 1, ...``. ``starts`` (a NumPy array) cuts ``pixels`` into colors: from one
+start to the next, pixels differ and share no sample, so that they may be treated at the
+same time.
 
 ``column_sweep(plan, x, r, origin, scale, damp, active, order, reverse=False)``: for
 every j in ``order``::
@@ -37,7 +39,7 @@ origin may be None for zero.
 
 ``sample_sweep(plan, x, r, origin, scale, damp, active, samples, starts,
 reverse=False)``: the same for all channels of input pixel ``samples[k]``; those of a
-colour share no output pixel.
+color share no output pixel.
 
 Results do not depend on the number of threads. A plan of a matrix takes no
 `pixel_sweep` and no `sample_sweep`.

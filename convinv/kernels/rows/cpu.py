@@ -70,7 +70,7 @@ def sample_sweep(
 
 
 class Matrix:
-    """A sparse matrix by rows, and by columns once they are asked for."""
+    """A sparse matrix by rows, and by columns on first use."""
 
     def __init__(self, matrix):
         self.matrix = matrix.tocsr()
@@ -88,7 +88,7 @@ class Matrix:
         return _parts(self._columns)
 
     def mean(self, axis):
-        """Entries of a row (0) or a column (1), on average."""
+        """The average number of entries of a row (0) or a column (1)."""
         return self.matrix.nnz / max(self.shape[axis], 1)
 
 
@@ -97,7 +97,7 @@ def _parts(matrix):
 
 
 def _coloured(kernel, batch, work, starts, reverse, *args):
-    """Threads share the items, or where those are few the pixels of each colour."""
+    """Threads divide the items, or if those are few the pixels of each color."""
     colours = starts.size - 1
     if colours < 1:
         return
@@ -116,7 +116,7 @@ def _flat(array):
 
 
 def _given(array):
-    """A flat view that is never writable, so that loops are compiled for one type."""
+    """A flat view that is never writable, so that numba compiles for one type."""
     view = array.reshape(-1)
     view.flags.writeable = False
     return view
@@ -127,13 +127,13 @@ def _optional(array, like):
 
 
 def _numbers(plan, damp):
-    """The damping as the loops want it, and a zero."""
+    """The damping in the dtype of the loops, and a zero."""
     zero = plan.dtype.type(0)
     return type(zero.real)(damp), zero
 
 
 def _column_taps(plan):
-    """Entries of a column, at most as a rule."""
+    """The largest number of entries of a column, usually."""
     return plan.taps // plan.channels * plan.geometry.c_out // plan.geometry.groups
 
 

@@ -17,7 +17,7 @@ def _most(begin):
 
 @jit(inner=True)
 def _pairs(there, taps_there, sample, begins, outputs, taps, sizes):
-    """List the output pixels that see a sample, and by which tap; returns how many."""
+    """List the output pixels that depend on a sample, with taps; returns how many."""
     o_h, o_w, _, k_h, k_w = sizes[7:12]
     d, h, w = sample
     count = 0
@@ -95,7 +95,7 @@ def samples(
     first, last, split, begin, end, x, r, origin, scale, squared, zero, active, order,
     colours, reverse, weights, begins, outputs, taps, sizes,
 ):  # fmt: skip
-    """Sample after sample, all channels of each; tasks as those of `pixels`."""
+    """Sample after sample, all channels of each; tasks like those of `pixels`."""
     channels, height, width = sizes[0] * sizes[1], sizes[4], sizes[5]
     longest = _most(begins[0]) * _most(begins[1]) * _most(begins[2])
     there, taps_there = np.empty(longest, np.uint64), np.empty(longest, np.uint64)

@@ -4,7 +4,7 @@ import numpy as np
 
 from ..jit import jit
 
-# Reassociated, the sum over a row runs in vectors.
+# Reassociation vectorizes the sum over a row.
 _SUM = {"reassoc", "contract"}
 _UPDATE = {"contract"}
 LANES = 32  # pixels that are treated together
@@ -26,7 +26,7 @@ def _add(weights, of, window, count, factor):
 
 @jit(inner=True, fastmath=_UPDATE)
 def _dot_at(x, at, offsets, weights, of, count, zero):
-    """The sum over a row where it lies; `count` is a multiple of four."""
+    """The sum over a row, read in place; `count` is a multiple of four."""
     a = b = c = d = zero
     two, three = np.uint64(2), np.uint64(3)
     for k in range(np.uint64(0), np.uint64(count), np.uint64(4)):
@@ -104,7 +104,7 @@ def rows(
             size = scale[row]
             if size == 0:
                 continue
-            if row == before + 1 and w + 1 < o_w:  # divisions take a while
+            if row == before + 1 and w + 1 < o_w:  # divisions are slow
                 w += 1
             else:
                 o, p = row // pixels, row % pixels
@@ -135,10 +135,10 @@ def rows(
                 z[i] += damp * step
 
 
-# Pixels of a colour side by side: values[t, k] is sample t of the k-th, and below the
-# samples, values[whole + f, k] the step that it took along filter f. A row's product
-# with the samples as they are now is that with those that were loaded, plus the steps
-# times the products of the rows with each other (`Plan.together`).
+# Pixels of a color side by side: values[t, k] is sample t of the k-th pixel, and below
+# the samples, values[whole + f, k] is its step along filter f. The product of a row
+# with the current samples is that with the loaded ones, plus the steps times the
+# products of the rows with each other (`Plan.together`).
 
 
 @jit(inner=True)
@@ -175,7 +175,7 @@ def _together(
     count, item, group, chosen, at, values, rest, x, b, z, scale, damp, reverse,
     together, backward, offsets, sizes,
 ):  # fmt: skip
-    """All filters of a group on `count` pixels without a sample in common."""
+    """All filters of a group on `count` pixels that share no sample."""
     groups, channels, filters, depth, height, width = sizes[:6]
     o_d, o_h, o_w, _, _, _, taps, _ = sizes[6:]
     pixels, whole = o_d * o_h * o_w, (taps + 3) // 4 * 4
@@ -183,7 +183,7 @@ def _together(
     base = np.uint64((item * groups + group) * channels * depth * height * width)
     for k in range(count):
         at[k] += base
-    for k in range(count, LANES):  # those that are left over repeat the first
+    for k in range(count, LANES):  # the surplus ones repeat the first
         at[k], chosen[k] = at[0], chosen[0]
     _load(values, x, at, offsets, taps)
     values[whole:] = 0
@@ -245,9 +245,9 @@ def pixels(
     first, last, split, begin, end, x, b, z, scale, damp, zero, active, order, colours,
     reverse, weights, offsets, starts, tables, firsts, sizes, together, backward,
 ):  # fmt: skip
-    """Pixel after pixel of the colours from `begin` to `end`; all rows of each.
+    """Pixel after pixel of the colors from `begin` to `end`; all rows of each.
 
-    A task is an item, or with `split` a pixel of the one colour, of each item in turn.
+    A task is an item, or with `split` a pixel of the one color, of each item in turn.
     """
     groups, height, width = sizes[0], sizes[4], sizes[5]
     o_h, o_w, taps, padded = sizes[7], sizes[8], sizes[12], sizes[13]

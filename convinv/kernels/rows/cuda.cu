@@ -7,7 +7,7 @@ constexpr int WARPS = THREADS / 32;
 
 #define TRIPLE(type, name) type name##_d, type name##_h, type name##_w
 
-// A layer and the arrays of one sweep. Tables are those of `_rows_plan.Plan`.
+// A layer and the arrays of one sweep. Tables are those of `kernels.rows.tables.Plan`.
 struct Layer {
   const Scalar* weights;
   long long groups, channels, filters, taps, width;
@@ -51,7 +51,7 @@ __device__ __forceinline__ void add(Scalar& place, Wide value) {
   place = narrow(widen(place) + value);
 }
 
-// Where the taps of an output pixel look, as offsets in the channels of its group.
+// The samples under the taps of an output pixel, as offsets in its group's channels.
 struct Window {
   const long long *offsets, *row_d, *row_h, *row_w;
   long long at, k_h, k_w, k_dhw, in_h, in_w, samples;
@@ -152,7 +152,7 @@ pixels(LAYER, ROWS, const long long* order, long long count, long long reverse) 
   }
 }
 
-// The output pixels that see a sample on one axis, and by which tap.
+// The output pixels that depend on a sample on one axis, with the tap.
 struct Cover {
   const long long *output, *tap;
   long long count;
@@ -166,7 +166,7 @@ __device__ __forceinline__ Cover cover(const long long* begin, const long long* 
 
 struct Covers {
   Cover on_d, on_h, on_w;
-  bool plain;  // no output sees the sample by two taps
+  bool plain;  // no output depends on the sample by two taps
   __device__ __forceinline__ long long count() const {
     return on_d.count * on_h.count * on_w.count;
   }

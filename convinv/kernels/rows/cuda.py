@@ -1,7 +1,7 @@
 """Row and column actions on CuPy arrays; the contract is that of `kernels.rows`.
 
-Sweeps in an order of the caller's run on one warp per item, one row after the other.
-Those over pixels and samples have a warp for each of a colour.
+Sweeps in the caller's order run on one warp per item, one row after the other. Sweeps
+over pixels and samples have a warp for each pixel or sample of a color.
 """
 
 import cupy

@@ -7,8 +7,8 @@ import numpy as np
 
 from ..._core.geometry import Geometry, tap_samples
 
-# Weights of a row are padded by zeros to a multiple of this many bytes, four vectors
-# of 32 bytes: loops over a row then have no rest.
+# Weights of a row are padded by zeros to a multiple of this many bytes, four vectors of
+# 32 bytes: loops over a row then have no remainder.
 ROW_BYTES = 128
 
 
@@ -20,20 +20,20 @@ class Plan:
     weights : ndarray, shape (c_out, width)
         The taps of each filter, ordered ``(channel of the group, *tap)``, then zeros.
     offsets : ndarray of uint64, shape (width,)
-        How far behind the first tap's sample the others lie in an item of x, where
+        Distance of the taps' samples from that of the first tap in an item of x, if
         nothing folds or is missing; 0 beyond the taps.
     table, first, start : tuple of three int64 arrays, one per axis
-        For every output and tap the sample, and the first tap that sees the same
-        sample, -1 where there is none; for every output the first tap's sample if the
-        taps see a sample each and in their order, else -1.
+        For every output and tap the sample, and the first tap with the same sample, -1
+        if there is none; for every output the first tap's sample if the taps have one
+        sample each, in order, else -1.
     together : ndarray, shape (c_out, taps + filters), both up to a multiple of four
-        The taps of each filter, then its products with all filters of its group where
+        The taps of each filter, then its products with all filters of its group if
         nothing folds.
     backward : ndarray, shape (groups, taps, filters up to a multiple of four)
         The conjugate taps of a group's filters, negative.
     begin, output, tap : tuple of three int64 arrays, one per axis
-        The inverse of `table`: output ``output[f]`` sees sample p by ``tap[f]`` for
-        ``begin[p] <= f < begin[p + 1]``.
+        The inverse of `table`: output ``output[f]`` depends on sample p by ``tap[f]``
+        for ``begin[p] <= f < begin[p + 1]``.
     """
 
     def __init__(self, kernel, geometry: Geometry):
@@ -91,7 +91,7 @@ class Plan:
 
     @property
     def sizes(self):
-        """What the loops unpack."""
+        """The sizes that the loops unpack."""
         g = self.geometry
         shape = (*g.input, *g.output, *g.kernel, self.taps, self.width)
         return (g.groups, self.channels, g.c_out // g.groups, *shape)

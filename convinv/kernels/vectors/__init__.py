@@ -19,11 +19,11 @@ returns ``(y, sumsq(y))``.
 returns ``(h, hb, x)``.
 ``project(basis, count, gram, w)``: Gram-Schmidt, w without its part in the span of the
 first `count` vectors of a basis of shape ``(length, B, n)``, which are orthonormal or
-0; returns ``(w, h, before, after)``: the coefficients of that part,
-shape ``(B, count)``, and ``sumsq(w)`` of what w was and of what it is. `count` is 1, 2
-and so on in successive calls, `gram` of shape ``(B, length, length)``, in double
+0; returns ``(w, h, before, after)``: the coefficients of that part, of shape
+``(B, count)``, and ``sumsq(w)`` before and after. `count` is 1, 2 and so on in
+successive calls, `gram` of shape ``(B, length, length)``, in double
 precision, is memory between them. The result is orthogonal to a few roundings.
 
-Updates work in place where the library can and return what holds the result. Each is
+Updates work in place if the library can, and return the array with the result. Each is
 one pass over its arrays, except `project`.
 """

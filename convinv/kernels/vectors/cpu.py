@@ -6,7 +6,7 @@ from ..._core.threads import parallel_for
 from ..jit import jit
 from . import cpu_project
 
-LENGTH = 16384  # elements of a task: small enough to stay in the first-level cache
+LENGTH = 16384  # elements of a task: they stay in the first-level cache
 
 
 def sumsq(x):
@@ -78,7 +78,7 @@ def project(basis, count, gram, w):
 
 
 def _pieces(x):
-    """Tasks of an item, and a place for the sum of every task."""
+    """The number of tasks of an item, and an array for the sum of every task."""
     pieces = max(-(-x.shape[1] // LENGTH), 1)
     return pieces, np.zeros(x.shape[0] * pieces)
 
@@ -88,14 +88,14 @@ def _real(x):
 
 
 def _read(x):
-    """`_real`, never writable, so that there is one type of argument to compile for."""
+    """`_real`, never writable, so that numba compiles for one type of argument."""
     view = x.view(x.real.dtype)
     view.flags.writeable = False
     return view
 
 
 def _operands(coefficients, vectors):
-    """Real coefficients act on real views, so that complex data vectorise too."""
+    """Real coefficients act on real views, so that complex data vectorize too."""
     if all(c.dtype.kind != "c" for c in coefficients):
         vectors = [_real(v) for v in vectors]
     dtype = vectors[0].dtype

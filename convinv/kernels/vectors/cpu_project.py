@@ -1,11 +1,11 @@
-"""Gram-Schmidt on NumPy vectors: a vector made orthogonal to those of a basis.
+"""Gram-Schmidt on NumPy vectors: orthogonalizes a vector against those of a basis.
 
-A pass reads the basis twice, for products with it and for the subtraction, a chunk of
-all vectors after another. The products take the newest vector of the basis too, so that
-all products between vectors of the basis become known, as they are and not as they
-should be. The coefficients are corrected with them before they are used: what earlier
-vectors lack in orthogonality is not handed on, and a vector is orthogonal to as many
-roundings as it got shorter. Where that is many, a second pass follows.
+A pass reads the basis twice, for the products and for the subtraction, chunk by chunk
+of all vectors. It also computes the products with the newest vector of the basis, so
+that all actual products between vectors of the basis are known. They correct the
+coefficients before these are used, so that a lack of orthogonality of earlier vectors
+does not spread. The loss of orthogonality is proportional to the factor by which the
+vector shrinks; if that is large, a second pass follows.
 
 Everything is computed on views of real numbers. The imaginary part of a complex product
 ``v^H w`` is the real product of v with ``-i w``.
@@ -19,17 +19,17 @@ from ..._core.threads import parallel_for
 from ..jit import jit
 
 CHUNK = 512  # real numbers: those of a few vectors stay in the first-level cache
-SHARED_WORK = 4e6  # multiplications of a sweep that are worth several calls
+SHARED_WORK = 4e6  # multiplications of a sweep above which threads divide it
 SHORTER = 1 / 16  # a vector whose square shrinks to less is projected again
 
-# what `_do` does
+# the steps of `_do`
 WHOLE, PRODUCTS, COEFFICIENTS, SUBTRACT, JUDGE = range(5)
 
 _FAST = {"reassoc", "contract"}  # sums may be reordered to fill vector registers
 
 
 class _Work(NamedTuple):
-    """What the loops share; `parts` is 2 for complex data and 1 for real."""
+    """The data that the loops share; `parts` is 2 for complex data and 1 for real."""
 
     basis: np.ndarray
     w: np.ndarray
@@ -69,7 +69,7 @@ def project(basis, count, gram, w):
     )
     work = 2 * parts * count * real.size
     turn = None if parts == 1 else ()
-    if work < SHARED_WORK:  # cheaper than sharing out sweeps that are short
+    if work < SHARED_WORK:  # cheaper than dividing short sweeps among threads
         parallel_for(_do, batch, 2 * work, WHOLE, turn, shared)
     else:
         while shared.again.any():
@@ -86,8 +86,8 @@ def project(basis, count, gram, w):
 def _do(first, last, what, turn, shared):
     """One of the loops below, or all of them, item by item, until no item needs a pass.
 
-    They are one function, each called in one place, as each takes long to compile.
-    `turn` is None for real data, for which what complex data need is left out then.
+    They are one function, each called in one place, as each takes long to compile. For
+    real data `turn` is None, and the code for complex data is left out.
     """
     whole = what == WHOLE
     scale = shared.pieces if whole else 1
@@ -173,7 +173,7 @@ def _two_products(basis, place, u, v, with_u, with_v):
 
 @jit(inner=True)
 def _coefficients(first, last, turn, shared):
-    """Add up the chunks, and apply what is the inverse of ``V^H V`` to first order."""
+    """Add up the chunks, and apply a first-order inverse of ``V^H V``."""
     gram, parts, pieces = shared.gram, shared.parts, shared.pieces
     count = shared.h.shape[2]
     newest = count - 1
@@ -280,7 +280,7 @@ def _sumsq(u):
 
 @jit(inner=True)
 def _judge(first, last, shared):
-    """Add up the squares, and see whether the item needs another pass."""
+    """Add up the squares, and decide whether the item needs another pass."""
     pieces = shared.pieces
     for item in range(first, last):
         if not shared.again[item]:

@@ -36,7 +36,7 @@ __device__ __forceinline__ void add_up(const T* partial, T* sums, long long n,
   }
 }
 
-// What has to be known of numbers before they are computed with. Sums of these keep
+// The largest magnitude and the sum of squares of numbers. Sums of these keep
 // the larger one, or NaN.
 struct Extent {
   double largest, squares;

@@ -63,7 +63,7 @@ def three_term(h, a, hb, b, x, v, c):
 
 
 def project(basis, count, gram, w):
-    """Two passes, without `gram`: the host need not know whether one would do."""
+    """Two passes, without `gram`: the host need not test whether one suffices."""
     _check(w, w=w)
     launcher.check("basis", basis, w.dtype, (basis.shape[0], *w.shape))
     wide, before, h = launcher.wide(w.dtype), sumsq(w), 0
@@ -81,7 +81,7 @@ def project(basis, count, gram, w):
 def total(partial, dtype):
     """Sums of the rows of `partial`, by the kernel compiled for data of `dtype`.
 
-    Rows of pairs hold what `extent` leaves.
+    Rows of pairs hold the partial results of `extent`.
     """
     name = "total_wide" if partial.dtype == launcher.wide(dtype) else "total_real"
     name = "total_extent" if partial.ndim == 3 else name
@@ -107,7 +107,7 @@ def _check(like, **arrays):
 
 
 def _coefficient(name, value, like):
-    """One coefficient per item; real ones serve for complex data too."""
+    """One coefficient per item; real ones are converted for complex data."""
     dtype = launcher.wide(like.dtype)
     if value.dtype == "float64" != dtype:
         value = value.astype(dtype)

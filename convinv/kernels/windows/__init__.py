@@ -1,4 +1,4 @@
-"""Separable windows on grids: cut them out, lay them back.
+"""Separable windows on grids: extract them, and put them back.
 
 Contract
 --------

@@ -1,4 +1,4 @@
-"""Separable windows on grids of NumPy arrays: cut them out, lay them back."""
+"""Separable windows on grids of NumPy arrays: extract them, and put them back."""
 
 import math
 
