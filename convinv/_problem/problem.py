@@ -282,7 +282,7 @@ class Monitor:
     watches_normal : bool
         Whether the history holds norms of the normal residual.
     stopped : bool
-        What the last `update` said.
+        Whether the last `update` or `recheck` stopped the method.
     latest : array or None
         The d of the last `update`.
     recording : bool
@@ -408,6 +408,10 @@ class Monitor:
         self.history += list(norms)
         self.tick(self.nit)
         self.stopped = self._over()
+
+    def recheck(self):
+        """Stop if no item runs any more: for steps that end items after `update`."""
+        self.stopped = self.stopped or not self.any_active()
 
     def _over(self):
         if self.nit - self.start >= self.maxiter:

@@ -1,5 +1,10 @@
-"""Iterations of a method, on a device those of small problems as CUDA graphs."""
+"""The loop of all methods, on a device with small problems' iterations as CUDA graphs.
 
+A method keeps what one iteration leaves to the next in a state, a small dataclass, and
+makes an iteration in a function ``step(problem, monitor, state)``.
+"""
+
+import dataclasses
 import warnings
 
 from .._core.arrays import cupy_module
@@ -10,25 +15,29 @@ from .._problem.problem import DEVICE_CHECK
 SMALL = 2**18
 
 
-def iterate(problem, monitor, iteration, *objects, eager=None):
-    """Call ``iteration()``, which calls ``monitor.update`` once, until that stops it.
+def iterate(problem, monitor, step, state, *, on_host=False):
+    """Call ``step(problem, monitor, state)`` until ``monitor.update`` stops it.
+
+    A step changes the fields of `state` in place and calls ``monitor.update`` once.
 
     On a device, the iterations between two looks at the stopping test may be captured
-    and from then on launched as one. What an iteration leaves to the next therefore has
-    to be in variables that it declares as nonlocal, or in attributes of `objects`:
+    and from then on launched as one graph. What an iteration leaves to the next
+    therefore has to be in fields of `state`, or of dataclasses among these fields:
     arrays that keep their shape and dtype, and integers that grow by the same number
-    in each iteration and that no array depends on. Where that does not hold for one of
-    the next `count` iterations, ``eager(count)`` has to be true.
+    in each iteration and that no array depends on. Methods whose host takes part in an
+    iteration, as it draws a number or looks at a norm, say ``on_host=True`` and are
+    never captured. Where it does so in some iterations only, ``on_host(count)`` says
+    whether it will in one of the next `count`.
     """
     replay = None
-    if _is_small(problem, monitor):
-        replay = _Replay(problem, monitor, iteration, objects, eager)
+    if on_host is not True and _is_small(problem, monitor):
+        replay = _Replay(problem, monitor, step, state, on_host)
     stop = not monitor.any_active()
     while not stop:
         if replay is not None and replay.is_due():
             replay()
         else:
-            iteration()
+            step(problem, monitor, state)
         stop = monitor.stopped
     if replay is not None:
         replay.close()
@@ -44,16 +53,25 @@ def _is_small(problem, monitor):
     )
 
 
+def _places(state):
+    """Where an iteration leaves something: pairs for getattr and setattr."""
+    for field in dataclasses.fields(state):
+        value = getattr(state, field.name)
+        if dataclasses.is_dataclass(value):
+            yield from _places(value)
+        else:
+            yield state, field.name
+
+
 class _Replay:
     """The iterations between two looks as a graph, captured when first due."""
 
-    def __init__(self, problem, monitor, iteration, objects, eager):
-        self.xp, self.monitor, self.iteration = problem.xp, monitor, iteration
-        self.eager, self.graph, self.failed = eager, None, False
-        # where an iteration leaves something: pairs for getattr and setattr
-        self.places = [(cell, "cell_contents") for cell in iteration.__closure__]
-        for thing in (monitor, *objects):
-            self.places += [(thing, name) for name in vars(thing)]
+    def __init__(self, problem, monitor, step, state, on_host):
+        self.problem, self.monitor = problem, monitor
+        self.step, self.state, self.on_host = step, state, on_host
+        self.graph, self.failed = None, False
+        self.places = [(monitor, name) for name in vars(monitor)]
+        self.places += _places(state)
 
     def is_due(self):
         """Whether the next iterations up to the next look can be replayed."""
@@ -61,7 +79,7 @@ class _Replay:
         done = monitor.nit - monitor.start
         if self.failed or done < count or monitor.nit % count:
             return False  # the first iterations load the kernels
-        if done + count > monitor.maxiter or self.eager and self.eager(count):
+        if done + count > monitor.maxiter or self.on_host and self.on_host(count):
             return False
         return self.graph is not None or self._capture()
 
@@ -69,14 +87,14 @@ class _Replay:
         """Make the graph; False if that fails, with everything as before."""
         from ..kernels.cuda_graph import Graph
 
-        xp, monitor, places = self.xp, self.monitor, self.places
+        xp, monitor, places = self.problem.xp, self.monitor, self.places
         before = [getattr(*place) for place in places]
-        arrays = [isinstance(value, xp.ndarray) for value in before]
-        self.arrays = [p for p, is_array in zip(places, arrays) if is_array]
+        is_array = [isinstance(value, xp.ndarray) for value in before]
+        self.arrays = [place for place, array in zip(places, is_array) if array]
         self.norms = xp.empty((DEVICE_CHECK, *monitor.last.shape), monitor.last.dtype)
         try:
-            self.graph = Graph(self._work, self._state())
-            self.counts = list(self._counted(before, arrays))
+            self.graph = Graph(self._work, self._values())
+            self.counts = list(self._counted(before, is_array))
         except Exception as error:
             self.graph, self.failed = None, True
             warnings.warn(
@@ -90,37 +108,37 @@ class _Replay:
                 setattr(*place, value)
         return self.graph is not None
 
-    def _work(self, state):
-        """The iterations, from `state`; returns the state they lead to."""
+    def _work(self, values):
+        """The iterations, from `values` of the arrays; returns those they lead to."""
         monitor = self.monitor
-        self._put(state)
+        self._put(values)
         history, monitor.history, monitor.recording = monitor.history, [], True
         for _ in range(DEVICE_CHECK):
-            self.iteration()
+            self.step(self.problem, monitor, self.state)
         for row, norm in zip(self.norms, monitor.history):
-            self.xp.copyto(row, norm)
+            self.problem.xp.copyto(row, norm)
         monitor.history, monitor.recording = history, False
-        return self._state()
+        return self._values()
 
-    def _counted(self, before, arrays):
+    def _counted(self, before, is_array):
         """The places of integers that have changed, and by how much."""
-        for place, was, is_array in zip(self.places, before, arrays):
+        for place, was, array in zip(self.places, before, is_array):
             now = getattr(*place)
-            if is_array or now is was:
+            if array or now is was:
                 continue
             if type(now) is not int or type(was) is not int:
                 raise TypeError(f"an iteration turned {was!r} into {now!r}")
             yield place, now - was
 
-    def _state(self):
+    def _values(self):
         return [getattr(*place) for place in self.arrays]
 
-    def _put(self, state):
-        for place, array in zip(self.arrays, state):
+    def _put(self, values):
+        for place, array in zip(self.arrays, values):
             setattr(*place, array)
 
     def __call__(self):
-        self._put(self.graph(self._state()))
+        self._put(self.graph(self._values()))
         for place, more in self.counts:
             setattr(*place, getattr(*place) + more)
         self.monitor.replayed(self.norms.copy())

@@ -139,10 +139,14 @@ def solver(name: str, *, storage: Storage, products: Products, **traits):
     """Enrol the decorated function ``f(problem, monitor, *, options)`` as a method.
 
     The function starts at zero with the right-hand side ``problem.b`` and returns
-    ``(x, notes)``: its last iterate and a dict for the result's ``extra``. It calls
-    ``monitor.update`` once in every iteration, which `iterate` runs until that says to
-    stop; one that `applies_inverse` makes a single application and never calls it. The
-    types of its keyword-only arguments say what its options may be (`Option`).
+    ``(x, notes)``: its last iterate and a dict for the result's ``extra``. `iterate`
+    runs its iterations, each of which calls ``monitor.update`` once; one that
+    `applies_inverse` makes a single application and never calls it. The types of its
+    keyword-only arguments say what its options may be (`Option`).
+
+    The docstring is for users, who never see `problem` and `monitor`: Parameters are
+    the options, Returns tells x and what ``extra`` holds. The page on methods renders
+    the sections below the call ``solve(op, b, method=name, *, options)``.
     """
 
     def enrol(function):

@@ -1,6 +1,8 @@
 """What methods that act on one row or column at a time have in common."""
 
-from typing import Literal
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 from scipy import sparse
@@ -9,9 +11,14 @@ from .. import kernels
 from ..operators._convolution import ConvLinearOperator
 from ..operators._row_norms import column_norms, row_norms
 from ._colours import input_colours, output_colours
-from ._surrogate import Horizon
+from ._iterate import iterate
+from ._stagnation import StagnationTest
 
 Order = Literal["cyclic", "multicolour", "random"]
+SLOW = (
+    "the normal residual falls by less than 1 % in 100 sweeps, as damp is small; "
+    "'cgls' is faster, and so may another order be"
+)
 
 
 def check_order(order, op):
@@ -20,6 +27,71 @@ def check_order(order, op):
             "order='multicolour' needs a ConvLinearOperator, got op of type "
             f"{type(op).__name__}; a matrix takes 'cyclic' or 'random'"
         )
+
+
+def row_sweeps(problem, monitor, rows, order, *, symmetric=False):
+    """Sweep over the rows until the monitor stops it; returns ``(d, notes)``.
+
+    With damp the rows are those of ``[A, damp I] [x; z] = b``. That system is
+    consistent, whatever b is, and x of its least-norm solution is the damped
+    least-squares solution. Its sweeps have to start at zero: the starting point would
+    enter the result.
+
+    ``order()`` gives the order of the next sweep; with `symmetric` each sweep also goes
+    back again. Items whose residual no longer falls are ended; with damp, whose normal
+    residual does not.
+    """
+    state = _State(rows, order, symmetric, problem.zeros(problem.shape[1]), problem.b)
+    state.d, start = state.x, None
+    if problem.damp:
+        state.z = problem.zeros(problem.shape[0])
+        if problem.origin is not None:
+            back = problem.forward(problem.origin)
+            state.b, _ = problem.vectors.axpy(problem.fill(1.0), problem.b, back)
+        start = problem.adjoint(state.b, sumsq=True)[1]
+    state.stagnation = StagnationTest(problem, monitor, start)
+    iterate(problem, monitor, _step, state, on_host=True)
+    notes = state.stagnation.notes()
+    return state.d, {"message": SLOW} if notes and problem.damp else notes
+
+
+@dataclass
+class _State:
+    rows: "RowActions"
+    order: Callable
+    symmetric: bool
+    x: Any
+    b: Any  # what the sweeps solve for
+    z: Any = None  # the unknowns of ``damp I``
+    d: Any = None  # x, with damp less the starting point
+    r: Any = None  # the residual of d
+    s: Any = None  # its normal residual
+    stagnation: Any = None
+
+
+def _step(problem, monitor, state):
+    order, sides = state.order(), (state.x, state.b, state.z)
+    state.rows.sweep(*sides, monitor.active, order)
+    if state.symmetric:
+        state.rows.sweep(*sides, monitor.active, order, reverse=True)
+    del order  # frees its memory
+    is_shifted = problem.damp and problem.origin is not None
+    state.d = state.x - problem.origin if is_shifted else state.x
+    state.r, state.s, residual, normal = residuals(problem, state.d, state.r, state.s)
+    state.stagnation(normal if problem.damp else residual)
+    monitor.update(state.d, residual, normal)
+
+
+def residuals(problem, d, r=None, s=None):
+    """``(b - A d, its normal residual, and their norms)``, in the memory of r and s.
+
+    They are computed anew after each sweep, free of the rounding errors of its steps.
+    """
+    xp, one = problem.xp, problem.fill(1.0)
+    r = problem.forward(d, out=r)
+    r, squares = problem.vectors.axpby(one, problem.b, -one, r)
+    s, normal = problem.normal_residual(r, d, out=s)
+    return r, s, xp.sqrt(squares), xp.sqrt(normal)
 
 
 class Actions:
@@ -51,36 +123,17 @@ class Actions:
         return self.xp.asarray(array, dtype=dtype, **self.problem.place)
 
 
-SLOW = (
-    "the normal residual falls by less than 1 % in 100 sweeps, as damp is small; "
-    "'cgls' is faster, and so may another order be"
-)
-
-
 class RowActions(Actions):
-    """Row actions on ``[A, damp I] [x; z] = b``, and the norms of what they lead to.
-
-    With damp the system is consistent, whatever b is, and x of its least-norm solution
-    is the damped least-squares solution. The sweeps have to start at zero then: the
-    starting point would enter the result.
-    """
+    """Row actions on ``A x = b``, with damp on ``A x + damp z = b``; x and z change."""
 
     def __init__(self, problem, relaxation=1.0):
         super().__init__(problem)
         self.norms = row_norms(problem.op)
         self.size = self.scale(self.norms, relaxation)
-        self.x, self.b, self.z = problem.zeros(problem.shape[1]), problem.b, None
-        self.origin = problem.origin if problem.damp else None
-        if problem.damp:
-            self.z = problem.zeros(problem.shape[0])
-        if self.origin is not None:
-            one = problem.fill(1.0)
-            self.b, _ = problem.vectors.axpy(one, self.b, problem.forward(self.origin))
-        self.residual = self.gradient = None
 
-    def sweep(self, active, order, reverse=False):
+    def sweep(self, x, b, z, active, order, reverse=False):
         """In the order of row numbers, or of the pixels of `colours`."""
-        state = self.x, self.b, self.z, self.size, self.problem.damp, active
+        state = x, b, z, self.size, self.problem.damp, active
         if isinstance(order, tuple):
             self.rows.pixel_sweep(self.plan, *state, *order, reverse)
         else:
@@ -89,34 +142,6 @@ class RowActions(Actions):
     def colours(self):
         pixels, starts = output_colours(self.plan.geometry)
         return self.put(pixels), starts
-
-    def iterate(self, monitor, sweep):
-        """Call ``sweep()`` until the monitor says so; returns ``(d, notes)``.
-
-        Items whose residual no longer falls are ended; with damp, whose normal residual
-        does not.
-        """
-        damped, d = self.problem.damp, self.x
-        start = self.problem.adjoint(self.b, sumsq=True)[1] if damped else None
-        horizon = Horizon(self.problem, monitor, start)
-        stop = not monitor.any_active()
-        while not stop:
-            sweep()
-            d, residual, normal = self.measure()
-            horizon(normal if damped else residual)
-            stop = monitor.update(d, residual, normal)
-        notes = horizon.notes()
-        return d, {"message": SLOW} if notes and damped else notes
-
-    def measure(self):
-        """``(d, ||r||, ||A^H r - damp^2 x||)`` of the present x."""
-        problem, one = self.problem, self.problem.fill(1.0)
-        d = self.x if self.origin is None else self.x - self.origin
-        r = problem.forward(d, out=self.residual)
-        r, squares = problem.vectors.axpby(one, problem.b, -one, r)
-        s, normal = problem.normal_residual(r, d, out=self.gradient)
-        self.residual, self.gradient = r, s
-        return d, self.xp.sqrt(squares), self.xp.sqrt(normal)
 
 
 class ColumnActions(Actions):
@@ -128,6 +153,7 @@ class ColumnActions(Actions):
         self.size = self.scale(self.norms, relaxation)
 
     def sweep(self, d, r, origin, active, order, reverse=False):
+        """In the order of column numbers, or of the pixels of `colours`."""
         state = d, r, origin, self.size, self.problem.damp, active
         if isinstance(order, tuple):
             self.rows.sample_sweep(self.plan, *state, *order, reverse)
@@ -139,7 +165,7 @@ class ColumnActions(Actions):
         return self.put(samples), starts
 
 
-class Draws:
+class WeightedSampler:
     """Numbers drawn with probabilities in proportion to weights.
 
     First one of the different weights, then one of the numbers that have it: the rows
@@ -167,7 +193,7 @@ class Draws:
         return self.members[place]
 
 
-def orders(actions, name, count, rng):
+def sweep_order(actions, name, count, rng):
     """A function that gives the order of each sweep over `count` rows or columns."""
     if name == "multicolour":
         fixed = actions.colours()

@@ -1,7 +1,8 @@
 """RBK: block Kaczmarz with blocks drawn at random."""
 
 import contextlib
-from typing import Literal
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 
@@ -12,9 +13,9 @@ from .._linalg.pseudoinverse import Factorization
 from ..operators._convolution import ConvLinearOperator
 from ..strips._arrangement import row_lists
 from ..strips._row_blocks import MEMORY, RowBlocks
-from ._block_iteration import iterate
+from ._block_sweeps import block_sweeps
 from ._registry import solver
-from ._surrogate import Horizon
+from ._stagnation import StagnationTest
 
 SMALL = 2**24  # multiplications of a step that one thread makes faster
 
@@ -43,30 +44,98 @@ def rbk(
     rcond: Fraction | None = None,
     memory: Positive = MEMORY,
 ):
-    """Randomized block Kaczmarz.
+    r"""Randomized block Kaczmarz.
 
-    Needell and Tropp (2014): ``x += A_T^+ (b_T - A_T x)`` with a block of rows T that
-    is drawn from a partition, each with the same probability; with ``order="cyclic"``
-    the blocks take turns, as in Elfving's block Kaczmarz (1980). An iteration is as
-    many steps as there are blocks. On consistent systems it converges linearly to the
-    solution of least norm.
+    Block Kaczmarz on any partition of the rows, for consistent data or with `damp`.
+    `strip` is the faster one on convolutions whose strips determine their unknowns.
 
-    `partition` is an arrangement of `convinv.strips.arrangement` ("strip",
-    "interleaved", "standard" or "randomized") of as many blocks as `blocks` says, or a
-    list of arrays of row numbers that holds every row. The default is the default
-    strips of a convolution, and "randomized" for a matrix. Pseudoinverses are made of
-    every different block at the start by `factorization` ("qr", "svd" or "normal",
-    singular values below `rcond` times the largest count as zero), strips mostly share
-    one; those that need more than `memory` bytes together are refused with ValueError.
-    Unless it is "svd", large blocks that are sparse, far wider than high and
-    well-conditioned stay sparse, with the inverse of their Gram matrix ("normal").
-    ``normalize=True`` scales rows to norm one first, as the theory has them: it changes
-    what blocks with more rows than unknowns make of data that contradict each other.
+    Parameters
+    ----------
+    partition : {"strip", "interleaved", "standard", "randomized"} or list, optional
+        An arrangement of `convinv.strips.arrangement`, or a list of integer arrays of
+        row numbers that holds every row. By default the default strips of a
+        convolution, and "randomized" for a matrix.
+    blocks : int, optional
+        The number of blocks of a named partition, by default that of the arrangement.
+    order : {"random", "cyclic"}
+        Whether blocks are drawn, each with the same probability, or take turns.
+    normalize : bool
+        Whether rows are scaled to norm one first, as the theory has them. It makes a
+        difference only in blocks with more rows than unknowns, whose data contradict
+        each other.
+    factorization : {"qr", "svd", "normal"}
+        What pseudoinverses are made by; see `convinv.strips.pseudoinverse`. Unless it
+        is "svd", large blocks that are sparse, far wider than high and well-conditioned
+        stay sparse, with the inverse of their Gram matrix ("normal").
+    rcond : float, optional
+        Singular values of a block up to this times its largest one count as zero, at
+        least 0 and below 1, by default those that rounding may have made.
+    memory : float
+        Bytes that the blocks' matrices and inverses may take together, by default 1
+        GiB.
 
-    On an inconsistent system the blocks disagree and x keeps moving about the
-    solution: the method ends when the residual no longer falls. With `damp` the blocks
-    are those of ``[A, damp I]``, a consistent system, and x converges to the damped
-    solution, slowly where damp is small; a starting point is of no use then.
+    Returns
+    -------
+    x : array
+        The last iterate, shaped to match b.
+    extra : dict
+        ``blocks``, their number, and ``factorization``, a tuple of the factorizations
+        that were used.
+
+    Raises
+    ------
+    ValueError
+        If the matrices and inverses would take more than `memory`, or a row is in no
+        block or twice in one.
+
+    Notes
+    -----
+    A step with block T is [1]_, [2]_
+
+    .. math::
+
+        x \leftarrow x + A_T^+ (b_T - A_T x) ,
+
+    and an iteration is as many steps as there are blocks. One pseudoinverse is made at
+    the start for every different block; most strips share one. All items of a batch
+    have the same blocks, drawn from `rng`.
+
+    - *Cost:* a step multiplies with the block's matrix and its inverse. One product
+      with A and one with :math:`A^H` per iteration serve the stopping test.
+    - *Storage:* three vectors of length m and four of length n beside b and x, and the
+      blocks' inverses.
+    - *Convergence:* on consistent data, with rows of norm one and p blocks whose
+      largest singular value is at most :math:`\sqrt\beta`, the expected squared error
+      of x falls in every random step by the factor :math:`1 - \sigma_{\min}^2 / (\beta
+      p)`, with the smallest nonzero singular value of A [1]_. In cyclic order
+      convergence is linear, too. The history holds the norm of the residual.
+    - *Inconsistent systems:* the blocks contradict each other and x keeps moving about
+      the solution. The method ends with the status STALLED when the residual falls by
+      less than 1 % in 100 iterations.
+    - *Singular systems:* x converges to the solution of least norm, or to the one
+      nearest to x0.
+    - *Damping:* the blocks are those of :math:`[A, \mathrm{damp}\, I]`, a consistent
+      system, and x converges to the damped solution, slowly where `damp` is small. The
+      sweeps start at zero then, and x0 makes no difference.
+    - *Departures from* [1]_: rows are not normalized by default.
+
+    References
+    ----------
+    .. [1] D. Needell and J. A. Tropp, "Paved with good intentions: Analysis of a
+       randomized block Kaczmarz method", Linear Algebra and its Applications 441
+       (2014), 199-221.
+    .. [2] T. Elfving, "Block-iterative methods for consistent and inconsistent linear
+       equations", Numerische Mathematik 35 (1980), 1-12.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from convinv import ConvLinearOperator, gallery, solve
+    >>> op = ConvLinearOperator(gallery.conv_layer(1, 8, rng=0), (1, 12, 12))
+    >>> x = np.random.default_rng(0).random(op.input_shape)
+    >>> result = solve(op, op.forward(x), "rbk", partition="standard", blocks=5, rng=0)
+    >>> result.success, result.extra["blocks"]
+    (True, 5)
     """
     rows = _partition(problem, partition, blocks)
     options = {
@@ -90,22 +159,29 @@ def _solve(problem, monitor, rows, order, options):
     )
     # one number of the generator for each start, however many iterations it takes
     rng = np.random.default_rng(problem.rng.integers(2**63))
-    turns = _Turns(blocks, rng if order == "random" else None)
-    horizon = Horizon(problem, monitor)
+    sweeps = _BlockSweeps(blocks, rng if order == "random" else None)
+    stagnation = StagnationTest(problem, monitor)
 
-    def ended(x, change, residual, normal):
+    def stopping_test(x, change, residual, normal):
         if not problem.damp:  # a damped system is consistent
-            horizon(residual)
+            stagnation(residual)
 
-    x = iterate(problem, monitor, turns, ended)
-    return x, {**horizon.notes(), "blocks": len(rows), "factorization": blocks.used}
+    x = block_sweeps(problem, monitor, sweeps, stopping_test)
+    notes = {"blocks": len(rows), "factorization": blocks.used}
+    return x, {**stagnation.notes(), **notes}
 
 
-class _Turns:
-    """As many steps as there are blocks, in order or drawn from `rng`."""
+@dataclass
+class _BlockSweeps:
+    """As many steps as there are blocks, in order or drawn from `rng`.
 
-    def __init__(self, blocks, rng):
-        self.blocks, self.rng, self.rest = blocks, rng, None
+    The theory draws blocks of rows of norm one. Unless `normalize` says so rows are
+    left as they are: the projections on consistent blocks are the same.
+    """
+
+    blocks: RowBlocks
+    rng: Any  # None for the order of the blocks
+    rest: Any = None  # b, or with damp what is left of it
 
     def load(self, b):
         self.rest = b

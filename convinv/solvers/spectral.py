@@ -35,38 +35,95 @@ def _application_numbers(use):
     products=Products(0, 0, besides="one application of the pseudoinverse"),
 )
 def spectral(problem, monitor, *, rcond: Fraction | None = None):
-    """The exact inverse of a layer that a transform takes apart.
+    r"""The exact inverse of a layer that a transform takes apart.
 
-    Those are, in the order in which they are looked for:
+    Take it wherever it applies, whatever the rank of the layer: to periodic layers,
+    patch embeddings, blurs with even or separable kernels. The set-up, one small
+    factorization per frequency, is kept with the operator for the next solve.
+
+    Parameters
+    ----------
+    rcond : float, optional
+        Singular values up to this times the largest one count as zero (truncated SVD),
+        at least 0 and below 1. By default only those count as zero that rounding may
+        have made. Excludes `damp`.
+
+    Returns
+    -------
+    x : array
+        The last iterate, shaped to match b.
+    extra : dict
+        Without `damp`: ``rank``, the number of singular values that do not count as
+        zero.
+
+    Raises
+    ------
+    ValueError
+        If no known transform takes the layer apart, if both `rcond` and `damp` are
+        given, or one of them for a layer with boundary "reflect" and a kernel that is
+        not separable.
+
+    Notes
+    -----
+    The layers, in the order in which they are looked for:
 
     - Layers whose windows do not overlap, as in a patch embedding: one small matrix for
       all windows. Samples under no window are zero in x.
     - Layers that are invariant under shifts around a torus: with periodic boundary and
-      as many outputs as steps of the stride fit into the input. The s^d samples of a
-      cell of stride s are taken as channels; then the discrete Fourier transform leaves
-      one matrix of shape ``(C_out / groups, C_in / groups * s^d)`` per frequency.
+      as many outputs as steps of the stride fit into the input. The :math:`s^d` samples
+      of a cell of stride s are taken as channels; then the discrete Fourier transform
+      leaves one matrix of shape ``(C_out / groups, C_in / groups * s^d)`` per
+      frequency.
     - Layers of stride 1 with boundary "symmetric", padding "same" and a kernel that is
       even along every axis: the cosine transform leaves one matrix of shape ``(C_out /
-      groups, C_in / groups)`` per frequency. (NumPy arrays only.)
+      groups, C_in / groups)`` per frequency [1]_. (NumPy arrays only.)
     - Layers with a separable kernel, ``M[o, c] a[u] b[v] c[w]`` in every group, of any
       boundary, padding, stride and dilation, with up to 1024 samples per axis: one SVD
-      of M and of the matrix of each axis, which serve every damp.
+      of M and of the matrix of each axis, which serve every damp [2]_.
     - With boundary "reflect" instead of "symmetric" as many filters as channels, and
       no `damp`: the transform then is orthonormal in another norm, so that there is an
       inverse of layers of full rank alone.
 
-    The pseudoinverses of all matrices together are the pseudoinverse of the layer: x is
-    the least-squares solution, of least norm where there are many, and with `damp` the
-    damped one.
+    The pseudoinverses of all matrices together are the pseudoinverse of the layer. With
+    the transform F, unitary on both sides, and the matrices :math:`A_\omega`,
 
-    Singular values up to `rcond` times the largest count as zero (truncated SVD, not to
-    be had with `damp`); where that changes x, it is no least-squares solution any more,
-    and the solve ends with the status STALLED and a message that says so. By default
-    only those count as zero that rounding may have made.
+    .. math::
 
-    The set-up, one small factorisation per frequency, is kept with the operator for the
-    next solve. An iteration is one application; a second one mostly is needed only in
-    single precision.
+        x = F^H \big( A_\omega^H A_\omega + \mathrm{damp}^2 I \big)^{+} A_\omega^H
+        (F b)_\omega .
+
+    - *Cost:* an iteration is one application of the pseudoinverse. A second one is
+      needed in single precision only, as a rule.
+    - *Storage:* two vectors of length m and two of length n beside b and x, and
+      ``C_out C_in`` entries per frequency.
+    - *Convergence:* one application leaves rounding errors. The history holds the norm
+      of the normal residual.
+    - *Inconsistent or singular systems:* x is the least-squares solution of least norm,
+      or the one nearest to x0. Where `rcond` changes x, it is no least-squares solution
+      any more, and the solve ends with the status STALLED and a message that says so.
+    - *Damping:* x is the damped solution.
+
+    See :doc:`exact` and :doc:`spectra`.
+
+    References
+    ----------
+    .. [1] M. K. Ng, R. H. Chan and W.-C. Tang, "A fast algorithm for deblurring models
+       with Neumann boundary conditions", SIAM Journal on Scientific Computing 21
+       (1999), 851-866, doi:10.1137/S1064827598341384.
+    .. [2] P. C. Hansen, "Deconvolution and regularization with Toeplitz matrices",
+       Numerical Algorithms 29 (2002).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from convinv import ConvLinearOperator, gallery, solve
+    >>> kernel = gallery.conv_layer(1, 2, rng=0)
+    >>> op = ConvLinearOperator(kernel, (1, 12, 12), padding="same",
+    ...                         boundary="periodic")
+    >>> x = np.random.default_rng(0).random(op.input_shape)
+    >>> result = solve(op, op.forward(x), "spectral", rtol=1e-10)
+    >>> result.success, result.nit, result.extra["rank"]
+    (True, 1, 144)
     """
     op, damp = problem.op, problem.damp
     form = _form(op, damp, rcond)
@@ -79,8 +136,8 @@ def spectral(problem, monitor, *, rcond: Fraction | None = None):
     if damp and problem.origin is not None:
         # the damped pseudoinverse of the residual, less what damping takes from the
         # start; A^H r - damp^2 origin would lose more to rounding where damp is small
-        key = ("spectral remainder", problem.b.dtype, damp)
-        d = d - op._kept(key, lambda: form.remainder(damp)).apply(problem.origin)
+        also = ("spectral remainder", problem.b.dtype, damp)
+        d = d - op._kept(also, lambda: form.remainder(damp)).apply(problem.origin)
     return d, {} if damp else _notes(inverted, rcond)
 
 

@@ -61,8 +61,18 @@ class Methods(SphinxDirective):
         found = convinv.methods()
         for method in found:
             self.env.note_dependency(inspect.getsourcefile(method.function))
-        text = methods_table(found) + "\n\n" + "\n\n".join(map(method_section, found))
+        sections = (method_section(m, self.description(m)) for m in found)
+        text = methods_table(found) + "\n\n" + "\n\n".join(sections)
         return self.parse_text_to_nodes(text, allow_section_headings=True)
+
+    def description(self, method):
+        """The lines of a method's docstring, its sections rendered by numpydoc."""
+        name = f"method {method.name}"  # tells its references from those of others
+        lines = linked(inspect.getdoc(method.function)).splitlines()
+        self.env.events.emit(
+            "autodoc-process-docstring", "function", name, method.function, None, lines
+        )
+        return lines
 
 
 class Measured(SphinxDirective):
@@ -108,21 +118,31 @@ def methods_table(methods):
     return "\n".join(lines)
 
 
-def method_section(method):
-    """A section with the docstring of a method and the defaults of its options."""
-    options = [f"``{option}``" for option in method.options.values()]
+def method_section(method, description):
+    """A section with the call of a method, its options, and its description."""
+    options = [str(option) for option in method.options.values()]
+    star = ["*"] if options else []
+    call = ", ".join(["op", "b", f"method={method.name!r}", *star, *options])
     lines = [
         f".. _method-{method.name}:",
         "",
         method.name,
         "-" * len(method.name),
         "",
-        inspect.getdoc(method.function),
-        "",
         f":operator: {needs(method)}",
-        f":options: {', '.join(options) or 'none'}",
+        "",
+        f".. py:function:: solve({call})",
+        "   :no-index:",
+        "",
+        *(f"   {line}".rstrip() for line in description),
     ]
     return "\n".join(lines)
+
+
+def linked(text):
+    """Names of methods as links to their sections."""
+    names = "|".join(sorted((m.name for m in convinv.methods()), key=len, reverse=True))
+    return re.sub(rf"(?<![`:])`({names})`(?!`)", r":ref:`\1 <method-\1>`", text)
 
 
 def needs(method):

@@ -2,6 +2,7 @@
 
 import doctest
 import importlib
+import inspect
 import re
 import subprocess
 import sys
@@ -83,11 +84,30 @@ def test_methods_page(pages):
     table = pages.methods_table(METHODS)
     for method in METHODS:
         assert f":ref:`{method.name} <method-{method.name}>`" in table
-        section = pages.method_section(method)
+        section = pages.method_section(method, [method.summary])
         assert f".. _method-{method.name}:" in section
-        assert method.summary in section
-        assert all(f"``{option}=" in section for option in method.options)
+        assert f"   {method.summary}\n" in f"{section}\n"
+        assert f"solve(op, b, method='{method.name}'" in section
+        assert all(f", {option}=" in section for option in method.options)
     assert "convinv-methods::" in read("methods.rst")
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name)
+def test_sections_of_a_method(method):
+    """Its options and no others, what it returns, formulas, sources, an example."""
+    text = inspect.getdoc(method.function)
+    heads = re.findall(r"^(\w+)\n-+$", text, re.MULTILINE)
+    expected = {"Returns", "Notes", "References", "Examples"}
+    assert expected | ({"Parameters"} if method.options else set()) <= set(heads)
+    assert len(heads) == len(set(heads))
+    assert set(heads) - expected <= {"Parameters", "Raises"}
+    parts = dict(zip(heads, re.split(r"^\w+\n-+$", text, flags=re.MULTILINE)[1:]))
+    described = re.findall(r"^([\w, ]+) : ", parts.get("Parameters", ""), re.MULTILINE)
+    assert described == [*method.options]
+    assert re.findall(r"^(\w+) : ", parts["Returns"], re.MULTILINE) == ["x", "extra"]
+    assert ".. math::" in parts["Notes"] and ">>> " in parts["Examples"]
+    listed = re.findall(r"^\.\. \[(\d+)\] ", parts["References"], re.MULTILINE)
+    assert sorted(set(re.findall(r"\[(\d+)\]_", text))) == listed
 
 
 def test_every_public_name_is_in_the_reference():

@@ -1,10 +1,12 @@
 """Iterations captured in CUDA graphs, run on the host by the CuPy stand-in."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 import convinv
-from convinv.solvers import _iterate, _surrogate
+from convinv.solvers import _iterate, _stagnation, _surrogate
 from support.quiet import quietly
 
 METHODS = {
@@ -173,9 +175,9 @@ def test_options(cupy, monkeypatch, options):
 
 
 @pytest.mark.parametrize("method", ["rshk", "adbk"])
-def test_looks_at_the_horizon(cupy, monkeypatch, method):
+def test_looks_of_the_stagnation_test(cupy, monkeypatch, method):
     """Iterations in which the host decides something are made one by one."""
-    monkeypatch.setattr(_surrogate, "PATIENCE", 21)
+    monkeypatch.setattr(_stagnation, "PATIENCE", 21)
     host, device = operators(cupy, "float64")
     b = data(host, 2)
     b[0] += np.random.default_rng(6).standard_normal(host.output_shape)
@@ -254,6 +256,11 @@ class TestNotCaptured:
     def test_adam(self, launches):
         assert launches("gradient", step="adam") == 0
 
+    @pytest.mark.parametrize("method", ["gauss-seidel", "kaczmarz", "rek", "rk"])
+    def test_sweeps(self, launches, method):
+        """Their host draws rows, or gives the order of a sweep."""
+        assert launches(method, rng=0) == 0
+
 
 class TestFailure:
     """A capture that fails leaves everything as it was, and says so."""
@@ -296,16 +303,15 @@ class TestFailure:
         self.check(cupy, monkeypatch, method, "a wait for the device")
 
     def test_host_numbers(self, cupy, monkeypatch):
-        class Counting(_surrogate.Horizon):
-            def __init__(self, *args):
-                super().__init__(*args)
-                self.share = 1.0
+        @dataclasses.dataclass
+        class Counting(_stagnation.StagnationTest):
+            share: float = 1.0
 
             def __call__(self, residual):
                 super().__call__(residual)
                 self.share *= 0.5
 
-        monkeypatch.setattr(_surrogate, "Horizon", Counting)
+        monkeypatch.setattr(_surrogate, "StagnationTest", Counting)
         self.check(cupy, monkeypatch, "adbk", "TypeError: an iteration turned 0.0039")
 
 

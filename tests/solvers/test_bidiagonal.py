@@ -7,7 +7,7 @@ from convinv import ConvergenceWarning, ConvLinearOperator, Status, methods, sol
 from convinv._problem.batch import Layout
 from convinv._problem.problem import Goals, Monitor
 from convinv._problem.scaling import ScaledProblem
-from convinv.solvers._bidiagonal import Bidiagonalisation
+from convinv.solvers._bidiagonal import Bidiagonalization
 from support import oracles
 from support.arrays import doubles, normal
 from support.quiet import quietly
@@ -197,6 +197,6 @@ def test_without_one_nothing_is_kept_twice():
     one = np.ones(1)
     goals = Goals(-one, -one, -one)
     monitor = Monitor(inner, goals, one > 0, None, 0, lambda nit: None)
-    basis = Bidiagonalisation(inner, monitor)
+    basis = Bidiagonalization(inner, monitor)
     basis.advance()
     assert basis.P is basis.V and basis.normal is basis.alpha

@@ -8,7 +8,7 @@ from scipy.sparse.linalg import aslinearoperator
 from convinv import Status, solve
 from convinv.operators._row_norms import column_norms, row_norms
 from convinv.solvers._colours import input_colours, output_colours
-from convinv.solvers._row_actions import Draws
+from convinv.solvers._row_actions import WeightedSampler
 from support import oracles
 from support.arrays import doubles
 from support.layers import layer, matrix
@@ -162,10 +162,10 @@ class TestSweeps:
             parts = [run(op, part, method, maxiter=4).x for part in (b.real, b.imag)]
             np.testing.assert_allclose(both, parts[0] + 1j * parts[1], atol=1e-12)
 
-    def test_draws(self):
+    def test_weighted_sampler(self):
         """Frequencies are those of the weights, and what has none is never drawn."""
         weights = np.array([0.0, 3, 1, 3, 0, 2, 1, 0])
-        draw = Draws(np.random.default_rng(0), weights)
+        draw = WeightedSampler(np.random.default_rng(0), weights)
         count = 100_000
         found = np.bincount(draw(count), minlength=8) / count
         expected = weights / weights.sum()

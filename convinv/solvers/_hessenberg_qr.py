@@ -1,7 +1,7 @@
 """The small least-squares problem of GMRES, of every item of a batch.
 
 A step appends a column to a Hessenberg matrix; Givens rotations keep it triangular and
-give the residual norm. `rotations` returns the form for the arrays at hand.
+give the residual norm. `hessenberg_qr` returns the form for the arrays at hand.
 """
 
 import numpy as np
@@ -9,13 +9,13 @@ import numpy as np
 from .._core.arrays import copy
 
 
-def rotations(problem, length, tiny):
+def hessenberg_qr(problem, length, tiny):
     """Room for `length` steps; lengths up to `tiny` of what they were are rounding."""
-    form = _Compiled if problem.xp is np else _Arrays
+    form = CompiledHessenbergQR if problem.xp is np else ArrayHessenbergQR
     return form(problem, length, tiny)
 
 
-class _Compiled:
+class CompiledHessenbergQR:
     """One compiled call for a step, on NumPy arrays."""
 
     def __init__(self, problem, length, tiny):
@@ -60,7 +60,7 @@ class _Compiled:
         return y
 
 
-class _Arrays:
+class ArrayHessenbergQR:
     """The same of any array library, in few calls: the rotations are kept multiplied.
 
     Devices compute it without looking at the results.

@@ -5,13 +5,15 @@ import types
 import numpy as np
 import pytest
 
-from convinv.solvers import _rotations
+from convinv.solvers._hessenberg_qr import ArrayHessenbergQR, CompiledHessenbergQR
 from support import oracles
 from support.arrays import random
 
+forms = pytest.mark.parametrize("form", [CompiledHessenbergQR, ArrayHessenbergQR])
 
-class TestRotations:
-    @pytest.mark.parametrize("form", [_rotations._Compiled, _rotations._Arrays])
+
+class TestHessenbergQR:
+    @forms
     @pytest.mark.parametrize("dtype", ["float64", "complex128"])
     def test_least_squares(self, form, dtype):
         """An item that ends after two steps keeps the solution of these."""
@@ -44,7 +46,7 @@ class TestRotations:
                         found = small.residual(j + 1)[item]
                         assert found == pytest.approx(float(rest[0]) ** 0.5)
 
-    @pytest.mark.parametrize("form", [_rotations._Compiled, _rotations._Arrays])
+    @forms
     def test_breakdown(self, form):
         """Items without anything left, neither length nor a pivot, are broken."""
         problem = types.SimpleNamespace(xp=np, batch=3, place={}, is_complex=False)
