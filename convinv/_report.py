@@ -107,7 +107,7 @@ def layer_report(op, *, rng=None) -> LayerReport:
     >>> kernel = np.array([[[0.25, 0.5, 0.25]]])
     >>> op = ConvLinearOperator(kernel, (1, 8), padding="same", boundary="periodic")
     >>> print(layer_report(op))
-    <ConvLinearOperator (1, 8) -> (1, 8), kernel (1, 1, 3), padding='same', ...>
+    <ConvLinearOperator (1, 8) -> (1, 8), kernel (1, 1, 3), padding=1, ...>
       data and unknowns: 8 and 8 (1 per unknown)
       rank-deficient: 1 of 8 unknowns can't be determined
       rank:            7 of 8, nullity 1

@@ -49,7 +49,7 @@ def factored(op, b, damp):
 
 def condition(op, damp):
     """Ratio of the extreme singular values on a torus, damping included."""
-    matrices = symbol(Polyphase(op.geometry), op._weights, (1, 64, 64))
+    matrices = symbol(Polyphase(op.geometry), op.weights, (1, 64, 64))
     values = np.linalg.svd(np.moveaxis(matrices, (1, 2), (-2, -1)), compute_uv=False)
     squares = values**2 + damp**2
     return float(math.sqrt(squares.max() / squares.min()))

@@ -11,7 +11,7 @@ BACKENDS = ("numpy", "cupy")
 
 def placed(op, xp):
     """A new operator on a library's device, without what an earlier solve kept."""
-    return ConvLinearOperator(xp.asarray(op.kernel), op.input_shape, **op._options)
+    return ConvLinearOperator(xp.asarray(op.kernel), op.input_shape, **op.options)
 
 
 def library(backend):

@@ -18,8 +18,8 @@ def iteration(method, layer, dtype, iterations=10, rounds=3):
     b, forward, adjoint = op.forward(x), np.empty_like(y), np.empty_like(x)
 
     def products():
-        op._forward(x, sumsq=True, out=forward)
-        op._backward(y, sumsq=True, out=adjoint)
+        op.apply(x, sumsq=True, out=forward)
+        op.apply_adjoint(y, sumsq=True, out=adjoint)
 
     taken = {"iteration": [], "products": []}
     products()

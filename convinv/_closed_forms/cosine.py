@@ -98,7 +98,7 @@ def cosine_type(op) -> tuple[int, float] | None:
     type = _type_of_boundary(g)
     if type is None or not _is_centered(g):
         return None
-    kernel = to_numpy(op.layer._weights)
+    kernel = to_numpy(op.layer.weights)
     kernel = kernel.astype(np.result_type(kernel.dtype, np.float64))
     largest, rounding = np.abs(kernel).max(), 0.0
     for part in (kernel[:1], kernel):  # the first filter refuses most kernels

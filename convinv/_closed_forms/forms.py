@@ -218,11 +218,11 @@ def closed_form(op) -> ClosedForm | None:
     which are computed once.
     """
     layer = op.layer
-    (found,) = layer._kept(("closed form",), lambda: (_find(layer._bare()),))
+    (found,) = layer.cached(("closed form",), lambda: (_find(layer.bare()),))
     if op is layer or found is None:
         return found
-    return layer._kept(
-        ("closed form", "adjoint"), lambda: _find(layer._bare()._adjoint(), found)
+    return layer.cached(
+        ("closed form", "adjoint"), lambda: _find(layer.bare().H, found)
     )
 
 

@@ -24,7 +24,7 @@ class PatchBlocks(Blocks):
         self.adjoint, op = op is not op.layer, op.layer
         self.xp, self.dtype = op.xp, op.dtype
         self.geometry = g = op.geometry
-        weights = to_numpy(op._weights)
+        weights = to_numpy(op.weights)
         self.kind = np.result_type(weights.dtype, np.float64)
         matrix = weights.astype(self.kind).reshape(g.groups, g.c_out // g.groups, -1)
         self.shape, self._matrix = matrix.shape, matrix

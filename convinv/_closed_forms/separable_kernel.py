@@ -38,7 +38,7 @@ def factors_of(op) -> Factors | None:
     g = op.layer.geometry
     if longest_side(g) > LONGEST:
         return None
-    kernel = to_numpy(op.layer._weights)
+    kernel = to_numpy(op.layer.weights)
     kernel = kernel.astype(np.result_type(kernel.dtype, np.float64))
     if np.iscomplexobj(kernel) and not kernel.imag.any():  # cast for complex data
         kernel = kernel.real

@@ -16,6 +16,7 @@ import scipy.fft
 
 from .._core.arrays import namespace, to_numpy
 from .._core.pulse import pulse
+from ..operators._batches import batch_of
 from ..operators._convolution import ConvLinearOperator
 from ..operators._polyphase import Polyphase, symbol
 
@@ -189,7 +190,7 @@ class Gram:
             n - s * (whole - small)
             for n, s, whole, small in zip(g.input, g.stride, self.grid, grid)
         ]
-        options = {**op._options}
+        options = {**op.options}
         if g.boundary == "periodic":
             options["boundary"] = "zero"
         kernel = op.kernel if xp is not np else to_numpy(op.kernel)
@@ -243,7 +244,7 @@ class Gram:
 
 def normal_symbol(gram, torus):
     """N's interior at the frequencies of a torus, from the symbol of the layer."""
-    matrices = symbol(gram.layer, gram.op._weights, torus)
+    matrices = symbol(gram.layer, gram.op.weights, torus)
     matrices = np.moveaxis(matrices, (1, 2), (4, 5))
     if gram.side != "self":
         adjoint = matrices.conj().swapaxes(4, 5)
@@ -291,10 +292,10 @@ class Patch:
 
 def product(side, op, layer, v):
     """``A^H A v`` or ``A A^H v`` for `v` of shape ``(B, groups, channels, *grid)``."""
-    batch, shape = v.shape[0], v.shape
     if side == "input":
-        y = op._backward(op._forward(layer.unpack(v).reshape((batch, -1))))
-        return layer.pack(y.reshape((batch, -1)))
+        y = op.apply_adjoint(op.apply(batch_of(layer.unpack(v), op.input_shape)))
+        return layer.pack(y)
     if side == "self":
-        return op._forward(v).reshape(shape)
-    return op._forward(op._backward(v)).reshape(shape)
+        return op.apply(batch_of(v, op.input_shape)).reshape(v.shape)
+    x = op.apply_adjoint(batch_of(v, op.output_shape))
+    return op.apply(x).reshape(v.shape)

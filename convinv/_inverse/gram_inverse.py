@@ -125,8 +125,8 @@ class GramInverse:
 def _seen(gram, xp):
     """1 for unknowns that influence the output, 0 for others; None if all do."""
     op = gram.op
-    cover = op._with_kernel(xp.abs(op.kernel))
-    sums = cover._backward(xp.ones((1, *op.output_shape), dtype=cover.dtype))
+    cover = op.with_kernel(xp.abs(op.kernel))
+    sums = cover.apply_adjoint(xp.ones((1, *op.output_shape), dtype=cover.dtype))
     seen = sums > UNSEEN * sums.max()
     if bool(seen.all()):
         return None
@@ -167,7 +167,7 @@ def gram_of(op, side):
     """N's stencil, which does not depend on damp; kept with the layer."""
     layer = op.layer
     side = side if layer is op else OTHER[side]
-    return layer._kept(("gram", side), lambda: Gram(layer._bare(), side))
+    return layer.cached(("gram", side), lambda: Gram(layer.bare(), side))
 
 
 def gram_inverse(op, kind, key, damp, make, accuracy=FINEST):
@@ -182,7 +182,7 @@ def gram_inverse(op, kind, key, damp, make, accuracy=FINEST):
         )
         return GramInverse(op.xp, gram, inner, damp, accuracy=found)
 
-    return op.layer._kept((kind, damp, accuracy, *key), build)
+    return op.layer.cached((kind, damp, accuracy, *key), build)
 
 
 def shift_for(rtol) -> float:
@@ -197,7 +197,7 @@ def shifted(op, damp, shift) -> float:
 
 def is_kept(op, *key) -> bool:
     """Whether a set-up whose key begins with `key` is kept with the layer."""
-    kept = [k for k in list(op.layer._plans) if isinstance(k, tuple)]
+    kept = op.layer.cached_keys
     return any(k[: len(key)] == key for k in kept)
 
 

@@ -58,7 +58,7 @@ def real_size(dtype) -> int:
 def product(op, batch, dtype=None):
     """Seconds of one product with a layer, by the route of its products."""
     layer, dtype = op.layer, op.dtype if dtype is None else np.dtype(dtype)
-    one = layer._kept((f"nanoseconds {dtype}",), lambda: _nanoseconds(layer, dtype))
+    one = layer.cached((f"nanoseconds {dtype}",), lambda: _nanoseconds(layer, dtype))
     return PRODUCT + 1e-9 * batch * one / thread_count()
 
 

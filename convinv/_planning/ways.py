@@ -129,7 +129,7 @@ class Plan:
         # the least that any way except plain iterations takes
         looking = LOOKS * costs.looking(self.gram)
         self.floor = costs.LOOK + looking + self.check
-        self.past = op.layer._kept(("past", damp), _Past)
+        self.past = op.layer.cached(("past", damp), _Past)
         self.used: set = set()  # keys of ways that failed
         self.is_compared = False  # whether other ways were compared with iterations
 

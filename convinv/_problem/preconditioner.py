@@ -4,7 +4,6 @@ import numpy as np
 from scipy.sparse.linalg import LinearOperator
 
 from .._core.arrays import contiguous, copy, namespace
-from ..operators._convolution import LAYERS
 from ..operators._foreign import as_operator
 from ..precondition import PRECONDITIONERS, Preconditioner
 from .problem import Unsuitable
@@ -57,14 +56,14 @@ def _named(scaled, name, equations):
     """A preconditioner by name, kept with the operator."""
     check_name(name)
     op = scaled.working
-    if not isinstance(op, LAYERS):
+    if op.layer is None:
         raise TypeError(f"preconditioner {name!r} needs a ConvLinearOperator")
     make = PRECONDITIONERS[name]
     try:
-        return op._kept(
+        return op.cached(
             (f"preconditioner {name}", scaled.damp, equations),
             lambda: make._named(op, scaled.damp, equations),
-        ).apply
+        ).apply_flat
     except np.linalg.LinAlgError as error:
         raise Unsuitable(f"preconditioner {name!r}: {error}") from None
 
@@ -87,7 +86,7 @@ def _operator(given, n):
 
     def function(v):
         shaped = namespace(v).reshape(v, (v.shape[0], *operator.input_shape))
-        return operator._forward(shaped)
+        return operator.apply(shaped)
 
     return function
 

@@ -8,7 +8,6 @@ import numpy as np
 from .. import kernels
 from .._core.arrays import contiguous, copy, namespace, placement, to_numpy
 from .._core.result import Status
-from ..operators._convolution import LAYERS
 
 # On a device, host synchronizations cost more than iterations: the stopping test is
 # read once in this many iterations. Finished items are frozen in the meantime.
@@ -101,12 +100,11 @@ class Problem:
         self.xp = namespace(b)
         self.vectors = kernels.load("vectors", self.xp)
         self.shape = op.shape
-        self._fused = isinstance(op, LAYERS)
 
     @property
     def is_plain(self) -> bool:
         """Whether a method only computes products, and they are convolutions."""
-        return self._fused and self.preconditioner is None
+        return self.op.fused and self.preconditioner is None
 
     @property
     def batch(self) -> int:
@@ -136,22 +134,25 @@ class Problem:
 
     def forward(self, x, sumsq=False, out=None):
         """``A x``, with `sumsq` also the squared norm of each item; `out` is reused."""
-        return self._product(self.op._forward, x, self.op.input_shape, sumsq, out)
+        op = self.op
+        return self._product(op.apply, x, op.input_shape, op.output_shape, sumsq, out)
 
     def adjoint(self, y, sumsq=False, out=None):
         """``A^H y``, with `sumsq` also the squared norm of each item."""
-        return self._product(self.op._backward, y, self.op.output_shape, sumsq, out)
+        op, shapes = self.op, (self.op.output_shape, self.op.input_shape)
+        return self._product(op.apply_adjoint, y, *shapes, sumsq, out)
 
-    def _product(self, apply, array, shape, sumsq, out):
-        batch = array.shape[0]
-        array = self.xp.reshape(array, (batch, *shape))
-        if self._fused:
-            result = apply(array, sumsq=sumsq, out=out)
+    def _product(self, apply, array, taken, given, sumsq, out):
+        xp, batch = self.xp, array.shape[0]
+        array = xp.reshape(array, (batch, *taken))
+        if self.op.fused:
+            out = out if out is None else xp.reshape(out, (batch, *given))
+            result = apply(array, out=out, sumsq=sumsq)
             result, sums = result if sumsq else (result, None)
-            result = self.xp.reshape(result, (batch, -1))
+            result = xp.reshape(result, (batch, -1))
         else:
-            result = self.xp.reshape(apply(array), (batch, -1))
-            result = self.xp.astype(result, self.b.dtype, copy=False)
+            result = xp.reshape(apply(array), (batch, -1))
+            result = xp.astype(result, self.b.dtype, copy=False)
             result = contiguous(result)
             sums = self.vectors.sumsq(result) if sumsq else None
         return (result, sums) if sumsq else result

@@ -4,7 +4,7 @@ import numpy as np
 
 from .. import kernels
 from .._core.arrays import contiguous, namespace, placement, to_numpy
-from ..operators._convolution import LAYERS
+from ..operators._batches import batch_of
 
 PIECE_BYTES = 2**22  # of the residuals of some items at once: a share of a cache
 
@@ -34,7 +34,7 @@ class Residuals:
         self.vectors = kernels.load("vectors", xp)
         is_complex = xp.isdtype(b.dtype, "complex floating")
         self.dtype = xp.complex128 if is_complex else xp.float64
-        self.fused = isinstance(op, LAYERS)
+        self.fused = op.fused
         batch = size = b.shape[0]
         if self.fused and xp is np:
             row_bytes = op.shape[0] * np.dtype(self.dtype).itemsize
@@ -48,7 +48,7 @@ class Residuals:
 
     def forward(self, x):
         """``A x``."""
-        y = self.op._forward(self.xp.reshape(x, (x.shape[0], *self.op.input_shape)))
+        y = self.op.apply(self.xp.reshape(x, (x.shape[0], *self.op.input_shape)))
         return contiguous(self.xp.reshape(y, (x.shape[0], -1)))
 
     def adjoint(self, y):
@@ -57,7 +57,7 @@ class Residuals:
         if not op.has_adjoint:
             shape = (batch, op.shape[1])
             return self.xp.full(shape, float("nan"), **placement(y))
-        x = op._backward(self.xp.reshape(y, (batch, *op.output_shape)))
+        x = op.apply_adjoint(self.xp.reshape(y, (batch, *op.output_shape)))
         return contiguous(self.xp.reshape(x, (batch, -1)))
 
     def __call__(self, x, enough):
@@ -108,10 +108,10 @@ class Residuals:
         if x.dtype != held.dtype:
             held[...] = x
             x = held
-        op._forward(xp.reshape(x, (batch, *op.input_shape)), out=r)
+        op.apply(batch_of(x, op.input_shape), out=batch_of(r, op.output_shape))
         r, squares = self.vectors.subtract(b, r)
-        shaped = xp.reshape(r, (batch, *op.output_shape))
-        _, normal = op._backward(shaped, sumsq=True, out=s)
+        image, out = batch_of(r, op.output_shape), batch_of(s, op.input_shape)
+        _, normal = op.apply_adjoint(image, out=out, sumsq=True)
         if self.damp:
             factor = xp.full((batch,), -(self.damp**2), dtype=xp.float64)
             s, normal = self.vectors.axpy(factor, x, s)

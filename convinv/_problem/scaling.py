@@ -5,7 +5,6 @@ import numpy as np
 from .. import kernels
 from .._core.arrays import contiguous, copy, placement, to_numpy
 from ..operators._base import ShapedOperator
-from ..operators._convolution import LAYERS
 from ..operators._scale import powers, size_of
 from .problem import Problem
 from .residual import Residuals
@@ -117,9 +116,9 @@ class ScaledProblem:
     def _gradient(self):
         """``A^H b`` in the working dtype, and its norm as in double precision."""
         xp, op = self.xp, self.working
-        if isinstance(op, LAYERS):
+        if op.fused:
             shape = (self.layout.batch, *op.output_shape)
-            s, squares = op._backward(xp.reshape(self.b, shape), sumsq=True)
+            s, squares = op.apply_adjoint(xp.reshape(self.b, shape), sumsq=True)
             norm = np.sqrt(to_numpy(squares))
             double = self.dtype == np.result_type(self.dtype, np.float64)
             rounding = np.finfo(self.dtype).eps * self.norm * self.norm_b
@@ -266,17 +265,17 @@ def ldexp(xp, array, power):
 
 def _in_dtype(op, dtype):
     """An operator that computes products in a dtype, if it can choose."""
-    return op.astype(dtype) if isinstance(op, LAYERS) else op
+    return op if op.layer is None else op.astype(dtype)
 
 
 def _scale_operator(op, power):
     if power == 0:
         return op
-    if isinstance(op, LAYERS):
+    if op.layer is not None:
         half = -power // 2
-        return op._kept(
+        return op.cached(
             ("scaled", power),
-            lambda: op._scaled(float(np.ldexp(1.0, half)))._scaled(
+            lambda: op.scaled(float(np.ldexp(1.0, half))).scaled(
                 float(np.ldexp(1.0, -power - half))
             ),
         )
@@ -292,16 +291,16 @@ class _PowerOfTwo(ShapedOperator):
         super().__init__(op.dtype, op.input_shape, op.output_shape)
 
     @property
-    def matrix(self):
-        matrix = getattr(self.op, "matrix", None)
+    def matrix(self):  # type: ignore[override]
+        matrix = self.op.matrix
         return None if matrix is None else self._times(matrix)
 
     def _times(self, array):
         half = float(np.ldexp(1.0, self.power // 2))
         return array * half * float(np.ldexp(1.0, self.power - self.power // 2))
 
-    def _forward(self, x):
-        return self._times(self.op._forward(x))
+    def _apply(self, X):
+        return self._times(self.op.apply(X))
 
-    def _backward(self, y):
-        return self._times(self.op._backward(y))
+    def _apply_adjoint(self, Y):
+        return self._times(self.op.apply_adjoint(Y))

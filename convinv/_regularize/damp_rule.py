@@ -77,7 +77,7 @@ def _pick(scaled, b, rule, target, eps):
     """`pick` from all singular values, or from as many as are needed."""
     wide = scaled.wide
     m, n = wide.shape
-    spectrum = _closed_spectrum(wide, b) if hasattr(wide, "geometry") else None
+    spectrum = _closed_spectrum(wide, b) if wide.is_convolution else None
     if spectrum is None and _is_small(m, n, rule):
         spectrum = dense_spectrum(wide, b)
     if spectrum is None:

@@ -153,7 +153,7 @@ def _matrix(op, b):
     xp = namespace(b)
     size, shape = (n, op.input_shape) if n <= m else (m, op.output_shape)
     identity = xp.eye(size, dtype=xp.float64, **placement(b))
-    apply = op._forward if n <= m else op._backward
+    apply = op.apply if n <= m else op.apply_adjoint
     rows = to_numpy(apply(xp.reshape(identity, (size, *shape)))).reshape(size, -1)
     return rows.T if n <= m else rows.conj()
 
@@ -178,7 +178,7 @@ class Periodogram:
     @classmethod
     def of(cls, op):
         """The periodogram of an operator's output, None if it is no image."""
-        if not hasattr(op, "geometry") or math.prod(op.output_shape[1:]) < 2:
+        if not op.is_convolution or math.prod(op.output_shape[1:]) < 2:
             return None
         return cls(op.output_shape)
 

@@ -20,26 +20,22 @@ def method(name, op):
         hint = f"; did you mean {close[0]!r}?" if close else ""
         names = ", ".join(map(repr, ["auto", *sorted(METHODS)]))
         raise ValueError(f"method must be one of {names}, got {name!r}{hint}")
-    wanted = "layer" if entry.takes_adjoints else "geometry"
-    if entry.convolution_only and not hasattr(op, wanted):
+    taken = op.layer is not None if entry.takes_adjoints else op.is_convolution
+    if entry.convolution_only and not taken:
         taking = [m.name for m in METHODS.values() if m.takes_adjoints]
-        hint = f"; of adjoints {', '.join(taking)} take any" if _is_adjoint(op) else ""
+        is_adjoint = op.layer is not None
+        hint = f"; of adjoints {', '.join(taking)} take any" if is_adjoint else ""
         raise TypeError(
             f"method {entry.name!r} needs a ConvLinearOperator, got "
             f"{type(op).__name__}{hint}"
         )
-    known = hasattr(op, "geometry") or getattr(op, "matrix", None) is not None
-    if entry.needs_rows and not known:
+    if entry.needs_rows and not op.has_rows:
         raise TypeError(
             f"method {entry.name!r} needs the operator's rows: a ConvLinearOperator or "
             "a sparse or dense matrix, got an operator that only has products; use "
             "'cgls' or 'rshk'"
         )
     return entry
-
-
-def _is_adjoint(op):
-    return hasattr(op, "layer") and not hasattr(op, "geometry")
 
 
 def _automatic(op):

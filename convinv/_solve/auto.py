@@ -55,7 +55,7 @@ def choose(
     where an earlier one succeeds. `memory` bounds the bytes of set-ups, `maxiter` the
     iterations.
     """
-    if not hasattr(op, "layer"):
+    if op.layer is None:
         yield from _general(op)
     else:
         yield from _by_costs(op, Plan(op, damp, batch, rtol, memory, maxiter))
@@ -65,7 +65,7 @@ def candidates(op, preconditioner=None) -> list[Choice]:
     """The choices that `choose` may come to, for estimates of memory."""
     if preconditioner is not None:
         return [given(op, preconditioner)]
-    if not hasattr(op, "layer"):
+    if op.layer is None:
         return list(_general(op))
     names = [*EXACT] + ["spectral"] * (closed_form(op) is not None)
     return [*(Choice(name, "") for name in names), Choice("cgls", "", **SCHWARZ)]
@@ -197,7 +197,7 @@ def _is_hermitian(op):
         xp.asarray(rng.standard_normal((1, *op.input_shape)), dtype=op.dtype)
         for _ in range(2)
     )
-    a_u, a_v = op._forward(u), op._forward(v)
+    a_u, a_v = op.apply(u), op.apply(v)
     difference = xp.vdot(u, a_v) - xp.vdot(a_u, v)
     size = xp.linalg.norm(a_u.ravel()) * xp.linalg.norm(v.ravel())
     eps = float(np.finfo(op.dtype).eps)

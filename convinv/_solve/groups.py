@@ -48,12 +48,12 @@ def part_of(op, groups) -> Part:
     out = places(per_out, int(np.prod(g.output)))
 
     def make():
-        options = {**layer._options, "groups": len(groups)}
+        options = {**layer.options, "groups": len(groups)}
         shape = (per_in * len(groups), *layer.input_shape[1:])
         kernel = layer.kernel[places(per_out, 1)]
         return ConvLinearOperator(kernel, shape, **options)
 
-    inner = layer._kept((f"groups {groups.tolist()}",), make)
+    inner = layer.cached((f"groups {groups.tolist()}",), make)
     if layer is op:
         return Part(groups, inner, own, out)
     return Part(groups, inner.H, out, own)
@@ -61,7 +61,7 @@ def part_of(op, groups) -> Part:
 
 def has_groups(op) -> bool:
     """Whether there are groups that may have to be solved apart."""
-    return hasattr(op, "layer") and op.layer.geometry.groups > 1
+    return op.layer is not None and op.layer.geometry.groups > 1
 
 
 def parts_of(op, scaled, choice, damp):
@@ -71,7 +71,7 @@ def parts_of(op, scaled, choice, damp):
     inverse that is singular in some groups, the others are one part, and these are
     parts by themselves.
     """
-    bad = scaled.layer._kept(
+    bad = scaled.layer.cached(
         ("singular groups", damp, choice.name),
         lambda: _singular_groups(scaled, choice, damp),
     )
@@ -149,7 +149,7 @@ def _moved(layout, op):
     if layout.x0 is None or not bool(zero.any()):
         return None
     moved = layout.xp.where(zero, layout.x0, 0).astype(layout.kind)
-    image = op._forward(moved.reshape((len(moved), *op.input_shape)))
+    image = op.apply(moved.reshape((len(moved), *op.input_shape)))
     rest = layout.b - image.reshape(layout.b.shape)
     layout.b = contiguous(rest.astype(layout.kind))
     layout.extent = layout._extent(layout.b, "b")

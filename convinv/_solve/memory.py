@@ -10,7 +10,6 @@ from .._core.declarations import Use
 from .._core.validation import number
 from .._problem import residual
 from .._problem.scaling import DATA_POWER
-from ..operators._convolution import LAYERS
 from ..precondition import PRECONDITIONERS, Preconditioner
 from ..solvers import METHODS
 from .auto import candidates
@@ -69,7 +68,7 @@ class Estimate:
         self.damped, self.host = damped, layout.xp is np
         self.shape, self.itemsize = op.shape, layout.dtype.itemsize
         self.double = np.result_type(layout.dtype, np.float64).itemsize
-        self.fused = isinstance(op, LAYERS)
+        self.fused = op.fused
         if entry.name == "auto":
             pairs = [
                 (METHODS[choice.name], choice.preconditioner)
@@ -87,7 +86,7 @@ class Estimate:
         self.plans = []
         if self.fused:
             wide = np.result_type(layout.dtype, np.float64)
-            self.plans = [op.layer._plan(dtype) for dtype in {layout.dtype, wide}]
+            self.plans = [op.layer.plan(dtype) for dtype in {layout.dtype, wide}]
 
     def bytes(self, items) -> float:
         """What a solve of so many items takes."""
@@ -166,7 +165,7 @@ class Estimate:
     def _preconditioning(self, given, use):
         """Numbers of an application of a preconditioner."""
         kind = PRECONDITIONERS[given] if isinstance(given, str) else type(given)
-        known = issubclass(kind, Preconditioner) and hasattr(self.op, "layer")
+        known = issubclass(kind, Preconditioner) and self.op.layer is not None
         return (kind if known else Preconditioner).numbers(use)
 
     def _shared(self, entry, preconditioner):

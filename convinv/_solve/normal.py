@@ -12,6 +12,7 @@ from .._core.result import ConvergenceWarning
 from .._core.validation import number
 from .._inverse.gram_inverse import side_of
 from ..operators._base import ShapedOperator
+from ..operators._batches import batch_of
 from ..operators._foreign import as_operator
 from ..operators._polyphase import Polyphase
 from .auto import exact_choices, prepare
@@ -97,7 +98,7 @@ def normal_solve(op, g, damp=0.0, *, rtol=1e-8):
 
 def _checked(op, g):
     """g as an array of the operator's library."""
-    g = op._own(g, "g")
+    g = op.own_array(g, "g")
     shape, n = tuple(op.input_shape), op.shape[1]
     if g.shape[max(g.ndim - len(shape), 0) :] != shape and g.shape != (n,):
         raise ValueError(
@@ -118,13 +119,13 @@ class _Normal:
     def __init__(self, op, damp, dtype, g, rtol):
         self.xp, self.rtol = namespace(g), rtol
         self.power = 0
-        self.layer = hasattr(op, "layer")
-        if self.layer:
+        self.is_layer = op.layer is not None
+        if self.is_layer:
             op = op.astype(dtype)
             self.power = _power(to_numpy(op.xp.max(op.xp.abs(op.kernel))), POWER)
             if self.power:
                 half = -self.power // 2
-                op = op._scaled(2.0**half)._scaled(2.0 ** (-self.power - half))
+                op = op.scaled(2.0**half).scaled(2.0 ** (-self.power - half))
         self.op, self.damp = op, float(np.ldexp(damp, -self.power))
         self.wide = np.result_type(dtype, np.float64)
         peaks = to_numpy(self.xp.max(self.xp.abs(g), axis=1)).astype(float)
@@ -160,7 +161,7 @@ class _Normal:
     def _exactly(self):
         """v by an exact inverse, refined; None without one."""
         good = np.zeros(len(self.g), bool)
-        apply = self._inverse() if self.layer else None
+        apply = self._inverse() if self.is_layer else None
         if apply is None:
             return None, good
         v = apply(self.g)
@@ -186,7 +187,7 @@ class _Normal:
             key = ("spectral normal", self.wide, damp)
             wide = op.astype(self.wide)
             form = closed_form(wide)
-            inverse = op._kept(key, lambda: normal_inverse(form.blocks(), damp))
+            inverse = op.cached(key, lambda: normal_inverse(form.blocks(), damp))
             self.inside |= not damp and inverse.zeros > 0
             return inverse.apply
         for choice in exact_choices(op, damp=damp, batch=len(self.g)):
@@ -219,11 +220,11 @@ class _Normal:
         return self._backward(refined(u))
 
     def _forward(self, v):
-        y = self.op._forward(v.reshape((len(v), *self.op.input_shape)))
+        y = self.op.apply(v.reshape((len(v), *self.op.input_shape)))
         return self.xp.ascontiguousarray(y.reshape((len(v), -1)))
 
     def _backward(self, y):
-        v = self.op._backward(y.reshape((len(y), *self.op.output_shape)))
+        v = self.op.apply_adjoint(y.reshape((len(y), *self.op.output_shape)))
         return self.xp.ascontiguousarray(v.reshape((len(y), -1)))
 
     def _residual(self, v, items=slice(None)):
@@ -263,12 +264,12 @@ class NormalOperator(ShapedOperator):
         self.op, self.damp, self.xp = op, damp, op.xp
         super().__init__(op.dtype, (op.shape[1],), (op.shape[1],))
 
-    def _forward(self, x):
-        y = self.op._forward(x.reshape((x.shape[0], *self.op.input_shape)))
-        y = self.op._backward(y.reshape((x.shape[0], *self.op.output_shape)))
-        return y.reshape(x.shape) + self.damp**2 * x
+    def _apply(self, X):
+        Y = self.op.apply(batch_of(X, self.op.input_shape))
+        Y = self.op.apply_adjoint(batch_of(Y, self.op.output_shape))
+        return Y.reshape(X.shape) + self.damp**2 * X
 
-    _backward = _forward
+    _apply_adjoint = _apply
 
 
 def _power(size, limit):

@@ -8,7 +8,7 @@ import numpy as np
 from .._closed_forms.forms import closed_form
 from .._core.arrays import to_numpy, working_dtype
 from .._core.result import ConvergenceWarning
-from ..operators._convolution import LAYERS
+from ..operators._base import is_layer
 from ..operators._polyphase import Polyphase
 from ..solvers import METHODS
 from .front import solve
@@ -84,12 +84,12 @@ def project_nullspace(op, x, *, rtol=1e-10, method="auto", **options):
     wide = wide.reshape(-1, op.shape[1])
     if Polyphase(op.layer.geometry).is_torus:
         key = ("null space", dtype)
-        projection = op._kept(key, closed_form(op.astype(dtype)).remainder)
+        projection = op.cached(key, closed_form(op.astype(dtype)).remainder)
         return projection.apply(wide).reshape(x.shape)
     double = np.result_type(dtype, np.float64)
     wide = wide.astype(double, copy=False)
     if method == "auto" and _is_small(op):
-        seen = op._kept(("null space", "dense"), lambda: _row_space(op))
+        seen = op.cached(("null space", "dense"), lambda: _row_space(op))
         z = wide - (wide @ seen.T) @ seen.conj()
     else:
         z = _remainder(op.astype(double), wide, method, rtol, options)
@@ -115,12 +115,12 @@ def _row_space(op):
 def _remainder(op, x, method, rtol, options):
     """``x - A^+ A x`` by solves for what is left of ``A x``, each item checked."""
     solved = _Solver(op, method, rtol, options)
-    z, rest = x, op._forward(x.reshape(-1, *op.input_shape))
+    z, rest = x, op.apply(x.reshape(-1, *op.input_shape))
     size = left = _norms(op, rest)
     enough = np.maximum(rtol * size, _floor(op, x, rest))
     for _ in range(ROUNDS):
         found = z - solved(rest).reshape(z.shape)
-        image = op._forward(found.reshape(-1, *op.input_shape))
+        image = op.apply(found.reshape(-1, *op.input_shape))
         before, norms = left, _norms(op, image)
         better = norms < left
         left = np.where(better, norms, left)
@@ -160,7 +160,7 @@ class _Solver:
 
 def _floor(op, x, b):
     """What rounding leaves of ``A z``, with ``||A|| >= ||A^H b|| / ||b||``."""
-    size, seen = _norms(op, b), _norms(op, op._backward(b))
+    size, seen = _norms(op, b), _norms(op, op.apply_adjoint(b))
     norm = float(np.max(seen / np.where(size > 0, size, 1)))
     return FLOOR * np.finfo(float).eps * norm * _norms(op, x)
 
@@ -176,14 +176,14 @@ def _norms(op, array):
 
 def _checked(op, x, method, options):
     """x as an array of the operator's library."""
-    if not isinstance(op, LAYERS):
+    if not is_layer(op):
         raise TypeError(f"op must be a ConvLinearOperator, got {type(op).__name__}")
     for name in ("x0", "damp", "on_failure"):
         if name in options:
             raise ValueError(f"the projection takes no {name}")
     if method in METHODS and not METHODS[method].minimum_norm:
         raise ValueError(f"method {method!r} does not find the solution of least norm")
-    x = op._own(x, "x")
+    x = op.own_array(x, "x")
     shape, n = op.input_shape, op.shape[1]
     if x.shape[max(x.ndim - len(shape), 0) :] != shape and x.shape != (n,):
         raise ValueError(

@@ -151,13 +151,13 @@ class Run:
             return True
         if choice.preconditioner == "circulant":
             return True  # it is chosen where the rank is known
-        M = op._kept(
+        M = op.cached(
             ("preconditioner schwarz", damp, "normal"),
             lambda: Schwarz._named(op, damp, "normal"),
         )
         if not (doubtful or M.shift):
             return True
-        return op._kept(("full rank",), lambda: has_full_rank(op, M.inverse))
+        return op.cached(("full rank",), lambda: has_full_rank(op, M.gram_inverse))
 
     def stand(self):
         """Leave all items where they start, as if a method had been stopped there."""

@@ -13,7 +13,6 @@ import numpy as np
 from .._problem.batch import Layout
 from .._problem.scaling import ScaledProblem
 from ..operators._dot_test import products
-from ..operators._foreign import MatrixOperator
 from ..solvers import Method
 from .auto import Choice, choose, given
 from .groups import has_groups, parts_of, solve_parts
@@ -171,7 +170,7 @@ class Task:
 
     def _suspect_adjoint(self, outcome):
         """Say it in the message where an adjoint of the user's is none."""
-        if hasattr(self.op, "layer") or isinstance(self.op, MatrixOperator):
+        if self.op.layer is not None or self.op.matrix is not None:
             return
         rng = np.random.default_rng(0)
         left, right, size = products(self.layout.b, self.op, rng)

@@ -223,7 +223,7 @@ class _Problem:
         for i in range(self.X.shape[0]):
             x, r = self.x(i), self.Y[i].astype(self.wide) * self.y_scale
             if op is not None:
-                r = r - op._forward(x[None]).reshape(r.shape)
+                r = r - op.apply(x.reshape((1, *op.input_shape))).reshape(r.shape)
             sides = sides + to_numpy(right_sides(padded(x, self.g), r, self.g))
             flat = r.reshape((self.g.c_out, -1))
             squares = squares + to_numpy((flat * flat.conj()).real.sum(1))

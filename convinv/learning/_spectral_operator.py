@@ -5,6 +5,7 @@ import numpy as np
 from .._core.arrays import namespace, working_dtype
 from .._core.blas_threads import one_blas_thread
 from .._core.validation import choice, integer
+from ..operators._batches import shaped_product
 from ..operators._singular_system import LearnedOperator
 from ._diagnostics import diagnose
 from ._orthonormalize import METHODS, default_tol
@@ -340,9 +341,11 @@ class SpectralOperator:
 
         def decode(Y):
             Y = Y.astype(np.result_type(working_dtype(Y.dtype, "Y"), s), copy=False)
-            return times(decoder._forward(times(Y, data.scale)), 1 / images.scale)
+            return times(decoder.apply(times(Y, data.scale)), 1 / images.scale)
 
-        return decoder._shaped(Y, "Y", self.output_shape, self.input_shape, decode)
+        Y = decoder.own_array(Y, "Y")
+        shapes = self.output_shape, self.input_shape
+        return shaped_product(Y, "Y", *shapes, decode)
 
     def _floor(self, s):
         eps = float(np.finfo(s.dtype).eps)

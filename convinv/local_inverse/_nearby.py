@@ -171,10 +171,10 @@ class NearbyPreconditioner(ShapedOperator):
         self.xp, self._constants = prepared.xp, None
         super().__init__(prepared.dtype, prepared.input_shape, prepared.output_shape)
 
-    def _forward(self, x):
-        return self.prepared._forward(x)
+    def _apply(self, X):
+        return self.prepared.apply(X)
 
-    _backward = _forward
+    _apply_adjoint = _apply
 
     @property
     def constants(self) -> tuple[float, float]:
@@ -203,7 +203,7 @@ class NearbyPreconditioner(ShapedOperator):
     def _size(self):
         """Upper bound of the norm of the square root of the reference's equations."""
         prepared = self.prepared
-        norm = kernel_norm(prepared.op, to_numpy(prepared.op._weights))
+        norm = kernel_norm(prepared.op, to_numpy(prepared.op.weights))
         if prepared.equations == "hermitian":
             return math.sqrt(norm)
         return math.hypot(norm, prepared.damp)
@@ -312,7 +312,7 @@ def contraction(prepared, op, *, steps=3, bound=True, rng=None):
     >>> from convinv.local_inverse import contraction
     >>> kernel = gallery.conv_layer(3, 8, rng=0)
     >>> op = ConvLinearOperator(kernel, (3, 16, 16), padding=1, boundary="periodic")
-    >>> found = contraction(Circulant(op), op._scaled(1.01))
+    >>> found = contraction(Circulant(op), op.scaled(1.01))
     >>> round(found.measured, 4), bool(found.measured <= found.bound)
     (0.0201, True)
     """
@@ -370,7 +370,7 @@ def kernel_distance(op, other):
             "op must have the geometry of the layer that the preconditioner was set up "
             f"for, {other!r}, got {op!r}"
         )
-    weights = to_numpy(op._weights), to_numpy(other._weights)
+    weights = to_numpy(op.weights), to_numpy(other.weights)
     return kernel_norm(op, np.subtract(*weights, dtype=_wide(weights)))
 
 

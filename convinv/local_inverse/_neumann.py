@@ -1,6 +1,7 @@
 """The Neumann series about a reference matrix, on matrices and as an operator."""
 
 import time
+from functools import cached_property
 
 import numpy as np
 from scipy.sparse.linalg import LinearOperator
@@ -202,18 +203,23 @@ class NeumannOperator(ShapedOperator):
         dtype = np.result_type(self.start.dtype, self.op.dtype)
         super().__init__(dtype, self.op.output_shape, self.op.input_shape)
 
-    def _forward(self, x):
-        return self._series(x, "_forward").reshape((x.shape[0], *self.output_shape))
+    @cached_property
+    def has_adjoint(self):
+        return self.start.has_adjoint and self.op.has_adjoint
 
-    def _backward(self, y):
-        return self._series(y, "_backward").reshape((y.shape[0], *self.input_shape))
+    def _apply(self, X):
+        return self._series(X, "apply").reshape((X.shape[0], *self.output_shape))
+
+    def _apply_adjoint(self, Y):
+        found = self._series(Y, "apply_adjoint")
+        return found.reshape((Y.shape[0], *self.input_shape))
 
     def _series(self, b, way):
         """``x <- x + X0 (b - A x)``, or the same with both adjoints."""
         op, start = self.op, self.start
-        given = op.output_shape if way == "_forward" else op.input_shape
-        taken = op.input_shape if way == "_forward" else op.output_shape
-        own = start.input_shape if way == "_forward" else start.output_shape
+        given = op.output_shape if way == "apply" else op.input_shape
+        taken = op.input_shape if way == "apply" else op.output_shape
+        own = start.input_shape if way == "apply" else start.output_shape
         batch = b.shape[0]
 
         def approximate(r):

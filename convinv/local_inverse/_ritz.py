@@ -17,12 +17,12 @@ def ritz_ends(prepared, op, steps, rng):
     def equations(v):
         v = v.reshape(1, *op.input_shape)
         if prepared.equations == "hermitian":
-            return op._forward(v).reshape(-1)
-        w = op._backward(op._forward(v)).reshape(-1)
+            return op.apply(v).reshape(-1)
+        w = op.apply_adjoint(op.apply(v)).reshape(-1)
         return w + prepared.damp**2 * v.reshape(-1)
 
     def precondition(w):
-        return prepared._forward(w.reshape(1, *op.input_shape)).reshape(-1)
+        return prepared.apply(w.reshape(1, *op.input_shape)).reshape(-1)
 
     return _lanczos(equations, precondition, _start(op, rng), steps)
 
@@ -31,7 +31,7 @@ def inverse_norm(prepared, steps, rng):
     """A lower bound of the norm of the preconditioner, the largest Ritz value."""
 
     def apply(w):
-        return prepared._forward(w.reshape(1, *prepared.input_shape)).reshape(-1)
+        return prepared.apply(w.reshape(1, *prepared.input_shape)).reshape(-1)
 
     return _lanczos(lambda v: v, apply, _start(prepared, rng), steps)[1]
 

@@ -7,12 +7,24 @@ their products let arrays of the operator's own library pass untouched.
 
 import importlib
 import math
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from scipy import sparse
 from scipy.sparse.linalg import LinearOperator
 
-from .._core.arrays import namespace
+from .._core.arrays import namespace, working_dtype
+from ._batches import (
+    batch_of,
+    checked_batch,
+    common_shape,
+    finished,
+    shaped_product,
+)
+
+KEPT = 2  # set-ups of one kind that an operator keeps
 
 
 class _Bare(LinearOperator):
@@ -27,37 +39,194 @@ SCIPYS = frozenset(vars(_Bare(np.dtype(float), (1, 1)))) - {"dtype", "shape"}
 
 
 class ShapedOperator(LinearOperator):
-    """A LinearOperator with `forward` and `adjoint` on shaped batches.
+    """A linear operator on shaped arrays, the base class of all operators here.
 
-    Subclasses set `input_shape`, `output_shape` and `dtype` through ``__init__`` and
-    define ``_forward(X)`` and ``_backward(Y)`` on arrays of shape ``(B, *shape)``.
+    A subclass calls ``__init__`` and defines ``_apply(X)``, and ``_apply_adjoint(Y)``
+    if it has an adjoint, on batches of arrays with one leading axis. It has SciPy's
+    products, `forward` and `adjoint`, `apply` and `apply_adjoint`, sums, products,
+    multiples and powers, and `inverse`, and all that takes operators takes it.
+
+    Parameters
+    ----------
+    dtype : dtype
+        The least dtype of products.
+    input_shape, output_shape : tuple of int
+        Of one item.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        ``(m, n)`` with ``m = prod(output_shape)`` and ``n = prod(input_shape)``.
+    dtype : dtype
+    input_shape, output_shape : tuple of int
+    xp : module or None
+        The library that products take arrays of; None: whatever its parts take.
+    has_adjoint : bool
+        Whether the adjoint can be applied.
+    layer : ConvLinearOperator or None
+        The convolution, of a convolution and of its adjoint; None of other operators.
+    matrix : array, sparse array or None
+        The matrix, of an operator that is made of one.
+    fused : bool
+        Whether `apply` and `apply_adjoint` write into `out` and sum squares on the way;
+        for others each costs a pass over the result.
+    coisometry : bool
+        Whether ``A A^H = I`` is known; such an operator has a method ``nearest(v, b)``,
+        the nearest x to v with ``A x = b``.
+    H, T : ShapedOperator
+        The adjoint and the transpose.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from convinv.operators import ShapedOperator
+    >>> class Mirror(ShapedOperator):
+    ...     def __init__(self, shape):
+    ...         super().__init__(np.float64, shape, shape)
+    ...     def _apply(self, X):
+    ...         return X[..., ::-1]
+    ...     _apply_adjoint = _apply
+    >>> op = Mirror((2, 3))
+    >>> op.forward([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
+    array([[3., 2., 1.],
+           [6., 5., 4.]])
+    >>> (2 * op.H) @ np.arange(6.0)
+    array([ 4.,  2.,  0., 10.,  8.,  6.])
     """
+
+    xp: Any = np
+    layer: Any = None
+    matrix: Any = None
+    has_adjoint: Any = True
+    fused = False
+    coisometry = False
 
     def __init__(self, dtype, input_shape, output_shape):
         self.input_shape = tuple(input_shape)
         self.output_shape = tuple(output_shape)
+        self._cache: dict = {}
         shape = (math.prod(self.output_shape), math.prod(self.input_shape))
         super().__init__(dtype, shape)
 
     def __getstate__(self):
-        state = {k: v for k, v in self.__dict__.items() if k not in SCIPYS}
+        left_out = SCIPYS | {"_cache"}
+        state = {k: v for k, v in self.__dict__.items() if k not in left_out}
         if state.get("xp") is not None:
             state["xp"] = state["xp"].__name__
         return state
 
     def __setstate__(self, state):
         LinearOperator.__init__(self, state["dtype"], state["shape"])
+        self._cache = {}
         self.__dict__.update(state)
         if isinstance(state.get("xp"), str):
             self.xp = importlib.import_module(state["xp"])
 
-    # The library that products take arrays of; None: whatever the parts take.
-    xp = np
-    has_adjoint = True
+    @property
+    def is_convolution(self) -> bool:
+        """Whether it is a convolution itself, and not the adjoint of one."""
+        return self.layer is self
+
+    @property
+    def has_rows(self) -> bool:
+        """Whether its rows can be read: it is a convolution itself, or has a matrix."""
+        return self.is_convolution or self.matrix is not None
+
+    def cached(self, key, make):
+        """What ``make()`` gives, made once and kept with the operator.
+
+        Parameters
+        ----------
+        key : tuple
+            Its first entry is the kind of set-up; the latest two of a kind are kept.
+        make : callable
+            Called without arguments where nothing is kept under this key. What it makes
+            should not hold the operator itself.
+
+        Returns
+        -------
+        object
+
+        Notes
+        -----
+        Copies and pickles have nothing kept.
+        """
+        found = self._cache.get(key)
+        if found is None:
+            found = make()
+            others = list(self._cache)  # other threads may change the dict meanwhile
+            old = [k for k in others if k[0] == key[0]]
+            for k in old[: max(len(old) - KEPT + 1, 0)]:
+                self._cache.pop(k, None)
+            self._cache[key] = found
+        return found
+
+    @property
+    def cached_keys(self) -> list:
+        """The keys of what `cached` keeps now, the oldest first."""
+        return list(self._cache)
+
+    def apply(self, X, *, out=None, sumsq=False):
+        """Apply the operator to a batch, without any conversion of it.
+
+        Parameters
+        ----------
+        X : array, shape (B, *input_shape)
+            Of the operator's library.
+        out : array, shape (B, *output_shape), optional
+            Memory for the result, C-contiguous and of the result's dtype.
+        sumsq : bool
+            Whether to return the squared norms of the results too.
+
+        Returns
+        -------
+        Y : array, shape (B, *output_shape)
+            With `out`, what it holds.
+        squares : array of float64, shape (B,)
+            With `sumsq` only: the squared norm of each item, in double precision.
+        """
+        Y = self._apply(checked_batch(X, "X", self.input_shape))
+        return finished(Y, out, sumsq)
+
+    def apply_adjoint(self, Y, *, out=None, sumsq=False):
+        """Apply the adjoint to a batch, as `apply` does the operator.
+
+        Parameters
+        ----------
+        Y : array, shape (B, *output_shape)
+            Of the operator's library.
+        out : array, shape (B, *input_shape), optional
+            Memory for the result, C-contiguous and of the result's dtype.
+        sumsq : bool
+            Whether to return the squared norms of the results too.
+
+        Returns
+        -------
+        X : array, shape (B, *input_shape)
+            With `out`, what it holds.
+        squares : array of float64, shape (B,)
+            With `sumsq` only: the squared norm of each item, in double precision.
+        """
+        X = self._apply_adjoint(checked_batch(Y, "Y", self.output_shape))
+        return finished(X, out, sumsq)
+
+    def _apply(self, X):
+        raise NotImplementedError(f"{type(self).__name__} does not define _apply")
+
+    def _apply_adjoint(self, Y):
+        raise NotImplementedError(
+            f"{type(self).__name__} does not define _apply_adjoint"
+        )
+
+    def _promoted(self, array):
+        """`array` in the dtype that its product with the operator has."""
+        own = working_dtype(array.dtype, "what the operator is applied to")
+        return array.astype(np.result_type(self.dtype, own), copy=False)
 
     def forward(self, X):
         """Apply the operator to ``X`` of shape ``(..., *input_shape)``."""
-        return self._shaped(X, "X", self.input_shape, self.output_shape, self._forward)
+        shapes = self.input_shape, self.output_shape
+        return shaped_product(self.own_array(X, "X"), "X", *shapes, self.apply)
 
     def adjoint(self, Y=None):
         """Apply the adjoint to ``Y`` of shape ``(..., *output_shape)``.
@@ -66,21 +235,57 @@ class ShapedOperator(LinearOperator):
         """
         if Y is None:
             return self._adjoint()
-        return self._shaped(Y, "Y", self.output_shape, self.input_shape, self._backward)
+        shapes = self.output_shape, self.input_shape
+        return shaped_product(self.own_array(Y, "Y"), "Y", *shapes, self.apply_adjoint)
 
-    def _shaped(self, array, name, taken, given, apply):
-        array = self._own(array, name)
-        batch = array.shape[: max(array.ndim - len(taken), 0)]
-        if array.shape != (*batch, *taken):
-            raise ValueError(
-                f"{name} must have shape (..., {', '.join(map(str, taken))}), "
-                f"got {array.shape}"
-            )
-        flat = array.reshape((math.prod(batch), *taken))
-        return apply(flat).reshape((*batch, *given))
+    def inverse(self, damp=0.0, *, method="auto", rtol=1e-8, **options):
+        """The inverse as an operator of shape ``(n, m)``; it solves when it is applied.
 
-    def _own(self, array, name):
-        """`array` as an array of the operator's library."""
+        Parameters
+        ----------
+        damp : float
+            What it gives minimizes ``||A x - b||^2 + damp^2 ||x||^2``. With 0 it is the
+            pseudoinverse, if the method finds solutions of least norm.
+        method : str
+            As `convinv.solve` takes it. The adjoint of the inverse solves with ``A^H``,
+            which some methods refuse.
+        rtol : float
+            Tolerance of each solve.
+        **options
+            What else `convinv.solve` takes.
+
+        Returns
+        -------
+        ShapedOperator
+            Its ``forward(b)`` is ``solve(A, b).x``, its ``adjoint(x)`` is
+            ``solve(A.H, x).x``.
+
+        Raises
+        ------
+        TypeError
+            If the operator has no adjoint.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from convinv import ConvLinearOperator
+        >>> kernel = np.random.default_rng(0).standard_normal((4, 2, 3, 3))
+        >>> op = ConvLinearOperator(kernel, (2, 8, 8))
+        >>> x = np.ones((5, 2, 8, 8))
+        >>> inverse = op.inverse()
+        >>> inverse.shape == op.shape[::-1]
+        True
+        >>> bool(np.allclose(inverse.forward(op.forward(x)), x))
+        True
+        """
+        if not self.has_adjoint:
+            raise TypeError("inverse needs the adjoint of op, and op has no rmatvec")
+        if _make_inverse is None:  # not for users: they have imported the package
+            raise RuntimeError("register_inverse has not been called")
+        return _make_inverse(self, damp, method, rtol, options)
+
+    def own_array(self, array, name):
+        """`array` as one of the operator's library; errors call it `name`."""
         xp = namespace(array)
         if self.xp is None:  # any library's
             return np.asarray(array) if xp is None else array
@@ -102,7 +307,7 @@ class ShapedOperator(LinearOperator):
     # SciPy's flat products
 
     def _flat(self, x, name, size, shape, apply):
-        x = self._own(x, name)
+        x = self.own_array(x, name)
         if x.shape != (size,) and x.shape != (size, 1):
             raise ValueError(
                 f"dimension mismatch: {name} must have shape ({size},) or ({size}, 1), "
@@ -112,7 +317,7 @@ class ShapedOperator(LinearOperator):
         return y.reshape((-1,) if x.ndim == 1 else (-1, 1))
 
     def _columns(self, X, name, size, shape, apply):
-        X = self._own(X, name)
+        X = self.own_array(X, name)
         if X.ndim != 2 or X.shape[0] != size:
             raise ValueError(
                 f"dimension mismatch: {name} must have shape ({size}, k), got {X.shape}"
@@ -122,19 +327,21 @@ class ShapedOperator(LinearOperator):
 
     def matvec(self, x):
         """``A x`` for ``x`` of shape ``(n,)`` or ``(n, 1)``."""
-        return self._flat(x, "x", self.shape[1], self.input_shape, self._forward)
+        return self._flat(x, "x", self.shape[1], self.input_shape, self.apply)
 
     def rmatvec(self, x):
         """``A^H x`` for ``x`` of shape ``(m,)`` or ``(m, 1)``."""
-        return self._flat(x, "x", self.shape[0], self.output_shape, self._backward)
+        return self._flat(x, "x", self.shape[0], self.output_shape, self.apply_adjoint)
 
     def matmat(self, X):
         """``A X`` for ``X`` of shape ``(n, k)``."""
-        return self._columns(X, "X", self.shape[1], self.input_shape, self._forward)
+        return self._columns(X, "X", self.shape[1], self.input_shape, self.apply)
 
     def rmatmat(self, X):
         """``A^H X`` for ``X`` of shape ``(m, k)``."""
-        return self._columns(X, "X", self.shape[0], self.output_shape, self._backward)
+        return self._columns(
+            X, "X", self.shape[0], self.output_shape, self.apply_adjoint
+        )
 
     _matvec, _rmatvec, _matmat, _rmatmat = matvec, rmatvec, matmat, rmatmat
 
@@ -166,8 +373,8 @@ class ShapedOperator(LinearOperator):
         if isinstance(x, LinearOperator):
             return super().dot(x)
         if np.isscalar(x):
-            return self._scaled(x)
-        x = self._own(x, "x")
+            return self.scaled(x)
+        x = self.own_array(x, "x")
         return self.matmat(x) if x.ndim == 2 and x.shape[1] != 1 else self.matvec(x)
 
     def __call__(self, x):
@@ -182,7 +389,7 @@ class ShapedOperator(LinearOperator):
         return self.dot(x)
 
     def __rmul__(self, x):
-        return self._scaled(x) if np.isscalar(x) else self._rdot(x)
+        return self.scaled(x) if np.isscalar(x) else self._rdot(x)
 
     def __rmatmul__(self, x):
         if np.isscalar(x):
@@ -194,10 +401,11 @@ class ShapedOperator(LinearOperator):
             return ProductOperator(_matrix_operator(x), self)
         if isinstance(x, LinearOperator):
             return LinearOperator.dot(x, self)
-        x = self._own(x, "x")
+        x = self.own_array(x, "x")
         return self.T.dot(x.T).T
 
-    def _scaled(self, factor):
+    def scaled(self, factor):
+        """The operator times a number."""
         return ScaledOperator(self, factor)
 
     def __add__(self, other):
@@ -206,7 +414,7 @@ class ShapedOperator(LinearOperator):
         return super().__add__(other)
 
     def __neg__(self):
-        return self._scaled(-1)
+        return self.scaled(-1)
 
     def __sub__(self, other):
         return self + (-other)
@@ -214,7 +422,7 @@ class ShapedOperator(LinearOperator):
     def __truediv__(self, factor):
         if not np.isscalar(factor):
             raise ValueError("Can only divide a linear operator by a scalar.")
-        return self._scaled(1.0 / factor)
+        return self.scaled(1.0 / factor)
 
     def __pow__(self, power):
         if not np.isscalar(power) or power != int(power) or power < 0:
@@ -234,11 +442,11 @@ class AdjointOperator(ShapedOperator):
         self.op, self.xp = op, op.xp
         super().__init__(op.dtype, op.output_shape, op.input_shape)
 
-    def _forward(self, x):
-        return self.op._backward(x)
+    def _apply(self, X):
+        return self.op.apply_adjoint(X)
 
-    def _backward(self, y):
-        return self.op._forward(y)
+    def _apply_adjoint(self, Y):
+        return self.op.apply(Y)
 
     def _adjoint(self):
         return self.op
@@ -251,11 +459,11 @@ class TransposedOperator(ShapedOperator):
         self.op, self.xp = op, op.xp
         super().__init__(op.dtype, op.output_shape, op.input_shape)
 
-    def _forward(self, x):
-        return self.op._backward(x.conj()).conj()
+    def _apply(self, X):
+        return self.op.apply_adjoint(X.conj()).conj()
 
-    def _backward(self, y):
-        return self.op._forward(y.conj()).conj()
+    def _apply_adjoint(self, Y):
+        return self.op.apply(Y.conj()).conj()
 
     def _transpose(self):
         return self.op
@@ -269,33 +477,51 @@ class ScaledOperator(ShapedOperator):
         dtype = np.result_type(op.dtype, factor)
         super().__init__(dtype, op.input_shape, op.output_shape)
 
-    def _forward(self, x):
-        return self.op._forward(x) * self.factor
+    @cached_property
+    def has_adjoint(self):
+        return self.op.has_adjoint
 
-    def _backward(self, y):
-        return self.op._backward(y) * self.factor.conjugate()
+    def _apply(self, X):
+        return self.op.apply(X) * self.factor
+
+    def _apply_adjoint(self, Y):
+        return self.op.apply_adjoint(Y) * self.factor.conjugate()
 
 
-class SumOperator(ShapedOperator):
+class _Pair(ShapedOperator):
+    """An operator made of two."""
+
+    def __init__(self, a, b, input_shape, output_shape):
+        self.a, self.b, self.xp = a, b, common_library([a, b])
+        super().__init__(np.result_type(a.dtype, b.dtype), input_shape, output_shape)
+
+    @cached_property
+    def has_adjoint(self):
+        return self.a.has_adjoint and self.b.has_adjoint
+
+
+class SumOperator(_Pair):
     """The sum of two operators of one shape."""
 
     def __init__(self, a, b):
         if a.shape != b.shape:
             raise ValueError(f"cannot add operators of shapes {a.shape} and {b.shape}")
-        self.a, self.b, self.xp = a, b, _common(a, b)
-        dtype = np.result_type(a.dtype, b.dtype)
-        super().__init__(dtype, a.input_shape, a.output_shape)
+        input_shape = common_shape([a.input_shape, b.input_shape])
+        output_shape = common_shape([a.output_shape, b.output_shape])
+        super().__init__(a, b, input_shape, output_shape)
 
-    def _forward(self, x):
-        y = self.a._forward(x)
-        return y + _fit(self.b._forward, x, self.b.input_shape, y.shape)
+    def _apply(self, X):
+        first, second = (batch_of(X, op.input_shape) for op in (self.a, self.b))
+        Y = batch_of(self.a.apply(first), self.output_shape)
+        return Y + batch_of(self.b.apply(second), self.output_shape)
 
-    def _backward(self, y):
-        x = self.a._backward(y)
-        return x + _fit(self.b._backward, y, self.b.output_shape, x.shape)
+    def _apply_adjoint(self, Y):
+        first, second = (batch_of(Y, op.output_shape) for op in (self.a, self.b))
+        X = batch_of(self.a.apply_adjoint(first), self.input_shape)
+        return X + batch_of(self.b.apply_adjoint(second), self.input_shape)
 
 
-class ProductOperator(ShapedOperator):
+class ProductOperator(_Pair):
     """``a b``: first `b`, then `a`."""
 
     def __init__(self, a, b):
@@ -303,17 +529,14 @@ class ProductOperator(ShapedOperator):
             raise ValueError(
                 f"cannot multiply operators of shapes {a.shape} and {b.shape}"
             )
-        self.a, self.b, self.xp = a, b, _common(a, b)
-        dtype = np.result_type(a.dtype, b.dtype)
-        super().__init__(dtype, b.input_shape, a.output_shape)
+        super().__init__(a, b, b.input_shape, a.output_shape)
 
-    def _forward(self, x):
-        y = self.b._forward(x)
-        return self.a._forward(y.reshape((y.shape[0], *self.a.input_shape)))
+    def _apply(self, X):
+        return self.a.apply(batch_of(self.b.apply(X), self.a.input_shape))
 
-    def _backward(self, y):
-        x = self.a._backward(y)
-        return self.b._backward(x.reshape((x.shape[0], *self.b.output_shape)))
+    def _apply_adjoint(self, Y):
+        X = self.a.apply_adjoint(Y)
+        return self.b.apply_adjoint(batch_of(X, self.b.output_shape))
 
 
 class IdentityOperator(ShapedOperator):
@@ -323,26 +546,45 @@ class IdentityOperator(ShapedOperator):
         self.xp = op.xp
         super().__init__(op.dtype, op.input_shape, op.output_shape)
 
-    def _forward(self, x):
-        return x.reshape((x.shape[0], *self.output_shape))
+    def _apply(self, X):
+        return batch_of(X, self.output_shape)
 
-    def _backward(self, y):
-        return y.reshape((y.shape[0], *self.input_shape))
+    def _apply_adjoint(self, Y):
+        return batch_of(Y, self.input_shape)
+
+
+_make_inverse: Callable | None = None
+
+
+def register_inverse(make):
+    """Let `ShapedOperator.inverse` return ``make(op, damp, method, rtol, options)``.
+
+    Solvers lie above operators, and nothing here may import them. ``convinv/_solve``,
+    where the inverse is defined (`InverseOperator`), calls this when the package is
+    imported.
+    """
+    global _make_inverse
+    _make_inverse = make
+
+
+def is_layer(op) -> bool:
+    """Whether `op`, whatever it is, is a convolution or the adjoint of one."""
+    return isinstance(op, ShapedOperator) and op.layer is not None
+
+
+def common_library(operators):
+    """The library of operators that are combined, None where any will do."""
+    found = [op.xp for op in operators if op.xp is not None]
+    for xp in found:
+        if xp is not found[0]:
+            raise TypeError(
+                f"cannot combine operators on {found[0].__name__} and {xp.__name__} "
+                "arrays"
+            )
+    return found[0] if found else None
 
 
 def _matrix_operator(matrix):
     from ._foreign import MatrixOperator  # which is made of this module's
 
     return MatrixOperator(matrix)
-
-
-def _common(a, b):
-    if a.xp is not b.xp:
-        raise TypeError(
-            f"cannot combine operators on {a.xp.__name__} and {b.xp.__name__} arrays"
-        )
-    return a.xp
-
-
-def _fit(apply, array, taken, given):
-    return apply(array.reshape((array.shape[0], *taken))).reshape(given)

@@ -10,11 +10,11 @@ from .._core.arrays import INEXACT, host_array, namespace, to_numpy, working_dty
 from .._core.geometry import Geometry, make_geometry, tap_samples
 from ..kernels.products.routes import prepare
 from ._base import ShapedOperator
+from ._batches import check_out, checked_batch
+from ._options import LayerOptions
 
-KEPT = 2  # set-ups of one kind that an operator keeps
 
-
-class ConvLinearOperator(ShapedOperator):
+class ConvLinearOperator(LayerOptions, ShapedOperator):
     """A multi-channel convolution layer as a linear operator, never formed.
 
     The map is the cross-correlation that neural networks call convolution: output
@@ -61,6 +61,20 @@ class ConvLinearOperator(ShapedOperator):
         ``(C_in, *spatial)`` and ``(C_out, *spatial)``.
     kernel : array
         The kernel, in the operator's dtype. It can't be replaced: make a new operator.
+    weights : array, shape (C_out, C_in // groups, *k)
+        The correlation kernel that is applied: flipped if `flip` says so, and always
+        with three spatial axes.
+    stride, dilation : tuple of int
+        One for each spatial axis.
+    padding : tuple of (int, int)
+        ``(before, after)`` of each spatial axis.
+    groups, boundary, flip
+        As given; of `boundary` the first of its names above.
+    options : dict
+        These six: ``ConvLinearOperator(op.kernel, op.input_shape, **op.options)`` is
+        the same operator.
+    geometry : Geometry
+        All integers that define the layer beside its kernel, for three spatial axes.
     H, T : LinearOperator
         The adjoint and the transpose.
 
@@ -95,6 +109,8 @@ class ConvLinearOperator(ShapedOperator):
     True
     """
 
+    fused = True
+
     def __init__(
         self,
         kernel,
@@ -124,14 +140,7 @@ class ConvLinearOperator(ShapedOperator):
             groups=groups,
             boundary=boundary,
         )
-        self._options = {
-            "stride": stride,
-            "padding": padding,
-            "dilation": dilation,
-            "groups": groups,
-            "boundary": geometry.boundary,
-            "flip": bool(flip),
-        }
+        self._flip = bool(flip)
         self._set(kernel.astype(dtype, order="C", copy=True), geometry, xp)
 
     def _set(self, kernel, geometry: Geometry, xp):
@@ -143,17 +152,17 @@ class ConvLinearOperator(ShapedOperator):
         super().__init__(kernel.dtype, geometry.input_shape, geometry.output_shape)
 
     @property
-    def layer(self):
+    def layer(self):  # type: ignore[override]
         """The convolution itself; see `ConvAdjoint`, which has one as well."""
         return self
 
-    def _bare(self):
-        """The same operator, without what is kept with it: for what is kept itself."""
-        return self._with_kernel(self.kernel)
+    def bare(self):
+        """The same operator with nothing kept, which what is kept with it may hold."""
+        return self.with_kernel(self.kernel)
 
     def _conjugated(self):
         """The layer with the complex conjugate kernel."""
-        return self._with_kernel(self.kernel.conj())
+        return self.with_kernel(self.kernel.conj())
 
     def _adjoint(self):
         return ConvAdjoint(self)
@@ -161,12 +170,15 @@ class ConvLinearOperator(ShapedOperator):
     def _transpose(self):
         if self.dtype.kind != "c":
             return ConvAdjoint(self)
-        return ConvAdjoint(self._kept(("T",), self._conjugated), self)
+        return ConvAdjoint(self.cached(("T",), self._conjugated), self)
 
-    def _with_kernel(self, kernel):
-        """The same layer with another kernel array, taken as it is."""
-        op = object.__new__(type(self))
-        op._options = self._options
+    def with_kernel(self, kernel):
+        """The same layer with another kernel, an array that is not copied."""
+        return self._made(type(self), kernel)
+
+    def _made(self, kind, kernel):
+        op = object.__new__(kind)
+        op._flip = self._flip
         op._set(kernel, self.geometry, self.xp)
         return op
 
@@ -174,13 +186,15 @@ class ConvLinearOperator(ShapedOperator):
         return {**super().__getstate__(), "_plans": {}}
 
     def __setstate__(self, state):
+        if "_options" in state:  # of a pickle that an earlier version made
+            state = {**state, "_flip": state["_options"]["flip"]}
+            del state["_options"]
         super().__setstate__(state)
         if self.xp is np:
             self.kernel.flags.writeable = False
 
     def __repr__(self):
-        options = {k: v for k, v in self._options.items() if v != _DEFAULTS[k]}
-        options = "".join(f", {k}={v!r}" for k, v in options.items())
+        options = "".join(f", {k}={v!r}" for k, v in self._chosen().items())
         return (
             f"<ConvLinearOperator {self.input_shape} -> {self.output_shape}, kernel "
             f"{self.geometry.kernel_shape}{options}, dtype {self.dtype}>"
@@ -192,10 +206,10 @@ class ConvLinearOperator(ShapedOperator):
         return self._kernel
 
     @property
-    def _weights(self):
+    def weights(self):
         """The correlation kernel that is applied, with three spatial axes."""
         kernel = self.kernel
-        if self._options["flip"]:
+        if self.flip:
             kernel = kernel[(..., *(slice(None, None, -1),) * self.geometry.ndim)]
         return kernel.reshape((*kernel.shape[:2], *self.geometry.kernel))
 
@@ -204,59 +218,45 @@ class ConvLinearOperator(ShapedOperator):
         dtype = _operator_dtype(self.kernel, dtype)
         if dtype == self.dtype:
             return self
-        return self._kept(
+        return self.cached(
             ("astype", dtype.name),
-            lambda: self._with_kernel(self.kernel.astype(dtype)),
+            lambda: self.with_kernel(self.kernel.astype(dtype)),
         )
 
-    def _scaled(self, factor):
+    def scaled(self, factor):
+        """The convolution with its kernel times a number."""
         kernel = self.kernel * factor
-        return self._with_kernel(kernel.astype(working_dtype(kernel.dtype, "factor")))
+        return self.with_kernel(kernel.astype(working_dtype(kernel.dtype, "factor")))
 
-    def _kept(self, key, make):
-        """What `make` gives, kept for the next time; the latest two of ``key[0]``."""
-        found = self._plans.get(key)
-        if found is None:
-            found = make()
-            plans = list(self._plans)  # other threads may change the dict meanwhile
-            old = [k for k in plans if isinstance(k, tuple) and k[0] == key[0]]
-            for k in old[: max(len(old) - KEPT + 1, 0)]:
-                self._plans.pop(k, None)
-            self._plans[key] = found
-        return found
-
-    def _plan(self, dtype):
-        """The prepared kernel for data of `dtype`."""
+    def plan(self, dtype):
+        """The prepared products with data of `dtype`, which are kept."""
         plan = self._plans.get(dtype)
         if plan is None:
-            weights = self._weights.astype(dtype, copy=False)
+            weights = self.weights.astype(dtype, copy=False)
             weights = self.xp.ascontiguousarray(weights)
             plan = prepare(weights, self.geometry, self.xp)
             self._plans[dtype] = plan
         return plan
 
-    def _forward(self, X, *, sumsq=False, out=None):
-        g = self.geometry
-        return self._product(
-            "forward", X, (g.c_in, *g.input), self.output_shape, sumsq, out
-        )
+    def apply(self, X, *, out=None, sumsq=False):
+        X = checked_batch(X, "X", self.input_shape)
+        return self._product("forward", X, self.output_shape, out, sumsq)
 
-    def _backward(self, Y, *, sumsq=False, out=None):
-        g = self.geometry
-        return self._product(
-            "adjoint", Y, (g.c_out, *g.output), self.input_shape, sumsq, out
-        )
+    def apply_adjoint(self, Y, *, out=None, sumsq=False):
+        Y = checked_batch(Y, "Y", self.output_shape)
+        return self._product("adjoint", Y, self.input_shape, out, sumsq)
 
-    def _product(self, name, array, taken, given, sumsq, out):
+    def _product(self, name, array, given, out, sumsq):
         """One product with a batch; with `sumsq` also the squared norm of each item."""
         xp = self.xp
         dtype = np.result_type(self.dtype, working_dtype(array.dtype, "the operand"))
-        batch = array.shape[0]
+        batch, *taken = array.shape
         array = xp.ascontiguousarray(array.astype(dtype, copy=False))
-        array = array.reshape((batch, *taken))
+        array = array.reshape((batch, *_three(taken)))
         if out is not None:
+            check_out(out, (batch, *given), dtype)
             out = out.reshape((batch, *_three(given)))
-        result, sums = getattr(self._plan(dtype), name)(array, sumsq, out)
+        result, sums = getattr(self.plan(dtype), name)(array, sumsq, out)
         result = result.reshape((batch, *given))
         return (result, sums) if sumsq else result
 
@@ -270,7 +270,7 @@ class ConvLinearOperator(ShapedOperator):
             ``C_in // groups * prod(k)`` entries in each of its ``m`` rows.
         """
         g = self.geometry
-        weights = to_numpy(self._weights)
+        weights = to_numpy(self.weights)
         c_in, c_out = g.c_in // g.groups, g.c_out // g.groups
         samples, outputs = math.prod(g.input), math.prod(g.output)
         d, h, w = (tap_samples(g, axis) for axis in range(3))  # (output, tap)
@@ -300,14 +300,17 @@ class ConvLinearOperator(ShapedOperator):
         return self.xp.asarray(self.tosparse().toarray())
 
 
-class ConvAdjoint(ShapedOperator):
+class ConvAdjoint(LayerOptions, ShapedOperator):
     """The adjoint of a convolution: what networks call a transposed convolution.
 
     Attributes
     ----------
     layer : ConvLinearOperator
-        The convolution, which keeps all set-ups.
+        The convolution, which keeps all set-ups. `kernel`, `options` and the options
+        one by one are the layer's.
     """
+
+    fused = True
 
     def __init__(self, layer, transposed=None):
         self.layer, self.xp = layer, layer.xp
@@ -327,20 +330,41 @@ class ConvAdjoint(ShapedOperator):
         layer = self.layer.astype(dtype)
         return self if layer is self.layer else ConvAdjoint(layer)
 
-    def _scaled(self, factor):
-        return ConvAdjoint(self.layer._scaled(factor.conjugate()))
+    def scaled(self, factor):
+        """The adjoint of the convolution with its kernel times a number."""
+        return ConvAdjoint(self.layer.scaled(factor.conjugate()))
 
-    def _kept(self, key, make):
-        return self.layer._kept((*key, "adjoint"), make)
+    def cached(self, key, make):
+        """What ``make()`` gives, kept with the layer under a key of the adjoint's own.
 
-    def _bare(self):
-        return ConvAdjoint(self.layer._bare())
+        Parameters
+        ----------
+        key : tuple
+            Its first entry is the kind of set-up.
+        make : callable
 
-    def _forward(self, x, *, sumsq=False, out=None):
-        return self.layer._backward(x, sumsq=sumsq, out=out)
+        Returns
+        -------
+        object
+        """
+        return self.layer.cached((*key, "adjoint"), make)
 
-    def _backward(self, y, *, sumsq=False, out=None):
-        return self.layer._forward(y, sumsq=sumsq, out=out)
+    @property
+    def cached_keys(self) -> list:
+        """The keys of what is kept with the layer."""
+        return self.layer.cached_keys
+
+    def bare(self):
+        """The same operator of a layer with nothing kept."""
+        return ConvAdjoint(self.layer.bare())
+
+    def apply(self, X, *, out=None, sumsq=False):
+        X = checked_batch(X, "X", self.input_shape)
+        return self.layer.apply_adjoint(X, out=out, sumsq=sumsq)
+
+    def apply_adjoint(self, Y, *, out=None, sumsq=False):
+        Y = checked_batch(Y, "Y", self.output_shape)
+        return self.layer.apply(Y, out=out, sumsq=sumsq)
 
     def _adjoint(self):
         return self.layer
@@ -350,7 +374,7 @@ class ConvAdjoint(ShapedOperator):
             return self.layer
         if self._transposed is not None:
             return self._transposed
-        return self.layer._kept(("T",), self.layer._conjugated)
+        return self.layer.cached(("T",), self.layer._conjugated)
 
     def tosparse(self):
         """The matrix of the operator, as `ConvLinearOperator.tosparse` gives it."""
@@ -361,18 +385,6 @@ class ConvAdjoint(ShapedOperator):
     def todense(self):
         """The matrix of the operator as a dense array of its library."""
         return self.xp.asarray(self.tosparse().toarray())
-
-
-LAYERS = (ConvLinearOperator, ConvAdjoint)
-
-_DEFAULTS = {
-    "stride": 1,
-    "padding": 0,
-    "dilation": 1,
-    "groups": 1,
-    "boundary": "zero",
-    "flip": False,
-}
 
 
 def _operator_dtype(kernel, dtype):

@@ -84,7 +84,7 @@ def products(like, op, rng):
         return xp.asarray(values.astype(op.dtype), **placement(like))
 
     x, y = random(op.input_shape), random(op.output_shape)
-    forward, backward = op._forward(x), op._backward(y)
+    forward, backward = op.apply(x), op.apply_adjoint(y)
     x, y, forward, backward = (
         to_numpy(a).ravel().astype(np.result_type(op.dtype, np.float64))
         for a in (x, y, forward, backward)

@@ -67,13 +67,18 @@ class MatrixOperator(ShapedOperator):
         """The operator with its matrix in another dtype."""
         return MatrixOperator(self._in(self.matrix, np.dtype(dtype)))
 
-    def _forward(self, x):
-        return (self.matrix @ x.T).T if self.is_sparse else x @ self.matrix.T
+    def _apply(self, X):
+        X = self._promoted(X)
+        return (self.matrix @ X.T).T if self.is_sparse else X @ self.matrix.T
 
-    def _backward(self, y):
-        turned = self._conjugate(y)
-        x = (self.matrix.T @ turned.T).T if self.is_sparse else turned @ self.matrix
-        return self._conjugate(x)
+    def _apply_adjoint(self, Y):
+        turned = self._conjugate(self._promoted(Y))
+        X = (self.matrix.T @ turned.T).T if self.is_sparse else turned @ self.matrix
+        return self._conjugate(X)
+
+    def _promoted(self, array):
+        # array API libraries promote as they do
+        return super()._promoted(array) if hasattr(array, "astype") else array
 
     def _conjugate(self, array):
         if self.dtype.kind != "c":  # also right for complex arrays then
@@ -88,8 +93,6 @@ class GeneralOperator(ShapedOperator):
     time: it works on copies, and what it gives is copied. Items of a batch go through
     its ``matvec`` one by one, as 1-D arrays, unless it has a ``matmat`` of its own.
     """
-
-    matrix = None
 
     def __init__(self, op):
         self.op = op
@@ -117,13 +120,13 @@ class GeneralOperator(ShapedOperator):
     def _takes_matrices(self):
         return _has_matmat(self.op, self.shape[1], self.dtype)
 
-    def _forward(self, x):
-        return self._apply("matvec", "matmat", x, self.shape[0])
+    def _apply(self, X):
+        return self._product("matvec", "matmat", X, self.shape[0])
 
-    def _backward(self, y):
-        return self._apply("rmatvec", "rmatmat", y, self.shape[1])
+    def _apply_adjoint(self, Y):
+        return self._product("rmatvec", "rmatmat", Y, self.shape[1])
 
-    def _apply(self, one, many, x, length):
+    def _product(self, one, many, x, length):
         xp, batch = namespace(x), x.shape[0]
         wanted = np.result_type(self.dtype, str(x.dtype).rsplit(".", 1)[-1])
         kind = getattr(xp, wanted.name)

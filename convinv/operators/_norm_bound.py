@@ -25,7 +25,7 @@ def norm_bound(layer) -> float:
 def _of_sums(layer):
     """The root of the largest sums of magnitudes along columns and rows."""
     sizes = ConvLinearOperator(
-        np.abs(layer.kernel).astype(float), layer.input_shape, **layer._options
+        np.abs(layer.kernel).astype(float), layer.input_shape, **layer.options
     )
     rows = sizes.forward(np.ones(sizes.input_shape))
     columns = sizes.adjoint(np.ones(sizes.output_shape))
@@ -41,7 +41,7 @@ def _around(layer):
     g, copies = layer.geometry, 1
     if g.boundary != "zero":
         copies = math.prod(_most_copies(g, axis) for axis in range(3))
-        options = {**layer._options, "padding": 0, "boundary": "zero"}
+        options = {**layer.options, "padding": 0, "boundary": "zero"}
         shape = (g.c_in, *g.padded[3 - g.ndim :])
         layer = ConvLinearOperator(layer.kernel, shape, **options)
     cells = Polyphase(layer.geometry)

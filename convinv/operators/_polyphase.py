@@ -75,7 +75,7 @@ class Polyphase:
     def stencil(self, weights):
         """``(first, matrices)``: ``y[i] = sum of matrices[..., o] @ v[i + first + o]``.
 
-        `weights` is ``op._weights``; `first` are the least offsets, and `matrices` is a
+        `weights` is ``op.weights``; `first` are the least offsets, and `matrices` is a
         host array ``(groups, filters, channels, *offsets)`` in double precision.
         """
         g = self.geometry

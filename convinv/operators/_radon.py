@@ -166,11 +166,11 @@ class Radon(ShapedOperator):
         """
         return WeightedOperator(self, self.image_weights, self.data_weights)
 
-    def _forward(self, x):
-        return self._real(x, self._project, self.output_shape)
+    def _apply(self, X):
+        return self._real(X, self._project, self.output_shape)
 
-    def _backward(self, y):
-        return self._real(y, self._spread, self.input_shape)
+    def _apply_adjoint(self, Y):
+        return self._real(Y, self._spread, self.input_shape)
 
     def _real(self, array, apply, shape):
         """The product of a real or complex batch by that of a real one."""
@@ -215,11 +215,11 @@ class WeightedOperator(ShapedOperator):
         self.output_roots = np.sqrt(output_weights).astype(op.dtype)
         super().__init__(op.dtype, op.input_shape, op.output_shape)
 
-    def _forward(self, x):
-        return self.op._forward(x / self.input_roots) * self.output_roots
+    def _apply(self, X):
+        return self.op.apply(X / self.input_roots) * self.output_roots
 
-    def _backward(self, y):
-        return self.op._backward(y * self.output_roots) / self.input_roots
+    def _apply_adjoint(self, Y):
+        return self.op.apply_adjoint(Y * self.output_roots) / self.input_roots
 
 
 def _centres(count):

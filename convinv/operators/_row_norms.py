@@ -5,7 +5,6 @@ from scipy import sparse
 
 from .._core.arrays import to_numpy
 from .._core.geometry import tap_samples
-from ._convolution import ConvAdjoint, ConvLinearOperator
 
 
 def row_norms(op):
@@ -13,19 +12,19 @@ def row_norms(op):
 
     Of a convolution or a matrix; a host array of shape ``(m,)`` in double precision.
     """
-    if isinstance(op, ConvAdjoint):
-        return column_norms(op.layer)
-    if isinstance(op, ConvLinearOperator):
+    if op.is_convolution:
         return _sums(op, lambda g, axis: _same(g, axis).astype(float), of_rows=True)
+    if op.layer is not None:
+        return column_norms(op.layer)
     return _matrix_norms(op, 1)
 
 
 def column_norms(op):
     """The squared norms of the columns, the diagonal of ``A^H A``; see `row_norms`."""
-    if isinstance(op, ConvAdjoint):
-        return row_norms(op.layer)
-    if isinstance(op, ConvLinearOperator):
+    if op.is_convolution:
         return _sums(op, _pair_counts, of_rows=False)
+    if op.layer is not None:
+        return row_norms(op.layer)
     return _matrix_norms(op, 0)
 
 
@@ -36,7 +35,7 @@ def _sums(op, pairs_on, of_rows):
     count: on each axis, those that an output sees in the same sample.
     """
     g = op.geometry
-    weights = to_numpy(op._weights)
+    weights = to_numpy(op.weights)
     wide = weights.astype(np.result_type(weights.dtype, np.float64))
     shape = (g.groups, g.c_out // g.groups, g.c_in // g.groups, *g.kernel)
     wide = wide.reshape(shape)

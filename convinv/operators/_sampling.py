@@ -4,6 +4,7 @@ import numpy as np
 
 from .._core.arrays import copy, namespace, to_numpy, working_dtype
 from ._base import ShapedOperator
+from ._batches import batch_of
 
 
 class _Sampling(ShapedOperator):
@@ -36,17 +37,13 @@ class _Sampling(ShapedOperator):
 
     def _take(self, x):
         x = self._promoted(x)
-        return x.reshape((x.shape[0], -1))[:, self._places]
+        return batch_of(x, self.shape[1:])[:, self._places]
 
     def _put(self, y):
         y = self._promoted(y)
         flat = self.xp.zeros((y.shape[0], self.shape[1]), dtype=y.dtype)
         flat[:, self._places] = y
-        return flat.reshape((y.shape[0], *self.input_shape))
-
-    def _promoted(self, x):
-        dtype = np.result_type(self.dtype, working_dtype(x.dtype, "x"))
-        return x if x.dtype == dtype else x.astype(dtype)
+        return batch_of(flat, self.input_shape)
 
 
 class MaskOperator(_Sampling):
@@ -87,15 +84,15 @@ class MaskOperator(_Sampling):
     def __init__(self, mask, *, dtype=np.float32):
         self._choose(mask, dtype)
 
-    def _forward(self, x):
-        return self._take(x)
+    def _apply(self, X):
+        return self._take(X)
 
-    def _backward(self, y):
-        return self._put(y)
+    def _apply_adjoint(self, Y):
+        return self._put(Y)
 
-    def _nearest(self, v, b):
+    def nearest(self, v, b):
         """The nearest array to ``v`` with the entries ``b``, exactly these."""
-        flat = copy(v).reshape((v.shape[0], -1))
+        flat = batch_of(copy(v), self.shape[1:])
         flat[:, self._places] = b
         return flat.reshape(v.shape)
 
@@ -158,20 +155,20 @@ class FourierSampling(_Sampling):
         self.axes, self.centred = found, bool(centred)
         self._batched = tuple(axis + 1 for axis in found)
 
-    def _forward(self, x):
+    def _apply(self, X):
         fft, axes = self.xp.fft, self._batched
-        x = self._promoted(x)
+        x = self._promoted(X)
         x = fft.ifftshift(x, axes=axes) if self.centred else x
         y = fft.fftn(x, axes=axes, norm="ortho")
         return self._take(fft.fftshift(y, axes=axes) if self.centred else y)
 
-    def _backward(self, y):
+    def _apply_adjoint(self, Y):
         fft, axes = self.xp.fft, self._batched
-        x = self._put(y)
+        x = self._put(Y)
         x = fft.ifftshift(x, axes=axes) if self.centred else x
         x = fft.ifftn(x, axes=axes, norm="ortho")
         return fft.fftshift(x, axes=axes) if self.centred else x
 
-    def _nearest(self, v, b):
+    def nearest(self, v, b):
         """The nearest array to ``v`` that has the frequencies ``b``."""
-        return v + self._backward(b - self._forward(v))
+        return v + self._apply_adjoint(b - self._apply(v))

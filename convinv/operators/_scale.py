@@ -7,7 +7,6 @@ import numpy as np
 from .. import kernels
 from .._core.arrays import namespace, placement, to_numpy
 from .._core.geometry import tap_samples
-from ._convolution import LAYERS
 
 # A binary exponent within which an operator is left as it is: all numbers of a solve
 # are then far from the ends of single precision.
@@ -31,8 +30,8 @@ def size_of(op, like):
     which is kept with them; others are multiplied twice by a vector, and their adjoint
     once. `like` is an array of the library and on the device that products take.
     """
-    if isinstance(op, LAYERS):
-        return op._kept(("size",), lambda: _size_of_layer(op, like))
+    if op.layer is not None:
+        return op.cached(("size",), lambda: _size_of_layer(op, like))
     if 0 in op.shape:
         return 0, 0.0
     for tried in TRIES:
@@ -86,17 +85,17 @@ def _by_products(op, like, power):
         top = np.max(np.abs(vector), initial=0.0)
         return top * np.linalg.norm(vector / top) if 0 < top < np.inf else top
 
-    y = product(op._forward, v, op.input_shape)
+    y = product(op.apply, v, op.input_shape)
     norm = length(y)
     if not op.has_adjoint or not 0 < norm < np.inf:
         return norm
     y = xp.asarray(y / norm, **placement(like))
-    z = product(op._backward, y, op.output_shape)
+    z = product(op.apply_adjoint, y, op.output_shape)
     turned = np.ldexp(length(z), power)
     if not 0 < turned < np.inf:
         return norm
     z = xp.asarray(np.ldexp(1.0, power) * (z / length(z)), **placement(like))
-    again = length(product(op._forward, z, op.input_shape))
+    again = length(product(op.apply, z, op.input_shape))
     return max(norm, turned, again if np.isfinite(again) else 0.0)
 
 
@@ -107,7 +106,7 @@ def _row_norm(op, power, part):
     them canceled.
     """
     g = op.geometry
-    weights = to_numpy(op._weights)
+    weights = to_numpy(op.weights)
     wide = weights.astype(np.result_type(weights.dtype, np.float64))
     wide = np.ldexp(1.0, -(power // 2)) * wide * np.ldexp(1.0, power // 2 - power)
     wide, hits = part(wide), []

@@ -21,10 +21,10 @@ class LearnedOperator(ShapedOperator):
         self.u, self.s, self.v, self.xp = u, s, v, namespace(u)
         super().__init__(np.result_type(u.dtype, v.dtype), input_shape, output_shape)
 
-    def _forward(self, X):
+    def _apply(self, X):
         return self._product(X, self.u, self.v)
 
-    def _backward(self, Y):
+    def _apply_adjoint(self, Y):
         return self._product(Y, self.v, self.u)
 
     def _product(self, array, analyse, synthesise):

@@ -54,7 +54,7 @@ class Blocks:
         self.xp, self.dtype = op.xp, op.dtype
         self.layer = Polyphase(op.geometry)
         self.torus = tuple(torus or self.layer.cells)
-        self._kernel = op._weights
+        self._kernel = op.weights
         first, table = self.layer.stencil(self._kernel)
         self.real, self.shape = not np.iscomplexobj(table), table.shape[:3]
         self._count_frequencies()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 
 from .._core.arrays import working_dtype
 from .._core.declarations import Use
 from .._core.validation import choice
-from ..operators._base import ShapedOperator
+from ..operators._base import ShapedOperator, is_layer
 
 EQUATIONS = ("normal", "hermitian", "plain")
 PRECONDITIONERS: dict[str, type[Preconditioner]] = {}
@@ -44,7 +46,7 @@ class Preconditioner(ShapedOperator):
     limits: tuple[str, ...] = ()
 
     def __init__(self, op, damp=0.0, equations="normal"):
-        if not hasattr(op, "layer"):
+        if not is_layer(op):
             raise TypeError(
                 f"a {type(self).__name__} preconditioner needs a ConvLinearOperator, "
                 f"got {type(op).__name__}"
@@ -100,21 +102,26 @@ class Preconditioner(ShapedOperator):
     @classmethod
     def _named(cls, op, damp, equations):
         """The preconditioner that `solve` makes from a name and keeps with `op`."""
-        return cls(op._bare(), damp, equations)
+        return cls(op.bare(), damp, equations)
 
-    def apply(self, v):
+    def apply_flat(self, v):
         """The approximate inverse times `v`, of shape ``(B, n)``, in v's dtype."""
         raise NotImplementedError
 
-    def _forward(self, x):
-        dtype = working_dtype(x.dtype, "the operand")
+    @cached_property
+    def has_adjoint(self):
+        """It is Hermitian, but for plain equations, where no adjoint is known."""
+        return self.equations != "plain"
+
+    def _apply(self, X):
+        dtype = working_dtype(X.dtype, "the operand")
         if self.dtype.kind == "c":
             dtype = np.result_type(dtype, np.complex64)
-        x = x.astype(dtype, copy=False)
-        flat = self.xp.ascontiguousarray(x.reshape((x.shape[0], -1)))
-        return self.apply(flat).reshape((x.shape[0], *self.output_shape))
+        X = X.astype(dtype, copy=False)
+        flat = self.xp.ascontiguousarray(X.reshape((X.shape[0], -1)))
+        return self.apply_flat(flat).reshape((X.shape[0], *self.output_shape))
 
-    def _backward(self, y):
+    def _apply_adjoint(self, Y):
         if self.equations == "plain":
             raise TypeError("a preconditioner for plain equations has no adjoint")
-        return self._forward(y)
+        return self._apply(Y)

@@ -1,6 +1,7 @@
 """Preconditioners made from an approximate inverse of a Gram matrix."""
 
 from .._inverse.gram_inverse import GramInverse, gram_of, shifted_inverse, sound
+from ..operators._batches import batch_of
 from ._base import Preconditioner
 
 
@@ -26,12 +27,12 @@ class GramPreconditioner(Preconditioner):
             return self._make(gram, damp, dtype)
 
         if shifted:
-            self.inverse = shifted_inverse(
+            self.gram_inverse = shifted_inverse(
                 gram, op.xp, self.damp, op.dtype, make, [self.SHARE]
             )
         else:
             inner, _ = sound(lambda dtype, _: make(self.damp, dtype), op.dtype)
-            self.inverse = GramInverse(op.xp, gram, inner, self.damp)
+            self.gram_inverse = GramInverse(op.xp, gram, inner, self.damp)
 
     def __reduce__(self):
         return type(self), (self.op, self.damp, self.equations, self.shifted)
@@ -39,7 +40,7 @@ class GramPreconditioner(Preconditioner):
     @classmethod
     def _named(cls, op, damp, equations):
         found = cls(op, damp, equations, shifted=True)
-        found.op = op._bare()
+        found.op = op.bare()
         return found
 
     def _anew(self, equations):
@@ -48,24 +49,24 @@ class GramPreconditioner(Preconditioner):
     @property
     def nbytes(self):
         """Bytes that the set-up holds."""
-        return self.inverse.nbytes
+        return self.gram_inverse.nbytes
 
     @property
     def shift(self):
         """The shift of the matrix's diagonal, 0 if the matrix is not singular."""
-        return self.inverse.shift
+        return self.gram_inverse.shift
 
-    def apply(self, v):
+    def apply_flat(self, v):
         op, xp = self._operator(v), self.xp
         if self.equations == "plain":
-            v = op._backward(v).reshape(v.shape)
+            v = op.apply_adjoint(batch_of(v, op.output_shape)).reshape(v.shape)
         if self.side != "output":
             return self._solve(v)
         batch = v.shape[0]
-        y = op._forward(v).reshape((batch, -1))
+        y = op.apply(batch_of(v, op.input_shape)).reshape((batch, -1))
         for _ in range(2):
             y = xp.ascontiguousarray(self._solve(y))
-        return op._backward(y).reshape(v.shape)
+        return op.apply_adjoint(batch_of(y, op.output_shape)).reshape(v.shape)
 
     def _operator(self, v):
         """The layer in v's dtype."""
@@ -74,7 +75,7 @@ class GramPreconditioner(Preconditioner):
     def _solve(self, v):
         if v.dtype.kind == "c" and self.dtype.kind != "c":
             return self._solve(v.real) + v.dtype.type(1j) * self._solve(v.imag)
-        x = self.inverse.symmetric(v.astype(self.dtype, copy=False))
+        x = self.gram_inverse.symmetric(v.astype(self.dtype, copy=False))
         return x.astype(v.dtype, copy=False)
 
     def _make(self, gram, damp, dtype):

@@ -42,10 +42,10 @@ class Jacobi(Preconditioner):
                 "preconditioner 'jacobi' needs a diagonal without zeros; this "
                 f"operator's has {int(np.sum(diagonal == 0))} of them"
             )
-        self.inverse = op.xp.asarray((1 / diagonal).astype(op.dtype).reshape(1, -1))
+        self.reciprocals = op.xp.asarray((1 / diagonal).astype(op.dtype).reshape(1, -1))
 
-    def apply(self, v):
-        return (v * self.inverse).astype(v.dtype, copy=False)
+    def apply_flat(self, v):
+        return (v * self.reciprocals).astype(v.dtype, copy=False)
 
 
 def plain_diagonal(op):
@@ -58,7 +58,7 @@ def plain_diagonal(op):
             "preconditioner 'jacobi' needs an operator whose input and output shapes "
             f"agree, got {op.input_shape} and {op.output_shape}"
         )
-    weights = to_numpy(op._weights)
+    weights = to_numpy(op.weights)
     c_in, c_out = g.c_in // g.groups, g.c_out // g.groups
     channel = np.arange(g.c_out)
     own = weights[channel, channel % c_in]

@@ -170,7 +170,7 @@ class _Soft:
 
     def __init__(self, problem, inner):
         self.problem, self.inner = problem, inner
-        self.exact = getattr(problem.op, "coisometry", False)
+        self.exact = problem.op.coisometry
         self.squared = problem.norm_squared()
         xp = problem.xp
         self.wanted = xp.maximum(problem.rtol * problem.norm(problem.atb), problem.atol)

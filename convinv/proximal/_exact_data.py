@@ -29,7 +29,7 @@ class ExactData:
 
     def __init__(self, problem, inner):
         self.problem, self.inner = problem, inner
-        self.nearest = getattr(problem.op, "_nearest", None)
+        self.nearest = problem.op.nearest if problem.op.coisometry else None
         self.near = max(problem.rtol * float(problem.norm(problem.b)), problem.atol)
 
     def first(self, x):

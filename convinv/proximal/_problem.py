@@ -186,7 +186,7 @@ class Problem:
 
     def norm_squared(self):
         """``||A||^2`` by the power method, slightly too large rather than too small."""
-        if getattr(self.op, "coisometry", False):
+        if self.op.coisometry:
             return 1.0
         rng = np.random.default_rng(0)
         size = (1, *self.op.input_shape)

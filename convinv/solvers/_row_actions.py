@@ -8,7 +8,6 @@ import numpy as np
 from scipy import sparse
 
 from .. import kernels
-from ..operators._convolution import ConvLinearOperator
 from ..operators._row_norms import column_norms, row_norms
 from ._colours import input_colours, output_colours
 from ._iterate import iterate
@@ -22,7 +21,7 @@ SLOW = (
 
 
 def check_order(order, op):
-    if order == "multicolour" and not isinstance(op, ConvLinearOperator):
+    if order == "multicolour" and not op.is_convolution:
         raise ValueError(
             "order='multicolour' needs a ConvLinearOperator, got op of type "
             f"{type(op).__name__}; a matrix takes 'cyclic' or 'random'"
@@ -101,9 +100,9 @@ class Actions:
         self.problem, self.xp, op = problem, problem.xp, problem.op
         self.rows = kernels.load("rows", self.xp)
         kind = problem.b.dtype
-        if isinstance(op, ConvLinearOperator):
+        if op.is_convolution:
             g = op.geometry
-            kernel = op._weights.reshape(g.c_out, g.c_in // g.groups, *g.kernel)
+            kernel = op.weights.reshape(g.c_out, g.c_in // g.groups, *g.kernel)
             self.plan = self.rows.prepare(self.xp.astype(kernel, kind, copy=False), g)
         else:
             matrix = op.matrix

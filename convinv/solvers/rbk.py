@@ -10,7 +10,6 @@ from .._core.blas_threads import one_blas_thread
 from .._core.declarations import Products, Storage
 from .._core.options import Fraction, Positive
 from .._linalg.pseudoinverse import Factorization
-from ..operators._convolution import ConvLinearOperator
 from ..strips._arrangement import row_lists
 from ..strips._row_blocks import MEMORY, RowBlocks
 from ._block_sweeps import block_sweeps
@@ -205,7 +204,7 @@ def _partition(problem, partition, blocks):
     """The row lists, in which every row has to be."""
     op = problem.op
     if partition is None:
-        strips = isinstance(op, ConvLinearOperator)
+        strips = op.is_convolution
         partition = "strip" if strips else "randomized"
     names = {"kind": "partition", "strips": "blocks"}
     rows = row_lists(op, partition, strips=blocks, rng=problem.rng, names=names)

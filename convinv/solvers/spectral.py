@@ -129,7 +129,7 @@ def spectral(problem, monitor, *, rcond: Fraction | None = None):
     form = _form(op, damp, rcond)
     key = ("spectral", problem.b.dtype, damp, rcond)
     try:
-        inverted = op._kept(key, lambda: form.inverse(damp, rcond))
+        inverted = op.cached(key, lambda: form.inverse(damp, rcond))
     except np.linalg.LinAlgError as error:
         raise Unsuitable(f"{error}; use method='auto'") from None
     d = inverted.apply(problem.b)
@@ -137,7 +137,7 @@ def spectral(problem, monitor, *, rcond: Fraction | None = None):
         # the damped pseudoinverse of the residual, less what damping takes from the
         # start; A^H r - damp^2 origin would lose more to rounding where damp is small
         also = ("spectral remainder", problem.b.dtype, damp)
-        d = d - op._kept(also, lambda: form.remainder(damp)).apply(problem.origin)
+        d = d - op.cached(also, lambda: form.remainder(damp)).apply(problem.origin)
     return d, {} if damp else _notes(inverted, rcond)
 
 

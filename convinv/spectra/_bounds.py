@@ -57,7 +57,7 @@ def extreme_singular_values(op, steps=None, rng=None):
     if steps is None:
         steps = min(STEPS, max(MEMORY // n, 10))
     steps = min(steps, n)
-    forward, backward, shape = op._forward, op._backward, op.input_shape
+    forward, backward, shape = op.apply, op.apply_adjoint, op.input_shape
     if op.shape[0] < op.shape[1]:
         forward, backward, shape = backward, forward, op.output_shape
     other = op.output_shape if shape is op.input_shape else op.input_shape

@@ -59,7 +59,7 @@ def smallest_singular_value(
     enough : float
         A lower bound that ends the search.
     """
-    forward, backward = op._forward, op._backward
+    forward, backward = op.apply, op.apply_adjoint
     side = side_of(op)
     if inverse is None:
         inverse = approximate_inverse(op)

@@ -7,7 +7,8 @@ import numpy as np
 
 from .._core.arrays import to_numpy
 from .._core.validation import choice
-from ..operators._convolution import LAYERS, ConvLinearOperator
+from ..operators._base import is_layer
+from ..operators._convolution import ConvLinearOperator
 from ..operators._norm_bound import norm_bound
 from ..operators._polyphase import Polyphase
 from ..operators._symbol import Blocks, by_frequency, every_frequency, why_not_torus
@@ -326,7 +327,7 @@ def singular_values(op, *, which="all"):
 
 def _host(op):
     """`op` on the host, scaled to an ordinary size, and the power of two."""
-    if not isinstance(op, LAYERS):
+    if not is_layer(op):
         raise TypeError(f"op must be a ConvLinearOperator, got {type(op).__name__}")
     layer = op.layer
     kernel = to_numpy(layer.kernel)
@@ -338,7 +339,7 @@ def _host(op):
     for half in (power // 2, power - power // 2):  # so that nothing over- or underflows
         wide = wide * math.ldexp(1.0, -half)
     host = ConvLinearOperator(
-        wide, layer.input_shape, **layer._options, dtype=kernel.dtype
+        wide, layer.input_shape, **layer.options, dtype=kernel.dtype
     )
     return host if op is layer else host.H, math.ldexp(1.0, power)
 

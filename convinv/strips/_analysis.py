@@ -10,7 +10,6 @@ from scipy.sparse.linalg import LinearOperator, gmres
 from .._core.blas_threads import one_blas_thread
 from .._core.result import ConvergenceWarning
 from .._core.validation import integer
-from ..operators._convolution import ConvLinearOperator
 from ..operators._foreign import as_operator
 from ._arrangement import row_lists
 from ._measures import NULL, Measure, estimated, exactly, span
@@ -231,7 +230,7 @@ def sweep_analysis(
     260
     """
     op = as_operator(op)
-    if not isinstance(op, ConvLinearOperator) and getattr(op, "matrix", None) is None:
+    if not op.has_rows:
         raise TypeError(
             "op must be a ConvLinearOperator or a sparse or dense matrix, got an "
             "operator that only has products"

@@ -3,7 +3,6 @@
 import numpy as np
 
 from .._core.validation import integer
-from ..operators._convolution import ConvLinearOperator
 from ..operators._foreign import as_operator
 from ._plan import strip_plan
 
@@ -122,7 +121,7 @@ def _count(strips, m, name):
 
 
 def _default_count(op, h_b):
-    if isinstance(op, ConvLinearOperator):
+    if op.is_convolution:
         return strip_plan(op, h_b).strips
     if h_b is not None:
         raise ValueError("h_b is for a ConvLinearOperator; give strips")
@@ -131,7 +130,7 @@ def _default_count(op, h_b):
 
 
 def _strips(op, h_b, strips, names):
-    if not isinstance(op, ConvLinearOperator):
+    if not op.is_convolution:
         raise TypeError(
             "only a ConvLinearOperator has strips; take 'interleaved', 'standard' or "
             "'randomized'"

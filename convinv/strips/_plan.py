@@ -252,7 +252,7 @@ def group_weights(op, group: int) -> np.ndarray:
     """The correlation kernel of one group, on the host in double precision."""
     g = op.geometry
     outputs = g.c_out // g.groups
-    weights = to_numpy(op._weights)[group * outputs : (group + 1) * outputs]
+    weights = to_numpy(op.weights)[group * outputs : (group + 1) * outputs]
     return weights.astype(np.result_type(weights.dtype, np.float64))
 
 

@@ -10,7 +10,6 @@ from .._core.arrays import to_numpy
 from .._core.geometry import tap_samples
 from .._linalg.pseudoinverse import pseudoinverse
 from .._linalg.sparse_pseudoinverse import entries, pays, wide_inverse
-from ..operators._convolution import ConvLinearOperator
 
 MEMORY = 2**30  # most bytes of the blocks' matrices and inverses
 
@@ -156,9 +155,9 @@ class RowReader:
     """
 
     def __init__(self, op):
-        if isinstance(op, ConvLinearOperator):
+        if op.is_convolution:
             g = self.geometry = op.geometry
-            weights = to_numpy(op._weights)
+            weights = to_numpy(op.weights)
             self.dtype = np.result_type(weights.dtype, np.float64)
             self.weights = weights.astype(self.dtype).reshape(*weights.shape[:2], -1)
             self.under = [tap_samples(g, axis) for axis in range(3)]

@@ -132,7 +132,7 @@ def test_products_are_counted(load):
         for n in (1, 4)
     ]
     assert np.diff(counts) == pytest.approx(2 * 3)
-    assert not {"_forward", "_backward"} & set(vars(op))
+    assert not {"apply", "apply_adjoint"} & set(vars(op))
 
 
 def test_peak_memory(load):

@@ -167,7 +167,7 @@ def test_set_up_is_from_scratch(demo, monkeypatch):
     solve, known = compare.solve, []
 
     def watched(op, b, method, **options):
-        known.append(bool(op._plans))
+        known.append(bool(op.cached_keys))
         return solve(op, b, method, **options)
 
     monkeypatch.setattr(compare, "_compile", lambda op, args: 0.0)

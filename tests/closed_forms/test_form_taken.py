@@ -204,7 +204,7 @@ def test_device_equals_host(dtype, damp):
             want = solve(one, b, "spectral", damp=damp, x0=x0, rtol=rtol)
             with installed() as cupy:
                 kernel = cupy.asarray(host.kernel)
-                op = ConvLinearOperator(kernel, host.input_shape, **host._options)
+                op = ConvLinearOperator(kernel, host.input_shape, **host.options)
                 op = op.H if turned else op
                 b, x0 = cupy.asarray(b), cupy.asarray(x0)
                 got = solve(op, b, "spectral", damp=damp, x0=x0, rtol=rtol)
@@ -219,6 +219,6 @@ def test_no_cosine_transform_on_a_device():
     host = cosine("tall")
     with installed() as cupy:
         kernel = cupy.asarray(host.kernel)
-        op = ConvLinearOperator(kernel, host.input_shape, **host._options)
+        op = ConvLinearOperator(kernel, host.input_shape, **host.options)
         with pytest.raises(ValueError, match="and its arrays are on a device"):
             solve(op, cupy.asarray(random(op.output_shape)), "spectral")

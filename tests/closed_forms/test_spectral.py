@@ -161,14 +161,14 @@ def test_set_up_is_kept():
     op = layer("tall")
     b = data(op)
     first = solve(op, b, "spectral")
-    kept = {k: v for k, v in op._plans.items() if isinstance(k, tuple)}
+    kept = {key: op.cached(key, None) for key in op.cached_keys}
     assert sorted(k[0] for k in kept) == ["closed form", "size", "spectral"]
     np.testing.assert_array_equal(solve(op, b, "spectral").x, first.x)
     for key, value in kept.items():
-        assert op._plans[key] is value
+        assert op.cached(key, None) is value
     for damp in (0.1, 0.2, 0.3):
         solve(op, b, "spectral", damp=damp)
-    kept = [k for k in op._plans if isinstance(k, tuple)]
+    kept = op.cached_keys
     assert [k[2] for k in kept if k[0] == "spectral"] == [0.2, 0.3]
 
 
@@ -195,7 +195,7 @@ def test_device_equals_host(name, dtype):
     rtol = 1e-5 if dtype == "complex64" else 1e-10
     with installed() as cupy:
         device = ConvLinearOperator(
-            cupy.asarray(host.kernel), host.input_shape, **host._options
+            cupy.asarray(host.kernel), host.input_shape, **host.options
         )
         for damp in (0, 0.1):
             want = solve(host, b, "spectral", damp=damp, x0=x0, rtol=rtol)

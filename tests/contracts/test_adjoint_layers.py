@@ -169,9 +169,9 @@ def test_auto_chooses_as_for_the_layer():
 def test_set_ups_serve_both():
     op = made("tall", "float64")
     solve(op, random(op.output_shape), "direct")
-    kept = [key for key in op._plans if isinstance(key, tuple) and key[0] == "direct"]
+    kept = [key for key in op.cached_keys if key[0] == "direct"]
     solve(op.H, random(op.input_shape), "direct")
-    again = [key for key in op._plans if isinstance(key, tuple) and key[0] == "direct"]
+    again = [key for key in op.cached_keys if key[0] == "direct"]
     assert kept == again and len(kept) == 1
 
 

@@ -68,7 +68,7 @@ def test_no_success_is_wrong(name, form):
         eps_bytes = "4" if np.finfo(dtype).eps > 1e-10 else "8"
         for scale in SCALES[eps_bytes]:
             kernel = (base.kernel * scale).astype(dtype)
-            op = base._with_kernel(kernel)
+            op = base.with_kernel(kernel)
             A = op.todense().astype(np.result_type(dtype, np.float64))
             rng = np.random.default_rng(1)
             for noise in (0.0, 0.0 if square else 0.3):

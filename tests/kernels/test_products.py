@@ -77,7 +77,7 @@ def assert_close(got, want, dtype):
 
 def check(op):
     """Products of two items, against the matrix and each other."""
-    assert type(op._plan(op.dtype)) is Plan
+    assert type(op.plan(op.dtype)) is Plan
     matrix = op.tosparse().astype(np.result_type(op.dtype, "float64"))
     x = random((2, op.shape[1]), op.dtype, 1)
     y = random((2, op.shape[0]), op.dtype, 2)
@@ -116,7 +116,7 @@ def test_rings(by_fft, cut):
             random((2, 1, *taps), dtype), (1, *size), padding="same", dilation=(1, 2),
             boundary="periodic",
         )  # fmt: skip
-        axes = op._plan(op.dtype).torus.axes
+        axes = op.plan(op.dtype).torus.axes
         # 13 is no length for an FFT
         rings = [n != 13 and k > 1 for n, k in zip(size, taps)]
         assert [axis.ring for axis in axes[1:]] == rings
@@ -145,7 +145,7 @@ def test_random_layers(c, cut):
     rng, batch, kernel, op = random_layer(c)
     g = op.geometry
     torus = CUTS[cut](choose(g, op.dtype))
-    plan = Plan(np, np.ascontiguousarray(op._weights), g, torus)
+    plan = Plan(np, np.ascontiguousarray(op.weights), g, torus)
     count, options = math.prod(batch), full_options(op)
     kernel = wide_kernel(kernel, op)
     x = random((count, *op.input_shape), op.dtype, 1)
@@ -169,8 +169,8 @@ def test_out_and_norms(by_fft, dtype, boundary):
         op = layer(dtype=dtype, stride=stride, padding=((1, 1), (1, 2)),
                    boundary=boundary)  # fmt: skip
         for name, shapes in (
-            ("_forward", (op.input_shape, op.output_shape)),
-            ("_backward", (op.output_shape, op.input_shape)),
+            ("apply", (op.input_shape, op.output_shape)),
+            ("apply_adjoint", (op.output_shape, op.input_shape)),
         ):
             given_ = random((3, *shapes[0]), dtype, 1)
             before, product = given_.copy(), getattr(op, name)
@@ -221,7 +221,7 @@ def test_single_precision():
     """Relative to the largest number, as FFTs have it; and the dtype stays."""
     kernel = random((1, 1, 33, 33), "float32")
     op = ConvLinearOperator(kernel, (1, 150, 160), padding="same")
-    assert type(op._plan(op.dtype)) is Plan
+    assert type(op.plan(op.dtype)) is Plan
     x = random(op.input_shape, "float32", 1)
     got, want = op.forward(x), op.astype("float64").forward(x.astype("float64"))
     assert got.dtype == "float32"
@@ -294,12 +294,12 @@ class TestRoute:
         kernel = random((1, 1, 63, 63))
         kernel[..., np.random.default_rng(1).random((63, 63)) < 0.99] = 0
         op = ConvLinearOperator(kernel, (1, 128, 128), padding="same")
-        assert type(op._plan(op.dtype)) is routes.Direct
+        assert type(op.plan(op.dtype)) is routes.Direct
         x, y = (random(op.input_shape, seed=seed) for seed in (1, 2))
         direct = op.forward(x), op.adjoint(y)
         by_fft()
-        again = op._bare()
-        assert type(again._plan(op.dtype)) is Plan
+        again = op.bare()
+        assert type(again.plan(op.dtype)) is Plan
         for got, want in zip((again.forward(x), again.adjoint(y)), direct):
             assert_close(got, want, "float64")
 
@@ -326,7 +326,7 @@ class TestOperator:
     def make(dtype="float32"):
         kernel = random((2, 1, 25, 25), dtype)
         op = ConvLinearOperator(kernel, (1, 64, 64), padding="same")
-        assert type(op._plan(op.dtype)) is Plan
+        assert type(op.plan(op.dtype)) is Plan
         return op
 
     @pytest.mark.parametrize("dtype", DTYPES)
@@ -336,7 +336,7 @@ class TestOperator:
         want = op.forward(x), op.adjoint(y)
         pickled = pickle.dumps(op)
         assert len(pickled) < 2 * op.kernel.nbytes  # no transforms
-        for other in (pickle.loads(pickled), op._bare()):
+        for other in (pickle.loads(pickled), op.bare()):
             np.testing.assert_array_equal(other.forward(x), want[0])
             np.testing.assert_array_equal(other.adjoint(y), want[1])
         np.testing.assert_array_equal(op.H.forward(y), want[1])
@@ -356,7 +356,7 @@ class TestOperator:
         kernel = 0.01 * random((2, 1, 25, 25))
         kernel[:, :, 12, 12] += 1
         op = ConvLinearOperator(kernel, (1, 64, 64), padding="same")
-        assert type(op._plan(op.dtype)) is Plan
+        assert type(op.plan(op.dtype)) is Plan
         x = random((2, *op.input_shape), seed=1)
         result = solve(op, op.forward(x), "cgls", rtol=1e-10)
         assert result.success
@@ -385,7 +385,7 @@ def test_cupy(cupy, by_fft, dtype, cut):
         waits = getattr(cupy, "SYNCS", 0)
         got = device.forward(given_[0]), device.adjoint(given_[1])
         out = cupy.empty((2, *host.output_shape), dtype=dtype)
-        again, sums = device._forward(given_[0], sumsq=True, out=out)
+        again, sums = device.apply(given_[0], sumsq=True, out=out)
         assert getattr(cupy, "SYNCS", 0) == waits
         for a, b in zip(got, want):
             assert_close(a.get(), b, dtype)

@@ -55,7 +55,7 @@ def design(op, X):
     for tap in np.ndindex(*rest):
         kernel = np.zeros((c_out, *rest), op.dtype)
         kernel[(slice(None), *tap)] = 1
-        one = ConvLinearOperator(kernel, op.input_shape, **op._options)
+        one = ConvLinearOperator(kernel, op.input_shape, **op.options)
         columns.append(np.moveaxis(one.forward(X), 1, 0).reshape(c_out, -1))
     return np.stack(columns, axis=-1)
 
@@ -67,7 +67,7 @@ def noisy(op, batch=3, level=0.1):
 
 
 def fit(op, X, Y, **options):
-    keep = {k: v for k, v in op._options.items() if k != "flip"}
+    keep = {k: v for k, v in op.options.items() if k != "flip"}
     return fit_kernel(X, Y, op.kernel.shape[2:], **keep, **options)
 
 

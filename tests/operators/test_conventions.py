@@ -119,7 +119,7 @@ class TestBoundaries:
         op = ConvLinearOperator(np.ones((1, 1, 3)), (1, 6), padding=2, boundary=name)
         want = ALIASES[name]
         assert op.geometry.boundary == want and want in BOUNDARIES
-        assert op._options["boundary"] == want
+        assert op.options["boundary"] == want
         assert repr(want) in repr(op) or want == "zero"
         assert pickle.loads(pickle.dumps(op)).geometry == op.geometry
 

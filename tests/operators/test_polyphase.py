@@ -62,7 +62,7 @@ def test_stencil(op):
     y = op.forward(x).reshape(g.groups, cells.filters, *g.output)
     v, total = cells.pack(x)[0], np.zeros_like(y)
     inside = np.ones(g.output, bool)
-    first, matrices = cells.stencil(op._weights)
+    first, matrices = cells.stencil(op.weights)
     for at in np.ndindex(*matrices.shape[3:]):
         tap = matrices[(..., *at)]
         offset = [f + a for f, a in zip(first, at)]
@@ -94,7 +94,7 @@ def test_symbol(stride, dtype):
     )
     cells = Polyphase(op.geometry)
     assert cells.is_torus
-    matrices = symbol(cells, op._weights, cells.cells)
+    matrices = symbol(cells, op.weights, cells.cells)
     transform = np.fft.fftn if dtype == "complex128" else np.fft.rfftn
     x = random((1, *op.input_shape), dtype)
     v = transform(cells.pack(x)[0], axes=(2, 3, 4))

@@ -229,7 +229,7 @@ def test_kernels_of_any_scale(cls, power):
     """By name and prepared: solve scales kernels by powers of two, M follows."""
     op = square()
     scaled = ConvLinearOperator(
-        np.ldexp(op.kernel, power), op.input_shape, **op._options
+        np.ldexp(op.kernel, power), op.input_shape, **op.options
     )
     b = random(op.output_shape)
     one = solve(op, b, "cgls", preconditioner=cls.__name__.lower(), rtol=1e-9)
@@ -286,7 +286,7 @@ def test_set_ups_are_kept(monkeypatch):
     assert len(made) == 1
     for damp in (0.1, 0.2, 0.3):
         solve(op, b, "cgls", damp=damp, preconditioner="schwarz")
-    kept = [k for k in op._plans if isinstance(k, tuple)]
+    kept = op.cached_keys
     kept = [k for k in kept if k[0] == "preconditioner schwarz"]
     assert len(made) == 4 and len(kept) == 2
 

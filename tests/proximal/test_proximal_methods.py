@@ -178,9 +178,9 @@ class TestSolvers:
         class Breaking(MaskOperator):
             left = 8
 
-            def _forward(self, x):
+            def _apply(self, X):
                 self.left -= 1
-                return super()._forward(x) * (1.0 if self.left > 0 else np.nan)
+                return super()._apply(X) * (1.0 if self.left > 0 else np.nan)
 
         op, b = Breaking(mask), np.ones(mask.sum())
         with pytest.warns(ConvergenceWarning, match="non-finite") as warned:

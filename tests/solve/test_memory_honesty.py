@@ -133,7 +133,7 @@ class TestHonesty:
         op = ConvLinearOperator(
             kernel, (1, 128, 128), padding="same", boundary=boundary
         )
-        assert isinstance(op._plan(op.dtype), Plan)
+        assert isinstance(op.plan(op.dtype), Plan)
         b = data(op, 24)
         found = self.peak(lambda: quietly(op, b, "cgls", rtol=1e-14, maxiter=3))
         estimate = estimate_of(op, b, "cgls")

@@ -87,7 +87,7 @@ def test_shapes_and_dtypes():
 @pytest.mark.parametrize("name", ["tall", "wide", "torus", "deficient"])
 def test_scales(name, kernel, data):
     op = made(name)
-    scaled = ConvLinearOperator(kernel * op.kernel, op.input_shape, **op._options)
+    scaled = ConvLinearOperator(kernel * op.kernel, op.input_shape, **op.options)
     g = random(op.input_shape)
     for damp in (0.0, 0.5):
         v = normal_solve(op, g, damp)
@@ -164,7 +164,7 @@ def test_on_the_device(name):
     g = random((2, *host.input_shape))
     with installed() as cupy:
         device = ConvLinearOperator(
-            cupy.asarray(host.kernel), host.input_shape, **host._options
+            cupy.asarray(host.kernel), host.input_shape, **host.options
         )
         v = normal_solve(device, cupy.asarray(g), 0.1)
         assert isinstance(v, cupy.ndarray)

@@ -118,4 +118,4 @@ def test_full_rank_with_a_shifted_inverse(boundary, size, full, dtype):
         kernel, (1, *size), padding=1, boundary=boundary, dtype=dtype
     )
     M = Schwarz(op, shifted=True)
-    assert has_full_rank(op, M.inverse) == full
+    assert has_full_rank(op, M.gram_inverse) == full

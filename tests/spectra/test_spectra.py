@@ -101,7 +101,7 @@ class TestTorus:
             whole[..., down, across] = slab
             slabs += 1
         assert slabs > 1
-        expected = symbol(blocks.layer, op._weights, blocks.torus)
+        expected = symbol(blocks.layer, op.weights, blocks.torus)
         np.testing.assert_allclose(whole.reshape(expected.shape), expected, atol=1e-13)
         norms = np.linalg.norm(expected, axis=(1, 2))
         assert norms.max() <= blocks.scale * (1 + 1e-14)
@@ -132,7 +132,7 @@ def test_a_zero_layer():
 @pytest.mark.parametrize("scale", [1e-200, 1e200])
 def test_the_scale_of_the_kernel(scale):
     op = layer("tall")
-    scaled = ConvLinearOperator(op.kernel * scale, op.input_shape, **op._options)
+    scaled = ConvLinearOperator(op.kernel * scale, op.input_shape, **op.options)
     found, plain = spectrum(scaled), spectrum(op)
     assert found.rank == plain.rank
     np.testing.assert_allclose(found.values, plain.values * scale, rtol=1e-12)
@@ -258,7 +258,7 @@ def test_device_layers():
     host = layer("stride, groups")
     with installed() as cupy:
         device = ConvLinearOperator(
-            cupy.asarray(host.kernel), host.input_shape, **host._options
+            cupy.asarray(host.kernel), host.input_shape, **host.options
         )
         found, s = spectrum(device), singular_values(device)
         report = convinv.layer_report(device)

@@ -7,7 +7,7 @@ from convinv import ConvLinearOperator
 
 from . import oracles
 from .arrays import normal
-from .random_layers import full_options
+from .random_layers import full_options, spelt_out
 
 # kernel shape, input shape, options
 LAYERS = {
@@ -29,7 +29,9 @@ layers = pytest.mark.parametrize("layer", LAYERS)
 def make(layer, dtype="float64", seed=0):
     shape, input_shape, options = LAYERS[layer]
     kernel = normal(np.random.default_rng(seed), shape, dtype)
-    return ConvLinearOperator(kernel, input_shape, **options)
+    op = ConvLinearOperator(kernel, input_shape, **options)
+    assert op.options == spelt_out(options, shape[2:])
+    return op
 
 
 def eps(*arrays):
@@ -47,7 +49,7 @@ def assert_close(got, expected, scale=None, tolerance=None):
 def dense(op):
     """The matrix, entry by entry, from the definition."""
     kernel = op.kernel
-    if op._options["flip"]:
+    if op.flip:
         kernel = np.flip(kernel, range(2, kernel.ndim))
     o = full_options(op)
     c_out, c_in = kernel.shape[0] // o["groups"], kernel.shape[1]

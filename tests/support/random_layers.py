@@ -20,25 +20,26 @@ def padding_pairs(padding, taps, dilation):
     return [(p, p) if isinstance(p, int) else tuple(p) for p in padding]
 
 
-def full_options(op):
-    """The options of an operator, spelt out per axis as the oracles take them."""
-    options = op._options
-    ndim = op.kernel.ndim - 2
-    both = {
-        name: (
-            (options[name],) * ndim
-            if isinstance(options[name], int)
-            else tuple(options[name])
-        )
+def spelt_out(options, taps):
+    """Options as a user gives them, one for every axis, from the words of the docs."""
+    per_axis = {
+        name: value if isinstance(value, tuple) else (value,) * len(taps)
         for name in ("stride", "dilation")
+        for value in [options.get(name, 1)]
     }
-    pairs = padding_pairs(options["padding"], op.kernel.shape[2:], both["dilation"])
+    padding = options.get("padding", 0)
     return {
-        **both,
-        "padding": pairs,
-        "groups": options["groups"],
-        "boundary": options["boundary"],
+        **per_axis,
+        "padding": tuple(padding_pairs(padding, taps, per_axis["dilation"])),
+        "groups": options.get("groups", 1),
+        "boundary": options.get("boundary", "zero"),
+        "flip": options.get("flip", False),
     }
+
+
+def full_options(op):
+    """The options of an operator as the oracles take them, which flip no kernel."""
+    return {name: value for name, value in op.options.items() if name != "flip"}
 
 
 @st.composite
@@ -87,12 +88,13 @@ def random_layer(c):
     dtype, batch = c.pop("dtype"), c.pop("batch")
     kernel = normal(rng, c.pop("kernel_shape"), dtype)
     op = ConvLinearOperator(kernel, **c)
+    assert op.options == spelt_out(c, kernel.shape[2:])
     note(repr(op))
     return rng, batch, kernel, op
 
 
 def wide_kernel(kernel, op):
     """The kernel as the oracles take it: in double precision, turned round."""
-    if op._options["flip"]:
+    if op.flip:
         kernel = np.flip(kernel, range(2, kernel.ndim))
     return kernel.astype(np.result_type(kernel, "float64"))

@@ -42,7 +42,7 @@ class Counted:
         self.op, self.batch, self.count = op, batch, 0
 
     def __enter__(self):
-        for name in ("_forward", "_backward"):
+        for name in ("apply", "apply_adjoint"):
             setattr(self.op, name, self._counting(getattr(self.op, name)))
         return self
 
@@ -54,7 +54,7 @@ class Counted:
         return counting
 
     def __exit__(self, *exception):
-        for name in ("_forward", "_backward"):
+        for name in ("apply", "apply_adjoint"):
             delattr(self.op, name)
 
 

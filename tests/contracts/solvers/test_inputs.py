@@ -140,7 +140,7 @@ class TestInputs:
             run(variant, c.op, b)
         with pytest.raises(ValueError, match="x0 holds NaN or infinity"):
             run(variant, c.op, c.b, x0=x0)
-        op = ConvLinearOperator(kernel, c.op.input_shape, **c.op._options)
+        op = ConvLinearOperator(kernel, c.op.input_shape, **c.op.options)
         with pytest.raises(ValueError, match="kernel holds NaN or infinity"):
             run(variant, op, c.b)
         with pytest.raises(ValueError, match="b holds NaN or infinity"):

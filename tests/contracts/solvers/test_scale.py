@@ -19,7 +19,7 @@ from support.problems import (
 
 def with_kernel(op, kernel):
     """The operator `op` with another kernel, with no inverse kept by earlier calls."""
-    return ConvLinearOperator(kernel, op.input_shape, **op._options)
+    return ConvLinearOperator(kernel, op.input_shape, **op.options)
 
 
 class TestScale:
