@@ -82,6 +82,7 @@ def rk(problem, monitor, *, relaxation: Relaxation = 1.0):
     (True, True)
     """
     rows = RowActions(problem, relaxation)
-    weights = (rows.norms + problem.damp**2) * (rows.norms > 0)
-    draw = WeightedSampler(problem.rng, weights)
+    draw = WeightedSampler(
+        problem.rng, (rows.norms + problem.damp**2) * (rows.norms > 0)
+    )
     return row_sweeps(problem, monitor, rows, lambda: rows.put(draw(problem.shape[0])))
