@@ -200,7 +200,7 @@ def _options(rng, A, form):
 
 
 def expected(A, b, damp, x0):
-    """The minimiser nearest to x0 and the condition number of the problem.
+    """The minimizer nearest to x0 and the condition number of the problem.
 
     With data outside the range that is one of least squares, with the square of the
     condition number of A (Bjorck, Numerical Methods for Least Squares Problems, 1996,

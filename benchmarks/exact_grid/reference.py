@@ -14,7 +14,7 @@ from ..support.quiet import quietly
 ACCURACY = 120.0  # dB
 RTOLS = (1e-6, 1e-7, 1e-8, 1e-9, 1e-10)  # one with which "auto" reaches them
 WELL = 10  # condition below which the reference needs no preconditioner
-CHECKED = 3000  # unknowns up to which a sparse factorisation checks the reference
+CHECKED = 3000  # unknowns up to which a sparse factorization checks the reference
 
 
 def reference(case, b):

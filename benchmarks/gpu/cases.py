@@ -6,8 +6,8 @@ from ..support.problems import problem_operator
 
 # A method's own default where it suits a device, else what does.
 OPTIONS = {
-    "gauss-seidel": {"order": "multicolour"},
-    "kaczmarz": {"order": "multicolour"},
+    "gauss-seidel": {"order": "multicolor"},
+    "kaczmarz": {"order": "multicolor"},
     "gbk": {"inner_rtol": 0.01},
 }
 BLUR = ("cg", "gmres")  # those that need a square operator

@@ -22,7 +22,7 @@ TEXT = (
     "said. With set-up: a new operator, the shorter of two times unless they are "
     "long; again: the same operator. An iteration: the difference between so many "
     f"iterations and twice as many. Methods that apply an inverse go to rtol {RTOL:g}. "
-    "Orders of rows: multicolour where a method has that"
+    "Orders of rows: multicolor where a method has that"
 )
 
 

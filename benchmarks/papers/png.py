@@ -3,11 +3,11 @@
 import io
 
 LIMIT = 100_000  # bytes of a figure
-COLOURS = 64
+COLORS = 64
 
 
 def save(figure, path, limit=LIMIT):
-    """Write a figure as PNG of few colours, and fewer dots where `limit` asks it."""
+    """Write a figure as PNG of few colors, and fewer dots where `limit` asks it."""
     from PIL import Image  # comes with what draws the figures
 
     dpi = 100
@@ -15,7 +15,7 @@ def save(figure, path, limit=LIMIT):
         drawn = io.BytesIO()
         figure.savefig(drawn, format="png", dpi=dpi)
         with Image.open(drawn) as image:
-            few = image.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
+            few = image.convert("RGB").quantize(COLORS, dither=Image.Dither.NONE)
         data = io.BytesIO()
         few.save(data, format="png", optimize=True)
         if data.tell() <= limit or dpi < 30:

@@ -1,6 +1,6 @@
 """The exact inverses: set-up, solve, memory and what the set-up keeps."""
 
-from benchmarks.support.devices import BACKENDS, library, placed, skip, synchronise
+from benchmarks.support.devices import BACKENDS, library, placed, skip, synchronize
 from benchmarks.support.inversions import Inversion
 from benchmarks.support.quiet import quietly
 
@@ -38,7 +38,7 @@ class Exact:
 
     def solve(self, method, op, b):
         result = quietly(op, b, method, **self.options)
-        synchronise(self.xp)
+        synchronize(self.xp)
         return result
 
     def fresh(self):

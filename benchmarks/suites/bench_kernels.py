@@ -1,6 +1,6 @@
 """The two products of a convolution: by layer, dtype, boundary, and against torch."""
 
-from benchmarks.support.devices import BACKENDS, library, skip, synchronise
+from benchmarks.support.devices import BACKENDS, library, skip, synchronize
 from benchmarks.support.layers import DTYPES, SMALL, Layer
 from benchmarks.support.measure import interleaved
 from convinv._core.boundaries import BOUNDARIES
@@ -18,15 +18,15 @@ class Products:
         self.op, self.x, self.y = layer.data(dtype, self.xp)
         self.op.forward(self.x)
         self.op.adjoint(self.y)
-        synchronise(self.xp)
+        synchronize(self.xp)
 
     def time_forward(self, layer, dtype, backend):
         self.op.forward(self.x)
-        synchronise(self.xp)
+        synchronize(self.xp)
 
     def time_adjoint(self, layer, dtype, backend):
         self.op.adjoint(self.y)
-        synchronise(self.xp)
+        synchronize(self.xp)
 
 
 class Boundaries(Products):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from benchmarks.support.devices import BACKENDS, library, synchronise
+from benchmarks.support.devices import BACKENDS, library, synchronize
 from benchmarks.support.layers import DTYPES
 from benchmarks.support.measure import interleaved
 from benchmarks.support.quality import relative_error
@@ -45,11 +45,11 @@ class Threshold:
 
     def time_svt(self, part, dtype, backend):
         svt(self.a, self.tau)
-        synchronise(self.xp)
+        synchronize(self.xp)
 
     def time_gradient(self, part, dtype, backend):
         svt_vjp(self.a, self.tau, self.a)
-        synchronise(self.xp)
+        synchronize(self.xp)
 
 
 class AgainstLoop:

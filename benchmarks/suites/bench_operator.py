@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from benchmarks.support.devices import BACKENDS, library, synchronise
+from benchmarks.support.devices import BACKENDS, library, synchronize
 from benchmarks.support.layers import SMALL
 from convinv import ConvLinearOperator, gallery
 
@@ -22,7 +22,7 @@ class Construction:
 
     def time_construct(self, size, backend):
         ConvLinearOperator(self.kernel, (3, size, size), padding="same")
-        synchronise(self.xp)
+        synchronize(self.xp)
 
 
 class FirstProduct:
@@ -39,7 +39,7 @@ class FirstProduct:
 
     def time_first_product(self, layer, backend):
         self.layer.operator("float64", self.xp).forward(self.x)
-        synchronise(self.xp)
+        synchronize(self.xp)
 
 
 class Overhead:
@@ -61,15 +61,15 @@ class Overhead:
 
     def time_matvec(self, backend):
         self.op.matvec(self.x)
-        synchronise(self.xp)
+        synchronize(self.xp)
 
     def time_rmatvec(self, backend):
         self.op.rmatvec(self.y)
-        synchronise(self.xp)
+        synchronize(self.xp)
 
     def time_forward(self, backend):
         self.op.forward(self.image)
-        synchronise(self.xp)
+        synchronize(self.xp)
 
 
 class Matrix:

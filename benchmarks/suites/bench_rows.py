@@ -1,19 +1,19 @@
 """Sweeps over rows and columns, and against a loop over the rows stored as CSR.
 
-On two threads a multicolour sweep is to take at most a third of the loop's time, and a
+On two threads a multicolor sweep is to take at most a third of the loop's time, and a
 cyclic one, which is serial, no more than the loop's.
 """
 
 import numba
 import numpy as np
 
-from benchmarks.support.devices import BACKENDS, library, synchronise
+from benchmarks.support.devices import BACKENDS, library, synchronize
 from benchmarks.support.layers import DTYPES, SMALL, Layer
 from benchmarks.support.measure import interleaved
 from convinv import kernels
 from convinv._core.arrays import to_numpy
 from convinv.operators._row_norms import column_norms, row_norms
-from convinv.solvers._colours import input_colours, output_colours
+from convinv.solvers._colors import input_colors, output_colors
 
 BAR = Layer(3, 8, 3, 256, 1)
 
@@ -50,24 +50,24 @@ class Data:
         self.random = xp.asarray(np.random.default_rng(4).permutation(m))
         self.pixels, self.samples = (
             (xp.asarray(order), starts)
-            for order, starts in (output_colours(g), input_colours(g))
+            for order, starts in (output_colors(g), input_colors(g))
         )
 
     def sweep(self, order):
         state = self.plan, self.x, self.b, None, *self.rows
-        if order == "multicolour":
+        if order == "multicolor":
             self.kernels.pixel_sweep(*state, *self.pixels)
         else:
             self.kernels.row_sweep(*state, getattr(self, order))
-        synchronise(self.xp)
+        synchronize(self.xp)
 
     def column_sweep(self, order):
         state = self.plan, self.x, self.b, None, *self.columns
-        if order == "multicolour":
+        if order == "multicolor":
             self.kernels.sample_sweep(*state, *self.samples)
         else:
             self.kernels.column_sweep(*state, self.columnwise)
-        synchronise(self.xp)
+        synchronize(self.xp)
 
 
 class Sweeps:
@@ -76,27 +76,27 @@ class Sweeps:
 
     def setup(self, layer, dtype, backend):
         self.data = Data(SMALL[layer], dtype, library(backend))
-        for order in ("cyclic", "multicolour"):
+        for order in ("cyclic", "multicolor"):
             self.data.sweep(order)
             self.data.column_sweep(order)
 
     def time_rows_cyclic(self, layer, dtype, backend):
         self.data.sweep("cyclic")
 
-    def time_rows_multicolour(self, layer, dtype, backend):
-        self.data.sweep("multicolour")
+    def time_rows_multicolor(self, layer, dtype, backend):
+        self.data.sweep("multicolor")
 
     def time_columns_cyclic(self, layer, dtype, backend):
         self.data.column_sweep("cyclic")
 
-    def time_columns_multicolour(self, layer, dtype, backend):
-        self.data.column_sweep("multicolour")
+    def time_columns_multicolor(self, layer, dtype, backend):
+        self.data.column_sweep("multicolor")
 
 
 class AgainstLoop:
     """Time of a sweep divided by that of the loop over a CSR matrix."""
 
-    params = (DTYPES, ("cyclic", "random", "multicolour"))
+    params = (DTYPES, ("cyclic", "random", "multicolor"))
     param_names = ("dtype", "order")
     unit = "times the loop's time"
 

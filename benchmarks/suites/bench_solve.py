@@ -6,7 +6,7 @@ import numpy as np
 from scipy.sparse import linalg
 
 import convinv
-from benchmarks.support.devices import BACKENDS, library, skip, synchronise
+from benchmarks.support.devices import BACKENDS, library, skip, synchronize
 from benchmarks.support.iteration import iteration
 from benchmarks.support.layers import DTYPES, Layer
 from benchmarks.support.measure import interleaved
@@ -52,7 +52,7 @@ class Solve:
         if maxiter is None:
             maxiter = FEW if METHODS[method].needs_rows else MAXITER
         result = quietly(self.op, self.b, method, rtol=RTOL, maxiter=maxiter, rng=0)
-        synchronise(self.xp)
+        synchronize(self.xp)
         return result
 
     def time_solve(self, method, name, size, dtype, backend):
@@ -71,7 +71,7 @@ class Quality(Solve):
     track_iterations.unit = "iterations"
 
     def track_psnr(self, method, name, size, dtype, backend):
-        """Against the image that made b, not the minimiser, for peak 1."""
+        """Against the image that made b, not the minimizer, for peak 1."""
         return min(psnr(self.solve(method).x, self.x), MOST_DECIBELS)
 
     track_psnr.unit = "dB"

@@ -40,7 +40,7 @@ def skip(reason):
     raise SkipNotImplemented(reason)
 
 
-def synchronise(xp):
+def synchronize(xp):
     """Wait for the device, inside whatever is timed."""
     if xp is not np:
         xp.cuda.Device().synchronize()

@@ -12,7 +12,7 @@ NOISE = 0.01  # of the root mean square of the data
 def photographs(channels, size, batch):
     """``(batch, channels, size, size)`` numbers between 0 and 1, of photographs.
 
-    The colour planes of all photographs in a row, cut into items; when they have all
+    The color planes of all photographs in a row, cut into items; when they have all
     been used they come again, turned or mirrored.
     """
     items = np.empty((batch * channels, size, size), np.float32)
@@ -30,7 +30,7 @@ def photographs(channels, size, batch):
             if done == len(items):
                 return items.reshape(batch, channels, size, size)
     rest = np.resize(items[:done], (len(items) - done, size, size))
-    items[done:] = rest  # the very same again, in an item with other neighbours
+    items[done:] = rest  # the very same again, in an item with other neighbors
     return items.reshape(batch, channels, size, size)
 
 

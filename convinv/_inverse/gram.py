@@ -170,18 +170,18 @@ class Gram:
         """Probe the twin with impulses that are too far apart to interact."""
         op = self.operator(self.twin)
         twin = Polyphase(op.geometry)
-        colours = [min(2 * r + 1, n) for r, n in zip(self.reach, self.twin)]
-        probes = np.arange(math.prod(colours) * self.channels)
+        colors = [min(2 * r + 1, n) for r, n in zip(self.reach, self.twin)]
+        probes = np.arange(math.prod(colors) * self.channels)
         answers = []
         size = self.groups * self.channels * math.prod(self.twin)
         parts = min(-(-probes.size * size // PROBES), probes.size)
         for part in np.array_split(probes, parts):
             pulse()
-            answers.append(self._probe(op, twin, part, colours))
+            answers.append(self._probe(op, twin, part, colors))
         answers = np.concatenate(answers).reshape(
-            *colours, self.channels, self.groups, self.channels, *self.twin
+            *colors, self.channels, self.groups, self.channels, *self.twin
         )
-        return self._sorted(answers, colours) + self._ghosts(twin)
+        return self._sorted(answers, colors) + self._ghosts(twin)
 
     def operator(self, grid, xp=np, dtype=None):
         """The layer on a smaller image, with N on the cells of `grid`."""
@@ -198,18 +198,18 @@ class Gram:
         shape = (g.c_in, *smaller[3 - g.ndim :])
         return ConvLinearOperator(kernel.astype(wide), shape, **options)
 
-    def _probe(self, op, twin, probes, colours):
+    def _probe(self, op, twin, probes, colors):
         """Columns of N, summed over all impulses of a color."""
         count = len(probes)
         shape = (count, self.groups, self.channels, *self.twin)
         v = np.zeros(shape, op.dtype)
-        *colour, channel = np.unravel_index(probes, (*colours, self.channels))
+        *color, channel = np.unravel_index(probes, (*colors, self.channels))
         for probe in range(count):
-            cells = (slice(c[probe], None, n) for c, n in zip(colour, colours))
+            cells = (slice(c[probe], None, n) for c, n in zip(color, colors))
             v[(probe, slice(None), channel[probe], *cells)] = 1
         return product(self.side, op, twin, v)
 
-    def _sorted(self, answers, colours):
+    def _sorted(self, answers, colors):
         """Sort answers by color into entries by offset."""
         index, keep = [], np.True_
         for axis in range(3):
@@ -221,10 +221,10 @@ class Gram:
             index.append((here.reshape(shape[:3] + [1] * 3), there.reshape(shape)))
             keep = keep & inside.reshape(shape)
         here, there = zip(*index)
-        colour = tuple(t % c for t, c in zip(there, colours))
-        # answers are (*colours, e, groups, c, *twin): move (groups, c, e) to the front
+        color = tuple(t % c for t, c in zip(there, colors))
+        # answers are (*colors, e, groups, c, *twin): move (groups, c, e) to the front
         answers = answers.transpose(4, 5, 3, 0, 1, 2, 6, 7, 8)
-        entries = answers[(slice(None),) * 3 + colour + here]
+        entries = answers[(slice(None),) * 3 + color + here]
         return np.where(keep, entries, 0)
 
     def _ghosts(self, twin):

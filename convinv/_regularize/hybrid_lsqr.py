@@ -75,9 +75,9 @@ class Basis:
         self.limit = min(m, n, MOST, max(BYTES // (number * length), FIRST))
         self.alphas, self.betas = [], []
         self.size = self.problem.fill(0.0)
-        self.u = self._normalised(self.problem.b, self.betas, self.keeps_data)
+        self.u = self._normalized(self.problem.b, self.betas, self.keeps_data)
         self.size = self.problem.fill(0.0)  # b's norm is no coefficient of the operator
-        self.v = self._normalised(
+        self.v = self._normalized(
             self.problem.adjoint(self.u), self.alphas, not self.keeps_data
         )
 
@@ -111,11 +111,11 @@ class Basis:
         problem = self.problem
         while len(self.betas) <= steps:
             u = problem.forward(self.v) - self._column(self.alphas[-1]) * self.u
-            self.u = self._normalised(u, self.betas, self.keeps_data)
+            self.u = self._normalized(u, self.betas, self.keeps_data)
             v = problem.adjoint(self.u) - self._column(self.betas[-1]) * self.v
-            self.v = self._normalised(v, self.alphas, not self.keeps_data)
+            self.v = self._normalized(v, self.alphas, not self.keeps_data)
 
-    def _normalised(self, w, norms, keep):
+    def _normalized(self, w, norms, keep):
         """w of norm 1, or 0 if only rounding remains; its norm is appended to a list.
 
         With `keep`, w is orthogonalized against the vectors kept and added to them.

@@ -51,7 +51,7 @@ def solve(
     on_failure: OnFailure = "warn",
     **method_options: Any,
 ) -> SolveResult:
-    """Invert a convolution: minimise ``||A x - b||^2 + damp^2 ||x||^2``.
+    """Invert a convolution: minimize ``||A x - b||^2 + damp^2 ||x||^2``.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def solve(
     method : str
         One of `convinv.methods`; "auto" takes the best for the operator.
     x0 : array_like, optional
-        Starting point, shaped like the result or like one item of it. The minimiser
+        Starting point, shaped like the result or like one item of it. The minimizer
         found is the one nearest to it; without it, the one of least norm, unless the
         method says otherwise.
     damp : float or {"gcv", "discrepancy", "lcurve", "ncp"}

@@ -44,8 +44,8 @@ def _samples(file):
     from PIL import ImageOps
 
     picture = ImageOps.exif_transpose(file)
-    grey = picture.mode in ("1", "L", "LA", "F") or picture.mode[0] == "I"
-    return picture.mode, np.asarray(picture if grey else picture.convert("RGBA"), float)
+    gray = picture.mode in ("1", "L", "LA", "F") or picture.mode[0] == "I"
+    return picture.mode, np.asarray(picture if gray else picture.convert("RGBA"), float)
 
 
 def _deep_mode(file):

@@ -196,8 +196,8 @@ class LearnedInverse:
                 f"A must have shape (..., {len(self.A0)}, {len(self.A0)}), "
                 f"got {A.shape}"
             )
-        centre, width, middle, spread = self._units
-        flat = (A.reshape(-1, self.A0.size) - centre) / width
+        center, width, middle, spread = self._units
+        flat = (A.reshape(-1, self.A0.size) - center) / width
         with torch.no_grad():
             out = self.network(torch.as_tensor(flat).to(self.dtype)).double().numpy()
         return (out * spread + middle).reshape(A.shape)
@@ -221,7 +221,7 @@ class LearnedInverse:
             on_failure=on_failure,
         )
 
-    def set_weights(self, realisation):
+    def set_weights(self, realization):
         """Start from a `ReLUInverse`: the network becomes the linear approximation.
 
         Needs a network of two layers with as many hidden units, not `scaled`.
@@ -229,18 +229,18 @@ class LearnedInverse:
         first, *_, last = self.network
         fits = (
             len(self.network) == 3
-            and tuple(first.weight.shape) == realisation.W1.shape
-            and tuple(last.weight.shape) == realisation.W2.shape
+            and tuple(first.weight.shape) == realization.W1.shape
+            and tuple(last.weight.shape) == realization.W2.shape
         )
         if not fits or not (self._units[1] == 1).all():
             raise ValueError(
-                "realisation must have the network's two layers and sizes, and the "
-                f"network must not be scaled; got {realisation!r} for {self.network}"
+                "realization must have the network's two layers and sizes, and the "
+                f"network must not be scaled; got {realization!r} for {self.network}"
             )
         with torch.no_grad():
             for layer, weight, bias in (
-                (first, realisation.W1, realisation.b1),
-                (last, realisation.W2, realisation.b2),
+                (first, realization.W1, realization.b1),
+                (last, realization.W2, realization.b2),
             ):
                 layer.weight.copy_(torch.as_tensor(weight))
                 layer.bias.copy_(torch.as_tensor(bias))
@@ -248,7 +248,7 @@ class LearnedInverse:
 
     def _pairs(self, count):
         A = self.sample(count)
-        centre, width, middle, spread = self._units
-        x = (A.reshape(count, -1) - centre) / width
+        center, width, middle, spread = self._units
+        x = (A.reshape(count, -1) - center) / width
         y = (np.linalg.inv(A).reshape(count, -1) - middle) / spread
         return torch.as_tensor(x).to(self.dtype), torch.as_tensor(y).to(self.dtype)

@@ -5,7 +5,7 @@ from ._nearby import Contraction, NearbyPreconditioner, contraction, kernel_dist
 from ._neumann import LocalInverse, NeumannOperator
 from ._newton import newton_schulz
 from ._region import FeasibleRegion
-from ._relu import ReLUInverse, relu_realisation
+from ._relu import ReLUInverse, relu_realization
 
 __all__ = [
     "Certificate",
@@ -20,5 +20,5 @@ __all__ = [
     "contraction",
     "kernel_distance",
     "newton_schulz",
-    "relu_realisation",
+    "relu_realization",
 ]

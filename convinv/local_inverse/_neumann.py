@@ -52,7 +52,7 @@ class LocalInverse:
     as many multiplications as one product, so the series is useful where products are
     cheap: on stacks of small matrices, on a GPU, or applied to vectors, see `operator`.
     A network can learn its first `order` terms (Ji, Wu and Xi, "Rethinking neural-based
-    matrix inversion"), see `relu_realisation`.
+    matrix inversion"), see `relu_realization`.
 
     Examples
     --------

@@ -18,21 +18,21 @@ def picture(region, entries, span, margin, size):
     from matplotlib.patches import Rectangle
 
     span = 4 * region.distance() if span is None else float(span)
-    centre = [float(region.A0[place]) for place in places]
-    axes = [c + np.linspace(-span, span, size) for c in centre]
+    center = [float(region.A0[place]) for place in places]
+    axes = [c + np.linspace(-span, span, size) for c in center]
     least, sign = values(region.A0, places, axes)
     figure = Figure(figsize=(4.6, 4), layout="constrained")
     ax = figure.subplots()
-    drawn = ax.contourf(*axes, least, levels=16, cmap="Greys_r")
+    drawn = ax.contourf(*axes, least, levels=16, cmap="Grays_r")
     figure.colorbar(drawn, label="distance to singularity")
     if margin > 0:
         ax.contourf(*axes, least, levels=[0, margin], colors=["tab:red"], alpha=0.35)
     if sign.min() < 0 < sign.max():
         ax.contour(*axes, sign, levels=[0], colors=["tab:red"])
     half = region.box(margin)
-    corner = [c - half for c in centre]
+    corner = [c - half for c in center]
     ax.add_patch(Rectangle(corner, 2 * half, 2 * half, fill=False, ec="tab:blue", lw=2))
-    ax.plot(*centre, "o", color="tab:blue")
+    ax.plot(*center, "o", color="tab:blue")
     names = [f"entry ({i}, {j})" for i, j in places]
     ax.set(xlabel=names[0], ylabel=names[1])
     return figure

@@ -52,7 +52,7 @@ class ReLUInverse:
         return f"<ReLUInverse {inputs} -> {self.hidden} -> {inputs}>"
 
 
-def relu_realisation(A0, half_width=None, *, hidden=None):
+def relu_realization(A0, half_width=None, *, hidden=None):
     """Weights of a two-layer ReLU network that equals the linear approximation exactly.
 
     Trained networks are compared with the linear approximation of an inverse
@@ -92,9 +92,9 @@ def relu_realisation(A0, half_width=None, *, hidden=None):
     Examples
     --------
     >>> import numpy as np
-    >>> from convinv.local_inverse import LocalInverse, relu_realisation
+    >>> from convinv.local_inverse import LocalInverse, relu_realization
     >>> A0 = np.array([[2.0, 1.0], [1.0, 3.0]])
-    >>> network = relu_realisation(A0, 0.1, hidden=32)
+    >>> network = relu_realization(A0, 0.1, hidden=32)
     >>> A = A0 + np.random.default_rng(0).uniform(-0.1, 0.1, (100, 2, 2))
     >>> bool(np.allclose(network(A), LocalInverse(A0).approximate(A), atol=1e-15))
     True
@@ -107,14 +107,14 @@ def relu_realisation(A0, half_width=None, *, hidden=None):
     if half_width is not None and not 0 < half_width < float("inf"):
         raise ValueError(f"half_width must be finite and positive, got {half_width!r}")
     X0 = LocalInverse(A0).inverse
-    centre, jacobian = A0.ravel(), -np.kron(X0, X0.T)
-    one = np.eye(len(centre), dtype=A0.dtype)
+    center, jacobian = A0.ravel(), -np.kron(X0, X0.T)
+    one = np.eye(len(center), dtype=A0.dtype)
     if half_width is None:
-        W1, b1 = np.vstack([one, -one]), np.concatenate([-centre, centre])
+        W1, b1 = np.vstack([one, -one]), np.concatenate([-center, center])
         W2, b2 = np.hstack([jacobian, -jacobian]), X0.ravel()
     else:
         half_width = A0.dtype.type(half_width)
-        W1, b1 = one, half_width - centre
+        W1, b1 = one, half_width - center
         W2, b2 = jacobian, X0.ravel() - half_width * jacobian.sum(axis=1)
     return ReLUInverse(*_padded(W1, b1, W2, hidden), b2)
 

@@ -13,9 +13,9 @@ class Radon(ShapedOperator):
 
     The transform of f at angle ``a`` and offset ``s`` is the integral of f over the
     line ``x cos(a) + y sin(a) = s``. An image has ``size x size`` pixels that cover
-    ``[-1, 1] x [-1, 1]``, the first row on top; pixels whose centre is outside the unit
+    ``[-1, 1] x [-1, 1]``, the first row on top; pixels whose center is outside the unit
     disk count as 0. It is taken as constant on every pixel, and integrated exactly. The
-    offsets are the centres of equal parts of [-1, 1].
+    offsets are the centers of equal parts of [-1, 1].
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ class Radon(ShapedOperator):
         The same for data, in L2 of [0, 2 pi) x [-1, 1] with the weight ``1 / sqrt(1 -
         s**2)``. Data at ``a + pi`` and ``-s`` are those at a and s, so that an angle
         stands for the opposite one as well, and for all directions up to the middle
-        between it and its neighbours.
+        between it and its neighbors.
 
     Raises
     ------
@@ -97,8 +97,8 @@ class Radon(ShapedOperator):
         if dtype.kind != "f":
             raise TypeError(f"dtype must be float32 or float64, got {dtype}")
         self.angles, spans = _angles(angles)
-        self.offsets = _centres(self.detectors)
-        x = _centres(self.size)
+        self.offsets = _centers(self.detectors)
+        x = _centers(self.size)
         self.mask = x[:, None] ** 2 + x**2 <= 1
         count = np.count_nonzero(self.mask, axis=1)
         first = (self.size - count) // 2
@@ -145,7 +145,7 @@ class Radon(ShapedOperator):
             If a pair has ``abs(l) > m`` or an odd sum.
         """
         pairs = _pairs(orders) if np.ndim(orders) else self.orders(orders)
-        x = _centres(self.size)
+        x = _centers(self.size)
         rho = np.hypot(x[:, None], x)
         phi = np.arctan2(-x[:, None], x)
         images = np.zeros((len(pairs), *self.input_shape))
@@ -222,7 +222,7 @@ class WeightedOperator(ShapedOperator):
         return self.op.apply_adjoint(Y * self.output_roots) / self.input_roots
 
 
-def _centres(count):
+def _centers(count):
     return (np.arange(count) + 0.5) * 2 / count - 1
 
 

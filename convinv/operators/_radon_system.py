@@ -16,7 +16,7 @@ class SingularSystem(NamedTuple):
     values : ndarray, shape (count,)
         Singular values.
     images : ndarray, shape (count, size, size)
-        Right singular functions u at the centres of the pixels, 0 outside the disk.
+        Right singular functions u at the centers of the pixels, 0 outside the disk.
     data : ndarray, shape (count, angles, detectors)
         Left singular functions v.
     """

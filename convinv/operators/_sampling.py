@@ -107,7 +107,7 @@ class FourierSampling(_Sampling):
         series of them. On its library the operator takes arrays.
     axes : tuple of int
         The axes that are transformed.
-    centred : bool
+    centerd : bool
         Whether frequency 0 is in the middle of the mask, and the origin in the middle
         of the image; otherwise both are at index 0, as in `numpy.fft`.
     dtype : dtype
@@ -138,7 +138,7 @@ class FourierSampling(_Sampling):
     array([12.])
     """
 
-    def __init__(self, mask, *, axes=(-2, -1), centred=True, dtype=np.complex64):
+    def __init__(self, mask, *, axes=(-2, -1), centerd=True, dtype=np.complex64):
         self._choose(mask, dtype)
         if self.dtype.kind != "c":
             raise TypeError(f"dtype must be complex, got {self.dtype}")
@@ -152,22 +152,22 @@ class FourierSampling(_Sampling):
                 f"axes must be different axes of the mask, of shape {self.input_shape},"
                 f" got {axes}"
             )
-        self.axes, self.centred = found, bool(centred)
+        self.axes, self.centerd = found, bool(centerd)
         self._batched = tuple(axis + 1 for axis in found)
 
     def _apply(self, X):
         fft, axes = self.xp.fft, self._batched
         x = self._promoted(X)
-        x = fft.ifftshift(x, axes=axes) if self.centred else x
+        x = fft.ifftshift(x, axes=axes) if self.centerd else x
         y = fft.fftn(x, axes=axes, norm="ortho")
-        return self._take(fft.fftshift(y, axes=axes) if self.centred else y)
+        return self._take(fft.fftshift(y, axes=axes) if self.centerd else y)
 
     def _apply_adjoint(self, Y):
         fft, axes = self.xp.fft, self._batched
         x = self._put(Y)
-        x = fft.ifftshift(x, axes=axes) if self.centred else x
+        x = fft.ifftshift(x, axes=axes) if self.centerd else x
         x = fft.ifftn(x, axes=axes, norm="ortho")
-        return fft.fftshift(x, axes=axes) if self.centred else x
+        return fft.fftshift(x, axes=axes) if self.centerd else x
 
     def nearest(self, v, b):
         """The nearest array to ``v`` that has the frequencies ``b``."""

@@ -27,7 +27,7 @@ class LearnedOperator(ShapedOperator):
     def _apply_adjoint(self, Y):
         return self._product(Y, self.v, self.u)
 
-    def _product(self, array, analyse, synthesise):
+    def _product(self, array, analyze, synthesise):
         with one_blas_thread:
             rows = array.reshape((array.shape[0], -1))
-            return ((rows @ analyse.conj().T) * self.s) @ synthesise
+            return ((rows @ analyze.conj().T) * self.s) @ synthesise

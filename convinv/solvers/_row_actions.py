@@ -9,11 +9,11 @@ from scipy import sparse
 
 from .. import kernels
 from ..operators._row_norms import column_norms, row_norms
-from ._colours import input_colours, output_colours
+from ._colors import input_colors, output_colors
 from ._iterate import iterate
 from ._stagnation import StagnationTest
 
-Order = Literal["cyclic", "multicolour", "random"]
+Order = Literal["cyclic", "multicolor", "random"]
 SLOW = (
     "the normal residual falls by less than 1 % in 100 sweeps, as damp is small; "
     "'cgls' is faster, and so may another order be"
@@ -21,9 +21,9 @@ SLOW = (
 
 
 def check_order(order, op):
-    if order == "multicolour" and not op.is_convolution:
+    if order == "multicolor" and not op.is_convolution:
         raise ValueError(
-            "order='multicolour' needs a ConvLinearOperator, got op of type "
+            "order='multicolor' needs a ConvLinearOperator, got op of type "
             f"{type(op).__name__}; a matrix takes 'cyclic' or 'random'"
         )
 
@@ -131,15 +131,15 @@ class RowActions(Actions):
         self.size = self.scale(self.norms, relaxation)
 
     def sweep(self, x, b, z, active, order, reverse=False):
-        """In the order of row numbers, or of the pixels of `colours`."""
+        """In the order of row numbers, or of the pixels of `colors`."""
         state = x, b, z, self.size, self.problem.damp, active
         if isinstance(order, tuple):
             self.rows.pixel_sweep(self.plan, *state, *order, reverse)
         else:
             self.rows.row_sweep(self.plan, *state, order, reverse)
 
-    def colours(self):
-        pixels, starts = output_colours(self.plan.geometry)
+    def colors(self):
+        pixels, starts = output_colors(self.plan.geometry)
         return self.put(pixels), starts
 
 
@@ -152,15 +152,15 @@ class ColumnActions(Actions):
         self.size = self.scale(self.norms, relaxation)
 
     def sweep(self, d, r, origin, active, order, reverse=False):
-        """In the order of column numbers, or of the pixels of `colours`."""
+        """In the order of column numbers, or of the pixels of `colors`."""
         state = d, r, origin, self.size, self.problem.damp, active
         if isinstance(order, tuple):
             self.rows.sample_sweep(self.plan, *state, *order, reverse)
         else:
             self.rows.column_sweep(self.plan, *state, order, reverse)
 
-    def colours(self):
-        samples, starts = input_colours(self.plan.geometry)
+    def colors(self):
+        samples, starts = input_colors(self.plan.geometry)
         return self.put(samples), starts
 
 
@@ -194,8 +194,8 @@ class WeightedSampler:
 
 def sweep_order(actions, name, count, rng):
     """A function that gives the order of each sweep over `count` rows or columns."""
-    if name == "multicolour":
-        fixed = actions.colours()
+    if name == "multicolor":
+        fixed = actions.colors()
     elif name == "cyclic":
         fixed = actions.put(np.arange(count))
     else:

@@ -39,7 +39,7 @@ def gauss_seidel(
     r"""Gauss-Seidel on the normal equations.
 
     The column-action counterpart of `kaczmarz`, for all data: the least-squares
-    functional decreases in every step. On a convolution, ``order="multicolour"`` is the
+    functional decreases in every step. On a convolution, ``order="multicolor"`` is the
     fastest order.
 
     Parameters
@@ -49,7 +49,7 @@ def gauss_seidel(
         other values it is successive over-relaxation.
     symmetric : bool
         Whether each sweep also goes back again.
-    order : {"cyclic", "random", "multicolour"}
+    order : {"cyclic", "random", "multicolor"}
         The order of the unknowns in a sweep: by number, a new permutation for every
         sweep (from `rng`), or, for convolutions, the channels of one input pixel after
         the other, where pixels that no output sees together take their steps at the
@@ -65,7 +65,7 @@ def gauss_seidel(
     Raises
     ------
     ValueError
-        If `order` is "multicolour" and the operator no convolution.
+        If `order` is "multicolor" and the operator no convolution.
 
     Notes
     -----
@@ -103,7 +103,7 @@ def gauss_seidel(
     >>> from convinv import ConvLinearOperator, gallery, solve
     >>> op = ConvLinearOperator(gallery.conv_layer(1, 8, rng=0), (1, 12, 12))
     >>> b = np.random.default_rng(0).random(op.output_shape)  # not in the range of op
-    >>> result = solve(op, b, "gauss-seidel", order="multicolour", rtol=1e-8)
+    >>> result = solve(op, b, "gauss-seidel", order="multicolor", rtol=1e-8)
     >>> best = solve(op, b, "cgls", rtol=1e-10).x
     >>> result.success, bool(np.allclose(result.x, best, atol=1e-5))
     (True, True)

@@ -50,7 +50,7 @@ def _coefficients(use):
     variants={"restart": {"restart": 7}, "normal": {"normal": True}},
 )
 def gmres(problem, monitor, *, restart: Count = RESTART, normal: bool = False):
-    r"""Generalised minimal residuals with restarts.
+    r"""Generalized minimal residuals with restarts.
 
     Take it for square operators that are not Hermitian, and where there is no adjoint.
     With ``normal=True`` it takes any shape; `cgls` and `lsmr` do the same with less

@@ -51,7 +51,7 @@ def kaczmarz(
     r"""Kaczmarz's method (ART).
 
     The classical row-action method, for consistent data or with `damp`. On a
-    convolution, ``order="multicolour"`` is several times faster than the other orders.
+    convolution, ``order="multicolor"`` is several times faster than the other orders.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def kaczmarz(
         Between 0 and 2. With 1 a step is the projection onto the hyperplane of a row.
     symmetric : bool
         Whether each sweep also goes back again.
-    order : {"cyclic", "random", "multicolour"}
+    order : {"cyclic", "random", "multicolor"}
         The order of the rows in a sweep: by number, a new permutation for every sweep
         (from `rng`), or, for convolutions, the filters of one output pixel after the
         other, where pixels that share no sample take their steps at the same time, on
@@ -75,7 +75,7 @@ def kaczmarz(
     Raises
     ------
     ValueError
-        If `order` is "multicolour" and the operator no convolution.
+        If `order` is "multicolor" and the operator no convolution.
 
     Notes
     -----
@@ -115,7 +115,7 @@ def kaczmarz(
     >>> from convinv import ConvLinearOperator, gallery, solve
     >>> op = ConvLinearOperator(gallery.conv_layer(1, 8, rng=0), (1, 12, 12))
     >>> x = np.random.default_rng(0).random(op.input_shape)
-    >>> result = solve(op, op.forward(x), "kaczmarz", order="multicolour", rtol=1e-8)
+    >>> result = solve(op, op.forward(x), "kaczmarz", order="multicolor", rtol=1e-8)
     >>> result.success, bool(np.allclose(result.x, x, atol=1e-6))
     (True, True)
     """

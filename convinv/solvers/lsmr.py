@@ -19,7 +19,7 @@ from ._registry import solver
     products=Products(),
 )
 def lsmr(problem, monitor):
-    r"""Golub-Kahan bidiagonalisation that minimises the normal residual.
+    r"""Golub-Kahan bidiagonalization that minimizes the normal residual.
 
     Take it where the solve is stopped early, by a loose `rtol` or by `maxiter`: the
     normal residual, which the stopping test watches, decreases in every iteration. On

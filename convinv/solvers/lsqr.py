@@ -19,7 +19,7 @@ from ._registry import solver
     products=Products(),
 )
 def lsqr(problem, monitor):
-    r"""Golub-Kahan bidiagonalisation that minimises the residual.
+    r"""Golub-Kahan bidiagonalization that minimizes the residual.
 
     Its iterates are those of `cgls`, reached more stably where the operator is
     ill-conditioned; take it there. It stores one vector of length n more.

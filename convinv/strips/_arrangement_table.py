@@ -17,19 +17,19 @@ class ArrangementTable:
 
     Attributes
     ----------
-    analyses : dict
+    analyzes : dict
         A `SweepAnalysis` by arrangement.
     """
 
-    analyses: dict
+    analyzes: dict
 
     def __getitem__(self, kind):
-        return self.analyses[kind]
+        return self.analyzes[kind]
 
     def __repr__(self):
         head = ("arrangement", "blocks", "ranks", "||K - K^2||_F")
         rows = [(*head, "||K - K_perp||_F^2", "radius")]
-        for kind, found in self.analyses.items():
+        for kind, found in self.analyzes.items():
             measures = (found.idempotency, found.distance, found.spectral_radius)
             words = (kind, found.strips, span(found.ranks), *measures)
             rows.append(tuple(map(str, words)))
@@ -74,9 +74,9 @@ def arrangement_table(
     >>> from convinv.strips import arrangement_table
     >>> kernel = np.random.default_rng(0).standard_normal((4, 1, 3))
     >>> table = arrangement_table(ConvLinearOperator(kernel, (1, 14)), h_b=2, rng=0)
-    >>> list(table.analyses)
+    >>> list(table.analyzes)
     ['strip', 'interleaved', 'standard', 'randomized']
-    >>> [bool(table[kind].idempotency.value < 1e-10) for kind in table.analyses]
+    >>> [bool(table[kind].idempotency.value < 1e-10) for kind in table.analyzes]
     [True, True, False, False]
     """
     options = {"exact": exact, "samples": samples, "rng": rng, "memory": memory}

@@ -322,7 +322,7 @@ def test_plan_needs_no_device_and_is_what_the_page_shows():
     if not page.exists():
         pytest.skip("no documentation beside the tests")
     text = page.read_text(encoding="utf-8")
-    assert "not yet measured" in text
+    assert "has not been measured yet" in text
     for line in printed:
         assert f"   {line}\n" in text
 

@@ -19,12 +19,12 @@ def problems(load):
 def test_datasets(problems):
     sets = problems.datasets()
     assert [data.n for data in sets] == [2, 2, 3, 16]
-    first, second = (data.centre for data in sets[:2])
+    first, second = (data.center for data in sets[:2])
     assert (first == first.T).all() and np.linalg.eigvalsh(first)[0] > 0
     assert not (second == second.T).all()
     for data in sets:
         A = data.sample(300, np.random.default_rng(0))
-        assert np.abs(A - data.centre).max() <= data.half_width
+        assert np.abs(A - data.center).max() <= data.half_width
         assert data.half_width == pytest.approx(0.25 * data.region.box())
     assert problems.shown(first) == "[2 1 / 1 3]"
 
@@ -41,7 +41,7 @@ def test_least_squares_is_the_best_affine_map(problems, load):
     )
     A = data.sample(20_000, np.random.default_rng(1))
     wrong = apply(A) - np.linalg.inv(A)
-    D = A - data.centre
+    D = A - data.center
     # what is left is orthogonal to affine functions
     assert np.abs(wrong.mean(axis=0)).max() < 1e-4
     left = np.einsum("kij,klm->ijlm", wrong, D) / len(A)
@@ -68,10 +68,10 @@ class Known:
         import torch
 
         from convinv.interop.torch_inverse import inverse_network
-        from convinv.local_inverse import relu_realisation
+        from convinv.local_inverse import relu_realization
 
         self.network = inverse_network(2, 2, 8, torch.float64)
-        net = relu_realisation(data.centre, hidden=8)
+        net = relu_realization(data.center, hidden=8)
         first, last = self.network[0], self.network[2]
         with torch.no_grad():
             for part, value in (
@@ -118,8 +118,8 @@ def test_the_remainder_of_the_box(load, problems):
     patterns = load("matinv.patterns")
     for data in problems.datasets():
         A = data.sample(2000, np.random.default_rng(0))
-        X0 = np.linalg.inv(data.centre)
-        linear = X0 - X0 @ (A - data.centre) @ X0
+        X0 = np.linalg.inv(data.center)
+        linear = X0 - X0 @ (A - data.center) @ X0
         most = np.abs(linear - np.linalg.inv(A)).max()
         assert most <= patterns.series_remainder(data)
 

@@ -34,7 +34,7 @@ def test_phantoms(problems):
 
 
 def test_an_ellipse_is_where_its_parameters_say(problems, monkeypatch):
-    """Its area and centre, from a generator that gives the ends of the ranges."""
+    """Its area and center, from a generator that gives the ends of the ranges."""
 
     class Ends:
         def uniform(self, low=0.0, high=1.0, size=None):

@@ -20,12 +20,12 @@ pytest.importorskip("sklearn")
 
 def test_photographs(load):
     source = load("strip.data").Photographs(32, ["astronaut", "camera"])
-    x, labels = source.labelled(40, np.random.default_rng(0))
+    x, labels = source.labeled(40, np.random.default_rng(0))
     assert x.shape == (40, 3, 32, 32) and x.dtype == np.float32
     assert -1 <= x.min() < -0.5 < 0.5 < x.max() <= 1
     assert set(labels) == {0, 1} and source.classes == 2
-    grey = np.ptp(x, axis=1).max(axis=(1, 2)) == 0
-    np.testing.assert_array_equal(grey, labels == 1)
+    gray = np.ptp(x, axis=1).max(axis=(1, 2)) == 0
+    np.testing.assert_array_equal(gray, labels == 1)
     again = source.batch(40, np.random.default_rng(0))
     np.testing.assert_array_equal(x, again)
     assert len(np.unique(x.reshape(40, -1), axis=0)) > 30  # some are whole ones
@@ -40,7 +40,7 @@ def test_a_square_is_part_of_its_photograph(load):
 
 def test_small_digits(load):
     source = load("strip.data").SmallDigits()
-    x, labels = source.labelled(50, np.random.default_rng(0))
+    x, labels = source.labeled(50, np.random.default_rng(0))
     assert x.shape == (50, 1, 28, 28) and set(labels) <= set(range(10))
     np.testing.assert_array_equal(x[:, :, :4], -1)
     assert x[:, :, 4:24, 4:24].max() > 0.9
@@ -212,7 +212,7 @@ def test_matching(load, monkeypatch):
     # one step less would not have done
     case = problems.Case(28, 3)
     rng = np.random.default_rng(0)
-    x = load("strip.data").labelled(28).batch(3, rng)
+    x = load("strip.data").labeled(28).batch(3, rng)
     made = problems.problem(case.operator(), x, 0.01, rng)
     for steps, enough in ((int(rows["CG"][1]), True), (int(rows["CG"][1]) - 1, False)):
         got = problems.quietly(case.operator(), made.b, "cgls", rtol=0, maxiter=steps)

@@ -64,7 +64,7 @@ def test_what_the_table_counts(gradients):
 
 
 def test_the_double_value(gradients):
-    """The gradient at the double value is that of its neighbour, but not by all."""
+    """The gradient at the double value is that of its neighbor, but not by all."""
     exact, near = (
         gradients.shifted_gradient(m, "exact")
         for m in (gradients.PAIR, gradients.MOVED)
@@ -159,8 +159,8 @@ def test_an_ellipse(series):
     area = drawn.sum() / 2 * (2 / 64) ** 2
     assert area == pytest.approx(np.pi * 0.5 * 0.25, rel=0.01)
     t = (np.arange(64) + 0.5) / 32 - 1
-    centre = (drawn * t).sum() / drawn.sum(), (drawn * -t[:, None]).sum() / drawn.sum()
-    np.testing.assert_allclose(centre, (0.2, -0.1), atol=0.01)
+    center = (drawn * t).sum() / drawn.sum(), (drawn * -t[:, None]).sum() / drawn.sum()
+    np.testing.assert_allclose(center, (0.2, -0.1), atol=0.01)
 
 
 def test_masks(series):

@@ -128,7 +128,7 @@ def test_methods_options_and_float32(demo):
     assert picture(path).ndim == 3
 
 
-def test_rectangles_and_grey(demo, tmp_path):
+def test_rectangles_and_gray(demo, tmp_path):
     from skimage import io
 
     source = tmp_path / "my photograph.png"

@@ -210,7 +210,7 @@ def test_problems_can_be_solved():
 
 
 def png_of_16_bits(path, picture):
-    """A PNG file written by hand: Pillow writes none with colours of 16 bits."""
+    """A PNG file written by hand: Pillow writes none with colors of 16 bits."""
     height, width, channels = picture.shape
     kind = {1: 0, 2: 4, 3: 2, 4: 6}[channels]
     rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in picture)
@@ -276,11 +276,11 @@ class TestSixteenBits:
         )
 
     def test_what_cannot_be_read_in_full_is_refused(self, tmp_path):
-        grey, colours = tmp_path / "grey.png", tmp_path / "deep.ppm"
-        png_of_16_bits(grey, ramps(2))
+        gray, colors = tmp_path / "gray.png", tmp_path / "deep.ppm"
+        png_of_16_bits(gray, ramps(2))
         head = b"P6 32 16 65535\n"
-        colours.write_bytes(head + ramps(3).astype(">u2").tobytes())
-        for path in (grey, colours):
+        colors.write_bytes(head + ramps(3).astype(">u2").tobytes())
+        for path in (gray, colors):
             with pytest.raises(ValueError, match="more than 8 bits .* in full"):
                 gallery.image(path)
 

@@ -223,7 +223,7 @@ def test_dilated_layers_of_three_axes():
 
 
 def test_checkerboard_kernels():
-    """Pixels of either colour do not meet; here shifted from filter to filter."""
+    """Pixels of either color do not meet; here shifted from filter to filter."""
     kernel = random((3, 1, 5, 5))
     kernel[:, :, np.add.outer(np.arange(5), np.arange(5)) % 2 == 1] = 0
     agrees(ConvLinearOperator(kernel, (1, 50, 50), padding=2), 0.2, [1, 2], ["input"])

@@ -40,7 +40,7 @@ def make(name, dtype="float64"):
     return op
 
 
-def minimiser(A, b, damp=0.0, x0=None, rcond=1e-10):
+def minimizer(A, b, damp=0.0, x0=None, rcond=1e-10):
     """Dense: the least-squares solution nearest to x0, or the damped one."""
     if damp:
         normal = A.conj().T @ A + damp**2 * np.eye(A.shape[1])
@@ -70,7 +70,7 @@ class TestAnswers:
     @pytest.mark.parametrize(
         ("dtype", "damp"), [("float64", 0.0), ("float64", 0.3), ("complex128", 0.3)]
     )
-    def test_equals_the_dense_minimiser(self, method, name, damp, dtype):
+    def test_equals_the_dense_minimizer(self, method, name, damp, dtype):
         op = make(name, dtype)
         b = random((2, op.shape[0]), dtype, 1)
         x0 = random(op.shape[1], dtype, 2)
@@ -85,7 +85,7 @@ class TestAnswers:
                 **DEPTH[method],
             )
             assert result.success, result
-            expected = minimiser(matrix(op), b, damp, start, None)
+            expected = minimizer(matrix(op), b, damp, start, None)
             x = result.x.reshape(2, -1)
             assert np.linalg.norm(x - expected) <= 1e-9 * np.linalg.norm(expected)
 
@@ -95,7 +95,7 @@ class TestAnswers:
         b = op.forward(random(op.input_shape, dtype, 1))
         result = run(op, b, method, rtol=3e-7, **DEPTH[method])
         assert result.success and result.x.dtype == dtype
-        expected = minimiser(matrix(op), b.reshape(-1).astype(complex), rcond=None)
+        expected = minimizer(matrix(op), b.reshape(-1).astype(complex), rcond=None)
         error = np.linalg.norm(result.x.ravel() - expected)
         assert error <= 1e-4 * np.linalg.norm(expected)
 
@@ -165,7 +165,7 @@ def test_any_layer(op, method, damp, start):
     s = np.linalg.svd(A, compute_uv=False)
     rank = int(np.sum(s > 1e-10 * s[0]))
     condition = s[0] / s[rank - 1] if rank else 1.0
-    expected = minimiser(A, b, damp, x0)
+    expected = minimizer(A, b, damp, x0)
     error = np.linalg.norm(result.x.reshape(2, -1) - expected)
     size = np.linalg.norm(expected) + 1e-6 * np.linalg.norm(b) * start
     if result.success:
@@ -211,7 +211,7 @@ class TestRankDeficiency:
         result = run(op, b, "auto", rtol=rtol)
         assert result.success and result.method in METHODS
         rcond = 1e-10 if dtype == "float64" else 1e-5
-        expected = minimiser(matrix(op), b.ravel().astype(float), rcond=rcond)
+        expected = minimizer(matrix(op), b.ravel().astype(float), rcond=rcond)
         error = np.linalg.norm(result.x.ravel() - expected)
         assert error <= 1e3 * rtol * np.linalg.norm(expected)
 
@@ -324,7 +324,7 @@ class TestDirect:
             b = random(op.output_shape)
             for axis in range(len(input_shape) - 1):
                 x = run(op, b, "direct", rtol=1e-12, axis=axis).x.ravel()
-                expected = minimiser(matrix(op), b.ravel())
+                expected = minimizer(matrix(op), b.ravel())
                 np.testing.assert_allclose(x, expected, atol=1e-9)
 
     def test_wrong_arguments(self):

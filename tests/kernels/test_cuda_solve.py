@@ -15,8 +15,8 @@ METHODS = {m.name: m for m in convinv.methods()}
 OPTIONS = {
     "gmres": {"normal": True, "restart": 12},
     "gbk": {"inner_rtol": 0.01},
-    "gauss-seidel": {"order": "multicolour"},
-    "kaczmarz": {"order": "multicolour", "symmetric": True},
+    "gauss-seidel": {"order": "multicolor"},
+    "kaczmarz": {"order": "multicolor", "symmetric": True},
     "rek": {"rng": 0},
     "rk": {"rng": 0},
 }

@@ -6,7 +6,7 @@ import scipy.sparse as sparse
 
 from convinv._core import geometry
 from convinv.kernels.rows import cpu as rows_cpu
-from convinv.solvers._colours import input_colours, output_colours
+from convinv.solvers._colors import input_colors, output_colors
 from support import oracles
 from support.arrays import DTYPES, every_dtype, random
 from support.processes import FOLDERS, run
@@ -59,11 +59,11 @@ def test_matrices(dtype, damp, reverse):
 
 @pytest.mark.parametrize("of", ["outputs", "inputs"])
 @layers
-def test_colours(name, of):
-    """Every pixel once, and those of a colour share nothing."""
+def test_colors(name, of):
+    """Every pixel once, and those of a color share nothing."""
     g, _, A = layer(name, "float64")
     ones = np.abs(layer_of_ones(name)) > 0
-    pixels, starts = (output_colours if of == "outputs" else input_colours)(g)
+    pixels, starts = (output_colors if of == "outputs" else input_colors)(g)
     if of == "inputs":
         ones = ones.T
     count = np.prod(g.output if of == "outputs" else g.input)
@@ -87,13 +87,13 @@ def layer_of_ones(name):
     return columns.reshape(len(identity), -1).T
 
 
-def test_few_colours_where_nothing_folds():
+def test_few_colors_where_nothing_folds():
     for size, span, stride, expected in ((20, 3, 1, 3), (20, 3, 2, 2), (20, 2, 2, 1)):
         g = geometry.make_geometry(
             (1, 1, span), (1, size), stride=stride, padding=0, dilation=1, groups=1,
             boundary="zero",
         )  # fmt: skip
-        assert len(output_colours(g)[1]) - 1 == expected
+        assert len(output_colors(g)[1]) - 1 == expected
 
 
 THREADS = """
@@ -101,7 +101,7 @@ import hashlib
 import numpy as np
 from convinv._core import geometry, threads
 from convinv.kernels.rows import cpu as rows_cpu
-from convinv.solvers._colours import input_colours, output_colours
+from convinv.solvers._colors import input_colors, output_colors
 from support.arrays import random
 
 print(threads.thread_count())
@@ -114,8 +114,8 @@ for batch in (1, 4):
     x, b = random((batch, n), "float32", 1), random((batch, m), "float32", 2)
     on = np.ones(batch, bool)
     scale = np.full(m, 0.01, "float32")
-    rows_cpu.pixel_sweep(plan, x, b, None, scale, 0.0, on, *output_colours(g))
-    rows_cpu.sample_sweep(plan, x, b, None, scale[:n], 0.0, on, *input_colours(g))
+    rows_cpu.pixel_sweep(plan, x, b, None, scale, 0.0, on, *output_colors(g))
+    rows_cpu.sample_sweep(plan, x, b, None, scale[:n], 0.0, on, *input_colors(g))
     digest.update(x)
     digest.update(b)
 print(digest.hexdigest())
@@ -139,5 +139,5 @@ def test_non_finite_items_stay_alone():
     x, b = random((2, A.shape[1]), "float64"), random((2, A.shape[0]), "float64")
     b[0] = np.inf
     scale, active = np.full(A.shape[0], 0.1), np.ones(2, bool)
-    rows_cpu.pixel_sweep(plan, x, b, None, scale, 0.0, active, *output_colours(g))
+    rows_cpu.pixel_sweep(plan, x, b, None, scale, 0.0, active, *output_colors(g))
     assert not np.isfinite(x[0]).any() and np.isfinite(x[1]).all()

@@ -19,7 +19,7 @@ class TestWindows:
             rows = [rng.permutation(size)[:length] for _ in range(count)]
             table = np.array(rows, np.int64).reshape(count, -1)
             table[rng.random(table.shape) < 0.2] = -1
-            if seed % 2:  # runs of neighbours take another path
+            if seed % 2:  # runs of neighbors take another path
                 start = rng.integers(0, size - table.shape[1] + 1, count)
                 table = start[:, None] + np.arange(table.shape[1])
             tables.append(np.ascontiguousarray(table, np.int64))

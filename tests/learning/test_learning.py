@@ -100,7 +100,7 @@ class TestDecoder:
 
     @pytest.mark.parametrize("damp", [0.0, 2.0])
     def test_any_data(self, damp):
-        """The minimiser over the span of the images."""
+        """The minimizer over the span of the images."""
         F, X, Y = small()
         learned = learn(X, Y)
         y = random((15,), seed=5)

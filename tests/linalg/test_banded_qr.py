@@ -18,7 +18,7 @@ def one_blas_thread():
 
 
 def shuffled(dtype=float, columns=300, per_column=2, reach=4, seed=0):
-    """Two rows for every column, which touch a few neighbours; in random order."""
+    """Two rows for every column, which touch a few neighbors; in random order."""
     rng = np.random.default_rng(seed)
     matrix = np.zeros((per_column * columns, columns), dtype)
     for row in range(len(matrix)):

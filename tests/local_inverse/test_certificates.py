@@ -8,7 +8,7 @@ import pytest
 from convinv.local_inverse import certify
 from support import oracles
 from support.arrays import random
-from support.centres import KINDS, NORMS, centre, size
+from support.centers import KINDS, NORMS, center, size
 
 
 def exact_inverse(A):
@@ -35,7 +35,7 @@ def exact_error(A, X):
 @NORMS
 @KINDS
 def test_certificates_bound_the_error(norm, kind):
-    A = centre(5, kind, shape=(20,))
+    A = center(5, kind, shape=(20,))
     exact = np.linalg.inv(A.astype(np.result_type(kind, "float64")))
     for disturbed in (1e-6, 1e-4, 1e-2):
         X = (exact * (1 + disturbed * random(A.shape, kind, 1))).astype(kind)
@@ -51,7 +51,7 @@ def test_certificates_bound_the_error(norm, kind):
 def test_certificates_count_rounding(kind):
     """Against rational arithmetic, where the error is all rounding."""
     for seed in range(5):
-        A = centre(4, kind, seed) * 10.0 ** (seed - 2)
+        A = center(4, kind, seed) * 10.0 ** (seed - 2)
         X = np.linalg.inv(A).astype(kind)
         found = certify(A.astype(kind), X, "max")
         error = exact_error(A.astype(kind), X)
@@ -59,7 +59,7 @@ def test_certificates_count_rounding(kind):
 
 
 def test_a_wrong_inverse_is_not_certified():
-    A = centre(3)
+    A = center(3)
     singular = A.copy()
     singular[0] = singular[1]
     for matrix, X in (
@@ -88,7 +88,7 @@ def test_certificates_of_ill_conditioned_matrices():
 
 
 def test_certificates_of_badly_scaled_matrices():
-    A = centre(3)
+    A = center(3)
     for scale in (1e-120, 1e120):
         found = certify(A * scale, np.linalg.inv(A) / scale, "frobenius")
         assert found.proven and found.bound < 1e-12 / scale

@@ -7,7 +7,7 @@ torch = pytest.importorskip("torch")
 
 from convinv import ConvergenceWarning  # noqa: E402
 from convinv.interop.torch_inverse import LearnedInverse, inverse_network  # noqa: E402
-from convinv.local_inverse import LocalInverse, relu_realisation  # noqa: E402
+from convinv.local_inverse import LocalInverse, relu_realization  # noqa: E402
 
 A0 = np.array([[2.0, 1.0], [1.0, 3.0]])
 
@@ -32,7 +32,7 @@ def test_the_network_can_be_the_linear_approximation():
     """Without training, and training from there makes it better."""
     dtype = torch.float64
     learned = LearnedInverse(A0, 0.2, hidden=8, dtype=dtype, rng=0)
-    learned.set_weights(relu_realisation(A0, 0.2, hidden=8))
+    learned.set_weights(relu_realization(A0, 0.2, hidden=8))
     A = learned.sample(2000)
     linear = LocalInverse(A0).approximate(A)
     np.testing.assert_allclose(learned.approximate(A), linear, atol=1e-14)
@@ -77,10 +77,10 @@ def test_the_same_seed_gives_the_same_network():
         (lambda: LearnedInverse(1j * A0, 0.1), "A0 must be one real"),
         (lambda: LearnedInverse(A0, 0.0), "half_width must"),
         (lambda: LearnedInverse(A0, 0.1).approximate(np.eye(3)), "A must have shape"),
-        (lambda: LearnedInverse(A0, 0.1).set_weights(relu_realisation(A0)),
-         "realisation must have"),
+        (lambda: LearnedInverse(A0, 0.1).set_weights(relu_realization(A0)),
+         "realization must have"),
         (lambda: LearnedInverse(A0, 0.1, hidden=8, scaled=True).set_weights(
-            relu_realisation(A0)), "must not be scaled"),
+            relu_realization(A0)), "must not be scaled"),
     ],
 )  # fmt: skip
 def test_errors(call, words):

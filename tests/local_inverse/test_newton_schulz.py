@@ -6,12 +6,12 @@ import pytest
 from convinv import ConvergenceWarning
 from convinv.local_inverse import LocalInverse, newton_schulz
 from support.arrays import random
-from support.centres import KINDS, centre, size
+from support.centers import KINDS, center, size
 
 
 @KINDS
 def test_newton_schulz(kind):
-    A = centre(6, kind, shape=(4,))
+    A = center(6, kind, shape=(4,))
     found = newton_schulz(A)
     exact = np.linalg.inv(A.astype(np.result_type(kind, "float64")))
     assert found.success and found.x.dtype == kind
@@ -21,7 +21,7 @@ def test_newton_schulz(kind):
 
 
 def test_newton_schulz_squares_the_residual():
-    A = centre(5)
+    A = center(5)
     X0 = np.linalg.inv(A) @ (np.eye(5) - 0.1 * random((5, 5)) / 5)
     R = np.eye(5) - A @ X0
     expected = [np.linalg.norm(np.linalg.matrix_power(R, 2**k)) for k in range(4)]
@@ -30,7 +30,7 @@ def test_newton_schulz_squares_the_residual():
 
 
 def test_one_step_of_newton_is_the_linear_approximation():
-    near = LocalInverse(centre(4))
+    near = LocalInverse(center(4))
     A = near.A0 + 0.1 * random((4, 4), seed=1)
     with pytest.warns(ConvergenceWarning, match="at maxiter"):
         found = newton_schulz(A, near.inverse, maxiter=1)
@@ -66,7 +66,7 @@ def test_newton_schulz_of_singular_matrices(A):
 
 
 def test_newton_schulz_keeps_what_it_was_given():
-    A, X0 = centre(3), np.eye(3) / 4
+    A, X0 = center(3), np.eye(3) / 4
     before = A.copy(), X0.copy()
     found = newton_schulz(A, X0)
     assert found.x is not X0 and (A == before[0]).all() and (X0 == before[1]).all()

@@ -5,18 +5,18 @@ import itertools
 import numpy as np
 import pytest
 
-from convinv.local_inverse import FeasibleRegion, LocalInverse, relu_realisation
+from convinv.local_inverse import FeasibleRegion, LocalInverse, relu_realization
 from support.arrays import random
-from support.centres import centre, size
+from support.centers import center, size
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 8])
 @pytest.mark.parametrize("half_width", [0.1, None])
 @pytest.mark.parametrize("hidden", [None, "paper"])
 def test_the_network_is_the_linear_approximation(n, half_width, hidden):
-    A0 = centre(n)
+    A0 = center(n)
     units = 8 * n * n if hidden else (1 if half_width else 2) * n * n
-    network = relu_realisation(A0, half_width, hidden=units if hidden else None)
+    network = relu_realization(A0, half_width, hidden=units if hidden else None)
     assert network.hidden == units and network.W1.shape == (units, n * n)
     D = 0.1 * np.random.default_rng(1).uniform(-1, 1, (50, n, n))
     if half_width is None:
@@ -31,14 +31,14 @@ def test_the_network_is_the_linear_approximation(n, half_width, hidden):
 
 
 def test_the_network_with_a_box_is_another_map_outside():
-    A0 = centre(2)
-    network, near = relu_realisation(A0, 0.1), LocalInverse(A0)
+    A0 = center(2)
+    network, near = relu_realization(A0, 0.1), LocalInverse(A0)
     assert not np.allclose(network(A0 - 0.3), near.approximate(A0 - 0.3), atol=1e-3)
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 5])
 def test_distances(n):
-    A0 = centre(n, seed=n)
+    A0 = center(n, seed=n)
     region = FeasibleRegion(A0)
     assert region.exact
     assert region.distance() == pytest.approx(np.linalg.svd(A0)[1][-1])
@@ -56,7 +56,7 @@ def test_distances(n):
 @pytest.mark.parametrize("n", [2, 3])
 def test_the_box_is_the_largest(n):
     """By the determinant at its corners, where it is extreme: it is multilinear."""
-    A0 = centre(n, seed=2)
+    A0 = center(n, seed=2)
     corners = np.array(list(itertools.product((-1.0, 1.0), repeat=n * n)))
     corners = corners.reshape(-1, n, n)
 
@@ -71,7 +71,7 @@ def test_the_box_is_the_largest(n):
 
 
 def test_a_box_with_a_margin():
-    region = FeasibleRegion(centre(3))
+    region = FeasibleRegion(center(3))
     for margin in (0.1, 0.5):
         box = region.box(margin)
         D = box * np.sign(random((3000, 3, 3)))
@@ -82,7 +82,7 @@ def test_a_box_with_a_margin():
 
 @pytest.mark.parametrize("kind", ["float64", "complex128"])
 def test_bounds_where_signs_are_too_many(kind):
-    A0 = centre(24 if kind == "float64" else 3, kind)
+    A0 = center(24 if kind == "float64" else 3, kind)
     region = FeasibleRegion(A0)
     assert not region.exact
     nearest = region.nearest_singular("max")
@@ -92,7 +92,7 @@ def test_bounds_where_signs_are_too_many(kind):
 
 
 def test_membership():
-    region = FeasibleRegion(centre(3))
+    region = FeasibleRegion(center(3))
     box = region.box()
     A = region.A0 + box * np.array([0.5, 0.99, 1.01])[:, None, None] * np.sign(
         random((3, 3))

@@ -14,16 +14,16 @@ from convinv.local_inverse import (
     NeumannOperator,
     certify,
     newton_schulz,
-    relu_realisation,
+    relu_realization,
 )
 from support.arrays import random
-from support.centres import KINDS, centre, size
+from support.centers import KINDS, center, size
 
 
 @pytest.mark.parametrize("order", range(5))
 @KINDS
 def test_the_series(order, kind):
-    near = LocalInverse(centre(4, kind), order)
+    near = LocalInverse(center(4, kind), order)
     D = 0.05 * random((7, 4, 4), kind, 1)
     X0 = np.linalg.inv(near.A0)
     terms = [X0]
@@ -38,7 +38,7 @@ def test_the_series(order, kind):
 
 @pytest.mark.parametrize("order", [0, 1, 2, 4])
 def test_the_remainder_is_bounded(order):
-    near = LocalInverse(centre(4), order)
+    near = LocalInverse(center(4), order)
     for part in (0.01, 0.1, 0.5):
         D = random((200, 4, 4), seed=2)
         D *= part / near.inverse_norm / size(D, "spectral")[:, None, None]
@@ -56,7 +56,7 @@ def test_the_remainder_is_infinite_far_away():
 
 
 def test_a_quarter_of_the_error_at_half_the_distance():
-    near = LocalInverse(centre(3))
+    near = LocalInverse(center(3))
     D = 0.05 * np.random.default_rng(0).uniform(-1, 1, (4000, 3, 3))
     errors = []
     for part in (1, 0.5, 0.25):
@@ -67,7 +67,7 @@ def test_a_quarter_of_the_error_at_half_the_distance():
 
 def test_the_linear_term_is_the_derivative():
     """Central differences of the exact inverse."""
-    near, h = LocalInverse(centre(4)), 1e-5
+    near, h = LocalInverse(center(4)), 1e-5
     D = random((4, 4), seed=3)
     numeric = np.linalg.inv(near.A0 + h * D) - np.linalg.inv(near.A0 - h * D)
     term = near.approximate(near.A0 + D) - near.inverse
@@ -75,7 +75,7 @@ def test_the_linear_term_is_the_derivative():
 
 
 def test_stacks_of_references():
-    A0 = centre(3, shape=(2, 1))
+    A0 = center(3, shape=(2, 1))
     near = LocalInverse(A0, 2)
     A = A0 + 0.01 * random((2, 5, 3, 3), seed=4)
     found = near(A)
@@ -86,7 +86,7 @@ def test_stacks_of_references():
 
 
 def test_calls_are_certified():
-    near = LocalInverse(centre(3), 1)
+    near = LocalInverse(center(3), 1)
     A = near.A0 + 0.05 * random((9, 3, 3), seed=5)
     before = A.copy()
     found = near(A)
@@ -104,7 +104,7 @@ def test_calls_are_certified():
 @pytest.mark.parametrize("kind", ["float64", "complex128"])
 @pytest.mark.parametrize("order", [0, 1, 3])
 def test_the_operator_is_the_series(order, kind):
-    near = LocalInverse(centre(6, kind), order)
+    near = LocalInverse(center(6, kind), order)
     A = near.A0 + 0.05 * random((6, 6), kind, 1)
     M = near.operator(A)
     expected = near.approximate(A)
@@ -164,10 +164,10 @@ def test_the_operator_takes_convolutions():
         (lambda: newton_schulz(np.eye(2), rtol=-1), ValueError, "rtol must be"),
         (lambda: newton_schulz(np.eye(2), maxiter=-1), ValueError, "maxiter must"),
         (lambda: newton_schulz(np.eye(2), np.eye(3)), ValueError, "X0 must be of 2"),
-        (lambda: relu_realisation(1j * np.eye(2)), ValueError, "A0 must be one real"),
-        (lambda: relu_realisation(np.eye(2), 0.0), ValueError, "half_width must"),
-        (lambda: relu_realisation(np.eye(2), hidden=7), ValueError, "at least 8"),
-        (lambda: relu_realisation(np.eye(2))(np.eye(3)), ValueError, "A must have"),
+        (lambda: relu_realization(1j * np.eye(2)), ValueError, "A0 must be one real"),
+        (lambda: relu_realization(np.eye(2), 0.0), ValueError, "half_width must"),
+        (lambda: relu_realization(np.eye(2), hidden=7), ValueError, "at least 8"),
+        (lambda: relu_realization(np.eye(2))(np.eye(3)), ValueError, "A must have"),
         (lambda: FeasibleRegion(np.eye(2)[None]), ValueError, "A0 must have shape"),
         (lambda: FeasibleRegion(np.eye(2)).distance("l2"), ValueError, "norm must"),
         (lambda: FeasibleRegion(np.eye(2)).box(-1), ValueError, "margin must"),
@@ -190,7 +190,7 @@ def test_integers_are_promoted():
 
 def test_other_array_libraries():
     xp = pytest.importorskip("array_api_strict")
-    A0 = centre(3)
+    A0 = center(3)
     A = A0 + 0.02 * random((4, 3, 3), seed=1)
     near = LocalInverse(xp.asarray(A0), 2)
     found = near(xp.asarray(A))

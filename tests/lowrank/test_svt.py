@@ -61,7 +61,7 @@ class TestSVT:
         np.testing.assert_allclose(svt(a, tau), oracle(a, tau), atol=1e-13)
 
     def test_is_the_proximal_operator(self):
-        """No neighbour has a smaller objective."""
+        """No neighbor has a smaller objective."""
         a = random((6, 4), "f8", 6)
         z = prox_nuclear(a, 0.8)
 

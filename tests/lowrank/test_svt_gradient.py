@@ -153,7 +153,7 @@ class TestGradient:
         assert not np.isfinite(svt_vjp(np.eye(2), 0.1, g)[0]).all()
 
     def test_the_paper_s_matrix(self):
-        """[[2, 4], [-4, 2]] and its neighbour; f(s) = s + 0.1, loss the sum."""
+        """[[2, 4], [-4, 2]] and its neighbor; f(s) = s + 0.1, loss the sum."""
         found = []
         for a in (np.array([[2.0, 4], [-4, 2]]), np.array([[2.0001, 4], [-4, 2]])):
             u, s, vh = np.linalg.svd(a)

@@ -159,7 +159,7 @@ def test_singular_functions_are_orthonormal():
     np.testing.assert_allclose(gram, np.eye(15), atol=1e-12)
 
 
-def test_singular_values_of_the_discretisation():
+def test_singular_values_of_the_discretization():
     """The first 45 at 128 x 128 are within 1 % of the transform's."""
     op = Radon(128)
     start = np.random.default_rng(0).standard_normal(min(op.shape))

@@ -10,8 +10,8 @@ class TestSampling:
     OPERATORS = {
         "mask": lambda m: MaskOperator(m),
         "mask complex": lambda m: MaskOperator(m, dtype="c8"),
-        "centred": lambda m: FourierSampling(m),
-        "plain": lambda m: FourierSampling(m, axes=(0, 2), centred=False),
+        "centerd": lambda m: FourierSampling(m),
+        "plain": lambda m: FourierSampling(m, axes=(0, 2), centerd=False),
         "one axis": lambda m: FourierSampling(m, axes=(1,)),
     }
 

@@ -167,7 +167,7 @@ def test_prepared_objects_in_solve(cls):
 
 
 @FAST
-def test_regularised_objects_for_singular_layers(cls):
+def test_regularized_objects_for_singular_layers(cls):
     """Two equal channels: nothing but damp makes a preconditioner of its own."""
     kernel = random((8, 3, 3, 3))
     kernel[:, 2] = kernel[:, 1]

@@ -7,7 +7,7 @@ from scipy.sparse.linalg import aslinearoperator
 
 from convinv import Status, solve
 from convinv.operators._row_norms import column_norms, row_norms
-from convinv.solvers._colours import input_colours, output_colours
+from convinv.solvers._colors import input_colors, output_colors
 from convinv.solvers._row_actions import WeightedSampler
 from support import oracles
 from support.arrays import doubles
@@ -91,19 +91,19 @@ class TestSweeps:
         np.testing.assert_allclose(got, y, atol=1e-11 * np.max(np.abs(y)))
 
     @layers
-    @pytest.mark.parametrize("order", ["random", "multicolour"])
+    @pytest.mark.parametrize("order", ["random", "multicolor"])
     def test_other_orders(self, name, order):
         """Every row has its turn: the orders that the method must have taken."""
         op = make(name)
         A = matrix(op)
         b = random(A.shape[0])
         for method, action, lists in (
-            ("kaczmarz", rows_of, output_colours),
-            ("gauss-seidel", columns_of, input_colours),
+            ("kaczmarz", rows_of, output_colors),
+            ("gauss-seidel", columns_of, input_colors),
         ):
             count = A.shape[method == "gauss-seidel"]
             taken = np.random.default_rng(0).permutation(count)
-            if order == "multicolour":
+            if order == "multicolor":
                 pixels, _ = lists(op.geometry)
                 taken = (pixels[:, None] + np.arange(0, count, pixels.size)).ravel()
             assert np.array_equal(np.sort(taken), np.arange(count))
@@ -176,7 +176,7 @@ class TestSweeps:
 
 class TestLimits:
     @layers
-    @pytest.mark.parametrize("order", ["cyclic", "multicolour", "random"])
+    @pytest.mark.parametrize("order", ["cyclic", "multicolor", "random"])
     def test_orders_have_one_limit(self, name, order):
         op = make(name)
         A = matrix(op)
@@ -278,7 +278,7 @@ class TestArguments:
         with pytest.raises(ValueError, match="order must be one of 'cyclic'"):
             solve(op, np.ones(op.shape[0]), method, order="backwards")
         with pytest.raises(ValueError, match="needs a ConvLinearOperator"):
-            solve(matrix(op), np.ones(op.shape[0]), method, order="multicolour")
+            solve(matrix(op), np.ones(op.shape[0]), method, order="multicolor")
 
     def test_operators_without_rows(self):
         A = aslinearoperator(np.eye(3)) * 2

@@ -259,14 +259,14 @@ class TestReports:
     def test_table(self):
         op, h_b = layer("valid tall")
         table = arrangement_table(op, h_b=h_b, rng=5)
-        assert tuple(table.analyses) == KINDS
+        assert tuple(table.analyzes) == KINDS
         alone = sweep_analysis(op, "randomized", h_b=h_b, rng=5)
         assert table["randomized"].distance == alone.distance
         lines = repr(table).splitlines()
         assert len(lines) == 5 and all(k in line for k, line in zip(KINDS, lines[1:]))
         assert f"{alone.distance.value:.3g}" in lines[4]
         few = arrangement_table(matrix(op), KINDS[1:3], strips=2, exact=False, rng=0)
-        assert tuple(few.analyses) == KINDS[1:3] and "+-" in repr(few)
+        assert tuple(few.analyzes) == KINDS[1:3] and "+-" in repr(few)
 
     def test_prints(self):
         op, h_b = layer("valid tall")

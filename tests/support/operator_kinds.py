@@ -97,12 +97,12 @@ def mask(xp, dtype):
 def fourier(xp, dtype):
     dtype = np.result_type(dtype, "complex64")
     op = FourierSampling(xp.asarray(MASK), dtype=dtype)
-    second, last = (_centred_transform(n) for n in SHAPE[1:])
+    second, last = (_centerd_transform(n) for n in SHAPE[1:])
     whole = np.kron(np.eye(SHAPE[0]), np.kron(second, last))
     return op, whole[MASK.ravel()]
 
 
-def _centred_transform(n):
+def _centerd_transform(n):
     """The unitary transform with frequency 0 and the origin in the middle."""
     origin = np.fft.ifftshift(np.eye(n), axes=0)
     return np.fft.fftshift(scipy.linalg.dft(n, scale="sqrtn") @ origin, axes=0)

@@ -35,7 +35,7 @@ EASY = ("over", "square", "definite", "torus")
 LOOSE = 1e-4  # a tolerance that all methods and precisions can reach
 
 
-def centre(shape):
+def center(shape):
     """A kernel that is the identity of every channel pair (c, c)."""
     kernel = np.zeros(shape)
     for c in range(min(shape[:2])):
@@ -45,7 +45,7 @@ def centre(shape):
 
 def random_layer(shape, input_shape, shift=0.0, scale=1.0, **options):
     def make(rng, dtype):
-        kernel = scale * normal(rng, shape, dtype) + shift * centre(shape)
+        kernel = scale * normal(rng, shape, dtype) + shift * center(shape)
         return ConvLinearOperator(kernel.astype(dtype), input_shape, **options)
 
     return make
@@ -54,7 +54,7 @@ def random_layer(shape, input_shape, shift=0.0, scale=1.0, **options):
 def definite(rng, dtype):
     kernel = 0.1 * normal(rng, (2, 2, 3, 3), dtype)
     kernel = kernel + np.flip(kernel, (2, 3)).swapaxes(0, 1).conj()
-    kernel = kernel + 3 * centre((2, 2, 3, 3))
+    kernel = kernel + 3 * center((2, 2, 3, 3))
     return ConvLinearOperator(kernel.astype(dtype), (2, 5, 6), padding=1)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from convinv._core import geometry
 from convinv.kernels.rows import cpu as rows_cpu
-from convinv.solvers._colours import input_colours, output_colours
+from convinv.solvers._colors import input_colors, output_colors
 
 from . import oracles
 from .arrays import BOUNDARIES, random
@@ -83,7 +83,7 @@ def check_rows(name, dtype, damp, batch=3, module=rows_cpu, put=np.asarray):
     rng = np.random.default_rng(1)
     active = np.arange(batch) != 1
     scale = reciprocal(A, 1, dtype, damp)
-    pixels, starts = output_colours(g)
+    pixels, starts = output_colors(g)
     drawn = rng.integers(m, size=2 * m)
     for reverse in (False, True):
         x, b = random((batch, n), dtype, 2), random((batch, m), dtype, 3)
@@ -108,7 +108,7 @@ def check_columns(name, dtype, damp, batch=3, module=rows_cpu, put=np.asarray):
     rng = np.random.default_rng(1)
     active = np.arange(batch) != 1
     scale = reciprocal(A, 0, dtype, damp)
-    samples, starts = input_colours(g)
+    samples, starts = input_colors(g)
     drawn = rng.integers(n, size=2 * n)
     for reverse in (False, True):
         x, r = random((batch, n), dtype, 2), random((batch, m), dtype, 3)

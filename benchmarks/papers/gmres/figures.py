@@ -19,7 +19,7 @@ def residuals(histories):
 
 
 def pictures(named, limits=(0, 1)):
-    """Grey pictures side by side, in two rows from five on.
+    """Gray pictures side by side, in two rows from five on.
 
     `limits` are the values of black and white, or None for those of each picture.
     """

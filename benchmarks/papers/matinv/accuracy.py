@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from convinv.local_inverse import LocalInverse, certify, newton_schulz, relu_realisation
+from convinv.local_inverse import LocalInverse, certify, newton_schulz, relu_realization
 
 from ...support.measure import clock
 from ...support.outcome import Claim, Outcome, Table
@@ -34,7 +34,7 @@ def run(quick=False):
     )
     notes = [
         "networks of 16x16 are trained for fewer steps than the paper's 200000",
-        "two steps of Newton and Schulz from the centre's inverse are the series of "
+        "two steps of Newton and Schulz from the center's inverse are the series of "
         "order 3, one step is the linear approximation",
     ]
     tables = [Table("Errors", text, COLUMNS, rows), halves]
@@ -52,14 +52,14 @@ def errors(data, quick, rng):
         table[name] = name, float(wrong.mean()), float(wrong.max()), bound, training
 
     for order in (1, 2, 3):
-        near = LocalInverse(data.centre, order)
+        near = LocalInverse(data.center, order)
         result = near(A)
         name = "linear (Taylor)" if order == 1 else f"series of order {order}"
         add(name, result.x, float(result.bound.max()))
     fitted = least_squares(data, 2000 if quick else 100_000, rng)
     add("linear (least squares)", fitted(A))
-    add("ReLU realisation", relu_realisation(data.centre, data.half_width)(A))
-    start = LocalInverse(data.centre).inverse
+    add("ReLU realization", relu_realization(data.center, data.half_width)(A))
+    start = LocalInverse(data.center).inverse
     add("Newton-Schulz to rounding", newton_schulz(A, start).x)
     for name, layers in paper.LAYERS.items():
         steps = CUT.get((data.n, layers), paper.STEPS[data.n])
@@ -84,12 +84,12 @@ def network_row(name, networks, A, exact, training):
 def least_squares(data, count, rng):
     """The affine map of least mean squared error on random matrices."""
     A = data.sample(count, rng)
-    D = (A - data.centre).reshape(count, -1)
+    D = (A - data.center).reshape(count, -1)
     full = np.hstack([np.ones((count, 1)), D])
     weights = np.linalg.lstsq(full, np.linalg.inv(A).reshape(count, -1), rcond=None)[0]
 
     def apply(A):
-        D = (A - data.centre).reshape(len(A), -1)
+        D = (A - data.center).reshape(len(A), -1)
         return (weights[0] + D @ weights[1:]).reshape(A.shape)
 
     return apply
@@ -98,11 +98,11 @@ def least_squares(data, count, rng):
 def about(name, rows):
     """What holds for every dataset."""
     mean = {key: row[1] for key, row in rows.items()}
-    taylor, same = mean["linear (Taylor)"], mean["ReLU realisation"]
+    taylor, same = mean["linear (Taylor)"], mean["ReLU realization"]
     proven = [row for row in rows.values() if row[3] is not None]
     claims = [
         Claim(
-            f"{name}: the ReLU realisation is the linear approximation",
+            f"{name}: the ReLU realization is the linear approximation",
             f"mean errors {taylor:.6e} and {same:.6e}",
             abs(taylor - same) <= 1e-9 * taylor,
         ),
@@ -148,11 +148,11 @@ def halving(count, rng):
     """The linear approximation's error by the size of the box."""
     rows, claims = [], []
     for data in problems.datasets():
-        near = LocalInverse(data.centre)
-        unit = data.sample(count, rng) - data.centre
+        near = LocalInverse(data.center)
+        unit = data.sample(count, rng) - data.center
         means = []
         for part in (1, 0.5, 0.25, 0.125):
-            A = data.centre + part * unit
+            A = data.center + part * unit
             means.append(problems.error(near.approximate(A), np.linalg.inv(A)))
         rows.append((data.name, data.half_width, *means, means[-2] / means[-1]))
         claims.append(

@@ -1,6 +1,6 @@
 """What the paper prints of its Table 3, and the sizes of its experiments.
 
-Its centres, the widths of its boxes and its Tables 1, 2 and 4 to 7 are not published in
+Its centers, the widths of its boxes and its Tables 1, 2 and 4 to 7 are not published in
 a form that can be read.
 """
 

@@ -40,7 +40,7 @@ def run(quick=False):
     remainder = series_remainder(data)
     text = (
         f"a network 4-{paper.SMALL}-4 after {steps} steps ({seconds:.0f} s) about "
-        f"{problems.shown(data.centre)}; share of {len(x)} random matrices; the "
+        f"{problems.shown(data.center)}; share of {len(x)} random matrices; the "
         "largest difference of the affine map's coefficients from the Jacobian's; the "
         "largest difference of an entry from the linear approximation, seen and by "
         "linear programming over the pattern's polytope"
@@ -95,8 +95,8 @@ class Network:
             part.detach().double().numpy()
             for part in (first.weight, first.bias, last.weight, last.bias)
         )
-        near = LocalInverse(data.centre)
-        self.centre, self.half = data.centre.ravel(), data.half_width
+        near = LocalInverse(data.center)
+        self.center, self.half = data.center.ravel(), data.half_width
         self.inverse = near.inverse.ravel()
         self.jacobian = -np.kron(near.inverse, near.inverse.T)
 
@@ -104,7 +104,7 @@ class Network:
         return np.maximum(x @ self.W1.T + self.b1, 0) @ self.W2.T + self.b2
 
     def linear(self, x):
-        return self.inverse + (x - self.centre) @ self.jacobian.T
+        return self.inverse + (x - self.center) @ self.jacobian.T
 
     def affine(self, pattern):
         """Matrix and constant where just these units are active."""
@@ -113,7 +113,7 @@ class Network:
 
     @property
     def bounds(self):
-        return [(c - self.half, c + self.half) for c in self.centre]
+        return [(c - self.half, c + self.half) for c in self.center]
 
 
 def occupied(network, x):
@@ -129,7 +129,7 @@ def pattern_bound(network, pattern):
     """The largest difference from the linear map where the pattern holds."""
     matrix, constant = network.affine(pattern)
     matrix = matrix - network.jacobian
-    constant = constant - network.inverse + network.jacobian @ network.centre
+    constant = constant - network.inverse + network.jacobian @ network.center
     sign = np.where(pattern == 1, -1.0, 1.0)  # -(W1 x + b1) <= 0 of active units
     most = 0.0
     for row, add in zip(matrix, constant):
@@ -153,7 +153,7 @@ def box_bound(network):
     >= 0``, ``h <= a - low (1 - z)``, ``h <= high z``.
     """
     inputs, units = network.W1.shape[1], network.W1.shape[0]
-    middle = network.W1 @ network.centre + network.b1
+    middle = network.W1 @ network.center + network.b1
     reach = network.half * np.abs(network.W1).sum(axis=1)
     low, high = np.minimum(middle - reach, 0), np.maximum(middle + reach, 0)
     eye, none = np.eye(units), np.zeros((units, units))
@@ -178,7 +178,7 @@ def box_bound(network):
     for k, way in itertools.product(range(len(network.b2)), (1, -1)):
         cost = np.concatenate([-network.jacobian[k], network.W2[k], np.zeros(units)])
         add = (
-            network.b2[k] - network.inverse[k] + (network.jacobian[k] @ network.centre)
+            network.b2[k] - network.inverse[k] + (network.jacobian[k] @ network.center)
         )
         found = milp(-way * cost, constraints=constraint, bounds=box, integrality=whole)
         if found.status != 0:
@@ -189,7 +189,7 @@ def box_bound(network):
 
 def series_remainder(data):
     """What the linear approximation misses at most, in any entry, in the box."""
-    norm = float(LocalInverse(data.centre).inverse_norm)
+    norm = float(LocalInverse(data.center).inverse_norm)
     q = norm * data.n * data.half_width
     return norm * q * q / (1 - q)
 
@@ -198,20 +198,20 @@ def drawn(network, data, size=301):
     """Patterns on the plane of the two diagonal entries, in the box and around it."""
     reach = AROUND * network.half
     edges = np.linspace(-reach, reach, size)
-    x = np.tile(network.centre, (size, size, 1))
+    x = np.tile(network.center, (size, size, 1))
     x[..., 0] += edges[None, :]
     x[..., 3] += edges[:, None]
     _, member, _ = occupied(network, x.reshape(-1, 4))
     apart = np.abs(network(x) - network.linear(x)).max(axis=-1)
     figure = Figure(figsize=(7.4, 3.2), layout="constrained")
     left, right = figure.subplots(1, 2)
-    extent = [c + s * reach for c in network.centre[[0, 3]] for s in (-1, 1)]
+    extent = [c + s * reach for c in network.center[[0, 3]] for s in (-1, 1)]
     left.imshow(member.reshape(size, size), origin="lower", extent=extent, cmap="tab20")
     left.set_title("activation patterns", fontsize="medium")
     image = right.imshow(apart, origin="lower", extent=extent, cmap="viridis")
     right.set_title("difference from linear", fontsize="medium")
     figure.colorbar(image)
-    corner = network.centre[[0, 3]] - network.half
+    corner = network.center[[0, 3]] - network.half
     for ax in (left, right):
         box = Rectangle(corner, 2 * network.half, 2 * network.half, fill=False)
         ax.add_patch(box)

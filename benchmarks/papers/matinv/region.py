@@ -1,4 +1,4 @@
-"""The singular matrices about the centres, and boxes clear of them."""
+"""The singular matrices about the centers, and boxes clear of them."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from ...support.outcome import Claim, Outcome, Table
 from . import problems
 
 COLUMNS = (
-    "matrices,centre,condition,distance 2-norm,distance max,box,half width,"
+    "matrices,center,condition,distance 2-norm,distance max,box,half width,"
     "1 / (n norm of inverse)"
 )
 
@@ -19,7 +19,7 @@ def run(quick=False):
     for data in problems.datasets():
         region = data.region
         rows.append((
-            data.name, problems.shown(data.centre), float(np.linalg.cond(data.centre)),
+            data.name, problems.shown(data.center), float(np.linalg.cond(data.center)),
             region.distance(), region.distance("max"), region.box(), data.half_width,
             region.distance() / data.n,
         ))  # fmt: skip
@@ -36,21 +36,21 @@ def run(quick=False):
         "and in the largest entry; the box is the largest half width of a box without "
         "singular matrices, the last column the half width that the inverse's norm "
         f"alone allows; experiments take {problems.FRACTION:g} of the box. "
-        "Rows of a centre are separated by /"
+        "Rows of a center are separated by /"
     )
-    return Outcome([Table("Centres", text, COLUMNS, rows)], claims, [], figures)
+    return Outcome([Table("Centers", text, COLUMNS, rows)], claims, [], figures)
 
 
 def about(data, count, rng):
     """What a box is, checked on its corners and beyond."""
     region, box = data.region, data.region.box()
     signs = rng.choice([-1.0, 1.0], (count, data.n, data.n))
-    corners = data.centre + 0.999999 * box * signs
+    corners = data.center + 0.999999 * box * signs
     inverses = np.linalg.inv(corners)
     proven = certify(corners, inverses).proven
     singular = region.nearest_singular("max")
     least = np.linalg.svd(singular, compute_uv=False)[-1]
-    reach = np.abs(singular - data.centre).max()
+    reach = np.abs(singular - data.center).max()
     return [
         Claim(
             f"{data.name}: {count} corners of the box are nonsingular",
@@ -60,6 +60,6 @@ def about(data, count, rng):
         Claim(
             f"{data.name}: there is a singular matrix on the box",
             f"smallest singular value {least:.1e} at {reach / box:.6f} of the width",
-            least < 1e-13 * np.linalg.norm(data.centre) and abs(reach / box - 1) < 1e-9,
+            least < 1e-13 * np.linalg.norm(data.center) and abs(reach / box - 1) < 1e-9,
         ),
     ]

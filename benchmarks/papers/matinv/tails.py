@@ -65,7 +65,7 @@ def drawn(curves):
     for n, (levels, chance) in curves.items():
         ax.loglog(levels, chance, "o-", label=f"{n}x{n}")
     levels = np.array(LEVELS)
-    ax.loglog(levels, 2 / levels, ":", color="grey", label="2 / t")
+    ax.loglog(levels, 2 / levels, ":", color="gray", label="2 / t")
     ax.set(xlabel="t", ylabel="chance of a larger inverse")
     ax.legend(fontsize="small")
     return figure

@@ -39,7 +39,7 @@ def run(quick=False):
             networks[name] = own
             theirs = paper.SECONDS[n, name]
             rows.append((f"{n}x{n}", name, *theirs, *own, *exact.values()))
-        near = LocalInverse(data.centre)
+        near = LocalInverse(data.center)
         linear = in_batches(near.approximate, A, count, budget)
         proven = in_batches(near, A, count, budget)
         last = [own[-1] for own in networks.values()]

@@ -22,7 +22,7 @@ def trained(data, layers, steps, runs, *, hidden=None):
     The weights of all are stacked, so that a step is one product of stacks: Adam treats
     every weight for itself, and the losses are added.
     """
-    box = data.centre, data.half_width
+    box = data.center, data.half_width
     learned = [
         LearnedInverse(*box, layers=layers, hidden=hidden, rng=run)
         for run in range(runs)

@@ -16,7 +16,7 @@ from ..command import Command
 from . import analytic, decoding, phantoms, transform
 
 EXPERIMENTS = {
-    "transform": ("The discretised Radon transform", transform.run),
+    "transform": ("The discretized Radon transform", transform.run),
     "analytic": ("Training with singular functions", analytic.run),
     "phantoms": ("Training with phantoms", phantoms.run),
     "decoding": ("The two decoding tests", decoding.run),

@@ -19,7 +19,7 @@ class Found(NamedTuple):
 
 
 class Eigenspaces:
-    """The analytic eigenspaces in one of the spaces, sampled and orthonormalised."""
+    """The analytic eigenspaces in one of the spaces, sampled and orthonormalized."""
 
     def __init__(self, system, functions, weights):
         self.roots = np.sqrt(np.broadcast_to(weights, functions.shape[1:]))

@@ -68,7 +68,7 @@ def decode(op, truths, trained):
         clean = op.forward(truth)
         for noise in NOISES:
             data = clean + noise * clean.std() * rng.standard_normal(clean.shape)
-            whole = regularised(op, data, noise)
+            whole = regularized(op, data, noise)
             for name, learned in trained.items():
                 found = {r: learned.reconstruct(data, rank=r) for r in (None, *RANKS)}
                 found["solve"] = whole
@@ -89,7 +89,7 @@ def project(op, learned, truth):
     return np.tensordot(inner, learned.u, axes=1)
 
 
-def regularised(op, data, noise):
+def regularized(op, data, noise):
     """What the operator itself gives, damped by the noise."""
     roots = np.sqrt(op.image_weights), np.sqrt(op.data_weights)
     level = 0.02 + 2 * noise

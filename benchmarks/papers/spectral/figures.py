@@ -20,7 +20,7 @@ def functions(named, columns=10):
 
 
 def pictures(lines, width=1.35):
-    """Rows of pictures, each with the greys of its first one."""
+    """Rows of pictures, each with the grays of its first one."""
     columns = len(lines[0])
     figure = Figure(figsize=(width * columns, (width + 0.25) * len(lines)))
     axes = figure.subplots(len(lines), columns, squeeze=False)

@@ -11,10 +11,10 @@ from convinv.operators import Radon
 DEGREES = 13  # of the paper's 49 training functions: cosines, m = 0, ..., 12
 PHANTOMS = 20
 ELLIPSES = 10
-INTENSITY, SEMI_AXES, CENTRE = (-1.0, 1.0), (0.05, 0.5), 0.6
+INTENSITY, SEMI_AXES, CENTER = (-1.0, 1.0), (0.05, 0.5), 0.6
 RANGES = (
-    f"{ELLIPSES} ellipses each, intensity U{INTENSITY}, semi-axes U{SEMI_AXES}, centre "
-    f"in the disk of radius {CENTRE}, angle U(0, pi)"
+    f"{ELLIPSES} ellipses each, intensity U{INTENSITY}, semi-axes U{SEMI_AXES}, center "
+    f"in the disk of radius {CENTER}, angle U(0, pi)"
 )
 
 
@@ -52,7 +52,7 @@ def phantoms(op, count, rng):
         for _ in range(ELLIPSES):
             intensity, angle = rng.uniform(*INTENSITY), rng.uniform(0, np.pi)
             a, b = rng.uniform(*SEMI_AXES, 2)
-            radius, turn = CENTRE * np.sqrt(rng.uniform()), rng.uniform(0, 2 * np.pi)
+            radius, turn = CENTER * np.sqrt(rng.uniform()), rng.uniform(0, 2 * np.pi)
             x, y = t - radius * np.cos(turn), -t[:, None] - radius * np.sin(turn)
             along = x * np.cos(angle) + y * np.sin(angle)
             across = y * np.cos(angle) - x * np.sin(angle)
@@ -73,7 +73,7 @@ def learn(op, images, weighted=True):
 
 
 def exact_values(op, count):
-    """The first singular values of the discretised operator itself."""
+    """The first singular values of the discretized operator itself."""
     start = np.random.default_rng(0).standard_normal(min(op.shape))
     options = {"return_singular_vectors": False, "tol": 1e-6, "v0": start}
     return np.sort(svds(op.weighted(), count, **options))[::-1]

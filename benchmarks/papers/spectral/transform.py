@@ -49,7 +49,7 @@ def values_table(sizes):
     ]
     text = (
         "g: 2 sqrt(pi / (m + 1)), as often as the next column says; then the largest "
-        f"relative error of the discretised operator's first {COUNT} singular values "
+        f"relative error of the discretized operator's first {COUNT} singular values "
         "in the weighted inner products, by the size of the images"
     )
     columns = ",".join(["m", "multiplicity", "g", *(f"{n} x {n}" for n in sizes)])

@@ -92,7 +92,7 @@ def layers(case, counts, steps):
     for seed in range(counts["initial"]):
         yield f"initial, rng={seed}", case.operator(seed).astype("float64")
     for seed in range(counts["trained"]):
-        kernel = Trained(data.labelled(case.size), case.filters, steps, seed).kernel
+        kernel = Trained(data.labeled(case.size), case.filters, steps, seed).kernel
         yield f"trained, rng={seed}", case.operator(kernel=kernel).astype("float64")
 
 

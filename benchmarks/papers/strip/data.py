@@ -1,7 +1,7 @@
 """Batches of real images between -1 and 1, as the paper's are, in float32.
 
 By default they are what ships with packages: scikit-learn's digits for MNIST's, squares
-cut out of scikit-image's photographs for those with colours. The paper's own data take
+cut out of scikit-image's photographs for those with colors. The paper's own data take
 the folders that hold them.
 """
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from convinv import gallery
 
-GREY = 28  # pixels of the paper's MNIST; its CelebA and CelebA-HQ have colours
+GRAY = 28  # pixels of the paper's MNIST; its CelebA and CelebA-HQ have colors
 DRAWN = 20  # pixels of a digit there, without the border
 SUFFIXES = (".jpg", ".jpeg", ".png")
 DIGITS = ("train-images-idx3-ubyte", "train-images.idx3-ubyte")
@@ -32,10 +32,10 @@ class Photographs:
         self.classes = len(self.levels)
 
     def batch(self, count, rng):
-        """``(count, channels, size, size)``, grey at the smallest size."""
-        return self.labelled(count, rng)[0]
+        """``(count, channels, size, size)``, gray at the smallest size."""
+        return self.labeled(count, rng)[0]
 
-    def labelled(self, count, rng):
+    def labeled(self, count, rng):
         """A batch, and of which photograph each item is a part."""
         labels = rng.integers(len(self.levels), size=count)
         items = [self._square(self.levels[label], rng) for label in labels]
@@ -54,7 +54,7 @@ def _pyramid(name, size):
     from skimage import transform
 
     picture = gallery.image(name, dtype=np.float32)
-    picture = _channels(picture, 1 if size == GREY else 3)
+    picture = _channels(picture, 1 if size == GRAY else 3)
     levels = []
     while min(picture.shape[1:]) >= size:
         levels.append(2 * picture - 1)
@@ -84,14 +84,14 @@ class SmallDigits:
         digits, self.labels = load_digits(return_X_y=True)
         small = digits.reshape(-1, 8, 8).transpose(1, 2, 0) / 16
         large = transform.resize(small, (DRAWN, DRAWN, len(digits)), order=1)
-        border = (GREY - DRAWN) // 2
+        border = (GRAY - DRAWN) // 2
         large = np.pad(large.transpose(2, 0, 1), [(0, 0), *2 * [(border, border)]])
         self.images = large.astype(np.float32)[:, None]
 
     def batch(self, count, rng):
-        return self.labelled(count, rng)[0]
+        return self.labeled(count, rng)[0]
 
-    def labelled(self, count, rng):
+    def labeled(self, count, rng):
         """A batch, and the digit of each item."""
         chosen = rng.choice(len(self.images), count, replace=count > len(self.images))
         return 2 * self.images[chosen] - 1, self.labels[chosen]
@@ -124,11 +124,11 @@ def _idx(path):
     with read(path, "rb") as file:
         data = file.read()
     magic, count, *size = np.frombuffer(data[:16], ">i4") if len(data) > 16 else (0, 0)
-    if magic != IDX3 or size != [GREY, GREY]:
+    if magic != IDX3 or size != [GRAY, GRAY]:
         raise ValueError(f"{str(path)!r} is no file of MNIST images")
-    if len(data) != 16 + count * GREY**2:
+    if len(data) != 16 + count * GRAY**2:
         raise ValueError(f"{str(path)!r} is cut off: {count} images are announced")
-    return np.frombuffer(data, np.uint8, offset=16).reshape(count, GREY, GREY)
+    return np.frombuffer(data, np.uint8, offset=16).reshape(count, GRAY, GRAY)
 
 
 class Faces:
@@ -152,13 +152,13 @@ class Faces:
 
 def source(size, folders):
     """Where the images of a size come from; `folders` has "mnist" and "celeba"."""
-    if size == GREY and folders.get("mnist"):
+    if size == GRAY and folders.get("mnist"):
         return Digits(folders["mnist"])
-    if size != GREY and folders.get("celeba"):
+    if size != GRAY and folders.get("celeba"):
         return Faces(folders["celeba"], size)
-    return labelled(size)
+    return labeled(size)
 
 
-def labelled(size):
+def labeled(size):
     """The images that come with packages; their batches can have labels."""
-    return SmallDigits() if size == GREY else Photographs(size)
+    return SmallDigits() if size == GRAY else Photographs(size)

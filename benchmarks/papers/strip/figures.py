@@ -14,7 +14,7 @@ def shown(picture):
 
 
 def error(picture):
-    """A map of signed errors: grey is none."""
+    """A map of signed errors: gray is none."""
     return np.clip(picture.mean(axis=0) / CONTRAST, -1, 1)
 
 

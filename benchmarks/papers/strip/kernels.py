@@ -37,7 +37,7 @@ def outcome(cases, counts, steps, folders):
         for seed in range(counts["initial"]):
             found[f"initial, rng={seed}"] = levels(case, case.operator(seed), images)
         for seed in range(counts["trained"] if case.size < 256 else 0):
-            trained = Trained(data.labelled(case.size), case.filters, steps, seed)
+            trained = Trained(data.labeled(case.size), case.filters, steps, seed)
             name = f"trained, rng={seed} ({trained.accuracy:.0%} right)"
             found[name] = levels(case, case.operator(kernel=trained.kernel), images)
         rows += [row(case, name, values) for name, values in found.items()]

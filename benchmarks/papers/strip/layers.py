@@ -19,18 +19,18 @@ class Trained:
 
         torch.manual_seed(seed)
         rng = np.random.default_rng(seed)
-        x, labels = source.labelled(BATCH, rng)
+        x, labels = source.labeled(BATCH, rng)
         network = _network(torch, x.shape[1], filters, x.shape[2], source.classes)
-        optimiser = torch.optim.Adam(network.parameters(), RATE)
+        optimizer = torch.optim.Adam(network.parameters(), RATE)
         right = []
         for _ in range(steps):
             scores = network(torch.from_numpy(np.ascontiguousarray(x)))
             labels = torch.from_numpy(labels)
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             torch.nn.functional.cross_entropy(scores, labels).backward()
-            optimiser.step()
+            optimizer.step()
             right.append(float((scores.argmax(1) == labels).float().mean()))
-            x, labels = source.labelled(BATCH, rng)
+            x, labels = source.labeled(BATCH, rng)
         self.accuracy = np.mean(right[-50:])
         self.kernel = network[0].weight.detach().numpy().copy()
 

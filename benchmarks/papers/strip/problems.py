@@ -24,7 +24,7 @@ class Case(NamedTuple):
 
     @property
     def channels(self):
-        return 1 if self.size <= data.GREY else 3
+        return 1 if self.size <= data.GRAY else 3
 
     def operator(self, seed=0, kernel=None):
         """A new operator, by default with initial weights; no set-up is kept in it."""

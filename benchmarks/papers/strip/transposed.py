@@ -39,17 +39,17 @@ class Transposed:
         self.network = network(torch, channels, filters, taps, hidden)
         self.parameters = sum(p.numel() for p in self.network.parameters())
         small = ConvLinearOperator(op.kernel, (op.input_shape[0], SQUARE, SQUARE))
-        optimiser = torch.optim.Adam(self.network.parameters(), rate)
-        decay = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
+        optimizer = torch.optim.Adam(self.network.parameters(), rate)
+        decay = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
         start = time.perf_counter()
         with one_torch_thread():
             for _ in range(steps):
                 x = squares(source, rng)
                 b = gallery.add_noise(small.forward(x), level, rng=rng, reference=x)
                 found = self.network(torch.from_numpy(b))
-                optimiser.zero_grad()
+                optimizer.zero_grad()
                 torch.nn.functional.mse_loss(found, torch.from_numpy(x)).backward()
-                optimiser.step()
+                optimizer.step()
                 decay.step()
         self.seconds = time.perf_counter() - start
 

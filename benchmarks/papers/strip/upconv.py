@@ -215,8 +215,8 @@ def drawing(op, nets, x, rng):
 
 def edge(image):
     """The corner of the square in the middle of which the image is steepest."""
-    grey = image.mean(axis=0)
-    steep = np.hypot(*np.gradient(grey))
+    gray = image.mean(axis=0)
+    steep = np.hypot(*np.gradient(gray))
     half = ZOOM // 2
     steep = steep[half:-half, half:-half]
     return np.unravel_index(np.argmax(steep), steep.shape)

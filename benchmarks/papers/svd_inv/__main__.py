@@ -17,7 +17,7 @@ from . import completion, gradients, mri, unrolled
 
 EXPERIMENTS = {
     "gradients": ("Table 1: gradients where singular values meet", gradients.run),
-    "completion": ("Colour images from some of their entries", completion.run),
+    "completion": ("Color images from some of their entries", completion.run),
     "mri": ("Dynamic magnetic resonance imaging", mri.run),
     "unrolled": ("An unrolled network, and the gradients in it", unrolled.run),
 }

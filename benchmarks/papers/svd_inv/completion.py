@@ -1,4 +1,4 @@
-"""Compressive sensing of colour images: low-rank priors and total variation."""
+"""Compressive sensing of color images: low-rank priors and total variation."""
 
 import numpy as np
 

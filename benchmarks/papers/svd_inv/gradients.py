@@ -206,7 +206,7 @@ MOVED = np.array([[2.0001, 4.0], [-4.0, 2.0]])
 
 
 def small():
-    """The test matrix of the authors' code: its gradient, and that of a neighbour."""
+    """The test matrix of the authors' code: its gradient, and that of a neighbor."""
     rows = []
     for name in ("exact", "standard", "tf", "clip", "taylor", "inv"):
         row = [name]
@@ -218,7 +218,7 @@ def small():
         "f(s) = s + 0.1 and the sum of the entries, for the matrix (2 4 / -4 2) with a "
         "double value, and with 2.0001 for its first entry: entries of the gradient"
     )
-    return Table("Two neighbours", text, "variant,double value,neighbour", rows)
+    return Table("Two neighbors", text, "variant,double value,neighbor", rows)
 
 
 def shifted_gradient(matrix, variant):

@@ -20,7 +20,7 @@ class Stage(nn.Module):
     """One iteration: transform, threshold, back, known entries, multipliers.
 
     The transform and the one back are convolutions that begin as the cosine transform
-    of the colours and its inverse, so that the network begins as ADMM with the tensor
+    of the colors and its inverse, so that the network begins as ADMM with the tensor
     nuclear norm. Beside them there is a small network that begins as zero and sees what
     is known. The threshold is a part of the root of the sum of squares: of the largest
     singular value, as in the paper, it would need that one's gradient, too.

@@ -1,4 +1,4 @@
-"""Colour photographs, masks, and how far a picture is from the true one."""
+"""Color photographs, masks, and how far a picture is from the true one."""
 
 import numpy as np
 from skimage.metrics import structural_similarity

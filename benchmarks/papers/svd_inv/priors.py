@@ -19,7 +19,7 @@ class Arranged(Proximal):
 
 
 def unfolded(weight=1.0):
-    """The nuclear norm of colour images (..., H, W, 3), the channels side by side."""
+    """The nuclear norm of color images (..., H, W, 3), the channels side by side."""
 
     def to(x):
         sides = x.swapaxes(-1, -2)
@@ -52,7 +52,7 @@ class Both(Proximal):
     """The sum of two priors, by alternating between their proximal operators.
 
     The dual of the proximal operator of ``f + g`` is a sum of a smooth function and one
-    function of p and q each; it is minimised over p and q in turn (Dykstra's method for
+    function of p and q each; it is minimized over p and q in turn (Dykstra's method for
     proximal operators), beginning where the last call ended.
     """
 

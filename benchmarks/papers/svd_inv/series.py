@@ -11,7 +11,7 @@ POWER = 9  # of the variable density, as in the paper's code
 
 
 class Ellipse(NamedTuple):
-    """Centre, semi-axes, angle and intensity; the image is (-1, 1) x (-1, 1)."""
+    """Center, semi-axes, angle and intensity; the image is (-1, 1) x (-1, 1)."""
 
     x: float
     y: float
@@ -43,9 +43,9 @@ def phantom(frames, size, rng):
         Ellipse(0, 0, wide - 0.06, high - 0.06, 0, -0.1),
     ]
     for _ in range(4):
-        centre, axes = rng.uniform(-0.5, 0.5, 2), rng.uniform(0.05, 0.18, 2)
+        center, axes = rng.uniform(-0.5, 0.5, 2), rng.uniform(0.05, 0.18, 2)
         turn, value = rng.uniform(0, np.pi), rng.uniform(0.1, 0.3)
-        body.append(Ellipse(*centre, *axes, turn, value))
+        body.append(Ellipse(*center, *axes, turn, value))
     still = sum(part.drawn(size) for part in body)
     heart = rng.uniform(-0.15, 0.15, 2)
     times = np.arange(frames) / frames

@@ -64,7 +64,7 @@ def layer_stacks(count, rng=0):
         "patches": patches,
         "patches, 30 % known": patches * (chance < 0.3),
         "patches, 4 % known": patches * (chance < 0.04),
-        "patches of one colour": levels * np.ones((SIDE, SIDE)),
+        "patches of one color": levels * np.ones((SIDE, SIDE)),
         "checkerboards": levels * board,
         "orthogonal matrices": turned * levels,
         "zero": 0 * patches,

@@ -35,7 +35,7 @@ def pixel_sweep(plan, x, b, z, scale, damp, active, pixels, starts, reverse=Fals
     order = (_given(pixels), _given(starts), bool(reverse))
     work = 2.0 * plan.taps * plan.geometry.c_out
     more = (_given(plan.together), _given(plan.backward))
-    _coloured(
+    _colored(
         cpu_layer.pixels, x.shape[0], work, starts, reverse,
         *(*arrays, *rest, *order, *_row_tables(plan), *more),
     )  # fmt: skip
@@ -63,7 +63,7 @@ def sample_sweep(
     rest = (*_numbers(plan, damp**2), _given(active))
     order = (_given(samples), _given(starts), bool(reverse))
     work = 2.0 * _column_taps(plan) * plan.geometry.c_in
-    _coloured(
+    _colored(
         cpu_columns.samples, x.shape[0], work, starts, reverse,
         *(*arrays, *rest, *order, *_column_tables(plan)),
     )  # fmt: skip
@@ -96,17 +96,17 @@ def _parts(matrix):
     return tuple(map(_given, (matrix.indptr, matrix.indices, matrix.data)))
 
 
-def _coloured(kernel, batch, work, starts, reverse, *args):
+def _colored(kernel, batch, work, starts, reverse, *args):
     """Threads divide the items, or if those are few the pixels of each color."""
-    colours = starts.size - 1
-    if colours < 1:
+    colors = starts.size - 1
+    if colors < 1:
         return
     if batch >= thread_count():
         total = work * batch * float(starts[-1])
-        parallel_for(kernel, batch, total, False, 0, colours, *args)
+        parallel_for(kernel, batch, total, False, 0, colors, *args)
         return
-    for k in range(colours):
-        k = colours - 1 - k if reverse else k
+    for k in range(colors):
+        k = colors - 1 - k if reverse else k
         count = int(starts[k + 1] - starts[k])
         parallel_for(kernel, batch * count, work * batch * count, True, k, k + 1, *args)
 

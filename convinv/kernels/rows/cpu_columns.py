@@ -93,19 +93,19 @@ def columns(
 @jit
 def samples(
     first, last, split, begin, end, x, r, origin, scale, squared, zero, active, order,
-    colours, reverse, weights, begins, outputs, taps, sizes,
+    colors, reverse, weights, begins, outputs, taps, sizes,
 ):  # fmt: skip
     """Sample after sample, all channels of each; tasks like those of `pixels`."""
     channels, height, width = sizes[0] * sizes[1], sizes[4], sizes[5]
     longest = _most(begins[0]) * _most(begins[1]) * _most(begins[2])
     there, taps_there = np.empty(longest, np.uint64), np.empty(longest, np.uint64)
-    unit = colours[begin + 1] - colours[begin] if split else 1
+    unit = colors[begin + 1] - colors[begin] if split else 1
     for item in range(first // unit, (last - 1) // unit + 1):
         if not active[item]:
             continue
         for j in range(end - begin):
-            colour = end - 1 - j if reverse else begin + j
-            low, high = colours[colour], colours[colour + 1]
+            color = end - 1 - j if reverse else begin + j
+            low, high = colors[color], colors[color + 1]
             if split:
                 high = low + min(unit, last - item * unit)
                 low += max(first - item * unit, 0)

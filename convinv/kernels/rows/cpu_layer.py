@@ -242,7 +242,7 @@ def _alone(
 
 @jit
 def pixels(
-    first, last, split, begin, end, x, b, z, scale, damp, zero, active, order, colours,
+    first, last, split, begin, end, x, b, z, scale, damp, zero, active, order, colors,
     reverse, weights, offsets, starts, tables, firsts, sizes, together, backward,
 ):  # fmt: skip
     """Pixel after pixel of the colors from `begin` to `end`; all rows of each.
@@ -257,13 +257,13 @@ def pixels(
     values = np.zeros(((taps + 3) // 4 * 4 + (filters + 3) // 4 * 4, LANES), x.dtype)
     rest = np.empty(LANES, x.dtype)
     chosen, at = np.empty(LANES, np.uint64), np.empty(LANES, np.uint64)
-    unit = colours[begin + 1] - colours[begin] if split else 1
+    unit = colors[begin + 1] - colors[begin] if split else 1
     for item in range(first // unit, (last - 1) // unit + 1):
         if not active[item]:
             continue
         for j in range(end - begin):
-            colour = end - 1 - j if reverse else begin + j
-            low, high = colours[colour], colours[colour + 1]
+            color = end - 1 - j if reverse else begin + j
+            low, high = colors[color], colors[color + 1]
             if split:
                 high = low + min(unit, last - item * unit)
                 low += max(first - item * unit, 0)

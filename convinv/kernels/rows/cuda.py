@@ -47,9 +47,9 @@ def row_sweep(plan, x, b, z, scale, damp, active, order, reverse=False):
 
 def pixel_sweep(plan, x, b, z, scale, damp, active, pixels, starts, reverse=False):
     arrays = _row_arrays(plan, x, b, z, scale, damp, active)
-    for colour in _colours(pixels, starts, reverse):
-        warps = x.shape[0] * colour.size
-        _launch("pixels", plan, warps, damp, plan.rows, arrays, colour, reverse)
+    for color in _colors(pixels, starts, reverse):
+        warps = x.shape[0] * color.size
+        _launch("pixels", plan, warps, damp, plan.rows, arrays, color, reverse)
 
 
 def column_sweep(plan, x, r, origin, scale, damp, active, order, reverse=False):
@@ -62,9 +62,9 @@ def sample_sweep(
     plan, x, r, origin, scale, damp, active, samples, starts, reverse=False
 ):
     arrays = _column_arrays(plan, x, r, origin, scale, active)
-    for colour in _colours(samples, starts, reverse):
-        warps = x.shape[0] * colour.size
-        _launch("samples", plan, warps, damp, plan.columns, arrays, colour, reverse)
+    for color in _colors(samples, starts, reverse):
+        warps = x.shape[0] * color.size
+        _launch("samples", plan, warps, damp, plan.columns, arrays, color, reverse)
 
 
 def _single(begin, output):
@@ -77,7 +77,7 @@ def _single(begin, output):
     return single
 
 
-def _colours(order, starts, reverse):
+def _colors(order, starts, reverse):
     launcher.check("order", order, "int64", (order.size,))
     parts = [order[a:b] for a, b in zip(starts[:-1], starts[1:], strict=True)]
     return parts[::-1] if reverse else parts

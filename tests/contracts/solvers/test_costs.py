@@ -11,7 +11,7 @@ from convinv import ConvLinearOperator
 from support.problems import (
     METHODS,
     VARIANTS,
-    centre,
+    center,
     easy,
     entry,
     named,
@@ -63,7 +63,7 @@ class TestCosts:
         stored = storage.m, storage.n + storage.gram + storage.preconditioned_n
         square = METHODS[method.name].square
         rng = np.random.default_rng(9)
-        kernel = centre((1, 1, 3, 3)) if square else rng.standard_normal((4, 1, 3, 3))
+        kernel = center((1, 1, 3, 3)) if square else rng.standard_normal((4, 1, 3, 3))
         op = ConvLinearOperator(kernel, (1, 256, 256), padding=1)
         if not method.takes(op):
             op = ConvLinearOperator(

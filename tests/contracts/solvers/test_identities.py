@@ -38,7 +38,7 @@ class TestIdentities:
         np.testing.assert_allclose(xs, ys, atol=1e-7 * np.max(np.abs(xs)))
 
     @pytest.mark.parametrize("problem", ["definite"])
-    def test_cg_minimises_the_energy(self, problem):
+    def test_cg_minimizes_the_energy(self, problem):
         c = case(problem)
         errors = self.iterates(c, "cg") - np.linalg.solve(c.A, c.b)
         energy = np.einsum("ki,ij,kj->k", errors, c.A, errors)

@@ -1,4 +1,4 @@
-"""Pixels in colours: those of one colour have no sample in common."""
+"""Pixels in colors: those of one color have no sample in common."""
 
 import itertools
 
@@ -7,22 +7,22 @@ import numpy as np
 from .._core.geometry import tap_samples
 
 
-def output_colours(geometry):
-    """``(pixels, starts)``: numbers of output pixels, colour after colour.
+def output_colors(geometry):
+    """``(pixels, starts)``: numbers of output pixels, color after color.
 
-    The pixels of colour k, from ``starts[k]`` to ``starts[k + 1]``, look at different
+    The pixels of color k, from ``starts[k]`` to ``starts[k + 1]``, look at different
     samples. Pixels that differ on an axis and share no sample on it share none at all,
-    so a colour is one of each axis.
+    so a color is one of each axis.
     """
     tables = [tap_samples(geometry, axis) for axis in range(3)]
-    axes = [_colours(t, n) for t, n in zip(tables, geometry.input)]
+    axes = [_colors(t, n) for t, n in zip(tables, geometry.input)]
     return _product(axes, geometry.output)
 
 
-def input_colours(geometry):
-    """The same for input pixels, of which no output pixel sees two of a colour."""
+def input_colors(geometry):
+    """The same for input pixels, of which no output pixel sees two of a color."""
     tables = [_seen_by(tap_samples(geometry, a), geometry.input[a]) for a in range(3)]
-    axes = [_colours(t, n) for t, n in zip(tables, geometry.output)]
+    axes = [_colors(t, n) for t, n in zip(tables, geometry.output)]
     return _product(axes, geometry.input)
 
 
@@ -47,35 +47,35 @@ def _seen_by(table, length):
     return seen
 
 
-def _colours(table, length):
-    """The members of each colour on one axis: row i of the table needs those samples.
+def _colors(table, length):
+    """The members of each color on one axis: row i of the table needs those samples.
 
     Members that lie as far apart as a row reaches may go together; the few that fold
-    back onto the samples of others are given the next colour that is free.
+    back onto the samples of others are given the next color that is free.
     """
     count = len(table)
     period = _period(table, length)
-    colour = np.arange(count) % period
+    color = np.arange(count) % period
     owner = np.full((period, length), -1)
     for column in table.T:
         there = column >= 0
-        owner[colour[there], column[there]] = np.flatnonzero(there)
+        owner[color[there], column[there]] = np.flatnonzero(there)
     late = np.zeros(count, bool)
     for column in table.T:
         there = column >= 0
-        late[there] |= owner[colour[there], column[there]] != np.flatnonzero(there)
+        late[there] |= owner[color[there], column[there]] != np.flatnonzero(there)
     taken = np.zeros((period, length), bool)
     for column in table.T:
         there = (column >= 0) & ~late
-        taken[colour[there], column[there]] = True
+        taken[color[there], column[there]] = True
     for i in np.flatnonzero(late):
         own = table[i][table[i] >= 0]
         free = np.flatnonzero(~taken[:, own].any(1))
         if free.size == 0:
             free, taken = [len(taken)], np.vstack([taken, np.zeros((1, length), bool)])
-        colour[i] = free[0]
+        color[i] = free[0]
         taken[free[0], own] = True
-    members = (np.flatnonzero(colour == k) for k in range(len(taken)))
+    members = (np.flatnonzero(color == k) for k in range(len(taken)))
     return [found for found in members if found.size]
 
 

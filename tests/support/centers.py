@@ -11,7 +11,7 @@ KINDS = pytest.mark.parametrize(
 NORMS = pytest.mark.parametrize("norm", ["spectral", "frobenius", "max"])
 
 
-def centre(n, kind="float64", seed=0, shape=()):
+def center(n, kind="float64", seed=0, shape=()):
     return (random((*shape, n, n), kind, seed) / 2 + 3 * np.eye(n)).astype(kind)
 
 
