@@ -74,9 +74,8 @@ def test_every_page_is_in_the_contents():
 
 
 @pytest.mark.parametrize("name", [method.name for method in METHODS])
-@pytest.mark.parametrize("page", ["methods.rst", "changelog.rst"])
-def test_every_method_is_spoken_of(page, name):
-    assert f"``{name}``" in read(page), f"{page} does not mention {name!r}"
+def test_the_changelog_names_every_method(name):
+    assert f"``{name}``" in read("changelog.rst")
 
 
 def test_methods_page(pages):
