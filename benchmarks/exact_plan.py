@@ -10,7 +10,7 @@ The numbers are counted from the sizes of the engine's arrays; nothing is timed.
 import math
 
 from convinv import ConvLinearOperator, gallery
-from convinv._inverse.border_correction import NestedTori
+from convinv._inverse.border_correction import BorderCorrectedCirculant
 from convinv._inverse.gram_inverse import gram_of, side_of
 
 from .support.tables import table
@@ -41,7 +41,7 @@ def rows():
 
 def inverse(op):
     """That of the normal equations, in single precision."""
-    return NestedTori(gram_of(op, side_of(op)), dtype="float32")
+    return BorderCorrectedCirculant(gram_of(op, side_of(op)), dtype="float32")
 
 
 def costs(op, tori, batch):
@@ -62,7 +62,7 @@ def costs(op, tori, batch):
 
 
 def visit(tori, batch, taps, add):
-    """Add what an application of nested tori costs."""
+    """Add what an application of `schwarz` costs."""
     if tori.exact is not None:
         factor = tori.exact
         numbers = (2 * factor.band + 1) * factor.width**2

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from convinv import ConvLinearOperator, gallery, precondition, solve
 from convinv._inverse.accuracy import FINEST
 from convinv._inverse.block_cholesky import BlockCholesky
-from convinv._inverse.border_correction import NestedTori
+from convinv._inverse.border_correction import BorderCorrectedCirculant
 from convinv._inverse.gram import Gram, product
 
 LINE = 32  # cells, of the image whose factor is looked at
@@ -77,7 +77,7 @@ def residuals(op, b):
     In units of v, that is ``A^H b``, whose root mean square is 1.
     """
     gram = Gram(op, "input")
-    tori = NestedTori(gram)
+    tori = BorderCorrectedCirculant(gram)
     v = gram.pack(op.adjoint(b)[None])
     v /= np.sqrt(np.mean(v**2))
     first = tori.torus.apply(v)

@@ -13,9 +13,9 @@ NARROW, COARSE = 1e-4, 1e-5
 SINGLE = 1 / 300  # the value above which a factor is also computed in single precision
 SETTLE, SHARE = 1e-4, 0.3  # change of a settled factor: at most, and over the accuracy
 # Relative normal residuals after one application, about, fitted to layers with random
-# weights and to blurs. For nested tori: in units of `decay`, the least, and the
-# reciprocal condition number at which it is as large. For a factor: likewise, and the
-# rounding in single precision.
+# weights and to blurs. For the circulant with corrected borders: in units of `decay`,
+# the least, and the reciprocal condition number at which it is as large. For a factor:
+# likewise, and the rounding in single precision.
 LEAST, RCOND, STEEPER = 0.15, 0.005, 0.45
 FACTOR, ROUNDED, ROUNDING = 0.1, 1e-9, 1e-7
 
@@ -53,8 +53,8 @@ def at(decay, rcond) -> Accuracy:
     return Accuracy(decay, settle, rcond > COARSE, rcond > SINGLE)
 
 
-def left_by_tori(decay, rcond) -> float:
-    """Relative normal residual after an application of nested tori, about."""
+def left_by_border_correction(decay, rcond) -> float:
+    """Relative normal residual after an application of the bordered circulant."""
     more = RCOND / rcond
     return decay * max(more * max(more, 1.0) ** STEEPER, LEAST)
 

@@ -1,9 +1,9 @@
-"""Nested tori: an approximate inverse of N in O(n log n).
+"""A circulant, corrected along the borders: an approximate inverse of N in O(n log n).
 
 The interior is inverted on a torus, by FFT. The residual of that lies within a few
 cells of the ends, from where the inverse of N decays geometrically. At each end a band
 as deep as the decay is inverted separately: exactly (a block Cholesky factor along the
-band) or, if that costs less, by nested tori with bands of their own. The bands divide
+band) or, if that costs less, by circulants with bands of their own. The bands divide
 the residual among them and do not wait for each other.
 """
 
@@ -15,7 +15,7 @@ from .._core.threads import parallel_map
 from .._core.validation import integer
 from .accuracy import FULL
 from .block_cholesky import BlockCholesky, block_cells, solve_all
-from .circulant import SLOW, TILE, Torus, decay, halo_of
+from .circulant import SLOW, TILE, CirculantInverse, decay, halo_of
 from .gram import Patch
 
 WIDE = 160  # unknowns across a band above which threads speed up factors
@@ -24,7 +24,7 @@ WIDE = 160  # unknowns across a band above which threads speed up factors
 SWEEP, ENDS, INVERT, NUMBER = 12e-6, 10e-3, 2e-10, 1e-7
 
 
-def torus_pays(line, reach, length) -> bool:
+def circulant_pays(line, reach, length) -> bool:
     """Whether a torus costs less than a factor, along lines of `line` unknowns.
 
     A factor's rows repeat themselves early, so that its set-up is cheaper; its sweeps
@@ -35,7 +35,7 @@ def torus_pays(line, reach, length) -> bool:
     return steps * SWEEP > torus
 
 
-class NestedTori:
+class BorderCorrectedCirculant:
     """An approximation M of ``(N + damp^2)^-1`` on a window of cells.
 
     Attributes
@@ -76,7 +76,7 @@ class NestedTori:
             if not self._nests(halo):
                 self.exact = self._factor()
                 return
-        self.torus = Torus(
+        self.torus = CirculantInverse(
             gram, self.window, self.long, damp=damp, halo=halo, xp=xp, dtype=self.dtype
         )
         if bands:
@@ -122,7 +122,7 @@ class NestedTori:
         axis = self.long[0]
         line = self.gram.channels * math.prod(self.size) // self.size[axis]
         # without a halo corners would not decouple
-        return halo is not None and torus_pays(
+        return halo is not None and circulant_pays(
             line, self.gram.reach[axis], self.size[axis]
         )
 
@@ -226,7 +226,7 @@ class _Face:
         self.window = list(tori.window)
         self.band = self._part(axis, end, tori.depth[axis])
         self.window[axis] = self._absolute(axis, end, tori.depth[axis])
-        self.solver = NestedTori(
+        self.solver = BorderCorrectedCirculant(
             tori.gram,
             damp=tori.damp,
             xp=tori.xp,

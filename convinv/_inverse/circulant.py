@@ -37,7 +37,7 @@ ZERO = 1e-10  # eigenvalues, in units of the largest, that count as zero
 KEPT = 4  # number of damps whose decay is kept with a stencil
 
 
-class Torus:
+class CirculantInverse:
     """The inverse of ``N + damp^2`` as if the window's long axes had no ends.
 
     Parameters

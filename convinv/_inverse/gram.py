@@ -4,8 +4,8 @@ With full column rank (or damping) it is ``A^H A`` between cells of the input, o
 ``A A^H`` between outputs. N couples cells up to `reach` apart, and is invariant under
 shifts except within `border` cells of the image's ends. The entries of its interior are
 the autocorrelation of the kernel. Those at the borders are found on a small image, the
-twin, with the same borders and a little interior. That takes many products and is done
-only for methods that invert N at the borders.
+template, with the same borders and a little interior. That takes many products and is
+done only for methods that invert N at the borders.
 """
 
 import functools
@@ -42,16 +42,16 @@ class Gram:
         The reach in the interior of an image that is large enough.
     local : bool
         False if samples wrap around the image: the stencil does not represent that.
-    stencil : ndarray, shape (groups, channels, channels, *twin, *(2 reach + 1))
-        ``stencil[g, c, e, i, t]`` is the entry between channel c of twin cell i and
-        channel e of twin cell ``i + t - reach``. Computed on first use.
+    stencil : ndarray, shape (groups, channels, channels, *template, *(2 reach + 1))
+        ``stencil[g, c, e, i, t]`` is the entry between channel c of template cell i and
+        channel e of template cell ``i + t - reach``. Computed on first use.
     """
 
     def __init__(self, op, side):
         g, self.side = op.geometry, side
         self.op, self.layer = op, Polyphase(g)
         self.groups, self.dtype = g.groups, op.dtype
-        self.local = is_banded(op)
+        self.banded = is_banded(op)
         if side == "self" and op.input_shape != op.output_shape:
             raise ValueError(
                 "the preconditioner needs an operator whose input and output shapes "
@@ -64,7 +64,7 @@ class Gram:
         self.spread = self._each_axis(self._spread)
         self.reach = self._each_axis(self._reach)
         self.border = self._each_axis(self._border)
-        self.twin = self._each_axis(
+        self.template = self._each_axis(
             lambda a: min(self.grid[a], 2 * (self.border[a] + self.reach[a]) + 1)
         )
         self.looks: dict = {}  # by damp, see `_inverse.circulant.look`
@@ -116,12 +116,12 @@ class Gram:
         return v.reshape((v.shape[0], -1))
 
     def place(self, axis, cells):
-        """The twin's cells that represent cells of the grid (an int array)."""
-        size, twin = self.grid[axis], self.twin[axis]
-        if size == twin:
+        """The template's cells that represent cells of the grid (an int array)."""
+        size, template = self.grid[axis], self.template[axis]
+        if size == template:
             return cells
         border = self.border[axis]
-        tail = cells - (size - twin)
+        tail = cells - (size - template)
         return np.where(cells < size - border, np.minimum(cells, border), tail)
 
     @property
@@ -167,21 +167,21 @@ class Gram:
 
     @functools.cached_property
     def stencil(self):
-        """Probe the twin with impulses that are too far apart to interact."""
-        op = self.operator(self.twin)
-        twin = Polyphase(op.geometry)
-        colors = [min(2 * r + 1, n) for r, n in zip(self.reach, self.twin)]
+        """Probe the template with impulses that are too far apart to interact."""
+        op = self.operator(self.template)
+        template = Polyphase(op.geometry)
+        colors = [min(2 * r + 1, n) for r, n in zip(self.reach, self.template)]
         probes = np.arange(math.prod(colors) * self.channels)
         answers = []
-        size = self.groups * self.channels * math.prod(self.twin)
+        size = self.groups * self.channels * math.prod(self.template)
         parts = min(-(-probes.size * size // PROBES), probes.size)
         for part in np.array_split(probes, parts):
             pulse()
-            answers.append(self._probe(op, twin, part, colors))
+            answers.append(self._probe(op, template, part, colors))
         answers = np.concatenate(answers).reshape(
-            *colors, self.channels, self.groups, self.channels, *self.twin
+            *colors, self.channels, self.groups, self.channels, *self.template
         )
-        return self._sorted(answers, colors) + self._ghosts(twin)
+        return self._sorted(answers, colors) + self._ghosts(template)
 
     def operator(self, grid, xp=np, dtype=None):
         """The layer on a smaller image, with N on the cells of `grid`."""
@@ -198,44 +198,44 @@ class Gram:
         shape = (g.c_in, *smaller[3 - g.ndim :])
         return ConvLinearOperator(kernel.astype(wide), shape, **options)
 
-    def _probe(self, op, twin, probes, colors):
+    def _probe(self, op, template, probes, colors):
         """Columns of N, summed over all impulses of a color."""
         count = len(probes)
-        shape = (count, self.groups, self.channels, *self.twin)
+        shape = (count, self.groups, self.channels, *self.template)
         v = np.zeros(shape, op.dtype)
         *color, channel = np.unravel_index(probes, (*colors, self.channels))
         for probe in range(count):
             cells = (slice(c[probe], None, n) for c, n in zip(color, colors))
             v[(probe, slice(None), channel[probe], *cells)] = 1
-        return product(self.side, op, twin, v)
+        return product(self.side, op, template, v)
 
     def _sorted(self, answers, colors):
         """Sort answers by color into entries by offset."""
         index, keep = [], np.True_
         for axis in range(3):
-            here = np.arange(self.twin[axis])[:, None]
+            here = np.arange(self.template[axis])[:, None]
             there = here + np.arange(-self.reach[axis], self.reach[axis] + 1)
-            inside = (there >= 0) & (there < self.twin[axis])
+            inside = (there >= 0) & (there < self.template[axis])
             shape = [1] * 6
             shape[axis], shape[axis + 3] = there.shape
             index.append((here.reshape(shape[:3] + [1] * 3), there.reshape(shape)))
             keep = keep & inside.reshape(shape)
         here, there = zip(*index)
         color = tuple(t % c for t, c in zip(there, colors))
-        # answers are (*colors, e, groups, c, *twin): move (groups, c, e) to the front
+        # answers are (*colors, e, groups, c, *template): (groups, c, e) go to the front
         answers = answers.transpose(4, 5, 3, 0, 1, 2, 6, 7, 8)
         entries = answers[(slice(None),) * 3 + color + here]
         return np.where(keep, entries, 0)
 
-    def _ghosts(self, twin):
+    def _ghosts(self, template):
         """An identity for the samples of the last cells that lie outside the image."""
         stencil = np.zeros(
-            (self.groups, self.channels, self.channels, *self.twin)
+            (self.groups, self.channels, self.channels, *self.template)
             + tuple(2 * r + 1 for r in self.reach)
         )
         if self.side == "input":
-            g = twin.geometry
-            samples = twin.pack(np.ones((1, g.c_in * math.prod(g.input))))[0]
+            g = template.geometry
+            samples = template.pack(np.ones((1, g.c_in * math.prod(g.input))))[0]
             here = stencil[(..., *self.reach)]
             for channel in range(self.channels):
                 here[:, channel, channel] = 1 - samples[:, channel]

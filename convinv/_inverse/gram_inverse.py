@@ -28,7 +28,7 @@ class GramInverse:
     ----------
     gram : Gram
     damp : float
-    inner : BlockCholesky or NestedTori
+    inner : BlockCholesky or BorderCorrectedCirculant
         In double precision if single precision would leave few digits.
     shift : float
         Additional shift of a singular N: the inverse is then an approximation, for

@@ -13,7 +13,7 @@ import numpy as np
 from .._core.threads import thread_count
 from .._inverse.accuracy import FULL
 from .._inverse.block_cholesky import block_cells
-from .._inverse.border_correction import torus_pays
+from .._inverse.border_correction import circulant_pays
 from .._inverse.circulant import DEEP, FIRST, SLOW, beyond_bands, look, pieces
 from .._linalg.small_inverses import SMALL
 from ..kernels.products.route_costs import count_taps, direct_nanoseconds, fft_torus
@@ -88,12 +88,12 @@ def check(op, batch):
 
 def stencil(gram):
     """Seconds and bytes of finding N's entries at the borders."""
-    op, twin = gram.op, math.prod(gram.twin)
-    probes = math.prod(min(2 * r + 1, n) for r, n in zip(gram.reach, gram.twin))
-    share = twin / max(math.prod(gram.grid), 1)
+    op, template = gram.op, math.prod(gram.template)
+    probes = math.prod(min(2 * r + 1, n) for r, n in zip(gram.reach, gram.template))
+    share = template / max(math.prod(gram.grid), 1)
     offsets = math.prod(2 * r + 1 for r in gram.reach)
     count = probes * gram.channels
-    entries = gram.groups * gram.channels**2 * twin
+    entries = gram.groups * gram.channels**2 * template
     nbytes = 8 * entries * (2 * offsets + 2 * probes)
     wide = np.result_type(op.dtype, np.float64)
     probing = 2 * share * count * (product(op, 1, wide) - PRODUCT)
@@ -154,7 +154,7 @@ def sweeps(gram, damp, batch, accuracy, line, axis, length):
 
 
 def schwarz(gram, damp, batch, accuracy) -> Cost:
-    """The cost of nested tori; NEVER if the inverse does not decay that far."""
+    """The cost of `schwarz`; NEVER if the inverse does not decay that far."""
     far = depths(gram, damp, accuracy.decay)
     if far is None:
         return NEVER
@@ -165,7 +165,7 @@ def schwarz(gram, damp, batch, accuracy) -> Cost:
 
 
 def slow(gram, damp, batch) -> Cost:
-    """The cost of nested tori if the inverse decays slowly."""
+    """The cost of `schwarz` if the inverse decays slowly."""
     depth = [1 if n == 1 else SLOW + f for n, f in zip(gram.grid, _frame(gram))]
     return _tori(gram, damp, batch, FULL, depth, None)
 
@@ -176,7 +176,7 @@ def _frame(gram):
 
 
 def _tori(gram, damp, batch, accuracy, depth, halo) -> Cost:
-    """The cost of nested tori with bands of depth `depth` and tiles with halos."""
+    """The cost of `schwarz` with bands of depth `depth` and tiles with halos."""
     frame = _frame(gram)
     sizes = zip(gram.grid, depth, frame)
     long = [a for a, (n, d, f) in enumerate(sizes) if n > 2 * (d + f) + 1]
@@ -185,7 +185,7 @@ def _tori(gram, damp, batch, accuracy, depth, halo) -> Cost:
     if len(long) == 1:
         axis = long[0]
         line = gram.channels * math.prod(gram.grid) // gram.grid[axis]
-        if not torus_pays(line, gram.reach[axis], gram.grid[axis]):
+        if not circulant_pays(line, gram.reach[axis], gram.grid[axis]):
             return direct(gram, damp, batch, accuracy)
     inside = circulant(gram, batch, accuracy, halo)
     setup, once, kept = inside.setup, inside.once, inside.nbytes

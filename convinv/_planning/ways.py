@@ -19,8 +19,8 @@ from .._inverse.accuracy import (
     FINEST,
     FULL,
     at,
+    left_by_border_correction,
     left_by_factor,
-    left_by_tori,
     levels,
 )
 from .._inverse.circulant import condition, look
@@ -125,7 +125,7 @@ class Plan:
         probing, nbytes = costs.stencil(self.gram)
         found = "stencil" in vars(self.gram)
         self.probing, self.probes = (0.0, 0.0) if found else (probing, nbytes)
-        self.may_probe = self.gram.local and self.probes <= self.memory
+        self.may_probe = self.gram.banded and self.probes <= self.memory
         # the least that any way except plain iterations takes
         looking = LOOKS * costs.looking(self.gram)
         self.floor = costs.LOOK + looking + self.check
@@ -279,7 +279,7 @@ class Plan:
             left = left_by_factor(decay, seen.rcond or 1.0)
             found.append(self._exact("direct", cost, decay, left))
             cost = costs.schwarz(self.gram, self.damp, self.batch, accuracy)
-            left = left_by_tori(decay, seen.rcond or 1.0)
+            left = left_by_border_correction(decay, seen.rcond or 1.0)
             found.append(self._exact("schwarz", cost, decay, left))
         if not (seen.profiles or self.damp or on_device):
             found.append(self._regularized(found[0]))

@@ -13,14 +13,14 @@ from .._inverse.accuracy import FINEST
 from .._planning.ways import Plan, Way
 from .._problem.problem import Unsuitable
 from ..solvers.direct import factored
-from ..solvers.schwarz import nested
+from ..solvers.schwarz import border_corrected
 
 # Iterations of a preconditioned method that gets there at all, and of one that may.
 BUDGET, LONG = 300, 3000
 # Iterations after which their progress is looked at, by the preconditioner.
 AT_FIRST = {None: 6, "schwarz": 15, "circulant": 30}
 SCHWARZ: dict = {"preconditioner": "schwarz"}
-EXACT: dict = {"direct": factored, "schwarz": nested}
+EXACT: dict = {"direct": factored, "schwarz": border_corrected}
 LONGER = 1.3  # times the iterations to the tolerance that may be made for a lower aim
 TIGHT = 1e-12  # a tolerance that asks for a few refinements
 SAME = 30  # rounding errors that two products may differ by

@@ -62,10 +62,10 @@ def normal_solve(op, g, damp=0.0, *, rtol=1e-8):
     -----
     Layers take what `convinv.solve` would take, with the same set-ups, which are kept
     with the operator: one matrix per frequency on a torus, else the block Cholesky
-    factor or nested tori, refined in double precision. That costs an application and
-    two products for each refinement, of which there are one or two. Where there is no
-    such inverse, conjugate gradients (with `damp`) or two least-squares solves, ``A^+
-    (A^H)^+ g``, take over.
+    factor or a bordered circulant, refined in double precision. That costs an
+    application and two products for each refinement, of which there are one or two.
+    Where there is no such inverse, conjugate gradients (with `damp`) or two
+    least-squares solves, ``A^+ (A^H)^+ g``, take over.
 
     Examples
     --------

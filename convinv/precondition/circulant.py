@@ -1,6 +1,6 @@
 """Circulant preconditioning: the layer inverted on a torus."""
 
-from .._inverse.border_correction import NestedTori
+from .._inverse.border_correction import BorderCorrectedCirculant
 from .._inverse.storage import application_numbers
 from ._base import preconditioner
 from ._gram import GramPreconditioner
@@ -64,4 +64,6 @@ class Circulant(GramPreconditioner):
         return application_numbers(use, 2)
 
     def _make(self, gram, damp, dtype):
-        return NestedTori(gram, damp=damp, xp=self.xp, dtype=dtype, bands=False)
+        return BorderCorrectedCirculant(
+            gram, damp=damp, xp=self.xp, dtype=dtype, bands=False
+        )

@@ -1,6 +1,6 @@
-"""Nested tori as a preconditioner: the circulant one corrected along the borders."""
+"""The circulant preconditioner, corrected along the borders."""
 
-from .._inverse.border_correction import NestedTori, check_depth
+from .._inverse.border_correction import BorderCorrectedCirculant, check_depth
 from .._inverse.gram import is_banded
 from .._inverse.storage import application_numbers
 from ._base import preconditioner
@@ -89,4 +89,6 @@ class Schwarz(GramPreconditioner):
         return application_numbers(use, 1) + SYMMETRIC * max(use.op.shape)
 
     def _make(self, gram, damp, dtype):
-        return NestedTori(gram, damp=damp, xp=self.xp, dtype=dtype, depth=self.depth)
+        return BorderCorrectedCirculant(
+            gram, damp=damp, xp=self.xp, dtype=dtype, depth=self.depth
+        )

@@ -192,7 +192,7 @@ def factored(op, damp, axis, memory=MEMORY, accuracy=FINEST, shift=0.0):
 
 
 def _factor(gram, axis, damp, dtype, memory, accuracy):
-    if not gram.local:
+    if not gram.banded:
         raise ValueError(
             "method 'direct' takes no layers that wrap around the image; use "
             "'spectral' where the stride divides the image, else 'auto'"

@@ -1,10 +1,10 @@
-"""Nested tori: the exact inverse by FFT and corrections along the borders."""
+"""The exact inverse by FFT and corrections along the borders."""
 
 from .._core.declarations import Products, Storage
 from .._core.errors import Singular
 from .._core.options import Accuracy
 from .._inverse.accuracy import FINEST
-from .._inverse.border_correction import NestedTori, check_depth
+from .._inverse.border_correction import BorderCorrectedCirculant, check_depth
 from .._inverse.gram import is_banded
 from .._inverse.gram_inverse import condition_notes, gram_inverse
 from .._inverse.storage import application_numbers
@@ -131,7 +131,7 @@ def schwarz(problem, monitor, *, depth=None, accuracy: Accuracy | None = None):
         accuracy = FINEST
     accuracy = accuracy_of(problem, accuracy, "schwarz")
     try:
-        inverse = nested(op, problem.damp, depth, accuracy)
+        inverse = border_corrected(op, problem.damp, depth, accuracy)
     except Singular as error:
         way_out = "method='cgls' with preconditioner='schwarz' may take it"
         raise Unsuitable(f"{error}; {way_out}") from None
@@ -143,8 +143,8 @@ def schwarz(problem, monitor, *, depth=None, accuracy: Accuracy | None = None):
     return inverse.correction(problem), notes
 
 
-def nested(op, damp, depth=None, accuracy=FINEST):
-    """The `GramInverse` by nested tori; kept with the layer."""
+def border_corrected(op, damp, depth=None, accuracy=FINEST):
+    """The `GramInverse` by a bordered circulant; kept with the layer."""
 
     def make(gram, dtype, accuracy):
         return _tori(gram, damp, op.xp, dtype, depth, accuracy)
@@ -153,11 +153,11 @@ def nested(op, damp, depth=None, accuracy=FINEST):
 
 
 def _tori(gram, damp, xp, dtype, depth, accuracy):
-    if not gram.local:
+    if not gram.banded:
         raise ValueError(
             "method 'schwarz' takes no layers that wrap around the image; use "
             "'spectral' where the stride divides the image, else 'auto'"
         )
-    return NestedTori(
+    return BorderCorrectedCirculant(
         gram, damp=damp, xp=xp, dtype=dtype, depth=depth, accuracy=accuracy
     )

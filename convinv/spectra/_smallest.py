@@ -7,7 +7,7 @@ import numpy as np
 from .._core.errors import MemoryLimit, Singular
 from .._core.pulse import pulse
 from .._inverse.block_cholesky import BlockCholesky, factor_work
-from .._inverse.border_correction import NestedTori
+from .._inverse.border_correction import BorderCorrectedCirculant
 from .._inverse.circulant import SLOW, decay
 from .._inverse.gram_inverse import OTHER, gram_of, shifted_inverse, side_of
 from ._bounds import EPS, Estimate, start
@@ -146,13 +146,13 @@ def approximate_inverse(op):
     work = gram.groups * factor_work(line, gram.reach[axis], gram.grid[axis])
 
     def make(damp, dtype):
-        if gram.local and work < PATIENCE:
+        if gram.banded and work < PATIENCE:
             try:
                 return BlockCholesky(gram, axis, damp=damp, dtype=dtype, memory=MEMORY)
             except MemoryLimit:
                 pass
-        bands = gram.local and _are_thin(gram, damp)
-        return NestedTori(gram, damp=damp, dtype=dtype, bands=bands)
+        bands = gram.banded and _are_thin(gram, damp)
+        return BorderCorrectedCirculant(gram, damp=damp, dtype=dtype, bands=bands)
 
     try:
         return shifted_inverse(gram, np, 0.0, op.dtype, make, SHARES)

@@ -35,7 +35,7 @@ def solved(factor, v, N):
 )
 def test_solves(op, side, axis, damp, data):
     gram = Gram(op, side)
-    if not gram.local:
+    if not gram.banded:
         return
     window = data.draw(windows(gram.grid))
     N = restricted(normal_matrix(gram, op, damp), gram, window)

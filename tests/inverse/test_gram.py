@@ -32,20 +32,20 @@ def close(actual, expected):
 @given(layers(), sides)
 def test_the_stencil_holds_all_entries(op, side):
     gram = Gram(op, side)
-    assert gram.local == (
+    assert gram.banded == (
         op.geometry.boundary != "periodic"
         or not any(op.geometry.before + op.geometry.after)
     )
-    if gram.local:
+    if gram.banded:
         close(whole(gram), normal_matrix(gram, op))
-    assert all(n <= m for n, m in zip(gram.twin, gram.grid))
+    assert all(n <= m for n, m in zip(gram.template, gram.grid))
 
 
 @settings(max_examples=100)
 @given(layers(strides=False, square=True))
 def test_hermitian_layers(op):
     gram = Gram(op, "self")
-    if gram.local:
+    if gram.banded:
         close(whole(gram), normal_matrix(gram, op))
 
 
@@ -53,7 +53,7 @@ def test_hermitian_layers(op):
 @given(layers(), sides, st.data())
 def test_patches(op, side, data):
     gram = Gram(op, side)
-    if not gram.local:
+    if not gram.banded:
         return
     window = data.draw(windows(gram.grid))
     N = normal_matrix(gram, op, ghosts=False)
@@ -70,7 +70,7 @@ def test_patches(op, side, data):
 @given(layers(), sides)
 def test_products(op, side):
     gram = Gram(op, side)
-    if not gram.local:
+    if not gram.banded:
         return
     v = random((2, gram.groups, gram.channels, *gram.grid), op.dtype)
     y = product(side, op, gram.layer, v)
@@ -124,9 +124,11 @@ def test_the_interior_is_that_of_a_large_image(op, side):
     gram = Gram(op, side)
     size = [4 * (b + s) + 1 for b, s in zip(gram.border, gram.spread)]
     large = Gram(gram.operator(size), side)
-    if not gram.local or large.grid != tuple(size) or np.prod(size) > 5000:
+    if not gram.banded or large.grid != tuple(size) or np.prod(size) > 5000:
         return
-    middle = large.stencil[(..., *(n // 2 for n in large.twin), *(slice(None),) * 3)]
+    middle = large.stencil[
+        (..., *(n // 2 for n in large.template), *(slice(None),) * 3)
+    ]
     inside = [slice(r - s, r + s + 1) for r, s in zip(large.reach, gram.spread)]
     close(gram.interior, middle[(..., *inside)])
     outside = middle.copy()

@@ -1,4 +1,4 @@
-"""Refinement with nested tori; what it shares with `direct` is in test_direct.py."""
+"""Refinement by `schwarz`; what it shares with `direct` is in test_direct.py."""
 
 import numpy as np
 import pytest

@@ -4,16 +4,16 @@ import numpy as np
 import pytest
 
 from convinv import ConvLinearOperator, solve
-from convinv._inverse.accuracy import left_by_factor, left_by_tori
+from convinv._inverse.accuracy import left_by_border_correction, left_by_factor
 from convinv._inverse.circulant import look
 from convinv._inverse.gram_inverse import gram_of, side_of
 from convinv._planning import costs
 from convinv._planning.ways import Plan
 from convinv._solve.auto import _Watch
-from convinv.solvers.schwarz import nested
+from convinv.solvers.schwarz import border_corrected
 from support.arrays import random
 
-LEFT = {"schwarz": left_by_tori, "direct": left_by_factor}
+LEFT = {"schwarz": left_by_border_correction, "direct": left_by_factor}
 OFF = 8  # times an estimate that what is left may be
 
 
@@ -36,7 +36,7 @@ def test_bytes_of_tiles(size):
     op = scaled((8, 2, 3, 3), (2, size, size))
     gram = gram_of(op, side_of(op))
     way = Plan(op, 0.0, 1, 1e-6).exact("schwarz", accuracy=1e-4)
-    kept = nested(op, 0.0, None, 1e-4).nbytes
+    kept = border_corrected(op, 0.0, None, 1e-4).nbytes
     assert kept / 3 < way.cost.nbytes < 3 * kept
     whole = costs.circulant(gram, 1)
     assert (way.cost.nbytes < whole.nbytes) == (size == 700)

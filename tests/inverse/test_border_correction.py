@@ -1,4 +1,4 @@
-"""Nested tori against dense inverses, on layers where their bands are in use."""
+"""Bordered circulants against dense inverses, on layers where bands are in use."""
 
 import functools
 
@@ -7,7 +7,7 @@ import pytest
 
 from convinv import ConvLinearOperator
 from convinv._inverse.block_cholesky import Singular
-from convinv._inverse.border_correction import NestedTori, check_depth
+from convinv._inverse.border_correction import BorderCorrectedCirculant, check_depth
 from convinv._inverse.circulant import DEEP, decay, halo_of
 from convinv._inverse.gram import Gram, Patch
 from support.arrays import BOUNDARIES, random
@@ -46,7 +46,7 @@ def columns(gram, apply, batch=256):
 @functools.cache
 def assembled(name, depth, dtype="float64", damp=0.5):
     gram, N = problem(name, dtype, damp)
-    tori = NestedTori(gram, damp=damp, depth=depth)
+    tori = BorderCorrectedCirculant(gram, damp=damp, depth=depth)
     return tori, columns(gram, tori.apply)
 
 
@@ -112,7 +112,7 @@ def test_boundaries(boundary, side):
     gram = Gram(op, side)
     N, rates = normal_matrix(gram, op, 0.5), []
     for depth in (5, 6):
-        tori = NestedTori(gram, damp=0.5, depth=depth)
+        tori = BorderCorrectedCirculant(gram, damp=0.5, depth=depth)
         assert len(tori.faces) == 4
         M = columns(gram, tori.apply)
         rates.append(energy_norm(np.eye(len(N)) - M @ N, N))
@@ -121,7 +121,7 @@ def test_boundaries(boundary, side):
 
 def test_short_axes_are_factored():
     gram, N = problem("2-D")
-    tori = NestedTori(gram, damp=0.5, depth=12)
+    tori = BorderCorrectedCirculant(gram, damp=0.5, depth=12)
     assert tori.exact is not None and not tori.faces
     np.testing.assert_allclose(columns(gram, tori.apply) @ N, np.eye(len(N)), atol=1e-9)
     assert tori.nbytes == tori.exact.nbytes
@@ -130,7 +130,7 @@ def test_short_axes_are_factored():
 def test_without_bands():
     """The circulant alone: right inside, and Hermitian positive definite."""
     gram, N = problem("2-D")
-    tori = NestedTori(gram, damp=0.5, bands=False)
+    tori = BorderCorrectedCirculant(gram, damp=0.5, bands=False)
     M = columns(gram, tori.apply)
     assert tori.depth == (0, 0, 0) and not tori.faces
     np.testing.assert_allclose(M, M.T, atol=1e-13)
@@ -143,8 +143,8 @@ def test_without_bands():
 def test_single_precision():
     gram, N = problem("2-D")
     v = random((2, 1, 1, *gram.grid), "float32", 3)
-    single = NestedTori(gram, damp=0.5, depth=5, dtype="float32").apply(v)
-    double = NestedTori(gram, damp=0.5, depth=5).apply(v.astype(float))
+    single = BorderCorrectedCirculant(gram, damp=0.5, depth=5, dtype="float32").apply(v)
+    double = BorderCorrectedCirculant(gram, damp=0.5, depth=5).apply(v.astype(float))
     assert single.dtype == "float32"
     np.testing.assert_allclose(single, double, atol=1e-5 * np.abs(double).max())
 
@@ -155,8 +155,8 @@ def test_singular_interiors():
     op = type(op)(np.multiply.outer(kernel, kernel)[None, None], (1, 30, 31), padding=1)
     gram = Gram(op, "input")
     with pytest.raises(Singular, match="singular at a frequency"):
-        NestedTori(gram, depth=5)
-    assert NestedTori(gram, depth=5, damp=0.1).faces
+        BorderCorrectedCirculant(gram, depth=5)
+    assert BorderCorrectedCirculant(gram, depth=5, damp=0.1).faces
 
 
 @pytest.mark.parametrize("bad", [0, -3, 2.0, "8", True])
@@ -173,7 +173,7 @@ def test_tiles_reach_further_than_bands_may():
     kernel[0, 0, [0, 1, 1, 2], [1, 0, 2, 1]] = -0.245
     gram = Gram(ConvLinearOperator(kernel, (1, 700, 700), padding=1), "input")
     assert decay(gram, 0.0)[1] <= DEEP < halo_of(gram, 0.0)[1]
-    tori = NestedTori(gram)
+    tori = BorderCorrectedCirculant(gram)
     assert tori.torus.tiles and max(tori.torus.torus) < 700
     x = random((1, 1, 1, 1, 700, 700))
     N = Patch(gram, [(0, 1), (0, 700), (0, 700)], np, "float64")
