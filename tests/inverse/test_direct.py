@@ -171,7 +171,9 @@ def test_any_layer(op, method, damp, start):
     if result.success:
         assert error <= 1e-8 * condition**2 * size
     else:
-        assert method != "auto" and not damp
+        # the rounding errors of x may leave more of b than the tolerance allows
+        beyond = condition * np.finfo(float).eps > 1e-11
+        assert not damp and (method != "auto" or beyond)
         assert rank < min(op.shape) or condition > 1e3
         assert result.status in (Status.BREAKDOWN, Status.STALLED)
 
