@@ -238,6 +238,8 @@ def spectrum(op, *, steps=None, rng=None) -> Spectrum:
         singular, variance = decomposed(wide.todense(), tolerance)
         ends, rank = exact_ends(singular, tolerance)
     else:
+        # the ends come from products with the whole operator, whose rounding adds up
+        tolerance += blocks.scale * math.sqrt(max(op.shape)) * 2.0**-52
         ends, rank = bounds(wide, steps, rng), None
     variance = variance.reshape(op.input_shape[0], -1).mean(axis=1)
     largest = float(ends[0])
