@@ -284,6 +284,8 @@ class TestSubmodules:
 def test_version():
     assert re.fullmatch(r"\d+\.\d+\.\d+(\.?(a|b|rc|dev)\d+)?", convinv.__version__)
     assert (PACKAGE / "py.typed").is_file()
+    cited = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert f"\nversion: {convinv.__version__}\n" in cited
 
 
 @pytest.mark.parametrize("module", PUBLIC, ids=lambda m: getattr(m, "__name__", m))
