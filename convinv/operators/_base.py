@@ -294,13 +294,13 @@ class ShapedOperator(LinearOperator):
                 array = np.asarray(array)
             elif xp is not np:
                 raise TypeError(
-                    f"{name} must be a NumPy array, as the operator's kernel is, "
+                    f"{name} must be a NumPy array, as the operator's are, "
                     f"got {type(array).__module__}.{type(array).__name__}"
                 )
         elif xp is not self.xp:
             raise TypeError(
-                f"{name} must be a {self.xp.__name__} array, as the operator's kernel "
-                f"is, got {type(array).__module__}.{type(array).__name__}"
+                f"{name} must be a {self.xp.__name__} array, as the operator's "
+                f"are, got {type(array).__module__}.{type(array).__name__}"
             )
         return array
 

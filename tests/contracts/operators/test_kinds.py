@@ -131,7 +131,8 @@ class TestProducts:
         assert len(pickle.dumps(op)) < 10**5
         for other in (pickle.loads(pickle.dumps(op)), copy.copy(op), copy.deepcopy(op)):
             assert type(other) is type(op) and other.dtype == op.dtype
-            assert other.cached_keys == []
+            shares = op.layer is not None and other.layer is op.layer
+            assert other.cached_keys == [] or shares  # an adjoint and its shallow copy
             for way in WAYS:
                 X = batch(op, way, dtype)
                 expected = getattr(op, way)(X)
