@@ -470,6 +470,13 @@ def _composed():
     return composed
 
 
+def __getattr__(name):
+    """Pickles made before they had a file of their own look for them here."""
+    if name.endswith("Operator"):
+        return getattr(_composed(), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
 def _matrix_operator(matrix):
     from ._foreign import MatrixOperator  # which is made of this module's class
 
