@@ -61,9 +61,9 @@ class ConvLinearOperator(LayerOptions, ShapedOperator):
         ``(C_in, *spatial)`` and ``(C_out, *spatial)``.
     kernel : array
         The kernel, in the operator's dtype. It can't be replaced: make a new operator.
-    weights : array, shape (C_out, C_in // groups, *k)
+    weights : array
         The correlation kernel that is applied: flipped if `flip` says so, and always
-        with three spatial axes.
+        with three spatial axes, ``(C_out, C_in // groups, kd, kh, kw)``.
     stride, dilation : tuple of int
         One for each spatial axis.
     padding : tuple of (int, int)

@@ -94,7 +94,8 @@ class StackedOperator(ShapedOperator):
 
         Returns
         -------
-        list of array, shapes (..., *operators[i].output_shape)
+        list of array
+            One for each operator, of shape ``(..., *operators[i].output_shape)``.
         """
         y = self.own_array(y, "y")
         batch = y.shape[: max(y.ndim - len(self.output_shape), 0)]
@@ -114,8 +115,9 @@ class StackedOperator(ShapedOperator):
 
         Parameters
         ----------
-        parts : sequence of array, shapes (..., *operators[i].output_shape)
-            One for each operator, all with the same leading axes.
+        parts : sequence of array
+            One for each operator, of shape ``(..., *operators[i].output_shape)``, all
+            with the same leading axes.
 
         Returns
         -------
