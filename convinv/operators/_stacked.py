@@ -121,7 +121,8 @@ class StackedOperator(ShapedOperator):
 
         Returns
         -------
-        array, shape (..., *output_shape)
+        array
+            Of shape ``(..., *output_shape)``.
         """
         parts = [self.own_array(part, "parts") for part in parts]
         if len(parts) != len(self.operators):
