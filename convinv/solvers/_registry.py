@@ -106,8 +106,9 @@ class Method:
     def at(self, options: Mapping[str, Any]) -> Method:
         """The method as it is with some options."""
         changes: dict[str, Any] = {}
+        defaults = {name: option.default for name, option in self.options.items()}
         for (name, value), traits in self.by_setting.items():
-            if options.get(name, self.options[name].default) == value:
+            if {**defaults, **options}.get(name) == value:
                 changes |= traits
         return dataclasses.replace(self, by_setting={}, **changes) if changes else self
 
