@@ -1,6 +1,6 @@
 """The pseudoinverse of a layer that is one small matrix at every frequency.
 
-`blocks` is a `operators._symbol.Blocks`, or the same for another transform.
+`blocks` is a `operators._symbol.Symbol`, or the same for another transform.
 """
 
 import numpy as np

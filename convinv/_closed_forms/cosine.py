@@ -13,11 +13,11 @@ import scipy.fft
 
 from .._core.arrays import to_numpy
 from .._core.threads import thread_count
-from ..operators._symbol import Blocks
+from ..operators._symbol import Symbol
 from .kernel_rounding import departure
 
 
-class CosineBlocks(Blocks):
+class CosineSymbol(Symbol):
     """A layer's matrices at the frequencies of a cosine transform.
 
     Parameters

@@ -13,10 +13,10 @@ import numpy as np
 from .._core.errors import Singular
 from .._linalg.small_inverses import SMALL
 from ..operators._polyphase import Polyphase
-from ..operators._symbol import Blocks, why_not_torus
+from ..operators._symbol import Symbol, why_not_torus
 from . import by_frequency, separable as separable_svd
-from .cosine import CosineBlocks, cosine_type
-from .patches import PatchBlocks, is_patches
+from .cosine import CosineSymbol, cosine_type
+from .patches import PatchSymbol, is_patches
 from .separable import Decomposition
 from .separable_kernel import LONGEST, count_vectors, factors_of, longest_side
 
@@ -90,7 +90,7 @@ class FrequencyForm(ClosedForm):
     ----------
     op : ConvLinearOperator or its adjoint
     make : callable
-        Makes the `Blocks` of an operator.
+        Makes the `Symbol` of an operator.
     reason : str
     shape : tuple of int
         Rows and columns of a matrix.
@@ -235,13 +235,13 @@ def _find(op, of_layer=None):
         reason = "windows do not overlap: one small matrix for all of them"
         window = (layer.filters, g.c_in // g.groups * math.prod(g.kernel))
         outputs = math.prod(g.output)
-        return FrequencyForm(op, PatchBlocks, reason, window, 1, outputs, is_complex)
+        return FrequencyForm(op, PatchSymbol, reason, window, 1, outputs, is_complex)
     if layer.is_torus:
         reason = "the layer is periodic: one small matrix per frequency"
         bins = cells if is_complex else cells // 2 + 1
-        return FrequencyForm(op, Blocks, reason, shape, bins, cells, True)
+        return FrequencyForm(op, Symbol, reason, shape, bins, cells, True)
     kind, departure = cosine_type(op) or (None, 0.0)
-    make = functools.partial(CosineBlocks, type=kind, departure=departure)
+    make = functools.partial(CosineSymbol, type=kind, departure=departure)
     reason = "the kernel is even: one small matrix per frequency of a cosine transform"
     # the CUDA kernels have no cosine transform
     kind = kind if op.xp is np else None

@@ -11,10 +11,10 @@ import numpy as np
 
 from .._core.arrays import to_numpy
 from .._core.geometry import tap_samples
-from ..operators._symbol import Blocks
+from ..operators._symbol import Symbol
 
 
-class PatchBlocks(Blocks):
+class PatchSymbol(Symbol):
     """The matrix of a window, as that of a single frequency.
 
     The pixels of a window are channels, ordered as (channel, tap, tap, tap).

@@ -30,7 +30,7 @@ BEYOND = "the criterion decreases up to the largest damp tried: noise may be all
 
 
 @dataclass
-class Spectrum:
+class DataSpectrum:
     """Data in the basis of singular vectors; several items are one long vector.
 
     Attributes
@@ -138,7 +138,7 @@ CRITERIA = {  # and the sign that makes it a minimum
 
 
 @dataclass(frozen=True)
-class Pick:
+class DampCandidate:
     """The damp that a rule takes, and all damps tried with their values.
 
     The values are those of the criterion; for the discrepancy principle ``||r||`` minus
@@ -150,29 +150,29 @@ class Pick:
     values: np.ndarray
     note: str | None = None
 
-    def joined(self, damp, value, note=None) -> "Pick":
-        """This pick with one more damp, which is taken."""
+    def joined(self, damp, value, note=None) -> "DampCandidate":
+        """These candidates with one more, which is taken."""
         at = int(np.searchsorted(self.damps, damp))
         damps, values = self.damps, self.values
         if not (at < len(damps) and damps[at] == damp):
             damps, values = np.insert(damps, at, damp), np.insert(values, at, value)
-        return Pick(damp, damps, values, note)
+        return DampCandidate(damp, damps, values, note)
 
 
-def pick(spectrum, rule, target, eps) -> Pick:
+def pick(spectrum, rule, target, eps) -> DampCandidate:
     """The damp that a rule takes.
 
     `target` is the norm of the noise, `eps` the rounding of the data's dtype. The damp
     is 0 where the criterion is no larger at the smallest damp tried than anywhere.
     """
     if not spectrum.values.size or not spectrum.largest > 0:
-        return Pick(0.0, np.zeros(0), np.zeros(0))
+        return DampCandidate(0.0, np.zeros(0), np.zeros(0))
     damps = _range(spectrum, rule, eps)
     if rule == "discrepancy":
         return _root(spectrum, target, damps)
     criterion, sign = CRITERIA[rule]
     values = np.array([criterion(spectrum, damp) for damp in damps])
-    tried, values = Pick(0.0, damps, values), sign * values
+    tried, values = DampCandidate(0.0, damps, values), sign * values
     best = int(np.argmin(np.where(np.isnan(values), np.inf, values)))
     flat = not values[0] > values[best] + FLAT * abs(values[best])
     if not np.isfinite(values[best]) or (flat and rule != "lcurve"):
@@ -228,7 +228,7 @@ def _root(spectrum, target, damps):
         return spectrum.residual(np.exp(log)) - target
 
     values = np.array([excess(np.log(damp)) for damp in damps])
-    tried = Pick(0.0, damps, values)
+    tried = DampCandidate(0.0, damps, values)
     low, high = damps[0], TOP_OF_ALL * spectrum.largest
     if values[0] >= 0:
         return tried

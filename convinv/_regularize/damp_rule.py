@@ -4,14 +4,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .._closed_forms.cosine import CosineBlocks
+from .._closed_forms.cosine import CosineSymbol
 from .._closed_forms.forms import FrequencyForm, SeparableForm, closed_form
 from .._core.arrays import placement
 from .._core.validation import number
 from .._problem.scaling import ScaledProblem
 from ..operators._polyphase import Polyphase
-from ..operators._symbol import Blocks
-from .criteria import RULES, Pick, pick
+from ..operators._symbol import Symbol
+from .criteria import RULES, DampCandidate, pick
 from .data_spectrum import (
     Periodogram,
     dense_spectrum,
@@ -27,7 +27,7 @@ TRACE, TRACE_ENTRIES = 8, 4
 
 
 @dataclass(frozen=True)
-class Choice:
+class DampChoice:
     """A damp in the user's units, how it was found, and an optional note."""
 
     damp: float
@@ -49,7 +49,7 @@ class Rule:
     name: str
     noise_level: float | None
 
-    def choose(self, op, layout) -> Choice:
+    def choose(self, op, layout) -> DampChoice:
         """The damp for an operator and data.
 
         The items of a batch count as one long vector, since one operator is inverted
@@ -57,7 +57,7 @@ class Rule:
         """
         scaled = ScaledProblem(op, layout, 0.0, 0.0, 0.0)
         if scaled.zero.all():
-            nothing = Pick(0.0, np.zeros(0), np.zeros(0))
+            nothing = DampCandidate(0.0, np.zeros(0), np.zeros(0))
             return _in_units(None, nothing, self.name, 0, 0)
         unit = int(scaled.data_power[~scaled.zero].max())
         xp, b = layout.xp, scaled.b
@@ -88,13 +88,13 @@ def _pick(scaled, b, rule, target, eps):
 def _closed_spectrum(layer, b):
     """The spectrum of a layer with a closed form, None for others."""
     if Polyphase(layer.geometry).is_torus:
-        return spectrum_by_frequency(Blocks(layer), b)
+        return spectrum_by_frequency(Symbol(layer), b)
     form = closed_form(layer)
     if isinstance(form, SeparableForm):
         return separable_spectrum(layer, form.decomposition, b)
     if isinstance(form, FrequencyForm) and form.orthonormal:
         blocks = form.blocks()
-        if isinstance(blocks, CosineBlocks):
+        if isinstance(blocks, CosineSymbol):
             return spectrum_by_frequency(blocks, b)
     return None
 
@@ -107,7 +107,7 @@ def _is_small(m, n, rule):
     return min(m, n) <= side and m * n <= entries
 
 
-def _in_units(spectrum, found, rule, data, kernel) -> Choice:
+def _in_units(spectrum, found, rule, data, kernel) -> DampChoice:
     """A choice in the user's units; `data` and `kernel` are powers of two."""
     power = {"gcv": 2 * data, "discrepancy": data}.get(rule, 0)
     with np.errstate(over="ignore", under="ignore"):
@@ -119,7 +119,7 @@ def _in_units(spectrum, found, rule, data, kernel) -> Choice:
             "residual_norm": np.ldexp(residuals, data),
             "solution_norm": np.ldexp(solutions, data - kernel),
         }
-    return Choice(float(np.ldexp(found.damp, kernel)), path, found.note)
+    return DampChoice(float(np.ldexp(found.damp, kernel)), path, found.note)
 
 
 def rule(damp, noise_level, op) -> Rule | None:

@@ -8,11 +8,11 @@ from scipy import fft
 from .._closed_forms.separable import Basis
 from .._core.arrays import namespace, placement, to_numpy
 from ..operators._symbol import matrices_last
-from .criteria import Spectrum
+from .criteria import DataSpectrum
 
 
-def spectrum_by_frequency(blocks, b) -> Spectrum:
-    """The `Spectrum` of a layer with one small matrix per frequency: an SVD of each.
+def spectrum_by_frequency(blocks, b) -> DataSpectrum:
+    """The `DataSpectrum` of a layer with one small matrix per frequency: an SVD of each.
 
     `b` is an array ``(B, m)``. The power of the residual is that of the transform with
     these frequencies.
@@ -46,7 +46,7 @@ def spectrum_by_frequency(blocks, b) -> Spectrum:
     shells = Shells(blocks.squares().ravel(), weight.ravel())
     items = data // (groups * filters * math.prod(blocks.torus))
     counts = np.broadcast_to(items * weight[..., None, None], values.shape)
-    found = Spectrum(
+    found = DataSpectrum(
         values.reshape(-1, rank),
         energy.reshape(-1, rank),
         rest.ravel(),
@@ -80,8 +80,8 @@ class Shells:
         return np.bincount(self.shell, weights=power)[1:]
 
 
-def separable_spectrum(op, decomposition, b) -> Spectrum:
-    """The `Spectrum` of a layer with a separable kernel, from small SVDs.
+def separable_spectrum(op, decomposition, b) -> DataSpectrum:
+    """The `DataSpectrum` of a layer with a separable kernel, from small SVDs.
 
     `b` is an array ``(B, m)``. The power of the residual is that of its cosine
     transform, if the operator's output is an image.
@@ -92,7 +92,7 @@ def separable_spectrum(op, decomposition, b) -> Spectrum:
     rest = np.zeros(1) if basis.complete else np.array([_energy(beyond).sum()])
     values = decomposition.values.copy()
     values[values <= decomposition.tolerance] = 0
-    found = Spectrum(
+    found = DataSpectrum(
         values.reshape(1, -1),
         _energy(parts).sum(axis=0).reshape(1, -1),
         rest,
@@ -117,8 +117,8 @@ def _energy(array):
     return np.abs(array.astype(np.result_type(array.dtype, np.float64))) ** 2
 
 
-def dense_spectrum(op, b) -> Spectrum:
-    """The `Spectrum` of a small operator, whose matrix is formed by products.
+def dense_spectrum(op, b) -> DataSpectrum:
+    """The `DataSpectrum` of a small operator, whose matrix is formed by products.
 
     `b` is an array ``(B, m)``. The power of the residual is that of its cosine
     transform, if the operator's output is an image.
@@ -129,7 +129,7 @@ def dense_spectrum(op, b) -> Spectrum:
     values[values <= rounding] = 0
     parts = b @ left.conj()
     beyond = b - parts @ left.T if len(matrix) > values.size else np.zeros_like(b)
-    found = Spectrum(
+    found = DataSpectrum(
         np.broadcast_to(values, parts.shape),
         np.abs(parts) ** 2,
         np.sum(np.abs(beyond) ** 2, axis=1),

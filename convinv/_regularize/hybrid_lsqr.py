@@ -7,7 +7,7 @@ from scipy.linalg import eigh_tridiagonal
 
 from .._core.arrays import to_numpy
 from .._problem.problem import Problem
-from .criteria import Spectrum, pick
+from .criteria import DataSpectrum, pick
 from .data_spectrum import Periodogram
 
 FIRST, GROWTH, MOST = 8, 1.25, 500  # steps before the first test, factor, and at most
@@ -169,8 +169,8 @@ class Basis:
         last = to_numpy(self.xp.max(self.betas[-1] * self.alphas[-1]))
         return not last > 0
 
-    def spectrum(self) -> Spectrum:
-        """The `Spectrum` of the projected problem."""
+    def spectrum(self) -> DataSpectrum:
+        """The `DataSpectrum` of the projected problem."""
         norms = [self.alphas, self.betas]
         alphas, betas = (to_numpy(self.xp.stack(n, axis=1)) for n in norms)
         steps = betas.shape[1] - 1
@@ -180,7 +180,7 @@ class Basis:
         self.projected = values, left, start
         items, data = self.items, self.items * self.problem.shape[0]
         probes = left[items:, 0, :] ** 2
-        found = Spectrum(
+        found = DataSpectrum(
             values[:items],
             start[:items] ** 2,
             np.zeros(items),

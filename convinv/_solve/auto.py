@@ -27,7 +27,7 @@ SAME = 30  # rounding errors that two products may differ by
 
 
 @dataclass(frozen=True)
-class Choice:
+class MethodChoice:
     """A method with its options, and the reason why it was taken.
 
     `budget` is the number of iterations after which the next choice has its turn. A
@@ -48,7 +48,7 @@ class Choice:
 
 def choose(
     op, *, damp=0.0, batch=1, rtol=1e-6, memory=math.inf, maxiter=math.inf
-) -> Iterator[Choice]:
+) -> Iterator[MethodChoice]:
     """The methods that "auto" tries, in order; the next one where one fails.
 
     A choice is made when it is asked for: what the later ones cost to find is not spent
@@ -61,23 +61,28 @@ def choose(
         yield from _by_costs(op, Plan(op, damp, batch, rtol, memory, maxiter))
 
 
-def candidates(op, preconditioner=None) -> list[Choice]:
+def candidates(op, preconditioner=None) -> list[MethodChoice]:
     """The choices that `choose` may come to, for estimates of memory."""
     if preconditioner is not None:
         return [given(op, preconditioner)]
     if op.layer is None:
         return list(_general(op))
     names = [*EXACT] + ["spectral"] * (closed_form(op) is not None)
-    return [*(Choice(name, "") for name in names), Choice("cgls", "", **SCHWARZ)]
+    return [
+        *(MethodChoice(name, "") for name in names),
+        MethodChoice("cgls", "", **SCHWARZ),
+    ]
 
 
-def given(op, preconditioner) -> Choice:
+def given(op, preconditioner) -> MethodChoice:
     """The choice where the user gave a preconditioner."""
     name = "cgls" if op.has_adjoint else "gmres"
-    return Choice(name, "a preconditioner was given", preconditioner=preconditioner)
+    return MethodChoice(
+        name, "a preconditioner was given", preconditioner=preconditioner
+    )
 
 
-def exact_choices(op, *, damp=0.0, batch=1) -> list[Choice]:
+def exact_choices(op, *, damp=0.0, batch=1) -> list[MethodChoice]:
     """The inverses without coarseness that may be had, the cheapest first."""
     ways = Plan(op, damp, batch, TIGHT).exact_ways
     ways = [
@@ -96,10 +101,10 @@ def prepare(op, damp, choice):
 def _general(op):
     square = op.shape[0] == op.shape[1]
     if square and not op.has_adjoint:
-        yield Choice("gmres", "the operator is square and has no adjoint")
+        yield MethodChoice("gmres", "the operator is square and has no adjoint")
         return
-    yield Choice("cgls", "the operator is no convolution")
-    yield Choice("lsmr", "cgls does not get there")
+    yield MethodChoice("cgls", "the operator is no convolution")
+    yield MethodChoice("lsmr", "cgls does not get there")
 
 
 def _by_costs(op, plan):
@@ -114,11 +119,11 @@ def _by_costs(op, plan):
         found = watch.found if watch else None
         way = plan.after(way) if found is None else found
     yield from _hermitian(op, plan)
-    yield Choice("cgls", "nothing else suffices")
+    yield MethodChoice("cgls", "nothing else suffices")
 
 
-def _choice(way: Way, reason="", watch=None, aim=1.0) -> Choice:
-    return Choice(
+def _choice(way: Way, reason="", watch=None, aim=1.0) -> MethodChoice:
+    return MethodChoice(
         way.name,
         reason,
         way.options,
@@ -184,8 +189,8 @@ def _hermitian(op, plan):
     """Conjugate gradients, which do not square the condition number."""
     if plan.may_probe and not plan.damp and _is_hermitian(op):
         words = "nothing else suffices, and the layer is Hermitian"
-        yield Choice("cg", words, budget=BUDGET, regular=True, **SCHWARZ)
-        yield Choice("cg", words, budget=LONG, regular=True)
+        yield MethodChoice("cg", words, budget=BUDGET, regular=True, **SCHWARZ)
+        yield MethodChoice("cg", words, budget=LONG, regular=True)
 
 
 def _is_hermitian(op):

@@ -43,7 +43,7 @@ def bytes_text(count) -> str:
     return f"{count / 1000**power:.4g} {unit}B"
 
 
-class Estimate:
+class MemoryEstimate:
     """Bytes that a solve takes beside op, b, x and the history.
 
     Not counted is what is set up once and kept with the operator or a preconditioner.

@@ -14,9 +14,9 @@ from .._problem.batch import Layout
 from .._problem.scaling import ScaledProblem
 from ..operators._dot_test import products
 from ..solvers import Method
-from .auto import Choice, choose, given
+from .auto import MethodChoice, choose, given
 from .groups import has_groups, parts_of, solve_parts
-from .memory import Estimate
+from .memory import MemoryEstimate
 from .memory_errors import explained
 from .restarts import Run
 from .slices import slices_of, solve_slices
@@ -70,9 +70,9 @@ class Task:
     copied: int
     is_part: bool = False
 
-    def estimate(self) -> Estimate:
+    def estimate(self) -> MemoryEstimate:
         """The memory that it takes."""
-        return Estimate(
+        return MemoryEstimate(
             self.op,
             self.layout,
             self.entry,
@@ -153,7 +153,7 @@ class Task:
         """The methods to try."""
         if self.entry.name != "auto":
             name, options = self.entry.name, self.options
-            return [Choice(name, "", options, preconditioner=self.preconditioner)]
+            return [MethodChoice(name, "", options, preconditioner=self.preconditioner)]
         if self.preconditioner is not None:
             return [given(scaled.working, self.preconditioner)]
         return begun.pop() if begun else self._automatic(scaled)

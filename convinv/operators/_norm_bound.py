@@ -7,7 +7,7 @@ import numpy as np
 from .._core.geometry import axis_index
 from ._convolution import ConvLinearOperator
 from ._polyphase import Polyphase
-from ._symbol import Blocks
+from ._symbol import Symbol
 
 ROUNDING = 1e-12  # by which a bound is made larger
 
@@ -50,7 +50,7 @@ def _around(layer):
     for (ahead, _), size, outputs in reads:
         first, last = int(ahead.min()), int(ahead.max())
         torus.append(max(size - first, outputs + last, size, outputs))
-    return math.sqrt(copies) * Blocks(layer, torus).largest()
+    return math.sqrt(copies) * Symbol(layer, torus).largest()
 
 
 def _most_copies(g, axis):

@@ -20,8 +20,8 @@ MANY, WHOLE = 256, 2**26
 FEW = 64  # taps on the first two axes up to which their waves are multiplied out
 
 
-class Blocks:
-    """A layer's matrices at all frequencies of a torus of cells, made slab by slab.
+class Symbol:
+    """A layer's symbol: its matrices at all frequencies of a torus, made by slabs.
 
     The frequencies are those of `numpy.fft.rfftn` over the torus for real weights, of
     `numpy.fft.fftn` for complex ones; in a slab they have two axes, the first two axes

@@ -8,7 +8,7 @@ from .._core.result import Status
 from .._core.validation import choice, number
 from ._exact_data import INNER, TINY, ExactData, quiet_solve
 from ._penalty import Fixed, Penalty
-from ._problem import Problem, Watch
+from ._problem import Problem, StoppingTest
 
 DATA = ("soft", "hard")
 CONFIRM_EVERY = 10  # iterations between two tests of the gradient itself
@@ -139,30 +139,32 @@ def admm(
 
 
 def _alternate(steps, rho, dual_step):
-    problem, watch = steps.problem, Watch(steps.problem)
+    problem, stopping = steps.problem, StoppingTest(steps.problem)
     x = old = steps.first(problem.x)
     penalty = steps.penalty(rho, x)
     u = before = problem.xp.zeros_like(x)
     z = x
-    while watch.going:
+    while stopping.going:
         old, before, rho = x, u, penalty.rho
         z = problem.prox(x + u, problem.scalar(1 / rho))
         x = steps.toward(z - u, x, rho)
         u = u + problem.scalar(dual_step) * (x - z)
         measure, tolerance = steps.measure(old, before, z, x, rho)
-        if watch.ends(steps.answer(x, z), measure, tolerance):
-            claims = watch.status is Status.CONVERGED
-            if not claims or steps.holds(watch, old, before, z, rho):
+        if stopping.ends(steps.answer(x, z), measure, tolerance):
+            claims = stopping.status is Status.CONVERGED
+            if not claims or steps.holds(stopping, old, before, z, rho):
                 break
-            watch.status = Status.MAXITER
-        if watch.nit % CONFIRM_EVERY == 0 and steps.confirms(z):
-            watch.status = Status.CONVERGED
+            stopping.status = Status.MAXITER
+        if stopping.nit % CONFIRM_EVERY == 0 and steps.confirms(z):
+            stopping.status = Status.CONVERGED
             break
-        if penalty.due(watch.nit):
+        if penalty.due(stopping.nit):
             primal, dual = steps.residuals(old, before, z, x, rho)
-            factor = penalty.balance(watch.nit, float(primal), float(dual))
+            factor = penalty.balance(stopping.nit, float(primal), float(dual))
             u = u / problem.scalar(factor)
-    return steps.finish(watch, old, before, z, x, penalty.rho if not watch.nit else rho)
+    return steps.finish(
+        stopping, old, before, z, x, penalty.rho if not stopping.nit else rho
+    )
 
 
 class _Soft:
@@ -212,7 +214,7 @@ class _Soft:
         bound = self.squared * norm(new - z) + rho * norm(new - x)
         return bound, self.problem.xp.maximum(self.wanted, floor)
 
-    def holds(self, watch, x, u, z, rho):
+    def holds(self, stopping, x, u, z, rho):
         """Whether to accept the bound: always, as `finish` makes its own check."""
         return True
 
@@ -229,10 +231,10 @@ class _Soft:
         tolerance = problem.xp.maximum(self.wanted, problem.floor(z, self.squared))
         return bool(optimality <= tolerance), optimality, rest
 
-    def finish(self, watch, x, u, z, new, rho):
+    def finish(self, stopping, x, u, z, new, rho):
         """Check z."""
         success, optimality, rest = self._check(z)
         extra = {"data": "soft", "rho": rho}
         return self.problem.result(
-            watch, z, success, optimality, rest, "admm", extra, stacklevel=5
+            stopping, z, success, optimality, rest, "admm", extra, stacklevel=5
         )

@@ -93,15 +93,15 @@ class ExactData:
         """False: the measure is no bound but exact."""
         return False
 
-    def holds(self, watch, x, u, z, rho):
+    def holds(self, stopping, x, u, z, rho):
         """Whether the iteration from x and u, repeated, is within the tolerance.
 
         If it is not, the method continues with a smaller goal.
         """
         new, measure, rest = self._again(x, u, rho)
         good = self._is_good(new, measure, rest)
-        if not good and watch.aim > TIGHTEST:
-            watch.aim *= TIGHTER
+        if not good and stopping.aim > TIGHTEST:
+            stopping.aim *= TIGHTER
             return False
         return True
 
@@ -117,17 +117,17 @@ class ExactData:
         fits = float(self.problem.norm(rest)) <= self.near
         return fits and measure <= float(self.tolerance(x))
 
-    def finish(self, watch, x, u, z, new, rho):
+    def finish(self, stopping, x, u, z, new, rho):
         """Repeat the last iteration, from x and u to new."""
         problem, measure = self.problem, math.nan
-        if watch.status is not Status.NONFINITE and watch.nit:
+        if stopping.status is not Status.NONFINITE and stopping.nit:
             new, measure, rest = self._again(x, u, rho)
         else:
             rest = problem.forward(new) - problem.b
         success = self._is_good(new, measure, rest)
         extra = {"data": "hard", "rho": rho}
         return problem.result(
-            watch, new, success, measure, rest, "admm", extra, stacklevel=5
+            stopping, new, success, measure, rest, "admm", extra, stacklevel=5
         )
 
 
@@ -137,7 +137,7 @@ def quiet_solve(problem, rest, start, damp, rtol, method):
     The later check of x tells whether it was accurate enough.
     """
     if not problem.is_finite(rest):
-        return problem.nothing()  # the watch notices it
+        return problem.nothing()  # the stopping test notices it
     shape = (*problem.batch, *problem.op.input_shape)
     start = None if start is None else start.reshape(shape)
     found = solve(

@@ -7,7 +7,7 @@ import numpy as np
 from .._core.arrays import namespace
 from ..lowrank._svt import nuclear_norm, svt
 from ..lowrank._tensor_svt import tensor_nuclear_norm, tensor_svt, tensors
-from ._total_variation import Flow, _image, total_variation
+from ._total_variation import DualProjection, _image, total_variation
 
 
 def prox_nuclear(a, weight):
@@ -201,13 +201,15 @@ class TotalVariation(_Weighted):
 
     def start(self):
         """A ``prox`` that starts from its last result."""
-        flows = {}
+        projections = {}
 
         def prox(x, step):
             x, axes = _image(x, self.axes)
-            if axes not in flows:
-                flows[axes] = Flow(self.isotropic, axes, self.rtol, self.maxiter)
+            if axes not in projections:
+                projections[axes] = DualProjection(
+                    self.isotropic, axes, self.rtol, self.maxiter
+                )
             xp = namespace(x)
-            return flows[axes](x, xp.asarray(step) * self.weight)
+            return projections[axes](x, xp.asarray(step) * self.weight)
 
         return prox

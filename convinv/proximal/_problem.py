@@ -69,7 +69,7 @@ class ProximalResult(Result):
 
 
 @dataclass
-class State:
+class IterationState:
     """The argument of a callback."""
 
     nit: int
@@ -221,9 +221,11 @@ class Problem:
         size = math.sqrt(squared) * self.norm(self.b) + squared * self.norm(x)
         return FLOOR * float(np.finfo(self.real).eps) * size
 
-    def result(self, watch, x, success, optimality, rest, method, extra, stacklevel=4):
+    def result(
+        self, stopping, x, success, optimality, rest, method, extra, stacklevel=4
+    ):
         """The result; warns without success."""
-        status = watch.status
+        status = stopping.status
         if success and status is not Status.STOPPED:
             status = Status.CONVERGED
         elif status is Status.CONVERGED:
@@ -239,11 +241,11 @@ class Problem:
             success=bool(success),
             status=status,
             message=status.value,
-            nit=watch.nit,
+            nit=stopping.nit,
             objective=objective,
             residual_norm=residual,
             optimality=float(optimality),
-            history=np.array([float(h) for h in watch.history]),
+            history=np.array([float(h) for h in stopping.history]),
             method=method,
             seconds=time.perf_counter() - self.started,
             extra=extra,
@@ -251,7 +253,7 @@ class Problem:
         return deliver(made, self.on_failure, stacklevel)
 
 
-class Watch:
+class StoppingTest:
     """Counts iterations and decides when to stop."""
 
     def __init__(self, problem):
@@ -279,7 +281,7 @@ class Watch:
         if value <= self.aim * float(tolerance):
             self.status = Status.CONVERGED
         if problem.callback is not None:
-            answer = problem.callback(State(self.nit, x, value))
+            answer = problem.callback(IterationState(self.nit, x, value))
             if isinstance(answer, (bool, np.bool_)) and answer:
                 self.status = Status.STOPPED
         return self.status is not Status.MAXITER

@@ -3,7 +3,7 @@
 import numpy as np
 
 from .._core.validation import number
-from ._problem import Problem, Watch
+from ._problem import Problem, StoppingTest
 
 NOISE = 1e3  # rounding errors of the data below which a product is noise
 
@@ -170,15 +170,15 @@ def fista(
     >>> result.success, bool(abs(result.x - image).max() < 0.3)
     (True, True)
     """
-    pace = _Accelerated if restart else _Steady
+    momentum = _RestartedNesterov if restart else _Nesterov
     with np.errstate(all="ignore"):
         problem = Problem(
             op, b, g, x0, shape, rtol, atol, maxiter, callback, on_failure
         )
-        return _descend(problem, step, "fista", pace)
+        return _descend(problem, step, "fista", momentum)
 
 
-def _descend(problem, step, method, pace):
+def _descend(problem, step, method, momentum):
     """Proximal steps from extrapolated points; ``A y`` follows from earlier ones."""
     xp, x = problem.xp, problem.x
     step = None if step is None else number(step, "step", positive=True)
@@ -187,21 +187,21 @@ def _descend(problem, step, method, pace):
         step = 1 / squared if squared > 0 else 1.0
     step = problem.scalar(step)
     wanted = xp.maximum(problem.rtol * problem.norm(problem.atb), problem.atol)
-    watch, pace = Watch(problem), pace(problem)
+    stopping, momentum = StoppingTest(problem), momentum(problem)
     ax = problem.forward(x)
     y, ay = x, ax
-    while watch.going:
+    while stopping.going:
         new = problem.prox(y - step * problem.adjoint(ay - problem.b), step)
         anew = problem.forward(new)
         move, amove = new - y, anew - ay
         length, stretched = problem.norm(move), problem.norm(amove)
         measure = length / step + 0 * stretched  # not finite if either is not
         tolerance = xp.maximum(wanted, problem.floor(new, squared))
-        if watch.ends(new, measure, tolerance):
+        if stopping.ends(new, measure, tolerance):
             x = new
             break
-        step = _shorter(problem, pace, step, length, stretched)
-        beta = pace.beta(move, new - x)
+        step = _shorter(problem, momentum, step, length, stretched)
+        beta = momentum.beta(move, new - x)
         y, ay = new + beta * (new - x), anew + beta * (anew - ax)
         x, ax = new, anew
     z, rest = problem.prox_gradient(x, step)
@@ -209,15 +209,15 @@ def _descend(problem, step, method, pace):
     tolerance = xp.maximum(wanted, problem.floor(x, squared))
     success = bool(optimality <= tolerance)
     extra = {"step": float(step)}
-    return problem.result(watch, x, success, optimality, rest, method, extra)
+    return problem.result(stopping, x, success, optimality, rest, method, extra)
 
 
-def _shorter(problem, pace, step, length, stretched):
+def _shorter(problem, momentum, step, length, stretched):
     """A step length that a move proves safe, unless the move is only rounding."""
     xp = problem.xp
     noise = NOISE * float(np.finfo(problem.real).eps) * problem.norm(problem.b)
     ratio = length / xp.where(stretched > 0, stretched, 1)
-    longest = (pace.reach * ratio**2).astype(problem.real)
+    longest = (momentum.reach * ratio**2).astype(problem.real)
     return xp.where((stretched > noise) & (step > longest), longest, step)
 
 
@@ -234,8 +234,8 @@ class _Plain:
         return self.zero
 
 
-class _Steady:
-    """The momentum of FISTA."""
+class _Nesterov:
+    """The momentum of FISTA, due to Nesterov."""
 
     reach = 1.0
 
@@ -250,8 +250,8 @@ class _Steady:
         return ((t - 1) / later).astype(self.problem.real)
 
 
-class _Accelerated(_Steady):
-    """The momentum of FISTA, reset when the last step went against it."""
+class _RestartedNesterov(_Nesterov):
+    """The same, reset when the last step went against it."""
 
     def beta(self, move, change):
         """The momentum coefficient."""

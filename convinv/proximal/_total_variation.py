@@ -103,9 +103,9 @@ def prox_total_variation(
     array([0.2, 0.8])
     """
     x, axes = _image(x, axes)
-    flow = Flow(isotropic, axes, rtol, maxiter)
-    z = flow(x, weight)
-    if not flow.success:
+    projection = DualProjection(isotropic, axes, rtol, maxiter)
+    z = projection(x, weight)
+    if not projection.success:
         warnings.warn(
             f"prox_total_variation: {maxiter} iterations were not enough for rtol="
             f"{rtol}; raise maxiter or rtol",
@@ -115,11 +115,12 @@ def prox_total_variation(
     return z
 
 
-class Flow:
-    """The proximal operator, which starts from its last result.
+class DualProjection:
+    """The proximal operator of total variation, by fast gradient projection.
 
-    Similar data have similar dual variables, so that a method that calls it repeatedly
-    needs few inner iterations.
+    The dual variable is found by accelerated projected gradient steps (Beck and
+    Teboulle 2009), beginning with that of the last call: similar data have similar dual
+    variables, so that a method that calls it repeatedly needs few inner iterations.
     """
 
     def __init__(self, isotropic, axes, rtol, maxiter):

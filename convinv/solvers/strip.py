@@ -11,7 +11,7 @@ from .._core.options import Fraction
 from .._linalg.pseudoinverse import Factorization
 from .._problem.problem import BREAKDOWN, CONVERGED, STALLED, divide
 from ..strips._plan import strip_plan
-from ..strips._sweeps import Schwarz, Sweeps
+from ..strips._sweeps import AdditiveSchwarz, Sweeps
 from ._block_sweeps import block_sweeps, residuals
 from ._iterate import iterate
 from ._registry import solver
@@ -296,7 +296,7 @@ def _refine(problem, monitor, sweeps):
     unique = sweeps.direct or problem.damp
     if not unique:
         sweeps.average = False  # averages leave the row space
-    precondition = Schwarz(problem, sweeps) if unique else lambda s: s
+    precondition = AdditiveSchwarz(problem, sweeps) if unique else lambda s: s
     state = _CGState(problem.zeros(problem.shape[1]), precondition)
     if monitor.any_active() and (problem.origin is None or not problem.damp):
         sweeps.load(copy(problem.b))

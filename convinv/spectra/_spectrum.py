@@ -11,7 +11,7 @@ from ..operators._base import is_layer
 from ..operators._convolution import ConvLinearOperator
 from ..operators._norm_bound import norm_bound
 from ..operators._polyphase import Polyphase
-from ..operators._symbol import Blocks, by_frequency, every_frequency, why_not_torus
+from ..operators._symbol import Symbol, by_frequency, every_frequency, why_not_torus
 from ._bounds import Estimate
 from ._ends import bounds, decomposed, exact_ends
 from ._plot import draw
@@ -226,7 +226,7 @@ def spectrum(op, *, steps=None, rng=None) -> Spectrum:
     op, unit = _host(op)
     if steps is not None and (not isinstance(steps, (int, np.integer)) or steps < 1):
         raise ValueError(f"steps must be a positive integer, got {steps!r}")
-    blocks = Blocks(op)
+    blocks = Symbol(op)
     values, variance = by_frequency(blocks)
     periodic, tolerance = blocks.layer.is_torus, blocks.tolerance
     values = every_frequency(blocks, values)
@@ -304,7 +304,7 @@ def singular_values(op, *, which="all"):
     """
     choice(which, "which", ("all", "nonzero", "unknowns"))
     op, unit = _host(op)
-    blocks = Blocks(op)
+    blocks = Symbol(op)
     if blocks.layer.is_torus:
         values, _ = by_frequency(blocks, vectors=False)
         values, tolerance = every_frequency(blocks, values), blocks.tolerance

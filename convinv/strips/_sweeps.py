@@ -187,7 +187,7 @@ class Sweeps:
         )
 
 
-class Schwarz:
+class AdditiveSchwarz:
     """Additive Schwarz for ``A^H A + damp^2 I`` with the strips' unknowns.
 
     The sum over strips of ``W_s (R_s (A^H A + damp^2 I) R_s^H)^-1 W_s``, where R_s

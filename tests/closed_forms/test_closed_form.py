@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from convinv import ConvergenceWarning, ConvLinearOperator, Status, solve
-from convinv._closed_forms.cosine import CosineBlocks
+from convinv._closed_forms.cosine import CosineSymbol
 from convinv._closed_forms.forms import SeparableForm, closed_form
-from convinv._closed_forms.patches import PatchBlocks
+from convinv._closed_forms.patches import PatchSymbol
 from support.arrays import BOUNDARIES, doubles, every_dtype, random
 from support.closed_forms import (
     EVEN,
@@ -40,16 +40,16 @@ class TestAnswers:
     def test_even_kernels(self, name, dtype, damp, boundary):
         op = cosine(name, dtype, boundary)
         if boundary == "replicate" and max(op.geometry.before) > 1:
-            assert kind(op) is not CosineBlocks
+            assert kind(op) is not CosineSymbol
             return
-        assert kind(op) is CosineBlocks
+        assert kind(op) is CosineSymbol
         for one in (op, op.H, op.T):
             check(one, damp)
 
     @pytest.mark.parametrize("name", PATCHES)
     def test_windows_that_do_not_overlap(self, name, dtype, damp):
         op = patches(name, dtype)
-        assert kind(op) is PatchBlocks
+        assert kind(op) is PatchSymbol
         for one in (op, op.H, op.T):
             check(one, damp)
 
@@ -152,7 +152,7 @@ class TestReflect:
         kernel[0, 0] += 4 * np.linalg.norm(kernel)  # not separable
         kernel[0, 0, *(k // 2 for k in shape[2:])] += 9 * np.linalg.norm(kernel)
         op = ConvLinearOperator(kernel, (2, *size), **options)
-        assert kind(op) is CosineBlocks and not closed_form(op).orthonormal
+        assert kind(op) is CosineSymbol and not closed_form(op).orthonormal
         for one in (op, op.H):
             assert check(one).extra["rank"] == one.shape[0]
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from convinv import ConvLinearOperator, solve
-from convinv._closed_forms.cosine import CosineBlocks
+from convinv._closed_forms.cosine import CosineSymbol
 from convinv._closed_forms.forms import SeparableForm, closed_form
-from convinv._closed_forms.patches import PatchBlocks
-from convinv.operators._symbol import Blocks
+from convinv._closed_forms.patches import PatchSymbol
+from convinv.operators._symbol import Symbol
 from support.arrays import BOUNDARIES, every_dtype, random
 from support.closed_forms import (
     check,
@@ -30,19 +30,19 @@ class TestWhatIsTaken:
         """The cheapest of those that are to be had."""
         blur = outer(1, 1, (3, 3))
         size = {"input_shape": (1, 6, 6), "padding": 1}
-        assert kind(ConvLinearOperator(blur, boundary="periodic", **size)) is Blocks
+        assert kind(ConvLinearOperator(blur, boundary="periodic", **size)) is Symbol
         assert kind(ConvLinearOperator(blur, boundary="symmetric", **size)) is (
             SeparableForm
         )
         blur = blur + blur[:, :, ::-1]
         blur = blur + blur[..., ::-1]
         for boundary, wanted in (
-            ("symmetric", CosineBlocks), ("replicate", CosineBlocks),
+            ("symmetric", CosineSymbol), ("replicate", CosineSymbol),
             ("reflect", SeparableForm), ("zero", SeparableForm),
         ):  # fmt: skip
             assert kind(ConvLinearOperator(blur, boundary=boundary, **size)) is wanted
         op = ConvLinearOperator(blur, (1, 6, 6), stride=3, boundary="periodic")
-        assert kind(op) is PatchBlocks
+        assert kind(op) is PatchSymbol
 
     @pytest.mark.parametrize("boundary", BOUNDARIES[:1] + BOUNDARIES[2:])
     @pytest.mark.parametrize("dtype", ["float32", "complex128"])

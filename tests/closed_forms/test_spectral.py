@@ -7,7 +7,7 @@ import pytest
 
 from convinv import ConvergenceWarning, ConvLinearOperator, Status, solve
 from convinv._closed_forms import by_frequency as spectral_inverse
-from convinv.operators._symbol import Blocks
+from convinv.operators._symbol import Symbol
 from convinv.solvers import METHODS
 from support.arrays import doubles, random
 from support.layers import matrix
@@ -135,14 +135,14 @@ def test_every_route_is_taken(monkeypatch):
         for damp in (0.0, 0.1):
             op = layer(name)
             b = flat(data(op))
-            fast = spectral_inverse.inverse(Blocks(op), damp).apply(b)
+            fast = spectral_inverse.inverse(Symbol(op), damp).apply(b)
             with monkeypatch.context() as patched:
                 patched.setattr(spectral_inverse, "LOSS", 0.0)
-                slow = spectral_inverse.inverse(Blocks(op), damp).apply(b)
+                slow = spectral_inverse.inverse(Symbol(op), damp).apply(b)
                 patched.setattr(spectral_inverse, "LOSS", np.inf)
                 # accepted whatever the condition: none is sent to the SVD
                 patched.setattr(np.linalg, "svd", None)
-                direct = spectral_inverse.inverse(Blocks(op), damp).apply(b)
+                direct = spectral_inverse.inverse(Symbol(op), damp).apply(b)
             np.testing.assert_allclose(fast, slow, atol=1e-9 * np.abs(slow).max())
             np.testing.assert_allclose(direct, slow, atol=1e-6 * np.abs(slow).max())
 
@@ -150,10 +150,10 @@ def test_every_route_is_taken(monkeypatch):
 def test_small_slabs(monkeypatch):
     op = layer("strides, dilation")
     b = flat(data(op))
-    whole = spectral_inverse.inverse(Blocks(op), 0.1).apply(b)
+    whole = spectral_inverse.inverse(Symbol(op), 0.1).apply(b)
     monkeypatch.setattr("convinv.operators._symbol.SLAB", 1)
     np.testing.assert_allclose(
-        spectral_inverse.inverse(Blocks(op), 0.1).apply(b), whole, atol=1e-12
+        spectral_inverse.inverse(Symbol(op), 0.1).apply(b), whole, atol=1e-12
     )
 
 

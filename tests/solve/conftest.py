@@ -2,7 +2,7 @@
 
 import pytest
 
-from convinv._solve.memory import Estimate
+from convinv._solve.memory import MemoryEstimate
 
 
 @pytest.fixture
@@ -10,6 +10,6 @@ def sliced(monkeypatch):
     """Makes ``max_memory`` cut a batch into slices of so many items."""
 
     def cut(size):
-        monkeypatch.setattr(Estimate, "fitting", lambda self, limit: size)
+        monkeypatch.setattr(MemoryEstimate, "fitting", lambda self, limit: size)
 
     return cut

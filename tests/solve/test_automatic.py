@@ -10,7 +10,7 @@ import convinv
 from convinv import ConvLinearOperator, Status, solve
 from convinv._core.errors import MemoryLimit
 from convinv._planning.ways import Plan
-from convinv._solve.auto import Choice, choose
+from convinv._solve.auto import MethodChoice, choose
 from convinv.operators._foreign import as_operator
 from convinv.solvers import METHODS
 from support.arrays import random
@@ -143,17 +143,17 @@ def test_the_next_choice_takes_over(monkeypatch):
     op = layer((8, 1, 3, 3), (1, 40, 30))
     b = random(op.output_shape)
     expected = solve(op, b, "direct", rtol=1e-10).x
-    last = Choice("cgls", "the last")
+    last = MethodChoice("cgls", "the last")
     for first in (
-        Choice("schwarz", "too shallow", {"depth": 1}),
-        Choice("direct", "no memory", {"memory": 1000}),
+        MethodChoice("schwarz", "too shallow", {"depth": 1}),
+        MethodChoice("direct", "no memory", {"memory": 1000}),
     ):
         patched(monkeypatch, first, last)
         result = solve(op, b, rtol=1e-13 if first.name == "schwarz" else 1e-10)
         assert first.reason in result.message
         np.testing.assert_allclose(result.x, expected, atol=1e-7)
     singular = ConvLinearOperator(np.ones((2, 1, 3, 3)), (1, 12, 11))
-    patched(monkeypatch, Choice("direct", "the first", {"shift": 0.0}), last)
+    patched(monkeypatch, MethodChoice("direct", "the first", {"shift": 0.0}), last)
     b = random(singular.output_shape)
     result = solve(singular, b, rtol=1e-9)
     assert result.success and result.method == "cgls"
@@ -172,8 +172,8 @@ def test_all_fail(monkeypatch):
     op = layer((3, 2, 3, 3), (2, 12, 11))
     patched(
         monkeypatch,
-        Choice("direct", "one", {"shift": 0.0}),
-        Choice("schwarz", "two"),
+        MethodChoice("direct", "one", {"shift": 0.0}),
+        MethodChoice("schwarz", "two"),
     )
     with pytest.warns(convinv.ConvergenceWarning, match="one;.*then schwarz: two"):
         result = solve(op, random(op.output_shape))
@@ -182,7 +182,11 @@ def test_all_fail(monkeypatch):
 
 def test_callbacks_stop_all(monkeypatch):
     op = layer((8, 1, 3, 3), (1, 40, 30))
-    patched(monkeypatch, Choice("schwarz", "one", {"depth": 1}), Choice("cgls", "two"))
+    patched(
+        monkeypatch,
+        MethodChoice("schwarz", "one", {"depth": 1}),
+        MethodChoice("cgls", "two"),
+    )
     calls = []
 
     def callback(state):
@@ -197,7 +201,11 @@ def test_callbacks_stop_all(monkeypatch):
 
 def test_iterations_are_counted_over_all_choices(monkeypatch):
     op = layer((8, 1, 3, 3), (1, 40, 30))
-    patched(monkeypatch, Choice("schwarz", "one", {"depth": 1}), Choice("cgls", "two"))
+    patched(
+        monkeypatch,
+        MethodChoice("schwarz", "one", {"depth": 1}),
+        MethodChoice("cgls", "two"),
+    )
     seen = []
     result = solve(
         op,

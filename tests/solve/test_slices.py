@@ -136,7 +136,7 @@ class TestSlices:
 
     def test_the_message_of_the_slice_that_went_furthest(self, sliced, monkeypatch):
         """One that needs the second choice decides on method and message."""
-        choice = convinv._solve.auto.Choice
+        choice = convinv._solve.auto.MethodChoice
         first = choice("direct", "no memory", {"memory": 1000})
         last = choice("cgls", "the last")
         chosen = lambda op, **_: [first, last]  # noqa: E731

@@ -6,7 +6,7 @@ import pytest
 import convinv
 from convinv import ConvLinearOperator
 from convinv.operators._polyphase import symbol
-from convinv.operators._symbol import Blocks
+from convinv.operators._symbol import Symbol
 from convinv.spectra import Estimate, singular_values, spectrum
 from support.arrays import doubles, random
 from support.layers import matrix
@@ -62,7 +62,7 @@ class TestTorus:
     def test_values_by_frequency(self, name, dtype):
         op = named(name, dtype)
         found, g = spectrum(op), op.geometry
-        blocks = Blocks(op)
+        blocks = Symbol(op)
         cells = blocks.torus[3 - g.ndim :]
         assert found.values.shape[:-1] == (g.groups, *cells)
         assert [len(f) for f in found.frequencies] == list(cells)
@@ -93,7 +93,7 @@ class TestTorus:
     def test_blocks_equal_the_symbol(self, name, dtype, monkeypatch):
         monkeypatch.setattr("convinv.operators._symbol.SLAB", 200)
         op = named(name, dtype)
-        blocks = Blocks(op)
+        blocks = Symbol(op)
         whole = blocks.empty(*blocks.shape[1:])
         whole[:] = np.nan
         slabs = 0

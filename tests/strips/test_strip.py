@@ -8,7 +8,7 @@ import pytest
 from convinv import ConvLinearOperator, Status, solve
 from convinv._problem.problem import Problem
 from convinv.strips import strip_plan
-from convinv.strips._sweeps import Schwarz, Sweeps
+from convinv.strips._sweeps import AdditiveSchwarz, Sweeps
 from support import oracles
 from support.arrays import random
 from support.quiet import quietly
@@ -286,7 +286,7 @@ class TestRefine:
                 root = 1 / np.sqrt(held[at])
                 want[np.ix_(at, at)] += root[:, None] * local * root
         want[np.diag_indices(n)] += held == 0  # 1 / damp**2
-        got = Schwarz(sweeps.problem, sweeps)(np.eye(n, dtype=complex)).T
+        got = AdditiveSchwarz(sweeps.problem, sweeps)(np.eye(n, dtype=complex)).T
         np.testing.assert_allclose(got, want, atol=1e-12)
 
     def test_preconditioner_saves_iterations(self):

@@ -5,7 +5,7 @@ import numpy as np
 from convinv import ConvLinearOperator
 from convinv._problem.batch import Layout
 from convinv._solve.arguments import method as find_method
-from convinv._solve.memory import Estimate
+from convinv._solve.memory import MemoryEstimate
 
 
 def layer(shape=(6, 2, 3, 3), size=9, dtype="float64", seed=0, **options):
@@ -28,7 +28,7 @@ def data(op, *batch, seed=1, noise=0.1):
 def estimate_of(op, b, name, damp=0.0, preconditioner=None, **options):
     layout = Layout(op, b, None)
     entry = find_method(name, op).at(options)
-    return Estimate(op, layout, entry, options, preconditioner, bool(damp), 0)
+    return MemoryEstimate(op, layout, entry, options, preconditioner, bool(damp), 0)
 
 
 class OutOfMemoryError(MemoryError):
