@@ -1,4 +1,4 @@
-"""The checks of solve's arguments, before any work."""
+"""Checks of the arguments of `solve`, before any work."""
 
 import dataclasses
 import difflib
@@ -11,7 +11,7 @@ from ..solvers import METHODS
 
 
 def method(name, op):
-    """The registry's entry of a method that suits the operator."""
+    """The registry entry of a method, if it takes the operator."""
     if not isinstance(name, str):
         raise TypeError(f"method must be a string, got {name!r}")
     entry = _automatic(op) if name == "auto" else METHODS.get(name)
@@ -47,7 +47,7 @@ def _automatic(op):
 
 
 def check_options(entry, options):
-    """Refuse options that the method does not have, and values that they don't take."""
+    """Raise for options that the method does not have, and for invalid values."""
     unknown = sorted(set(options) - set(entry.options))
     if unknown:
         takes = ", ".join(entry.options) or "none"
@@ -60,7 +60,7 @@ def check_options(entry, options):
 
 
 def check_operator(entry, op):
-    """Refuse operators that the method can't work with."""
+    """Raise for operators that the method does not take."""
     if entry.square and op.shape[0] != op.shape[1]:
         raise ValueError(
             f"method {entry.name!r} needs a square operator, got op of shape "
@@ -73,7 +73,7 @@ def check_operator(entry, op):
 
 
 def check_damp(entry):
-    """Refuse methods that take no damp."""
+    """Raise if the method takes no damp."""
     if not entry.damp:
         raise ValueError(
             f"method {entry.name!r} takes no damp; use 'cgls' or 'lsmr'"
@@ -82,7 +82,7 @@ def check_damp(entry):
 
 
 def check_preconditioner(entry, given):
-    """Refuse preconditioners where the method takes none, and names that none has."""
+    """Raise if the method takes no preconditioner, or the name is unknown."""
     if given is None:
         return
     if not (entry.preconditioner or entry.name == "auto"):
@@ -93,7 +93,7 @@ def check_preconditioner(entry, given):
 
 
 def _unless(entry, trait, value):
-    """The option that gives the method a trait, as a hint."""
+    """A hint: the option value with which the method has a trait."""
     for (name, setting), traits in entry.by_setting.items():
         if traits.get(trait) == value:
             return f" or {name}={setting!r}"
@@ -101,7 +101,7 @@ def _unless(entry, trait, value):
 
 
 def generator(rng):
-    """numpy's Generator for a seed."""
+    """The NumPy Generator of a seed."""
     try:
         return np.random.default_rng(rng)
     except (TypeError, ValueError) as error:
@@ -111,7 +111,7 @@ def generator(rng):
 
 
 def conlim(value, entry):
-    """A condition number, or None; refused where the method estimates none."""
+    """`conlim` as a float or None; raises if the method estimates no condition."""
     if value is None:
         return None
     value = number(value, "conlim")

@@ -15,9 +15,9 @@ from .._problem.problem import Unsuitable
 from ..solvers.direct import factored
 from ..solvers.schwarz import border_corrected
 
-# Iterations of a preconditioned method that gets there at all, and of one that may.
+# Iteration limits of a preconditioned method that usually converges, and of the last.
 BUDGET, LONG = 300, 3000
-# Iterations after which their progress is looked at, by the preconditioner.
+# Iterations before the first look at the rate of convergence, by preconditioner.
 AT_FIRST = {None: 6, "schwarz": 15, "circulant": 30}
 SCHWARZ: dict = {"preconditioner": "schwarz"}
 EXACT: dict = {"direct": factored, "schwarz": border_corrected}
@@ -62,7 +62,7 @@ def choose(
 
 
 def candidates(op, preconditioner=None) -> list[MethodChoice]:
-    """The choices that `choose` may come to, for estimates of memory."""
+    """All choices that `choose` may yield, for estimates of memory."""
     if preconditioner is not None:
         return [given(op, preconditioner)]
     if op.layer is None:
@@ -75,7 +75,7 @@ def candidates(op, preconditioner=None) -> list[MethodChoice]:
 
 
 def given(op, preconditioner) -> MethodChoice:
-    """The choice where the user gave a preconditioner."""
+    """The choice for a preconditioner that the user gave."""
     name = "cgls" if op.has_adjoint else "gmres"
     return MethodChoice(
         name, "a preconditioner was given", preconditioner=preconditioner
@@ -83,7 +83,7 @@ def given(op, preconditioner) -> MethodChoice:
 
 
 def exact_choices(op, *, damp=0.0, batch=1) -> list[MethodChoice]:
-    """The inverses without coarseness that may be had, the cheapest first."""
+    """The available exact inverses of full accuracy, the cheapest first."""
     ways = Plan(op, damp, batch, TIGHT).exact_ways
     ways = [
         way
@@ -108,7 +108,7 @@ def _general(op):
 
 
 def _by_costs(op, plan):
-    """The way that costs least, another one where it fails or turns out to be slow."""
+    """The cheapest way first; the next one if it fails or turns out to be slow."""
     way = plan.first()
     while way is not None:
         aim = plan.aim if way.iterates else 1.0
@@ -178,7 +178,7 @@ class _Watch:
         return True
 
     def _remaining(self):
-        """Iterations to come at the rate of the latter half of those made."""
+        """Iterations still needed, at the rate of the second half of those made."""
         best = np.minimum.accumulate(self.logs)
         half = len(best) // 2
         slope = (best[half] - best[-1]) / (len(best) - 1 - half)
@@ -186,7 +186,7 @@ class _Watch:
 
 
 def _hermitian(op, plan):
-    """Conjugate gradients, which do not square the condition number."""
+    """Conjugate gradients for Hermitian layers: the condition is not squared."""
     if plan.may_probe and not plan.damp and _is_hermitian(op):
         words = "nothing else suffices, and the layer is Hermitian"
         yield MethodChoice("cg", words, budget=BUDGET, regular=True, **SCHWARZ)

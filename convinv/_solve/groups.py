@@ -30,7 +30,7 @@ class Part(NamedTuple):
 
 
 def split_groups(op) -> list[Part]:
-    """Every group of a layer (or of its adjoint) by itself."""
+    """Each group of a layer (or of its adjoint) as a part."""
     return [part_of(op, [g]) for g in range(op.layer.geometry.groups)]
 
 
@@ -60,7 +60,7 @@ def part_of(op, groups) -> Part:
 
 
 def has_groups(op) -> bool:
-    """Whether there are groups that may have to be solved apart."""
+    """Whether the operator has groups that may be solved separately."""
     return op.layer is not None and op.layer.geometry.groups > 1
 
 
@@ -158,7 +158,7 @@ def _moved(layout, op):
 
 
 class _Whole:
-    """All groups while the parts are solved."""
+    """The x of all groups while their parts are solved."""
 
     def __init__(self, layout, parts, callback):
         self.layout, self.callback, self.nit = layout, callback, 0
@@ -177,7 +177,7 @@ class _Whole:
 
 
 class _State:
-    """What a callback sees of all groups; the norm is that of the part at work."""
+    """The callback's state of all groups; its norm is that of the current part."""
 
     def __init__(self, whole, part, state):
         self._whole, self._part, self._state = whole, part, state
@@ -221,12 +221,12 @@ def _merged(parts, found, x, layout):
 
 
 def _errors(found):
-    """A bound of each item: the largest of all parts, as if each had all of x."""
+    """An error bound of each item: the largest of its parts."""
     return np.max([f.error for f in found], axis=0)
 
 
 def _history(found, normal, batch):
-    """Of what all parts watched; of one that watched another norm only the last."""
+    """The joint history; a part that watched another norm adds its last norm only."""
     columns = []
     for f in found:
         rows = list(f.history) if f.watches_normal == normal else []

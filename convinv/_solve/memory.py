@@ -1,4 +1,4 @@
-"""How many bytes a solve takes, from the vectors that its method declares."""
+"""The memory of a solve, from the storage that its method declares."""
 
 import math
 import re
@@ -82,14 +82,14 @@ class MemoryEstimate:
         self.solving = own + max(self._solving(*pair) for pair in pairs)
         self.checking = own + self._checking()
         self.fixed = copied + max(self._shared(*pair) for pair in pairs)
-        # of products by FFT, in the solve's precision and in that of the check
+        # plans of products by FFT, in the precision of the solve and of the check
         self.plans = []
         if self.fused:
             wide = np.result_type(layout.dtype, np.float64)
             self.plans = [op.layer.plan(dtype) for dtype in {layout.dtype, wide}]
 
     def bytes(self, items) -> float:
-        """What a solve of so many items takes."""
+        """Bytes of a solve of `items` right-hand sides."""
         m, n = self.shape
         size = residual.PIECE_BYTES // max(m * self.double, 1)
         narrow = self.itemsize < self.double
@@ -109,12 +109,12 @@ class MemoryEstimate:
         )
 
     def sliced(self, items) -> float:
-        """What slices of so many items take: they have x of their own."""
+        """Bytes of a slice of `items` right-hand sides, which has its own x."""
         own = 0 if items >= self.layout.batch else self.shape[1] * self.itemsize
         return self.bytes(items) + items * own
 
     def fitting(self, limit) -> int:
-        """The items of the largest slice that `limit` bytes suffice for, 0 for none."""
+        """The size of the largest slice that fits into `limit` bytes, 0 if none does."""
         low, high = 0, self.layout.batch
         if self.sliced(high) <= limit:
             return high
@@ -127,18 +127,18 @@ class MemoryEstimate:
         return low
 
     def _held(self):
-        """A^H b; of a start from a residual this, its normal residual and x."""
+        """Numbers of A^H b, and of a restart: a residual, its normal residual and x."""
         m, n = self.shape
         return m + 3 * n
 
     def _checking(self):
-        """Bytes while x is checked, beside the residuals in double precision."""
+        """Bytes of the check of x, without the residuals in double precision."""
         m, n = self.shape
         products = 0 if self.fused else (m + n) * self.double
         return (self._held() + n) * self.itemsize + products
 
     def _use(self, entry, preconditioner):
-        """What a method's declaration is asked about."""
+        """The solve as the storage declarations see it."""
         return Use(
             self.op,
             self.options,
@@ -151,7 +151,7 @@ class MemoryEstimate:
         )
 
     def _solving(self, entry, preconditioner):
-        """Bytes while a method runs."""
+        """Bytes of an item while a method runs."""
         m, n = self.shape
         use = self._use(entry, preconditioner)
         rows, columns = entry.vectors(use)
@@ -174,7 +174,7 @@ class MemoryEstimate:
 
 
 def copied(layout, b, x0) -> int:
-    """Bytes of the copies that `layout` has made of what the user gave."""
+    """Bytes of the copies of b and x0 that `layout` made."""
     shares = getattr(layout.xp, "may_share_memory", lambda a, given: a is given)
     numbers = 0
     for array, given in ((layout.b, b), (layout.x0, x0)):

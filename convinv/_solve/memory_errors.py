@@ -1,4 +1,4 @@
-"""What to do about a solve that found no memory, said by its error."""
+"""The error of a solve that runs out of memory, with advice."""
 
 import traceback
 
@@ -7,7 +7,7 @@ from .memory import bytes_text
 
 
 class _Advice:
-    """Makes a subclass of any MemoryError whose message is a text."""
+    """A mixin that gives any subclass of MemoryError a text as message."""
 
     def __init__(self, text):
         MemoryError.__init__(self, text)
@@ -54,7 +54,7 @@ def _advice(estimate, free):
 
 
 def _free(layout):
-    """Free bytes of the device that b is on, None where they are not known."""
+    """Free bytes on the device of b, None if unknown."""
     cupy = cupy_module()
     if cupy is None or layout.xp is not cupy:
         return None

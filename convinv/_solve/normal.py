@@ -142,7 +142,7 @@ class _Normal:
         return array
 
     def solved(self):
-        """v in the user's units, and which items hold."""
+        """v in the user's units, and which items reach the tolerance."""
         v, good = self._exactly()
         if not good.all():
             rest = np.flatnonzero(~good)
@@ -181,7 +181,7 @@ class _Normal:
         return v, far <= 1
 
     def _inverse(self):
-        """A function that applies an inverse of N, None where there is none."""
+        """A function that applies an inverse of N, None if there is none."""
         op, damp = self.op, self.damp
         if Polyphase(op.layer.geometry).is_torus:
             key = ("spectral normal", self.wide, damp)
@@ -200,7 +200,7 @@ class _Normal:
         return None
 
     def _corrected(self, inverse, r):
-        """``(A^H A + damp^2)^-1 r`` by the inverse of whichever Gram matrix."""
+        """``(A^H A + damp^2)^-1 r`` by the inverse of either Gram matrix."""
 
         def solved(v):
             return inverse.solve(v.astype(inverse.inner.dtype)).astype(self.wide)
@@ -231,7 +231,7 @@ class _Normal:
         return self.g[items] - self._backward(self._forward(v)) - self.damp**2 * v
 
     def _measure(self, v, items=slice(None)):
-        """How far from the tolerance, 1 or less is good."""
+        """The residual over the allowed one, per item; at most 1 is a success."""
         residual, g = self._residual(v, items), self.g[items]
         rounding = FLOOR * self.size * self._norms(v)
         if self.inside:
@@ -247,7 +247,7 @@ class _Normal:
         return to_numpy(self.xp.linalg.norm(v, axis=1))
 
     def _by_iterations(self, g):
-        """v without an inverse."""
+        """v by iterations, without an inverse."""
         options = {"rtol": self.rtol / 10, "on_failure": "ignore"}
         if self.damp:
             matrix = NormalOperator(self.op, self.damp)
@@ -273,6 +273,6 @@ class NormalOperator(ShapedOperator):
 
 
 def _power(size, limit):
-    """The binary exponent of a size beyond 2 to the plus or minus `limit`, else 0."""
+    """The binary exponent of a size if it exceeds `limit` in magnitude, else 0."""
     power = int(np.frexp(size)[1])
     return power if abs(power) > limit else 0

@@ -1,4 +1,4 @@
-"""What a layer does not see: the projection onto its null space."""
+"""The projection onto the null space of a layer."""
 
 import math
 import warnings
@@ -13,7 +13,7 @@ from ..operators._polyphase import Polyphase
 from ..solvers import METHODS
 from .front import solve
 
-# Up to so many on the shorter side, and entries, the matrix is made and decomposed.
+# Size of the shorter side, and entries, up to which the dense matrix is decomposed.
 DENSE, DENSE_ENTRIES = 600, 2**22
 ROUNDS, PROGRESS = 20, 0.5  # solves for what is left, while that shrinks by a factor
 FLOOR = 8  # rounding errors of ||A|| ||x|| that no residual can go below
@@ -113,7 +113,7 @@ def _row_space(op):
 
 
 def _remainder(op, x, method, rtol, options):
-    """``x - A^+ A x`` by solves for what is left of ``A x``, each item checked."""
+    """``x - A^+ A x`` by repeated solves for the rest of ``A x``, checked per item."""
     solved = _Solver(op, method, rtol, options)
     z, rest = x, op.apply(x.reshape(-1, *op.input_shape))
     size = left = _norms(op, rest)
@@ -142,7 +142,7 @@ def _remainder(op, x, method, rtol, options):
 
 
 class _Solver:
-    """Solves with one operator that share their `maxiter`, if there is one."""
+    """Repeated solves with one operator, with one `maxiter` for all of them."""
 
     def __init__(self, op, method, rtol, options):
         self.op, self.method, self.rtol = op, method, rtol
@@ -159,14 +159,14 @@ class _Solver:
 
 
 def _floor(op, x, b):
-    """What rounding leaves of ``A z``, with ``||A|| >= ||A^H b|| / ||b||``."""
+    """The rounding error of ``A z``, with ``||A|| >= ||A^H b|| / ||b||``."""
     size, seen = _norms(op, b), _norms(op, op.apply_adjoint(b))
     norm = float(np.max(seen / np.where(size > 0, size, 1)))
     return FLOOR * np.finfo(float).eps * norm * _norms(op, x)
 
 
 def _norms(op, array):
-    """The norm of each item, on the host, where squares may leave the range."""
+    """The norm of each item, on the host, safe against overflow of squares."""
     sizes = abs(array.reshape(array.shape[0], -1))
     largest = to_numpy(sizes.max(axis=1))
     unit = np.where((largest > 0) & np.isfinite(largest), largest, 1.0)

@@ -1,4 +1,4 @@
-"""What a run leaves for every item, put together for a whole batch and its result."""
+"""The outcome of a run for each item of a batch, and the result made of it."""
 
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -56,7 +56,7 @@ class Outcome:
     notes: dict
 
     def result(self, layout, seconds) -> SolveResult:
-        """The same in the shapes that the user gave."""
+        """The outcome as a result, in the user's shapes."""
         status = min(self.item_status, key=ORDER.index)
         extra = dict(self.notes)
         words = ["; then ".join(filter(None, self.tried)), extra.pop("message", None)]
@@ -86,7 +86,7 @@ class Outcome:
         return layout.items(self.error)
 
     def _doubt(self):
-        """A sentence where a success leaves few digits of x."""
+        """A warning if a successful x has few correct digits, else None."""
         bounds = self.error[self.good & ~np.isnan(self.error)]
         worst = np.max(bounds, initial=0.0)
         if not worst > FEW_DIGITS:
@@ -98,7 +98,7 @@ class Outcome:
 
 
 def merged(parts, x) -> Outcome:
-    """One outcome of those of all slices of a batch; `x` is that of all items."""
+    """The outcomes of all slices of a batch as one; `x` holds all items."""
     furthest = max(parts, key=lambda part: len(part.tried))
     longest = max(parts, key=lambda part: len(part.history))
     notes: dict = {}
@@ -122,7 +122,7 @@ def merged(parts, x) -> Outcome:
 
 
 def _padded(parts, length, normal):
-    """The histories side by side; items that are done keep their last norm."""
+    """The histories side by side; finished items repeat their last norm."""
     columns = []
     for part in parts:
         rows = list(part.history) or [part.normal if normal else part.residual]
@@ -132,5 +132,5 @@ def _padded(parts, length, normal):
 
 
 def _fullest(sentences):
-    """Of what slices say of one choice the longest: it has a note on an item."""
+    """The longest sentence of all slices on one choice: it has a note on an item."""
     return max(filter(None, sentences), key=len, default=None)

@@ -1,4 +1,4 @@
-"""A batch solved a slice at a time, so that it takes less memory at once."""
+"""Solving a batch slice by slice, to save memory."""
 
 import copy
 
@@ -86,7 +86,7 @@ class _Progress:
         self.x = layout.xp.zeros(shape, dtype=layout.kind, **placement(layout.b))
 
     def report(self, part, items):
-        """The callback of one slice, which calls the user's."""
+        """The callback of one slice, which calls the user's with the whole batch."""
         return lambda state: self.callback(_State(self, items, state))
 
     def take(self, found, items):
@@ -99,7 +99,7 @@ class _Progress:
 
 
 class _State:
-    """What a callback sees of the whole batch."""
+    """The callback's state of the whole batch."""
 
     def __init__(self, progress, items, state):
         self._progress, self._items, self._state = progress, items, state

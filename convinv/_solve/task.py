@@ -1,4 +1,4 @@
-"""What `solve` was asked for, and how it is done."""
+"""A call of `solve` with checked arguments, and how it is run."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Task:
     is_part: bool = False
 
     def estimate(self) -> MemoryEstimate:
-        """The memory that it takes."""
+        """The memory that the solve takes."""
         return MemoryEstimate(
             self.op,
             self.layout,
@@ -83,13 +83,13 @@ class Task:
         )
 
     def slices(self):
-        """Slices of the batch that keep within `max_memory`, None without one."""
+        """Slices of the batch that fit into `max_memory`, None without a limit."""
         if self.max_memory is None:
             return None
         return slices_of(self.estimate(), self.max_memory)
 
     def outcome(self, callback, progress):
-        """Solve, all items at once or the slices one after the other."""
+        """Solve all items at once, or slice by slice."""
         slices = self.slices()
         try:
             with np.errstate(all="ignore"):
@@ -101,7 +101,7 @@ class Task:
         return outcome
 
     def _damped_outcome(self, slices, callback, progress):
-        """Choose damp by the rule, if there is one, and solve."""
+        """Solve with the damp that the rule chooses, if there is a rule."""
         if self.rule is None:
             return self._outcome(slices, callback, progress)
         choice = self.rule.choose(self.op, self.layout)
@@ -140,7 +140,7 @@ class Task:
         return run.outcome(), run.stopped
 
     def _parts(self, scaled, begun):
-        """Groups of the layer that are to be solved apart, None as a rule."""
+        """Parts of the layer to be solved separately, None if there are none."""
         automatic = self.entry.name == "auto" and self.preconditioner is None
         if not automatic or self.is_part or not has_groups(scaled.working):
             return None
@@ -169,7 +169,7 @@ class Task:
         )
 
     def _suspect_adjoint(self, outcome):
-        """Say it in the message where an adjoint of the user's is none."""
+        """Add a note to the message if the user's adjoint is wrong."""
         if self.op.layer is not None or self.op.matrix is not None:
             return
         rng = np.random.default_rng(0)
@@ -181,7 +181,7 @@ class Task:
 
 @contextlib.contextmanager
 def _bar(progress, name, total):
-    """A function to call with the iteration number; shows a bar if asked to."""
+    """Yield a function of the iteration number, which updates a progress bar."""
     if not progress:
         yield lambda nit: None
         return
