@@ -114,7 +114,7 @@ class MemoryEstimate:
         return self.bytes(items) + items * own
 
     def fitting(self, limit) -> int:
-        """The size of the largest slice that fits into `limit` bytes, 0 if none does."""
+        """The largest number of items that fits into `limit` bytes, 0 for none."""
         low, high = 0, self.layout.batch
         if self.sliced(high) <= limit:
             return high

@@ -27,7 +27,7 @@ NO_ADJOINT = "the adjoint of op is not its adjoint (see convinv.dot_test)"
 
 @dataclass(frozen=True)
 class Task:
-    """What `solve` was asked for, with its arguments checked.
+    """A call of `solve` with its arguments checked.
 
     Attributes
     ----------
