@@ -6,7 +6,8 @@ import numpy as np
 import scipy.sparse
 from scipy.sparse import linalg
 
-from convinv.operators._polyphase import Polyphase, symbol
+from convinv.operators._polyphase import Polyphase
+from convinv.operators._symbol import whole_symbol
 
 from ..support.quality import worst_psnr
 from ..support.quiet import quietly
@@ -49,7 +50,7 @@ def factored(op, b, damp):
 
 def condition(op, damp):
     """Ratio of the extreme singular values on a torus, damping included."""
-    matrices = symbol(Polyphase(op.geometry), op.weights, (1, 64, 64))
+    matrices = whole_symbol(Polyphase(op.geometry), op.weights, (1, 64, 64))
     values = np.linalg.svd(np.moveaxis(matrices, (1, 2), (-2, -1)), compute_uv=False)
     squares = values**2 + damp**2
     return float(math.sqrt(squares.max() / squares.min()))

@@ -20,7 +20,9 @@ from .patches import PatchSymbol, is_patches
 from .separable import Decomposition
 from .separable_kernel import LONGEST, count_vectors, factors_of, longest_side
 
-# Seconds of this package's kernels on two cores; only their ratios matter.
+# Seconds of this package's kernels on two cores; only their ratios matter. Rates of
+# other loops than these are in `_planning.costs`: of streams where here axes are
+# reordered, of single large products where here many are made.
 PRODUCT_RATE = {4: 60e9, 8: 30e9}  # multiply-adds of matrix products in a second
 BANDWIDTH = 6e9  # bytes per second of copies that reorder axes
 TRANSFORM = {4: 0.2e-9, 8: 0.4e-9}  # seconds per number of a transform, per log2

@@ -18,7 +18,8 @@ from .._core.arrays import namespace, to_numpy
 from .._core.pulse import pulse
 from ..operators._batches import batch_of
 from ..operators._convolution import ConvLinearOperator
-from ..operators._polyphase import Polyphase, symbol
+from ..operators._polyphase import Polyphase
+from ..operators._symbol import whole_symbol
 
 PROBES = 2**22  # numbers in a batch of probes
 
@@ -244,7 +245,7 @@ class Gram:
 
 def normal_symbol(gram, torus):
     """N's interior at the frequencies of a torus, from the symbol of the layer."""
-    matrices = symbol(gram.layer, gram.op.weights, torus)
+    matrices = whole_symbol(gram.layer, gram.op.weights, torus)
     matrices = np.moveaxis(matrices, (1, 2), (4, 5))
     if gram.side != "self":
         adjoint = matrices.conj().swapaxes(4, 5)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .._closed_forms.forms import TRANSFORM
 from .._core.threads import thread_count
 from .._inverse.accuracy import FULL
 from .._inverse.block_cholesky import block_cells
@@ -23,7 +24,6 @@ HALF = 40  # rows and columns at which it reaches half of that
 BANDWIDTH = 20e9  # bytes in a second
 CACHED = 28e9  # the same of a matrix that is reused for successive rows
 TOUCH = 3e9  # the same if entries are gathered and rearranged
-TRANSFORM = {4: 0.4e-9, 8: 0.8e-9}  # seconds per number of an FFT pair, per log2
 CHANNEL = 0.2e-9  # one multiplication by an inverse at a frequency
 PRODUCT = 15e-6  # the call of a product
 STEP = 100e-6  # the calls of an iteration in addition to its products
@@ -214,7 +214,7 @@ def circulant(gram, batch, accuracy=FULL, halo=None) -> Cost:
         torus = [-(-n // k) + 2 * h for n, k, h in zip(gram.grid, cut, halo)]
     real, cells = min(_size(gram, accuracy), 8), math.prod(torus)
     numbers = batch * gram.groups * gram.channels * cells * math.prod(cut)
-    once = TRANSFORM[real] * math.log2(max(cells, 2)) + CHANNEL * gram.channels
+    once = 2 * TRANSFORM[real] * math.log2(max(cells, 2)) + CHANNEL * gram.channels
     kept = real * cells * gram.groups * gram.channels**2
     return Cost(LOOK + _matrices(gram, cells), numbers * once + 2 * STEP, kept)
 

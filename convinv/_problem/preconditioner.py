@@ -7,7 +7,7 @@ from .._core.arrays import contiguous, copy, namespace
 from ..operators._foreign import as_operator
 from ..precondition import PRECONDITIONERS, Preconditioner
 from .problem import Unsuitable
-from .scaling import ldexp
+from .units import ldexp
 
 
 def preconditioner(scaled, given, equations):
@@ -17,7 +17,7 @@ def preconditioner(scaled, given, equations):
     """
     if isinstance(given, str):
         return _named(scaled, given, equations)
-    n = scaled.op.shape[1]
+    n = scaled.wide.shape[1]
     if isinstance(given, Preconditioner):
         given = _for_equations(given, equations)
     if isinstance(given, LinearOperator) or hasattr(given, "matvec"):
@@ -25,14 +25,14 @@ def preconditioner(scaled, given, equations):
     elif getattr(given, "ndim", 0) == 2:
         function = _operator(given, n)
     elif callable(given):
-        function = _Items(given, scaled.op.input_shape)
+        function = _Items(given, scaled.wide.input_shape)
     else:
         raise TypeError(
             "preconditioner must be a name, a callable, an operator or a matrix, got "
             f"{type(given).__name__}"
         )
     squared = equations == "normal"
-    kind, power = scaled.kind, np.asarray(scaled.kernel_power * (1 + squared))
+    kind, power = scaled.kind, np.asarray(scaled.units.operator * (1 + squared))
     xp = scaled.xp
 
     def apply(v):

@@ -1,13 +1,16 @@
-"""The problem in units where nothing over- or underflows, and the verdict on x."""
+"""The problem in units where nothing over- or underflows."""
+
+from dataclasses import replace
 
 import numpy as np
 
 from .. import kernels
 from .._core.arrays import contiguous, copy, placement, to_numpy
-from ..operators._base import ShapedOperator
 from ..operators._scale import powers, size_of
 from .problem import Problem
 from .residual import Residuals
+from .scaled_operator import scale_operator
+from .units import Units
 from .verdict import Verdict
 
 DATA_POWER = 32  # largest binary exponent of items of b that are not scaled
@@ -16,44 +19,80 @@ SURE = 100  # rounding errors above which a norm in the working dtype is accurat
 
 
 class ScaledProblem:
-    """``(s_k A) x' = s_b b`` with powers of two s_k and s_b, so ``x = x' s_k / s_b``.
+    """The problem of a solve in its `units`, and the iterate x between methods.
+
+    Parameters
+    ----------
+    op : operator
+    layout : Layout
+        The data and the start as batches of vectors.
+    damp, rtol, atol : float
+    rtol_normal : float, optional
+        The tolerance of the normal residual, by default `rtol`.
 
     Attributes
     ----------
-    kernel_scale : float
-    data_scale : ndarray, shape (B,)
+    layout : Layout
+    units : Units
+        They convert between the user's numbers and the scaled ones, which all others
+        here are.
+    zero : ndarray of bool, shape (B,)
+        The items whose solution is zero.
+    b : array, shape (B, m)
     x : array, shape (B, n), or None
-        The current iterate, scaled; None is zero.
+        The current iterate; None is zero.
+    gradient : array, shape (B, n)
+        ``A^H b`` in the working dtype.
+    wide : operator
+        A, with the precision that the user gave it.
+    working : operator
+        A in the working dtype, for the methods.
+    dtype, kind : dtype
+        The working dtype, as NumPy's and as that of the arrays' library.
+    damp, rtol : float
+    residuals : Residuals
+        Residuals in double precision.
+    verdict : Verdict
+        The tests that an x has to pass.
     """
 
     def __init__(self, op, layout, damp, rtol, atol, rtol_normal=None):
-        self.layout, self.xp = layout, layout.xp
-        self.vectors = kernels.load("vectors", self.xp)
-        largest, squares = (to_numpy(a) for a in layout.extent)
-        self.zero = largest == 0
-        self.data_power = powers(largest, DATA_POWER)
-        self.data_scale = np.ldexp(1.0, -self.data_power)
-        self.b = layout.b
-        if self.data_power.any():
-            self.b = ldexp(self.xp, layout.b, -self.data_power)
-            squares = to_numpy(self.vectors.sumsq(self.b))
-        self.norm_b = np.sqrt(squares)
-        self.kernel_power, self.norm = size_of(op, self.b)
-        if self.norm == 0 and damp:  # x = 0 is right, and without damp any x
-            self.zero = np.ones_like(self.zero)
-        if damp:  # scale a damp that is much larger than the operator
-            more = max(int(np.frexp(damp)[1]) - DAMP_POWER - self.kernel_power, 0)
-            self.kernel_power += more
-            self.norm = float(np.ldexp(self.norm, -more))
-        self.kernel_scale = float(np.ldexp(1.0, -self.kernel_power))
-        self.op = self.wide = _scale_operator(op, self.kernel_power)
+        self.layout, self.rtol = layout, rtol
         self.dtype, self.kind = layout.dtype, layout.kind
-        self.working = _in_dtype(self.op, self.dtype)
-        self.damp = float(np.ldexp(damp, -self.kernel_power))
-        self.residuals = Residuals(self.op, self.b, self.damp)
+        self.units, self.b, norm, norm_b = _scale(op, layout, damp)
+        largest = to_numpy(layout.extent[0])
+        self.zero = largest == 0
+        if norm == 0 and damp:  # x = 0 is right, and without damp any x
+            self.zero = np.ones_like(self.zero)
+        self.wide = scale_operator(op, self.units.operator)
+        self.working = _in_dtype(self.wide, self.dtype)
+        self.damp = self.units.scale_damp(damp)
+        self.residuals = Residuals(self.wide, self.b, self.damp)
         self.x = None if layout.x0 is None else self._start(layout.x0)
-        self.rtol = rtol
-        self._judge(rtol, atol, rtol if rtol_normal is None else rtol_normal)
+        self.gradient, normal_b = self._gradient(norm, norm_b)
+        if not np.all(np.isfinite(normal_b)) and op.has_adjoint:
+            raise ValueError("op gives a product with b that is not finite")
+        self.verdict = Verdict(
+            norm,
+            norm_b,
+            normal_b,
+            damp=self.damp,
+            rtol=rtol,
+            rtol_normal=rtol if rtol_normal is None else rtol_normal,
+            atol=self.units.scale_residual_norm(atol),
+            tall=op.shape[0] > op.shape[1],
+            eps=float(np.finfo(self.dtype).eps),
+        )
+
+    @property
+    def xp(self):
+        """The library of the arrays."""
+        return self.layout.xp
+
+    @property
+    def vectors(self):
+        """The kernels for vectors of that library."""
+        return kernels.load("vectors", self.xp)
 
     @property
     def is_single(self):
@@ -68,9 +107,9 @@ class ScaledProblem:
         self.dtype, self.kind = wide, self.residuals.dtype
         self.verdict.eps = float(np.finfo(wide).eps)
         self.b = self.residuals.wide(self.b)
-        self.working = _in_dtype(self.op, self.dtype)
-        self.residuals = Residuals(self.op, self.b, self.damp)
-        self.gradient, _ = self._gradient()
+        self.working = _in_dtype(self.wide, self.dtype)
+        self.residuals = Residuals(self.wide, self.b, self.damp)
+        self.gradient, _ = self._gradient(self.verdict.norm, self.verdict.norm_b)
         self.hold_wide()
         return True
 
@@ -81,8 +120,8 @@ class ScaledProblem:
 
     def _start(self, x0):
         """x0 in scaled units, zero where b is."""
-        xp, power = self.xp, self.kernel_power - self.data_power
-        x = ldexp(xp, x0, np.where(self.zero, 0, power))
+        xp, zero = self.xp, self.xp.zeros_like(x0)
+        x = self.units.scale_x(xp, xp.where(self._keep(), x0, zero))
         if not bool(xp.all(xp.isfinite(x))):
             raise ValueError("x0 is too large for the scale of b and the kernel")
         return xp.where(self._keep(), x, xp.zeros_like(x))
@@ -95,25 +134,7 @@ class ScaledProblem:
     def _place(self):
         return placement(self.b)
 
-    def _judge(self, rtol, atol, rtol_normal):
-        self.gradient, normal_b = self._gradient()
-        if not np.all(np.isfinite(normal_b)) and self.op.has_adjoint:
-            raise ValueError("op gives a product with b that is not finite")
-        with np.errstate(over="ignore"):
-            absolute = np.ldexp(atol, -self.data_power)  # 0 times infinity is 0
-        self.verdict = Verdict(
-            self.norm,
-            self.norm_b,
-            normal_b,
-            damp=self.damp,
-            rtol=rtol,
-            rtol_normal=rtol_normal,
-            atol=absolute,
-            tall=self.op.shape[0] > self.op.shape[1],
-            eps=float(np.finfo(self.dtype).eps),
-        )
-
-    def _gradient(self):
+    def _gradient(self, norm_a, norm_b):
         """``A^H b`` in the working dtype, and its norm as in double precision."""
         xp, op = self.xp, self.working
         if op.fused:
@@ -121,7 +142,7 @@ class ScaledProblem:
             s, squares = op.apply_adjoint(xp.reshape(self.b, shape), sumsq=True)
             norm = np.sqrt(to_numpy(squares))
             double = self.dtype == np.result_type(self.dtype, np.float64)
-            rounding = np.finfo(self.dtype).eps * self.norm * self.norm_b
+            rounding = np.finfo(self.dtype).eps * norm_a * norm_b
             if double or np.all((norm > SURE * rounding) | self.zero):
                 return xp.reshape(s, (shape[0], -1)), norm
         s = self.residuals.adjoint(self.residuals.wide(self.b))
@@ -135,7 +156,7 @@ class ScaledProblem:
         """
         x = self.x if x is None else x
         r, s = self.b, self.gradient
-        norms = np.stack([self.norm_b, self.verdict.normal_b])
+        norms = np.stack([self.verdict.norm_b, self.verdict.normal_b])
         x_norm = self.x_norm(x)
         if x is not None:
             norms, r, s = self.residuals(
@@ -159,15 +180,14 @@ class ScaledProblem:
 
     def problem(self, check, preconditioner, maxiter, rng, finest=False):
         """The problem of the correction to the current x."""
-        power = self.kernel_power - self.data_power
         return Problem(
             self.working,
             check.r,
-            gradient=check.s if self.op.has_adjoint else None,
+            gradient=check.s if self.wide.has_adjoint else None,
             origin=self._narrow(self.x),
             damp=self.damp,
-            kernel_scale=self.kernel_scale,
-            x_scale=self.xp.asarray(np.ldexp(1.0, -power), **self._place),
+            kernel_scale=self.units.operator_scale,
+            x_scale=self.xp.asarray(self.units.x_scale, **self._place),
             preconditioner=preconditioner,
             maxiter=maxiter,
             rtol=self.rtol,
@@ -212,28 +232,27 @@ class ScaledProblem:
         if parts:
             x = sum(parts[1:], parts[0])
         else:
-            shape = (self.layout.batch, self.op.shape[1])
+            shape = (self.layout.batch, self.wide.shape[1])
             x = xp.zeros(shape, dtype=self.layout.kind, **self._place)
-        x = ldexp(xp, x, self.data_power - self.kernel_power)
+        x = self.units.unscale_x(xp, x)
         x = xp.astype(x, self.layout.kind, copy=False)
         return xp.where(self._keep(), x, xp.zeros_like(x))
 
     def deliver(self):
         """x unscaled; and scaled again if unscaling rounded it, else None."""
-        power = self.kernel_power - self.data_power
         same = self.x is not None and self.x.dtype == self.layout.b.dtype
-        if same and not power.any():
+        if same and self.units.keep_x:
             return self.x, None
         x, xp = self.solution(), self.xp
         if self.x is None:
             return x, None
-        back = ldexp(xp, xp.astype(x, self.x.dtype), power)
+        back = self.units.scale_x(xp, xp.astype(x, self.x.dtype))
         same = bool(to_numpy(xp.all((back == self.x) | ~self._keep())))
         return x, None if same else back
 
     def refuse_unless_hermitian(self, name):
         """Raise ValueError unless ``<u, A v> = <A u, v>`` for random u and v."""
-        m, n = self.op.shape
+        m, n = self.wide.shape
         if m == n:
             rng = np.random.default_rng(0)
             u, v = (
@@ -249,58 +268,24 @@ class ScaledProblem:
                 return
         raise ValueError(
             f"method {name!r} needs a square Hermitian operator, and this one (shape "
-            f"{self.op.shape}) is not; use 'cgls', which takes any operator"
+            f"{self.wide.shape}) is not; use 'cgls', which takes any operator"
         )
 
 
-def ldexp(xp, array, power):
-    """``array * 2**power`` per item, in two steps that neither over- nor underflow."""
-    half = np.asarray(power) // 2
-    for part in (half, power - half):
-        factor = np.ldexp(1.0, np.broadcast_to(part, (array.shape[0],)))
-        factor = xp.asarray(factor, **placement(array))
-        array = array * xp.astype(factor, array.dtype)[:, None]
-    return array
+def _scale(op, layout, damp):
+    """``(units, b, norm, norm_b)``, the last three scaled; `norm` is size_of's."""
+    largest, squares = (to_numpy(a) for a in layout.extent)
+    units = Units(0, powers(largest, DATA_POWER))
+    b = units.scale_b(layout.xp, layout.b)
+    if units.data.any():
+        squares = to_numpy(kernels.load("vectors", layout.xp).sumsq(b))
+    power, norm = size_of(op, b)
+    if damp:  # scale a damp that is much larger than the operator
+        more = max(int(np.frexp(damp)[1]) - DAMP_POWER - power, 0)
+        power, norm = power + more, float(np.ldexp(norm, -more))
+    return replace(units, operator=power), b, norm, np.sqrt(squares)
 
 
 def _in_dtype(op, dtype):
     """An operator that computes products in a dtype, if it can choose."""
     return op if op.layer is None else op.astype(dtype)
-
-
-def _scale_operator(op, power):
-    if power == 0:
-        return op
-    if op.layer is not None:
-        half = -power // 2
-        return op.cached(
-            ("scaled", power),
-            lambda: op.scaled(float(np.ldexp(1.0, half))).scaled(
-                float(np.ldexp(1.0, -power - half))
-            ),
-        )
-    return _PowerOfTwo(op, -power)
-
-
-class _PowerOfTwo(ShapedOperator):
-    """A general operator times a power of two."""
-
-    def __init__(self, op, power):
-        self.op, self.power, self.xp = op, power, op.xp
-        self.has_adjoint = op.has_adjoint
-        super().__init__(op.dtype, op.input_shape, op.output_shape)
-
-    @property
-    def matrix(self):  # type: ignore[override]
-        matrix = self.op.matrix
-        return None if matrix is None else self._times(matrix)
-
-    def _times(self, array):
-        half = float(np.ldexp(1.0, self.power // 2))
-        return array * half * float(np.ldexp(1.0, self.power - self.power // 2))
-
-    def _apply(self, X):
-        return self._times(self.op.apply(X))
-
-    def _apply_adjoint(self, Y):
-        return self._times(self.op.apply_adjoint(Y))

@@ -59,9 +59,9 @@ class Rule:
         if scaled.zero.all():
             nothing = DampCandidate(0.0, np.zeros(0), np.zeros(0))
             return _in_units(None, nothing, self.name, 0, 0)
-        unit = int(scaled.data_power[~scaled.zero].max())
+        unit = int(scaled.units.data[~scaled.zero].max())
         xp, b = layout.xp, scaled.b
-        factor = np.ldexp(1.0, np.where(scaled.zero, 0, scaled.data_power - unit))
+        factor = np.ldexp(1.0, np.where(scaled.zero, 0, scaled.units.data - unit))
         factor = xp.astype(xp.asarray(factor, **placement(b)), b.dtype)
         b = b * factor[:, None]
         eps = float(np.finfo(layout.dtype).eps)
@@ -70,7 +70,7 @@ class Rule:
             size = np.sqrt(layout.batch * op.shape[0])
             target = float(np.ldexp(self.noise_level or 0.0, -unit) * size)
         spectrum, found = _pick(scaled, b, self.name, target, eps)
-        return _in_units(spectrum, found, self.name, unit, scaled.kernel_power)
+        return _in_units(spectrum, found, self.name, unit, scaled.units.operator)
 
 
 def _pick(scaled, b, rule, target, eps):

@@ -12,7 +12,7 @@ from .criteria import DataSpectrum
 
 
 def spectrum_by_frequency(blocks, b) -> DataSpectrum:
-    """The `DataSpectrum` of a layer with a small matrix per frequency: an SVD of each.
+    """The `DataSpectrum` of a layer with one small matrix per frequency, by SVDs.
 
     `b` is an array ``(B, m)``. The power of the residual is that of the transform with
     these frequencies.

@@ -1,6 +1,7 @@
 """One solve: the methods to try, started until an answer holds."""
 
 import time
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -27,25 +28,92 @@ LONG = 1000  # a limit of iterations of which half is kept for double precision
 OUTSIDE_RANGE = "b is not in the range of A: x is a least-squares solution"
 
 
+@dataclass
+class ItemStates:
+    """How far each item of a batch is.
+
+    Attributes
+    ----------
+    status : list of Status
+    nit : ndarray of int, shape (B,)
+        Iterations made for the item.
+    history : list of ndarray, shape (B,)
+        The norms watched after each iteration, in the user's units.
+    """
+
+    status: list
+    nit: np.ndarray
+    history: list = field(default_factory=list)
+
+    @classmethod
+    def before(cls, batch):
+        """The states before any iteration."""
+        return cls([Status.MAXITER] * batch, np.zeros(batch, int))
+
+    def mark(self, items, status):
+        """Give some items, a mask, that status."""
+        for i in np.flatnonzero(items):
+            self.status[i] = status
+
+    def mark_others(self, good, status):
+        """Say of good items that they converged, and of all others the status."""
+        self.mark(good, Status.CONVERGED)
+        self.mark(~good, status)
+
+    @property
+    def converged(self):
+        """A mask of the items that claim to have converged."""
+        return np.array([s is Status.CONVERGED for s in self.status])
+
+
 class Run:
-    """One solve: starts the method until its answer holds or no progress is made."""
+    """One solve: starts the method until its answer holds or no progress is made.
+
+    Attributes
+    ----------
+    x : array
+        The answer in the user's units, with its `check` and the norms `x_norm` of the
+        scaled one; None before `solve` or `leave_unsolved`.
+    items : ItemStates
+    nit, maxiter, limit : int
+        Iterations made; and allowed, in all and to the choice.
+    stopped, watches_normal : bool
+        Whether the callback has asked to stop, and whether the history holds normal
+        residuals.
+    tried : list of str or None
+        One sentence on each choice tried.
+    notes : dict
+        Notes of the methods for the result.
+    choice, entry, preconditioner
+        The choice at work, its method and the function that preconditions it.
+    fresh, finest, may_refine : bool
+        Whether the choice has not run yet, is to apply its finest inverse, and may.
+    may_widen : bool
+        Whether double precision may follow single precision.
+    monitor : Monitor or None
+        That of the method at work.
+    heard : float
+        The time of the last call of the callback.
+    """
 
     def __init__(self, scaled, layout, maxiter, rng, callback, tick, conlim=None):
         self.scaled, self.layout, self.callback = scaled, layout, callback
         self.maxiter, self.rng, self.tick, self.conlim = maxiter, rng, tick, conlim
-        self.nit, self.history, self.notes = 0, [], {}
-        self.watches_normal = self.stopped = False
-        batch = layout.batch
-        self.item_nit = np.zeros(batch, int)
-        self.item_status = [Status.MAXITER] * batch
+        self.x = self.check = self.x_norm = None
+        self.items = ItemStates.before(layout.batch)
+        self.nit, self.limit = 0, maxiter
+        self.stopped = self.watches_normal = False
         self.tried: list = []
+        self.notes: dict = {}
+        self.choice = self.entry = self.preconditioner = None
+        self.fresh, self.finest, self.may_refine = True, False, False
+        self.may_widen = False
+        self.monitor, self.heard = None, 0.0
 
-    def use(self, choice):
+    def select(self, choice):
         """Take a choice: a method, its options and its preconditioner."""
-        self.options = choice.options
-        self.entry = METHODS[choice.name].at(choice.options)
-        self.preconditioner, self.fresh = None, True
-        self.watch, self.aim, self.finest = choice.watch, choice.aim, False
+        self.choice, self.entry = choice, METHODS[choice.name].at(choice.options)
+        self.preconditioner, self.fresh, self.finest = None, True, False
         own = "accuracy" in choice.options and not choice.reason
         self.may_refine = self.entry.applies_inverse and not own
         self.limit = self.maxiter
@@ -75,13 +143,13 @@ class Run:
         if may_widen and not self._is_over(check) and self.scaled.widen():
             with beating(self._beat):
                 check = self._try(choices(), self.scaled.check())
-        self.x, self.check = self._delivered(check)
+        self.x, self.check = self._finalize(check)
 
     def _is_over(self, check):
         """Whether nothing is left to be tried."""
         ended = check.good.all() or self.nit >= self.maxiter
         given_up = {Status.STOPPED, Status.ILL_CONDITIONED}
-        return ended or not given_up.isdisjoint(self.item_status)
+        return ended or not given_up.isdisjoint(self.items.status)
 
     def _beat(self):
         """Call the callback where a set-up has been silent for long."""
@@ -105,13 +173,8 @@ class Run:
             return self._try_all(choices, check)
         except Ended:
             check = self.scaled.check()
-            self._end(~check.good)
+            self.items.mark(~check.good, Status.STOPPED)
             return check
-
-    def _end(self, items):
-        """Take it that the callback has stopped some items."""
-        for i in np.flatnonzero(items):
-            self.item_status[i] = Status.STOPPED
 
     def _try_all(self, choices, check):
         unsuitable = False
@@ -120,7 +183,7 @@ class Run:
                 if choice.regular and not self._is_regular(choice, unsuitable):
                     continue
                 applied = False
-                self.use(choice)
+                self.select(choice)
                 check = self._converge(check)
                 applied = True
             except (Unsuitable, np.linalg.LinAlgError) as reason:
@@ -159,17 +222,15 @@ class Run:
             return True
         return op.cached(("full rank",), lambda: has_full_rank(op, M.gram_inverse))
 
-    def stand(self):
+    def leave_unsolved(self):
         """Leave all items where they start, as if a method had been stopped there."""
         check = self.scaled.check()
-        for i, good in enumerate(check.good):
-            self.item_status[i] = Status.CONVERGED if good else Status.STOPPED
-        self.x, self.check = self._delivered(check)
+        self.items.mark_others(check.good, Status.STOPPED)
+        self.x, self.check = self._finalize(check)
 
     def _unsuitable(self, check, reason):
         self.notes["message"] = reason
-        for i, good in enumerate(check.good):
-            self.item_status[i] = Status.CONVERGED if good else Status.BREAKDOWN
+        self.items.mark_others(check.good, Status.BREAKDOWN)
 
     def _outcome(self, choice):
         """One sentence on a choice and what came of it."""
@@ -182,10 +243,9 @@ class Run:
 
     def _converge(self, check):
         """Run the method until its answer holds or it makes no more progress."""
-        scaled = self.scaled
+        scaled, items = self.scaled, self.items
         while True:
-            for i in np.flatnonzero(check.good):
-                self.item_status[i] = Status.CONVERGED
+            items.mark(check.good, Status.CONVERGED)
             if check.good.all() or self.nit >= self.limit:
                 break
             if not self.fresh:
@@ -193,7 +253,9 @@ class Run:
             before, x_before = check, scaled.x
             running = self._start(check)
             check = scaled.check()
-            if self.stopped or (self.entry.applies_inverse and self._stopped(check)):
+            if self.stopped or (
+                self.entry.applies_inverse and self._record_check(check)
+            ):
                 break
             worse = running & self._worse(check, before)
             # keep the best; who stops a method wants what was seen last
@@ -203,18 +265,13 @@ class Run:
             stuck = ~(check.measure <= PROGRESS * before.measure)
             if self._takes_finest(running & ~check.good & stuck):
                 continue
-            for i in np.flatnonzero(running & ~check.good):
-                if self.item_status[i] is Status.CONVERGED and stuck[i]:
-                    self.item_status[i] = Status.STALLED
-            again = [s is Status.CONVERGED for s in self.item_status]
-            if not (np.array(again) & ~check.good).any():
-                for i in np.flatnonzero(check.good):
-                    self.item_status[i] = Status.CONVERGED
+            failed = running & ~check.good
+            items.mark(failed & items.converged & stuck, Status.STALLED)
+            if not (items.converged & ~check.good).any():
+                items.mark(check.good, Status.CONVERGED)
                 break
-        for i in np.flatnonzero(~check.good):
-            if self.item_status[i] is Status.CONVERGED:
-                ended = self.nit >= self.limit
-                self.item_status[i] = Status.MAXITER if ended else Status.STALLED
+        ended = Status.MAXITER if self.nit >= self.limit else Status.STALLED
+        items.mark(~check.good & items.converged, ended)
         return check
 
     def _takes_finest(self, stuck):
@@ -236,21 +293,20 @@ class Run:
         scaled = self.scaled
         running = ~check.good
         if not self.fresh:  # only items that claim to have converged start again
-            claim = [s is Status.CONVERGED for s in self.item_status]
-            running &= np.array(claim)
+            running &= self.items.converged
         problem = scaled.problem(
             check, self.preconditioner, self.limit - self.nit, self.rng, self.finest
         )
         active = problem.xp.asarray(running, **problem.place)
         report = None if self.callback is None else self._report
-        goals = scaled.goals(check, self.conlim).times(self.aim)
+        goals = scaled.goals(check, self.conlim).times(self.choice.aim)
         monitor = Monitor(problem, goals, active, report, self.nit, self.tick)
-        monitor.watch, self.monitor = self.watch, monitor
+        monitor.watch, self.monitor = self.choice.watch, monitor
         try:
-            d, notes = self.entry.function(problem, monitor, **self.options)
+            d, notes = self.entry.function(problem, monitor, **self.choice.options)
         except Ended:
             if monitor.latest is None:
-                self._end(running)
+                self.items.mark(running, Status.STOPPED)
                 return running
             monitor.end(monitor.active, STOPPED)
             d, notes = monitor.latest, {}
@@ -260,34 +316,32 @@ class Run:
         self.notes.update(notes)
         finite = scaled.advance(d, active)
         if self.entry.applies_inverse:
-            self._count(running, finite, notes)
+            self._count_application(running, finite, notes)
             return running
         if not (scaled.damp and self.layout.x0 is not None):
             # of a part of x0 that A does not see a method knows nothing
             scaled.verdict.learn(to_numpy(monitor.smallest), running)
         self.nit = monitor.nit
-        unit = self.scaled.data_scale
         self.watches_normal = monitor.watches_normal
-        if monitor.watches_normal:
-            unit = unit * self.scaled.kernel_scale
-        self.history += [to_numpy(h) / unit for h in monitor.history]
+        self.items.history += [
+            _unscaled(h, scaled.units, self.watches_normal) for h in monitor.history
+        ]
         codes, counts = to_numpy(monitor.code), to_numpy(monitor.item_nit)
         statuses = list(Status)
         for i in np.flatnonzero(running):
             code = int(codes[i])
-            self.item_status[i] = statuses[code] if code >= 0 else Status.MAXITER
-            if not finite[i]:
-                self.item_status[i] = Status.NONFINITE
-            self.item_nit[i] += int(counts[i])
+            self.items.status[i] = statuses[code] if code >= 0 else Status.MAXITER
+        self.items.mark(running & ~finite, Status.NONFINITE)
+        self.items.nit[running] += counts[running].astype(int)
         return running
 
-    def _count(self, running, finite, notes):
+    def _count_application(self, running, finite, notes):
         """Count an application of an inverse; the check says how good it was."""
         self.nit += 1
         self.tick(self.nit)
-        for i in np.flatnonzero(running):
-            self.item_status[i] = Status.CONVERGED if finite[i] else Status.NONFINITE
-            self.item_nit[i] += 1
+        self.items.mark(running & finite, Status.CONVERGED)
+        self.items.mark(running & ~finite, Status.NONFINITE)
+        self.items.nit[running] += 1
         self._learn(notes.get("smallest_singular_value"), running)
 
     def _learn(self, least, running):
@@ -295,32 +349,30 @@ class Run:
         if least is None:
             return
         verdict = self.scaled.verdict
-        least = least * self.scaled.kernel_scale
+        least = self.scaled.units.scale_damp(least)
         sigma = np.sqrt(max(least**2 - verdict.damp**2, 0.0))
         verdict.learn(np.full(self.layout.batch, sigma), running)
         verdict.certain = float(sigma)
         largest = np.hypot(verdict.norm, verdict.damp)
         if self.conlim is not None and largest > self.conlim * least:
-            for i in np.flatnonzero(running):
-                self.item_status[i] = Status.ILL_CONDITIONED
+            self.items.mark(running, Status.ILL_CONDITIONED)
 
-    def _stopped(self, check):
+    def _record_check(self, check):
         """Record an application's check; True if the callback asks to stop."""
-        unit = self.scaled.data_scale
-        watched = check.residual
         self.watches_normal = self.scaled.wide.has_adjoint
-        if self.scaled.wide.has_adjoint:
-            watched, unit = check.normal, unit * self.scaled.kernel_scale
-        self.history.append(watched / unit)
+        watched = check.normal if self.watches_normal else check.residual
+        self.items.history.append(
+            _unscaled(watched, self.scaled.units, self.watches_normal)
+        )
         if self.callback is None:
             return False
-        monitor = _Checked(self.nit, self.scaled.wide.has_adjoint)
+        monitor = _Checked(self.nit, self.watches_normal)
         if not self._report(monitor, None, watched):
             return False
-        self._end(~check.good)
+        self.items.mark(~check.good, Status.STOPPED)
         return True
 
-    def _delivered(self, check):
+    def _finalize(self, check):
         """x in the user's units, checked once more where they can't hold it."""
         scaled = self.scaled
         x, lost = scaled.deliver()
@@ -329,10 +381,10 @@ class Run:
             passed = check.good
             check = scaled.check(lost, eps=np.finfo(self.layout.dtype).eps)
             check.good &= passed
-            for i in np.flatnonzero(~check.good):
-                if self.item_status[i] is Status.CONVERGED:
-                    whole = np.isfinite(check.residual[i])
-                    self.item_status[i] = Status.STALLED if whole else Status.NONFINITE
+            failed = self.items.converged & ~check.good
+            whole = np.isfinite(check.residual)
+            self.items.mark(failed & whole, Status.STALLED)
+            self.items.mark(failed & ~whole, Status.NONFINITE)
         return x, check
 
     def _report(self, monitor, d, watched):
@@ -347,17 +399,17 @@ class Run:
         if self.check.outside.any() and not self.scaled.verdict.loose:
             words = [self.notes.get("message"), OUTSIDE_RANGE]
             self.notes["message"] = "; ".join(filter(None, words))
-        check, scale = self.check, self.scaled.data_scale
+        check, units = self.check, self.scaled.units
         eps = float(np.finfo(self.layout.dtype).eps)
         return Outcome(
             x=self.x,
             good=check.good,
-            residual=check.residual / scale,
-            normal=check.normal / scale / self.scaled.kernel_scale,
+            residual=units.unscale_residual_norm(check.residual),
+            normal=units.unscale_normal_norm(check.normal),
             error=self.scaled.verdict.error_bound(check, self.x_norm, eps),
-            item_nit=self.item_nit,
-            item_status=self.item_status,
-            history=np.array(self.history).reshape(-1, self.layout.batch),
+            item_nit=self.items.nit,
+            item_status=self.items.status,
+            history=np.array(self.items.history).reshape(-1, self.layout.batch),
             watches_normal=self.watches_normal,
             method=self.entry.name if self.tried else "",
             tried=self.tried,
@@ -386,6 +438,13 @@ class _State:
 
     @property
     def residual_norm(self):
-        scaled = self._run.scaled
-        norm = to_numpy(self._watched) / scaled.data_scale
-        return self._run.layout.items(norm / scaled.kernel_scale**self._normal)
+        units = self._run.scaled.units
+        norm = _unscaled(self._watched, units, self._normal)
+        return self._run.layout.items(norm)
+
+
+def _unscaled(norms, units, are_normal):
+    """Norms that a method watches, on the host and in the user's units."""
+    if are_normal:
+        return units.unscale_normal_norm(to_numpy(norms))
+    return units.unscale_residual_norm(to_numpy(norms))

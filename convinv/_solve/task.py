@@ -132,7 +132,7 @@ class Task:
             scaled.refuse_unless_hermitian(self.entry.name)
         run = Run(scaled, layout, self.maxiter, self.rng, callback, tick, self.conlim)
         if stopped:
-            run.stand()
+            run.leave_unsolved()
         else:
             # the estimate of memory counts single precision
             may_widen = self.max_memory is None

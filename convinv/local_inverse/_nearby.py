@@ -9,7 +9,7 @@ from .._core.arrays import to_numpy
 from .._core.validation import integer
 from ..operators._base import ShapedOperator
 from ..operators._convolution import ConvLinearOperator
-from ..operators._kernel_norm import kernel_norm
+from ..operators._norm_bound import kernel_norm_bound
 from ..precondition import Preconditioner
 from ._ritz import inverse_norm, ritz_ends, slack, steps_for
 
@@ -203,7 +203,7 @@ class NearbyPreconditioner(ShapedOperator):
     def _size(self):
         """Upper bound of the norm of the square root of the reference's equations."""
         prepared = self.prepared
-        norm = kernel_norm(prepared.op, to_numpy(prepared.op.weights))
+        norm = kernel_norm_bound(prepared.op, to_numpy(prepared.op.weights))
         if prepared.equations == "hermitian":
             return math.sqrt(norm)
         return math.hypot(norm, prepared.damp)
@@ -371,7 +371,7 @@ def kernel_distance(op, other):
             f"for, {other!r}, got {op!r}"
         )
     weights = to_numpy(op.weights), to_numpy(other.weights)
-    return kernel_norm(op, np.subtract(*weights, dtype=_wide(weights)))
+    return kernel_norm_bound(op, np.subtract(*weights, dtype=_wide(weights)))
 
 
 def _wide(weights):

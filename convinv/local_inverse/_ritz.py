@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from .._core.arrays import to_numpy
+from .._core.random_vectors import unit_vector
 
 
 def ritz_ends(prepared, op, steps, rng):
@@ -37,7 +38,11 @@ def inverse_norm(prepared, steps, rng):
 
 
 def _lanczos(inner, apply, v, steps):
-    """Ends of the Ritz values of ``apply(inner(v))``, symmetric in `inner`."""
+    """Ends of the Ritz values of ``apply(inner(v))``, symmetric in `inner`.
+
+    The inner product is why no Golub-Kahan process serves: ``apply`` is known as a
+    whole, not as a product of a matrix and its adjoint.
+    """
     basis: list = []
     images: list = []
     matrix = np.zeros((steps, steps))
@@ -96,11 +101,7 @@ def steps_for(part, n, condition, probability):
 
 
 def _start(op, rng):
-    xp, n = op.xp, op.shape[1]
-    v = rng.standard_normal(n)
-    if np.dtype(op.dtype).kind == "c":
-        v = v + 1j * rng.standard_normal(n)
-    return xp.asarray((v / np.linalg.norm(v)).astype(op.dtype))
+    return op.xp.asarray(unit_vector(rng, op.shape[1], op.dtype))
 
 
 def _scalar(a, b):

@@ -1,17 +1,15 @@
 """ConvLinearOperator: a multi-channel convolution as a SciPy linear operator."""
 
-import math
-
 import numpy as np
-from scipy import sparse
 
 from .. import kernels
 from .._core.arrays import INEXACT, host_array, namespace, to_numpy, working_dtype
-from .._core.geometry import Geometry, make_geometry, tap_samples
+from .._core.geometry import Geometry, make_geometry
 from ..kernels.products.routes import prepare
 from ._base import ShapedOperator
 from ._batches import check_out, checked_batch
 from ._options import LayerOptions
+from ._sparse_rows import sparse_rows
 
 
 class ConvLinearOperator(LayerOptions, ShapedOperator):
@@ -269,29 +267,8 @@ class ConvLinearOperator(LayerOptions, ShapedOperator):
             A private copy in the operator's dtype, on the host. It has up to
             ``C_in // groups * prod(k)`` entries in each of its ``m`` rows.
         """
-        g = self.geometry
-        weights = to_numpy(self.weights)
-        c_in, c_out = g.c_in // g.groups, g.c_out // g.groups
-        samples, outputs = math.prod(g.input), math.prod(g.output)
-        d, h, w = (tap_samples(g, axis) for axis in range(3))  # (output, tap)
-        d, h, w = (
-            d[:, None, None, :, None, None],
-            h[None, :, None, None, :, None],
-            w[None, None, :, None, None, :],
-        )
-        place = (d * g.input[1] + h) * g.input[2] + w
-        place = np.where((d >= 0) & (h >= 0) & (w >= 0), place, -1)
-        place = place.reshape(1, outputs, 1, -1)
-        channel = np.arange(g.c_out) // c_out * c_in
-        channel = (channel[:, None] + np.arange(c_in))[:, None, :, None]
-        column = channel * samples + place
-        keep = np.broadcast_to(place >= 0, column.shape)
-        values = weights.reshape(g.c_out, 1, c_in, -1)
-        values = np.broadcast_to(values, column.shape)
-        counts = keep.reshape(g.c_out * outputs, -1).sum(1)
-        indptr = np.concatenate([[0], np.cumsum(counts)])
-        entries = (values[keep], column[keep], indptr)
-        matrix = sparse.csr_array(entries, shape=self.shape)
+        rows = np.arange(self.shape[0])
+        matrix = sparse_rows(self.geometry, to_numpy(self.weights), rows)
         matrix.sum_duplicates()
         return matrix
 

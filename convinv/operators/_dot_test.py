@@ -3,6 +3,7 @@
 import numpy as np
 
 from .._core.arrays import namespace, placement, to_numpy
+from .._core.random_vectors import standard_normal
 from ._foreign import as_operator
 
 # Of the norms, how much the two products may differ for each dtype that computes them.
@@ -78,9 +79,7 @@ def products(like, op, rng):
     xp = namespace(like)
 
     def random(shape):
-        values = rng.standard_normal((1, *shape))
-        if op.dtype.kind == "c":
-            values = values + 1j * rng.standard_normal(values.shape)
+        values = standard_normal(rng, (1, *shape), op.dtype)
         return xp.asarray(values.astype(op.dtype), **placement(like))
 
     x, y = random(op.input_shape), random(op.output_shape)

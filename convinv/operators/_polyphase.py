@@ -8,7 +8,6 @@ s`` of the cell that is ``floor(t / s)`` cells away from the output's own.
 import math
 
 import numpy as np
-import scipy.fft
 
 from .._core.arrays import contiguous, namespace, to_numpy
 
@@ -106,34 +105,3 @@ class Polyphase:
             for d, k, p, s in zip(g.dilation, g.kernel, g.before, g.stride)
         )
         return g.boundary == "periodic" or inside
-
-
-def symbol(layer, weights, torus):
-    """The layer's matrix at every frequency of a torus of cells.
-
-    Returns ``(groups, filters, channels, *frequencies)`` in complex128 on the host.
-    The frequencies are those of `numpy.fft.rfftn` over a torus of shape `torus` for
-    real weights (the last axis halved), of `numpy.fft.fftn` for complex ones; with
-    ``v^ = rfftn(v)`` the layer on that torus is ``y^ = symbol @ v^``.
-    """
-    first, matrices = layer.stencil(weights)
-    for axis, (start, n) in enumerate(zip(first, torus)):
-        matrices = _wrapped(matrices, 3 + axis, start, n)
-    axes = (3, 4, 5)
-    if np.iscomplexobj(matrices):
-        return scipy.fft.fftn(matrices, axes=axes)
-    return scipy.fft.rfftn(matrices, axes=axes)
-
-
-def _wrapped(matrices, axis, start, n):
-    """What lies `start`, `start` + 1 ... ahead, where the transform of n cells looks.
-
-    A look ahead is a negative shift: offset q goes to place ``-q mod n``.
-    """
-    matrices = np.moveaxis(matrices, axis, 0)
-    wrapped = np.zeros((n, *matrices.shape[1:]), matrices.dtype)
-    for first in range(0, len(matrices), n):  # at most once around at a time
-        part = matrices[first : first + n]
-        places = -(start + first + np.arange(len(part))) % n
-        wrapped[places] += part
-    return np.moveaxis(wrapped, 0, axis)

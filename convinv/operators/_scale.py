@@ -7,6 +7,7 @@ import numpy as np
 from .. import kernels
 from .._core.arrays import namespace, placement, to_numpy
 from .._core.geometry import tap_samples
+from .._core.random_vectors import standard_normal
 
 # A binary exponent within which an operator is left as it is: all numbers of a solve
 # are then far from the ends of single precision.
@@ -68,12 +69,12 @@ def _by_products(op, like, power):
     """A lower bound of ``||A||`` times two to a power, by a step of the power method.
 
     The vector is random: no structure of op or b makes the product vanish. Products are
-    made in double precision, whatever precision the solve has.
+    made in double precision, whatever precision the solve has. Unlike the estimates of
+    ``||A||^2`` of `solvers.gradient` and `proximal`, which only those methods pay for,
+    it has few products and survives numbers at the ends of the range.
     """
     rng, xp = np.random.default_rng(0), namespace(like)
-    values = rng.standard_normal(op.shape[1])
-    if op.dtype.kind == "c":
-        values = values + 1j * rng.standard_normal(op.shape[1])
+    values = standard_normal(rng, op.shape[1], op.dtype)
     v = np.ldexp(1.0, power) * values / np.linalg.norm(values)
     v = xp.asarray(v, **placement(like))
 

@@ -12,7 +12,7 @@ import numpy as np
 import scipy.fft
 
 from .. import kernels
-from ._polyphase import Polyphase, symbol
+from ._polyphase import Polyphase
 
 SLAB = 2**23  # bytes of the matrices that are treated at once; several such live
 # Taps from which on they are transformed, if all matrices fit so many bytes.
@@ -136,7 +136,7 @@ class Symbol:
         taps = math.prod(wave.shape[1] for wave in self._waves)
         if taps <= MANY or 16 * math.prod(self.shape) * math.prod(self.bins) > WHOLE:
             return None
-        return symbol(self.layer, self._kernel, self.torus)
+        return whole_symbol(self.layer, self._kernel, self.torus)
 
     def _turned(self, matrices):
         """The matrices of the adjoint, if that is what is wanted."""
@@ -194,6 +194,37 @@ class Symbol:
             for _, _, slab in self.slabs()
         ]
         return float(max(found))
+
+
+def whole_symbol(layer, weights, torus):
+    """The symbol of a `Polyphase` layer on a torus of cells, by one transform.
+
+    Returns ``(groups, filters, channels, *frequencies)`` in complex128 on the host.
+    The frequencies are those of `numpy.fft.rfftn` over a torus of shape `torus` for
+    real weights (the last axis halved), of `numpy.fft.fftn` for complex ones; with
+    ``v^ = rfftn(v)`` the layer on that torus is ``y^ = symbol @ v^``.
+    """
+    first, matrices = layer.stencil(weights)
+    for axis, (start, n) in enumerate(zip(first, torus)):
+        matrices = _wrapped(matrices, 3 + axis, start, n)
+    axes = (3, 4, 5)
+    if np.iscomplexobj(matrices):
+        return scipy.fft.fftn(matrices, axes=axes)
+    return scipy.fft.rfftn(matrices, axes=axes)
+
+
+def _wrapped(matrices, axis, start, n):
+    """What lies `start`, `start` + 1 ... ahead, where the transform of n cells looks.
+
+    A look ahead is a negative shift: offset q goes to place ``-q mod n``.
+    """
+    matrices = np.moveaxis(matrices, axis, 0)
+    wrapped = np.zeros((n, *matrices.shape[1:]), matrices.dtype)
+    for first in range(0, len(matrices), n):  # at most once around at a time
+        part = matrices[first : first + n]
+        places = -(start + first + np.arange(len(part))) % n
+        wrapped[places] += part
+    return np.moveaxis(wrapped, 0, axis)
 
 
 def matrices_last(slab):

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .._core.arrays import copy, namespace, placement, working_dtype
+from .._core.random_vectors import standard_normal
 from .._core.result import Result, Status, check_on_failure, deliver
 from .._core.validation import integer, number
 from .._linalg.batched import real_dtype
@@ -185,14 +186,16 @@ class Problem:
         return self.xp.asarray(value, dtype=self.real)
 
     def norm_squared(self):
-        """``||A||^2`` by the power method, slightly too large rather than too small."""
+        """``||A||^2`` by the power method, slightly too large rather than too small.
+
+        Without the vectors and the scaled operator of `solve`, which the fixed step of
+        `solvers.gradient` uses for the same.
+        """
         if self.op.coisometry:
             return 1.0
         rng = np.random.default_rng(0)
         size = (1, *self.op.input_shape)
-        v = rng.standard_normal(size)
-        if self.dtype.kind == "c":
-            v = v + 1j * rng.standard_normal(size)
+        v = standard_normal(rng, size, self.dtype)
         v = self.xp.asarray(v.astype(self.dtype))
         length = self.norm(v)
         for _ in range(POWER_STEPS):

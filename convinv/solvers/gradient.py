@@ -232,7 +232,11 @@ class _Adam:
 
 
 def _norm_squared(problem, iterations=30):
-    """A slight over-estimate of ``||A||^2`` by power iterations from a random start."""
+    """A slight over-estimate of ``||A||^2`` by power iterations from a random start.
+
+    With the problem's fused vectors and reused memory, also on a device; `proximal` has
+    no such problem.
+    """
     xp = problem.xp
     v, w = problem.random(problem.shape[1]), None
     for _ in range(iterations):

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .._core.random_vectors import unit_vector
+
 STEPS = 100
 EPS = 2.0**-52
 MEMORY = 2**26  # entries of the basis, at most, for the default number of steps
@@ -52,6 +54,10 @@ def extreme_singular_values(op, steps=None, rng=None):
     singular triple ``(p, theta, q)`` of B, theta lies between the ends, and
     ``beta |p_k| / sqrt(2)``, the residual of an eigenvector of ``[0, A; A^H, 0]``,
     bounds its distance from a singular value of A.
+
+    The other bidiagonalizations start from data: `solvers._bidiagonal` keeps no basis
+    and takes a preconditioner, `_regularize.hybrid_lsqr` keeps one for every item of a
+    batch, on its device, and the lower bidiagonal factor that residuals come from.
     """
     n = min(op.shape)
     if steps is None:
@@ -61,7 +67,7 @@ def extreme_singular_values(op, steps=None, rng=None):
     if op.shape[0] < op.shape[1]:
         forward, backward, shape = backward, forward, op.output_shape
     other = op.output_shape if shape is op.input_shape else op.input_shape
-    v = start(np.random.default_rng(rng), n, op.dtype)
+    v = unit_vector(np.random.default_rng(rng), n, op.dtype)
     basis = np.empty((steps, n), op.dtype)
     alpha, beta, u, length, size = [], [], 0.0, 0.0, 0.0
     for k in range(steps):
@@ -89,10 +95,3 @@ def extreme_singular_values(op, steps=None, rng=None):
         Estimate(float(theta[0]), float(error[0]), "lower bound"),
         Estimate(float(theta[-1]), float(error[-1]), "upper bound"),
     )
-
-
-def start(rng, n, dtype):
-    v = rng.standard_normal(n)
-    if dtype.kind == "c":
-        v = v + 1j * rng.standard_normal(n)
-    return (v / np.linalg.norm(v)).astype(dtype)

@@ -6,11 +6,12 @@ import numpy as np
 
 from .._core.errors import MemoryLimit, Singular
 from .._core.pulse import pulse
+from .._core.random_vectors import unit_vector
 from .._inverse.block_cholesky import BlockCholesky, factor_work
 from .._inverse.border_correction import BorderCorrectedCirculant
 from .._inverse.circulant import SLOW, decay
 from .._inverse.gram_inverse import OTHER, gram_of, shifted_inverse, side_of
-from ._bounds import EPS, Estimate, start
+from ._bounds import EPS, Estimate
 
 STEPS, BASIS, KEPT = 80, 24, 8  # at most; vectors of the basis, and after a restart
 CLOSE = 1e-3  # relative distance from a singular value at which the search ends
@@ -69,7 +70,7 @@ def smallest_singular_value(
     if side == "output":
         forward, backward, shape, other = backward, forward, other, shape
     n, rounding = min(op.shape), min(op.shape) * EPS * largest
-    new = start(np.random.default_rng(rng), n, op.dtype)
+    new = unit_vector(np.random.default_rng(rng), n, op.dtype)
     if inverse is not None:
         new = inverse.solve(new[None])[0]
     basis = np.empty((0, n), op.dtype)

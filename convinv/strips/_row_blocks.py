@@ -7,9 +7,9 @@ import numpy as np
 from scipy import sparse
 
 from .._core.arrays import to_numpy
-from .._core.geometry import tap_samples
 from .._linalg.pseudoinverse import pseudoinverse
 from .._linalg.sparse_pseudoinverse import entries, pays, wide_inverse
+from ..operators._sparse_rows import sparse_rows
 
 MEMORY = 2**30  # most bytes of the blocks' matrices and inverses
 
@@ -156,12 +156,10 @@ class RowReader:
 
     def __init__(self, op):
         if op.is_convolution:
-            g = self.geometry = op.geometry
             weights = to_numpy(op.weights)
             self.dtype = np.result_type(weights.dtype, np.float64)
-            self.weights = weights.astype(self.dtype).reshape(*weights.shape[:2], -1)
-            self.under = [tap_samples(g, axis) for axis in range(3)]
-            self.take = self._convolution
+            weights = weights.astype(self.dtype)
+            self.take = lambda rows: sparse_rows(op.geometry, weights, rows)
         else:
             self.dtype = np.result_type(op.dtype, np.float64)
             matrix = op.matrix
@@ -179,29 +177,6 @@ class RowReader:
         columns, at = np.unique(block.indices, return_inverse=True)
         shape = (len(rows), columns.size)
         return sparse.csr_array((block.data, at, block.indptr), shape=shape), columns
-
-    def _convolution(self, rows):
-        g = self.geometry
-        channel, place = np.divmod(rows, np.prod(g.output))
-        at = np.unravel_index(place, g.output)
-        d, h, w = (under[i] for under, i in zip(self.under, at))  # (row, tap)
-        d, h, w = d[:, :, None, None], h[:, None, :, None], w[:, None, None, :]
-        sample = (d * g.input[1] + h) * g.input[2] + w
-        sample = np.where((d >= 0) & (h >= 0) & (w >= 0), sample, -1)
-        sample = sample.reshape(len(rows), 1, np.prod(g.kernel))
-        c_in = g.c_in // g.groups
-        first = channel // (g.c_out // g.groups) * c_in
-        column = (first[:, None] + np.arange(c_in))[:, :, None] * np.prod(g.input)
-        column = column + sample
-        keep = np.broadcast_to(sample >= 0, column.shape)
-        counts = keep.sum(axis=(1, 2))
-        entries = (
-            self.weights[channel][keep],
-            column[keep],
-            np.concatenate([[0], np.cumsum(counts)]),
-        )
-        shape = (len(rows), g.c_in * int(np.prod(g.input)))
-        return sparse.csr_array(entries, shape=shape)
 
 
 def _classes(read, rows):

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 
 from convinv import ConvLinearOperator
-from convinv.operators._polyphase import Polyphase, symbol
+from convinv.operators._polyphase import Polyphase
+from convinv.operators._symbol import whole_symbol
 from support.arrays import random
 from support.layers import layer, layers, matrix
 
@@ -94,7 +95,7 @@ def test_symbol(stride, dtype):
     )
     cells = Polyphase(op.geometry)
     assert cells.is_torus
-    matrices = symbol(cells, op.weights, cells.cells)
+    matrices = whole_symbol(cells, op.weights, cells.cells)
     transform = np.fft.fftn if dtype == "complex128" else np.fft.rfftn
     x = random((1, *op.input_shape), dtype)
     v = transform(cells.pack(x)[0], axes=(2, 3, 4))

@@ -99,7 +99,7 @@ def test_reported_norms_are_those_of_the_iterate(method, dtype, damp, preconditi
     monitor.seen = []
     {m.name: m for m in methods()}[method].function(inner, monitor)
     assert len(monitor.seen) == STEPS
-    A = A * scaled.kernel_scale
+    A = A * scaled.units.operator_scale
     for d, residual, gradient in monitor.seen:
         r = inner.b - d @ A.T
         s = r @ A.conj() - scaled.damp**2 * d

@@ -5,8 +5,7 @@ import pytest
 
 import convinv
 from convinv import ConvLinearOperator
-from convinv.operators._polyphase import symbol
-from convinv.operators._symbol import Symbol
+from convinv.operators._symbol import Symbol, whole_symbol
 from convinv.spectra import Estimate, singular_values, spectrum
 from support.arrays import doubles, random
 from support.layers import matrix
@@ -101,7 +100,7 @@ class TestTorus:
             whole[..., down, across] = slab
             slabs += 1
         assert slabs > 1
-        expected = symbol(blocks.layer, op.weights, blocks.torus)
+        expected = whole_symbol(blocks.layer, op.weights, blocks.torus)
         np.testing.assert_allclose(whole.reshape(expected.shape), expected, atol=1e-13)
         norms = np.linalg.norm(expected, axis=(1, 2))
         assert norms.max() <= blocks.scale * (1 + 1e-14)
