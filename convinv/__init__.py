@@ -62,11 +62,11 @@ if TYPE_CHECKING:
     )
 else:  # which would hide a wrong name from type checkers
 
-    def __getattr__(name):
+    def __getattr__(name: str) -> object:
         if name in _SUBMODULES:
             return importlib.import_module(f"{__name__}.{name}")
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-def __dir__():
+def __dir__() -> list[str]:
     return sorted({*__all__, *_SUBMODULES, "__version__"})

@@ -1,11 +1,14 @@
 """A report on a layer: whether it is invertible, and its gain of noise."""
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from ._core.arrays import to_numpy
+from ._core.typing import OperatorInput, Seed
 from ._solve.auto import choose
 from .spectra import Spectrum, spectrum
 
@@ -43,7 +46,7 @@ class LayerReport:
     damping: dict
     methods: list
 
-    def __str__(self):
+    def __str__(self) -> str:
         found = self.spectrum
         m, n = found.shape
         whose = "" if found.periodic else " of the torus approximation"
@@ -66,7 +69,7 @@ class LayerReport:
     __repr__ = __str__
 
 
-def layer_report(op, *, rng=None) -> LayerReport:
+def layer_report(op: OperatorInput, *, rng: Seed = None) -> LayerReport:
     """Report whether a layer is invertible, where not, and how it amplifies noise.
 
     Parameters

@@ -1,15 +1,18 @@
 """The command ``convinv``."""
 
+from __future__ import annotations
+
 import argparse
 import sys
 import textwrap
+from collections.abc import Sequence
 
 from . import __version__, methods
 
 DEMO_METHODS = ("auto", "direct", "schwarz", "strip", "cgls", "lsmr")
 
 
-def main(argv=None) -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line.
 
     Parameters

@@ -31,7 +31,7 @@ class ConvergenceError(RuntimeError):
         super().__init__(message, result)
         self.result = result
 
-    def __str__(self):
+    def __str__(self) -> str:
         return self.args[0]
 
 
@@ -105,7 +105,7 @@ class Result:
             "x": f"{self.x.dtype} array of shape {shape}",
         }
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return "\n".join(f"{name:>11}: {text}" for name, text in self._rows().items())
 
     def _repr_html_(self):

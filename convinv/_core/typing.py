@@ -23,6 +23,12 @@ class Array(Protocol):
 # Arrays, and lists of numbers; SciPy's operators, matrices, objects with products.
 ArrayInput: TypeAlias = ArrayLike | Array
 OperatorInput: TypeAlias = Any
+# An array of whatever library: results, and arguments that no list can stand for.
+# Checkers know no type for the arrays of all libraries.
+AnyArray: TypeAlias = Any
+# Of a result: None where the caller did not ask for it, which no checker can see.
+FloatIfAsked: TypeAlias = float | Any
+ArrayIfAsked: TypeAlias = np.ndarray | Any
 Shape: TypeAlias = Sequence[int]
 PerAxis: TypeAlias = int | Sequence[int]
 Padding: TypeAlias = (
@@ -33,3 +39,9 @@ BoundaryName: TypeAlias = Literal[
 ]
 Seed: TypeAlias = int | np.random.Generator | None
 Callback: TypeAlias = Callable[[Any], Any] | None
+Equations: TypeAlias = Literal["normal", "hermitian", "plain"]
+ArrangementName: TypeAlias = Literal["strip", "interleaved", "standard", "randomized"]
+Activation: TypeAlias = Literal["signum", "smooth"]
+Orthonormalization: TypeAlias = Literal[
+    "householder", "gram-schmidt", "modified", "pivoted", "smooth"
+]

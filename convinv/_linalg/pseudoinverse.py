@@ -1,5 +1,7 @@
 """Pseudoinverses of small dense matrices, by three factorizations."""
 
+from __future__ import annotations
+
 import contextlib
 from typing import Literal, NamedTuple, get_args
 
@@ -7,6 +9,7 @@ import numpy as np
 from scipy import linalg
 
 from .._core.blas_threads import one_blas_thread
+from .._core.typing import ArrayInput
 from .._core.validation import choice
 from .banded_qr import banded_qr
 
@@ -22,7 +25,12 @@ class Pseudoinverse(NamedTuple):
     factorization: str
 
 
-def pseudoinverse(matrix, factorization="qr", damp=0.0, rcond=None) -> Pseudoinverse:
+def pseudoinverse(
+    matrix: ArrayInput,
+    factorization: Factorization = "qr",
+    damp: float = 0.0,
+    rcond: float | None = None,
+) -> Pseudoinverse:
     """Pseudoinverse, or damped inverse ``(A^H A + damp^2 I)^-1 A^H``, of a matrix.
 
     Parameters

@@ -1,5 +1,7 @@
 """The normal equations of a layer, solved for any right-hand side."""
 
+from __future__ import annotations
+
 import warnings
 
 import numpy as np
@@ -9,6 +11,7 @@ from .._closed_forms.forms import closed_form
 from .._core.arrays import namespace, placement, to_numpy, working_dtype
 from .._core.errors import MemoryLimit, Singular
 from .._core.result import ConvergenceWarning
+from .._core.typing import AnyArray, ArrayInput, OperatorInput
 from .._core.validation import number
 from .._inverse.gram_inverse import side_of
 from ..operators._base import ShapedOperator
@@ -24,7 +27,9 @@ FLOOR = 4 * 2.0**-52  # rounding, in units of ||N|| ||v||, that a residual may k
 POWER = 16  # binary exponents of kernels that are left as they are
 
 
-def normal_solve(op, g, damp=0.0, *, rtol=1e-8):
+def normal_solve(
+    op: OperatorInput, g: ArrayInput, damp: float = 0.0, *, rtol: float = 1e-8
+) -> AnyArray:
     """Solve ``(A^H A + damp^2 I) v = g``, by the exact inverses where there are any.
 
     Gradients through `solve` are made of it: with ``x = solve(op, b, damp=damp).x`` and

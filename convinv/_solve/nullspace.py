@@ -1,13 +1,17 @@
 """The projection onto the null space of a layer."""
 
+from __future__ import annotations
+
 import math
 import warnings
+from typing import Any
 
 import numpy as np
 
 from .._closed_forms.forms import closed_form
 from .._core.arrays import to_numpy, working_dtype
 from .._core.result import ConvergenceWarning
+from .._core.typing import AnyArray, ArrayInput, OperatorInput
 from ..operators._base import is_layer
 from ..operators._polyphase import Polyphase
 from ..solvers import METHODS
@@ -19,7 +23,14 @@ ROUNDS, PROGRESS = 20, 0.5  # solves for what is left, while that shrinks by a f
 FLOOR = 8  # rounding errors of ||A|| ||x|| that no residual can go below
 
 
-def project_nullspace(op, x, *, rtol=1e-10, method="auto", **options):
+def project_nullspace(
+    op: OperatorInput,
+    x: ArrayInput,
+    *,
+    rtol: float = 1e-10,
+    method: str = "auto",
+    **options: Any,
+) -> AnyArray:
     """The orthogonal projection of x onto the null space of a layer: ``x - A^+ A x``.
 
     Parameters
@@ -84,7 +95,8 @@ def project_nullspace(op, x, *, rtol=1e-10, method="auto", **options):
     wide = wide.reshape(-1, op.shape[1])
     if Polyphase(op.layer.geometry).is_torus:
         key = ("null space", dtype)
-        projection = op.cached(key, closed_form(op.astype(dtype)).remainder)
+        form: Any = closed_form(op.astype(dtype))  # a torus has one
+        projection = op.cached(key, form.remainder)
         return projection.apply(wide).reshape(x.shape)
     double = np.result_type(dtype, np.float64)
     wide = wide.astype(double, copy=False)

@@ -1,11 +1,14 @@
 """Photographs in the wheels of scikit-image and scikit-learn."""
 
+from __future__ import annotations
+
 import importlib.util
 import operator
 import os
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from . import _image_file
 
@@ -53,7 +56,12 @@ def images() -> list[str]:
     return [name for name in _PHOTOGRAPHS if _bundled(name).is_file()]
 
 
-def image(name="astronaut", size=None, channels_first=True, dtype=np.float64):
+def image(
+    name: str | os.PathLike[str] = "astronaut",
+    size: int | None = None,
+    channels_first: bool = True,
+    dtype: DTypeLike = np.float64,
+) -> np.ndarray:
     """A photograph as an array of numbers between 0 and 1.
 
     Parameters

@@ -1,14 +1,28 @@
 """Kernels of layers and lenses, noise, and named problems."""
 
+from __future__ import annotations
+
 import operator
+import os
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import DTypeLike
 
+from .._core.typing import PerAxis, Seed
 from ..operators._convolution import ConvLinearOperator
 from ._photographs import image
 
 
-def conv_layer(c_in, c_out, size=3, *, rng=None, dtype=np.float64):
+def conv_layer(
+    c_in: int,
+    c_out: int,
+    size: PerAxis = 3,
+    *,
+    rng: Seed = None,
+    dtype: DTypeLike = np.float64,
+) -> np.ndarray:
     """The kernel of an untrained layer, as torch initializes it.
 
     Parameters
@@ -32,13 +46,13 @@ def conv_layer(c_in, c_out, size=3, *, rng=None, dtype=np.float64):
     >>> gallery.conv_layer(3, 8, rng=0).shape
     (8, 3, 3, 3)
     """
-    size = (size, size) if np.ndim(size) == 0 else tuple(size)
-    bound = 1 / np.sqrt(c_in * np.prod(size))
-    kernel = np.random.default_rng(rng).uniform(-bound, bound, (c_out, c_in, *size))
+    taps: Any = (size, size) if np.ndim(size) == 0 else size
+    bound = 1 / np.sqrt(c_in * np.prod(taps))
+    kernel = np.random.default_rng(rng).uniform(-bound, bound, (c_out, c_in, *taps))
     return kernel.astype(dtype)
 
 
-def gaussian_kernel(size, sigma):
+def gaussian_kernel(size: PerAxis, sigma: float | Sequence[float]) -> np.ndarray:
     """A Gaussian blur that keeps the mean.
 
     Parameters
@@ -68,14 +82,14 @@ def gaussian_kernel(size, sigma):
     >>> gallery.gaussian_kernel((5, 9, 9), (0.8, 1.5, 1.5)).shape
     (5, 9, 9)
     """
-    counts = [len(a) for a in (size, sigma) if np.ndim(a)] or [2]
+    given: list[Any] = [size, sigma]
+    counts = [len(a) for a in given if np.ndim(a)] or [2]
     if np.ndim(size) > 1 or np.ndim(sigma) > 1 or len(set(counts)) > 1:
         raise ValueError(
             "size and sigma must be numbers or have one entry per axis, got "
             f"{size!r} and {sigma!r}"
         )
-    sizes = size if np.ndim(size) else (size,) * counts[0]
-    sigmas = sigma if np.ndim(sigma) else (sigma,) * counts[0]
+    sizes, sigmas = (a if np.ndim(a) else (a,) * counts[0] for a in given)
     kernel = np.ones(())
     for pixels, width in zip(sizes, sigmas):
         if not operator.index(pixels) > 0:
@@ -87,7 +101,7 @@ def gaussian_kernel(size, sigma):
     return kernel / kernel.sum()
 
 
-def motion_kernel(size, rng=None):
+def motion_kernel(size: int, rng: Seed = None) -> np.ndarray:
     """The blur of a camera that shook during the exposure.
 
     Parameters
@@ -118,7 +132,9 @@ def motion_kernel(size, rng=None):
     return kernel / kernel.sum()
 
 
-def add_noise(b, level, rng=None, reference=None):
+def add_noise(
+    b: np.ndarray, level: float, rng: Seed = None, reference: np.ndarray | None = None
+) -> np.ndarray:
     """Add Gaussian noise, in proportion to every image's own contrast.
 
     Parameters
@@ -177,8 +193,14 @@ PROBLEMS = {
 
 
 def problem(
-    name, *, photograph="astronaut", size=64, noise=0.0, rng=0, dtype=np.float64
-):
+    name: Literal["layer", "gaussian", "motion"],
+    *,
+    photograph: str | os.PathLike[str] = "astronaut",
+    size: int | None = 64,
+    noise: float = 0.0,
+    rng: Seed = 0,
+    dtype: DTypeLike = np.float64,
+) -> tuple[ConvLinearOperator, np.ndarray, np.ndarray]:
     """A convolution of a photograph to invert.
 
     Parameters

@@ -1,12 +1,18 @@
 """Arrays of other libraries, without a copy."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
+
+from .._core.typing import AnyArray
 
 HOST = (1, 3)  # DLPack's numbers of device kinds: the CPU, and its pinned memory
 CUDA = (2, 13)  # CUDA, and its managed memory
 
 
-def from_dlpack(array):
+def from_dlpack(array: Any) -> AnyArray:
     """Convert the array of another library to NumPy or CuPy, in the same memory.
 
     Parameters

@@ -4,6 +4,10 @@
 device as CuPy arrays (which needs CuPy).
 """
 
+from __future__ import annotations
+
+from typing import Literal
+
 import torch
 
 from .._core.validation import choice
@@ -16,7 +20,13 @@ from .dlpack import from_dlpack
 __all__ = ["svd", "svt"]
 
 
-def svt(a, threshold, *, form="general", variant="exact"):
+def svt(
+    a: torch.Tensor,
+    threshold: torch.Tensor | float,
+    *,
+    form: Literal["general", "hermitian", "psd"] = "general",
+    variant: Literal["exact", "standard", "inv", "tf", "clip", "taylor"] = "exact",
+) -> torch.Tensor:
     """Soft-threshold the singular values of a tensor: `convinv.lowrank.svt`.
 
     Parameters
@@ -64,7 +74,12 @@ def svt(a, threshold, *, form="general", variant="exact"):
     return _SVT.apply(a, threshold.to(a.device), form, variant)
 
 
-def svd(a, *, variant="standard", limit=1e30):
+def svd(
+    a: torch.Tensor,
+    *,
+    variant: Literal["standard", "inv", "tf", "clip", "taylor"] = "standard",
+    limit: float = 1e30,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """The thin singular value decomposition, with a choice of gradients.
 
     Parameters

@@ -1,19 +1,29 @@
 """Networks that learn inverses of the matrices around a reference (needs PyTorch)."""
 
+from __future__ import annotations
+
 import math
 import time
+from typing import Self
 
 import numpy as np
 import torch
 
 from .._core.result import OnFailure, check_on_failure
+from .._core.typing import ArrayInput, Seed
 from .._linalg.matrix_norms import stack
-from ..local_inverse._certify import proven_result
+from ..local_inverse._certify import InverseResult, proven_result
+from ..local_inverse._relu import ReLUInverse
 
 __all__ = ["LearnedInverse", "inverse_network"]
 
 
-def inverse_network(n, layers=2, hidden=None, dtype=torch.float32):
+def inverse_network(
+    n: int,
+    layers: int = 2,
+    hidden: int | None = None,
+    dtype: torch.dtype = torch.float32,
+) -> torch.nn.Sequential:
     """The fully connected ReLU network of the paper, for matrices laid out in rows.
 
     Parameters
@@ -113,8 +123,17 @@ class LearnedInverse:
     (True, (5, 2, 2))
     """
 
-    def __init__(self, A0, half_width, *, layers=2, hidden=None, scaled=False,
-                 dtype=torch.float32, rng=None):  # fmt: skip
+    def __init__(
+        self,
+        A0: ArrayInput,
+        half_width: float,
+        *,
+        layers: int = 2,
+        hidden: int | None = None,
+        scaled: bool = False,
+        dtype: torch.dtype = torch.float32,
+        rng: Seed = None,
+    ):
         self.A0 = stack(A0, "A0")
         if self.A0.ndim != 2 or np.iscomplexobj(self.A0):
             raise ValueError(
@@ -125,7 +144,8 @@ class LearnedInverse:
             raise ValueError(
                 f"half_width must be finite and positive, got {half_width!r}"
             )
-        self.half_width, self.losses = float(half_width), []
+        self.half_width = float(half_width)
+        self.losses: list[float] = []
         self.rng = np.random.default_rng(rng)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(self.rng.integers(2**31)))
@@ -139,13 +159,23 @@ class LearnedInverse:
             width = np.full(size, self.half_width)
             self._units = (self.A0.ravel(), width, y.mean(axis=0), spread)
 
-    def sample(self, count):
+    def sample(self, count: int) -> np.ndarray:
         """Random matrices of the box, uniform, of shape (count, n, n)."""
         shape = (count, *self.A0.shape)
         return self.A0 + self.rng.uniform(-self.half_width, self.half_width, shape)
 
-    def fit(self, steps, *, batch=128, lr=5e-5, weight_decay=1e-7, pool=1_000_000,
-            restart=None, factor=2, least_lr=0.0):  # fmt: skip
+    def fit(
+        self,
+        steps: int,
+        *,
+        batch: int = 128,
+        lr: float = 5e-5,
+        weight_decay: float = 1e-7,
+        pool: int = 1_000_000,
+        restart: int | None = None,
+        factor: float = 2,
+        least_lr: float = 0.0,
+    ) -> Self:
         """Train by Adam on the mean squared error, as in the paper; returns `self`.
 
         Parameters
@@ -188,7 +218,7 @@ class LearnedInverse:
                 self.losses.append(float(loss.detach()))
         return self
 
-    def approximate(self, A):
+    def approximate(self, A: ArrayInput) -> np.ndarray:
         """The network's output, of shape (..., n, n): no check, no warning."""
         A = stack(A, "A")
         if A.shape[-2:] != self.A0.shape:
@@ -202,7 +232,9 @@ class LearnedInverse:
             out = self.network(torch.as_tensor(flat).to(self.dtype)).double().numpy()
         return (out * spread + middle).reshape(A.shape)
 
-    def __call__(self, A, *, on_failure: OnFailure = "warn"):
+    def __call__(
+        self, A: ArrayInput, *, on_failure: OnFailure = "warn"
+    ) -> InverseResult:
         """The network's answers with a proven bound of their errors.
 
         An `InverseResult`, whose `success` tells whether every answer has a bound;
@@ -221,7 +253,7 @@ class LearnedInverse:
             on_failure=on_failure,
         )
 
-    def set_weights(self, realization):
+    def set_weights(self, realization: ReLUInverse) -> Self:
         """Start from a `ReLUInverse`: the network becomes the linear approximation.
 
         Needs a network of two layers with as many hidden units, not `scaled`.

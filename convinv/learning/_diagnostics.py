@@ -6,6 +6,7 @@ import numpy as np
 
 from .._core.arrays import namespace, to_numpy
 from .._core.blas_threads import one_blas_thread
+from .._core.typing import ArrayIfAsked
 
 SIGMAS = 3  # standard deviations of the noise in the error of a trusted singular value
 CHUNK = 64  # images processed together
@@ -45,7 +46,7 @@ class SpectralDiagnostics:
     rounding: np.ndarray
     stderr: np.ndarray
     bias: np.ndarray
-    residuals: np.ndarray | None
+    residuals: ArrayIfAsked
     trusted: np.ndarray
 
 

@@ -1,5 +1,7 @@
 """A convolution's kernel from pairs of its inputs and noisy outputs."""
 
+from __future__ import annotations
+
 import operator
 import warnings
 from dataclasses import dataclass
@@ -9,6 +11,7 @@ import numpy as np
 from .._core.arrays import contiguous, namespace, to_numpy, working_dtype
 from .._core.blas_threads import one_blas_thread
 from .._core.geometry import make_geometry
+from .._core.typing import AnyArray, ArrayInput, Padding, PerAxis
 from ..operators._convolution import ConvLinearOperator
 from ._normal_equations import gram, padded, right_sides
 from ._pairs import library_arrays, power_of_two
@@ -49,7 +52,7 @@ class KernelFit:
     """
 
     op: ConvLinearOperator
-    kernel: object
+    kernel: AnyArray
     stderr: np.ndarray
     noise: np.ndarray
     condition: float
@@ -59,7 +62,7 @@ class KernelFit:
     equations: int
     residual_norm: float
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         size = np.linalg.norm(to_numpy(self.kernel))
         error = np.linalg.norm(self.stderr) / size if size else np.nan
         return (
@@ -71,17 +74,17 @@ class KernelFit:
 
 
 def fit_kernel(
-    X,
-    Y,
-    kernel_size,
+    X: ArrayInput,
+    Y: ArrayInput,
+    kernel_size: PerAxis,
     *,
-    stride=1,
-    padding=0,
-    dilation=1,
-    groups=1,
-    boundary="zero",
-    damp=0.0,
-):
+    stride: PerAxis = 1,
+    padding: Padding = 0,
+    dilation: PerAxis = 1,
+    groups: int = 1,
+    boundary: str = "zero",
+    damp: float = 0.0,
+) -> KernelFit:
     """The kernel of an unknown convolution, from inputs and outputs, by least squares.
 
     Minimizes ``||Y - A X||^2 + damp^2 ||kernel||^2`` over the kernel of the layer A.

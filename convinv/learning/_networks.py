@@ -1,8 +1,11 @@
 """The paper's two networks, whose layers are steps of numerical linear algebra."""
 
+from __future__ import annotations
+
 import numpy as np
 
 from .._core.arrays import namespace
+from .._core.typing import Activation, AnyArray, ArrayInput
 from .._core.validation import choice
 from ._orthonormalize import CORRECT, activation, default_tol, project
 from ._pairs import library_arrays
@@ -31,14 +34,20 @@ class GramSchmidtLayer:
         Projections, one after the other; the paper's layer has one.
     """
 
-    def __init__(self, index, activation="signum", tol=0.0, passes=1):
+    def __init__(
+        self,
+        index: int,
+        activation: Activation = "signum",
+        tol: float = 0.0,
+        passes: int = 1,
+    ):
         self.index, self.activation = index, activation
         self.tol, self.passes = tol, passes
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"GramSchmidtLayer({self.index}, {self.activation!r})"
 
-    def __call__(self, X, Y):
+    def __call__(self, X: AnyArray, Y: AnyArray) -> tuple[AnyArray, AnyArray]:
         """The layer's output for images and data, one vector per row.
 
         Parameters
@@ -58,7 +67,7 @@ class GramSchmidtLayer:
         Y[j] = y / scale if scale else 0
         return X, Y
 
-    def step(self, X):
+    def step(self, X: AnyArray) -> tuple[AnyArray, AnyArray, AnyArray]:
         """The new vector q, with ``x_j = h @ X[:j] + scale * q``.
 
         Parameters
@@ -133,7 +142,13 @@ class GramSchmidtNetwork:
     True
     """
 
-    def __init__(self, depth, activation="signum", tol=None, passes=1):
+    def __init__(
+        self,
+        depth: int,
+        activation: Activation = "signum",
+        tol: float | None = None,
+        passes: int = 1,
+    ):
         choice(activation, "activation", ACTIVATIONS)
         if tol is None:
             method = "smooth" if activation == "smooth" else "gram-schmidt"
@@ -142,7 +157,7 @@ class GramSchmidtNetwork:
             GramSchmidtLayer(j, activation, tol, passes) for j in range(depth)
         ]
 
-    def __call__(self, X, Y):
+    def __call__(self, X: ArrayInput, Y: ArrayInput) -> tuple[AnyArray, AnyArray]:
         """Run all layers.
 
         Parameters
@@ -177,10 +192,12 @@ class QRLayer:
         of a column, which with two passes keeps Q unitary.
     """
 
-    def __init__(self, activation="signum", tol=0.0, passes=2):
+    def __init__(
+        self, activation: Activation = "signum", tol: float = 0.0, passes: int = 2
+    ):
         self.activation, self.tol, self.passes = activation, tol, passes
 
-    def __call__(self, A, V):
+    def __call__(self, A: AnyArray, V: AnyArray) -> tuple[AnyArray, AnyArray]:
         """The next matrix, and the product of all Q so far.
 
         Parameters
@@ -242,11 +259,17 @@ class QRNetwork:
     array([3., 1.])
     """
 
-    def __init__(self, depth, activation="signum", tol=0.0, passes=2):
+    def __init__(
+        self,
+        depth: int,
+        activation: Activation = "signum",
+        tol: float = 0.0,
+        passes: int = 2,
+    ):
         GramSchmidtNetwork(0, activation)  # refuses an unknown activation
         self.layers = [QRLayer(activation, tol, passes) for _ in range(depth)]
 
-    def __call__(self, A):
+    def __call__(self, A: ArrayInput) -> tuple[AnyArray, AnyArray]:
         """Run all layers.
 
         Parameters
@@ -261,10 +284,10 @@ class QRNetwork:
         vectors : array, shape (m, m)
             The eigenvectors, as columns.
         """
-        A = np.asarray(A) if namespace(A) is None else A
-        if A.ndim != 2 or A.shape[0] != A.shape[1]:
-            raise ValueError(f"A must be a square matrix, got shape {A.shape}")
-        xp, A = namespace(A), A * 1.0
+        found: AnyArray = np.asarray(A) if namespace(A) is None else A
+        if found.ndim != 2 or found.shape[0] != found.shape[1]:
+            raise ValueError(f"A must be a square matrix, got shape {found.shape}")
+        xp, A = namespace(found), found * 1.0
         V = xp.eye(len(A), dtype=A.dtype)
         for layer in self.layers:
             A, V = layer(A, V)

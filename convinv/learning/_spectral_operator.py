@@ -1,13 +1,20 @@
 """The singular system of an unknown operator, from pairs of inputs and outputs."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Self
+
 import numpy as np
 
 from .._core.arrays import namespace, working_dtype
 from .._core.blas_threads import one_blas_thread
+from .._core.typing import AnyArray, ArrayInput, Orthonormalization
 from .._core.validation import choice, integer
+from ..operators._base import ShapedOperator
 from ..operators._batches import shaped_product
 from ..operators._singular_system import LearnedOperator
-from ._diagnostics import diagnose
+from ._diagnostics import SpectralDiagnostics, diagnose
 from ._orthonormalize import METHODS, default_tol
 from ._pairs import Side, blocks, library_arrays, times
 from ._state import State
@@ -100,7 +107,12 @@ class SpectralOperator:
     """
 
     def __init__(
-        self, *, orthonormalization="householder", rank=None, tol=None, weights=None
+        self,
+        *,
+        orthonormalization: Orthonormalization = "householder",
+        rank: int | None = None,
+        tol: float | None = None,
+        weights: Sequence[Any] | None = None,
     ):
         choice(orthonormalization, "orthonormalization", METHODS)
         if tol is not None and not 0 <= tol < 1:
@@ -111,19 +123,21 @@ class SpectralOperator:
         self.tol = tol
         self.weights = (None, None) if weights is None else tuple(weights)
         self._rank = _rank(rank)
-        self._state = self._system = None
+        self._state: Any = None
+        self._sides: Any = None
+        self._system: Any = None
 
     @classmethod
     def fit(
         cls,
-        X,
-        Y=None,
+        X: ArrayInput | Iterable[tuple[Any, Any]],
+        Y: ArrayInput | None = None,
         *,
-        orthonormalization="householder",
-        rank=None,
-        tol=None,
-        weights=None,
-    ):
+        orthonormalization: Orthonormalization = "householder",
+        rank: int | None = None,
+        tol: float | None = None,
+        weights: Sequence[Any] | None = None,
+    ) -> Self:
         """Learn from training pairs.
 
         Parameters
@@ -157,7 +171,7 @@ class SpectralOperator:
             raise ValueError("X must hold at least one pair")
         return self
 
-    def partial_fit(self, X, Y):
+    def partial_fit(self, X: ArrayInput, Y: ArrayInput) -> Self:
         """Learn from more pairs, which are not kept.
 
         Parameters
@@ -196,7 +210,7 @@ class SpectralOperator:
         self._state, self._sides, self._system = state, sides, None
         return self
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         if self._state is None:
             return f"<SpectralOperator, {self.orthonormalization}, no pairs yet>"
         return (
@@ -228,34 +242,34 @@ class SpectralOperator:
         return self._sides[0].scale / self._sides[1].scale
 
     @property
-    def pairs(self):
+    def pairs(self) -> int:
         return self._known.pairs
 
     @property
-    def input_shape(self):
+    def input_shape(self) -> tuple[int, ...]:
         self._known
         return self._sides[0].shape
 
     @property
-    def output_shape(self):
+    def output_shape(self) -> tuple[int, ...]:
         self._known
         return self._sides[1].shape
 
     @property
-    def s(self):
+    def s(self) -> AnyArray:
         return self._svd()[1] * self._scale
 
     @property
-    def u(self):
+    def u(self) -> AnyArray:
         u = self._svd()[2]
         return self._sides[0].unweighted(u).reshape((-1, *self.input_shape))
 
     @property
-    def v(self):
+    def v(self) -> AnyArray:
         v = self._svd()[3]
         return self._sides[1].unweighted(v).reshape((-1, *self.output_shape))
 
-    def predict(self, X):
+    def predict(self, X: ArrayInput) -> AnyArray:
         """Predict the data of images: exact for those in the training span.
 
         Parameters
@@ -268,7 +282,7 @@ class SpectralOperator:
         """
         return self.as_linear_operator().forward(X)
 
-    def as_linear_operator(self, rank=None):
+    def as_linear_operator(self, rank: int | None = None) -> ShapedOperator:
         """The learned operator, for `convinv.solve` and users of SciPy's operators.
 
         Parameters
@@ -292,7 +306,9 @@ class SpectralOperator:
             self.output_shape,
         )
 
-    def reconstruct(self, Y, *, rank=None, damp=0.0):
+    def reconstruct(
+        self, Y: ArrayInput, *, rank: int | None = None, damp: float = 0.0
+    ) -> AnyArray:
         """Decode data: ``x = sum_k f_k <y, v_k> u_k`` with ``f = s / (s^2 + damp^2)``.
 
         Parameters
@@ -351,7 +367,9 @@ class SpectralOperator:
         eps = float(np.finfo(s.dtype).eps)
         return s[0] * (eps * max(self._state.P.shape)) if len(s) else 0.0
 
-    def diagnostics(self, adjoint=None, *, noise=None, rtol=0.01):
+    def diagnostics(
+        self, adjoint: Any = None, *, noise: float | None = None, rtol: float = 0.01
+    ) -> SpectralDiagnostics:
         """Estimate the errors of the singular values.
 
         Parameters

@@ -1,11 +1,14 @@
 """Certified bounds on the error of candidate inverses."""
 
+from __future__ import annotations
+
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from .._core.arrays import namespace, to_numpy
 from .._core.result import OnFailure, Result, Status, deliver, norm_text
+from .._core.typing import ArrayInput
 from .._linalg.matrix_norms import (
     frobenius,
     identity_like,
@@ -107,7 +110,11 @@ def proven_result(A, x, *, nit, method, advice, started, on_failure: OnFailure):
     return deliver(result, on_failure, stacklevel=3)
 
 
-def certify(A, X, norm="spectral"):
+def certify(
+    A: ArrayInput,
+    X: ArrayInput,
+    norm: Literal["spectral", "frobenius", "max"] = "spectral",
+) -> Certificate:
     """An upper bound of ``||X - A^-1||``, rounding errors included.
 
     ``R = I - X A`` implies ``A^-1 = (I - R)^-1 X``. An X whose residual is below 1

@@ -1,11 +1,14 @@
 """Preconditioners that were set up for a nearby kernel, and tests of their quality."""
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from .._core.arrays import to_numpy
+from .._core.typing import FloatIfAsked, OperatorInput, Seed
 from .._core.validation import integer
 from ..operators._base import ShapedOperator
 from ..operators._convolution import ConvLinearOperator
@@ -39,7 +42,7 @@ class Contraction:
 
     distance: float
     bound: float
-    measured: float | None = None
+    measured: FloatIfAsked = None
 
     @property
     def value(self) -> float:
@@ -51,7 +54,7 @@ class Contraction:
         """Whether the bound alone is below 1."""
         return self.bound < 1
 
-    def iterations(self, rtol=1e-6) -> float:
+    def iterations(self, rtol: float = 1e-6) -> float:
         """Iterations in which conjugate gradients reduce the error by `rtol`.
 
         ``2 c^k <= rtol`` with ``c = rho / (1 + sqrt(1 - rho^2))``, infinite for a rho
@@ -66,11 +69,11 @@ class Contraction:
             return 1.0
         return float(max(1, math.ceil(math.log(rtol / 2) / math.log(rate))))
 
-    def renew(self, limit=LIMIT) -> bool:
+    def renew(self, limit: float = LIMIT) -> bool:
         """Whether to make a new set-up: the contraction is above `limit`."""
         return not self.value <= limit
 
-    def __str__(self):
+    def __str__(self) -> str:
         measured = "not measured"
         if self.measured is not None:
             measured = f"measured {self.measured:.3g}"
@@ -146,7 +149,9 @@ class NearbyPreconditioner(ShapedOperator):
     (True, True)
     """
 
-    def __init__(self, prepared, *, steps=None, rng=None):
+    def __init__(
+        self, prepared: Preconditioner, *, steps: int | None = None, rng: Seed = None
+    ):
         if not isinstance(prepared, Preconditioner):
             raise TypeError(
                 "prepared must be an object of convinv.precondition, got "
@@ -168,7 +173,8 @@ class NearbyPreconditioner(ShapedOperator):
         self.prepared = prepared
         self.steps = None if steps is None else max(integer(steps, "steps"), 1)
         self.rng = np.random.default_rng(rng)
-        self.xp, self._constants = prepared.xp, None
+        self.xp = prepared.xp
+        self._constants: tuple[float, float] | None = None
         super().__init__(prepared.dtype, prepared.input_shape, prepared.output_shape)
 
     def _apply(self, X):
@@ -208,7 +214,9 @@ class NearbyPreconditioner(ShapedOperator):
             return math.sqrt(norm)
         return math.hypot(norm, prepared.damp)
 
-    def contraction(self, op, *, steps=0, bound=True):
+    def contraction(
+        self, op: OperatorInput, *, steps: int = 0, bound: bool = True
+    ) -> Contraction:
         """The contraction for a nearby layer.
 
         Parameters
@@ -249,7 +257,9 @@ class NearbyPreconditioner(ShapedOperator):
         t = distance * math.sqrt(norm)
         return rho + 2 * t * math.sqrt(1 + rho) + t * t
 
-    def renewed(self, op, *, limit=LIMIT, steps=3):
+    def renewed(
+        self, op: OperatorInput, *, limit: float = LIMIT, steps: int = 3
+    ) -> NearbyPreconditioner:
         """The preconditioner to use for `op`: this one, or one with a new set-up.
 
         Parameters
@@ -278,7 +288,14 @@ class NearbyPreconditioner(ShapedOperator):
         return type(self)(make(op, *arguments), steps=self.steps, rng=self.rng)
 
 
-def contraction(prepared, op, *, steps=3, bound=True, rng=None):
+def contraction(
+    prepared: Preconditioner,
+    op: OperatorInput,
+    *,
+    steps: int = 3,
+    bound: bool = True,
+    rng: Seed = None,
+) -> Contraction:
     """The contraction of a nearby layer's preconditioner for this layer, in one call.
 
     Parameters
@@ -320,7 +337,7 @@ def contraction(prepared, op, *, steps=3, bound=True, rng=None):
     return near.contraction(op, steps=steps, bound=bound)
 
 
-def kernel_distance(op, other):
+def kernel_distance(op: OperatorInput, other: OperatorInput) -> float:
     """An upper bound of the norm of the difference of two layers, from their kernels.
 
     Parameters

@@ -1,5 +1,7 @@
 """The Neumann series about a reference matrix, on matrices and as an operator."""
 
+from __future__ import annotations
+
 import time
 from functools import cached_property
 
@@ -8,11 +10,12 @@ from scipy.sparse.linalg import LinearOperator
 
 from .._core.arrays import namespace
 from .._core.result import OnFailure, check_on_failure
+from .._core.typing import AnyArray, ArrayInput, OperatorInput
 from .._core.validation import integer
 from .._linalg.matrix_norms import rounding, same_library, stack
 from ..operators._base import ShapedOperator
 from ..operators._foreign import as_operator
-from ._certify import certify, proven_result
+from ._certify import InverseResult, certify, proven_result
 
 
 class LocalInverse:
@@ -66,7 +69,7 @@ class LocalInverse:
     (True, True)
     """
 
-    def __init__(self, A0, order=1):
+    def __init__(self, A0: ArrayInput, order: int = 1):
         self.A0 = stack(A0, "A0")
         self.order = integer(order, "order")
         xp = namespace(self.A0)
@@ -82,10 +85,12 @@ class LocalInverse:
             )
         self.inverse_norm = spectral(self.inverse) + found.bound
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"<LocalInverse of order {self.order} about A0 of {self.A0.shape}>"
 
-    def __call__(self, A, *, on_failure: OnFailure = "warn"):
+    def __call__(
+        self, A: ArrayInput, *, on_failure: OnFailure = "warn"
+    ) -> InverseResult:
         """The approximate inverses of `A` with a proven bound of their error.
 
         Parameters
@@ -117,7 +122,7 @@ class LocalInverse:
             on_failure=on_failure,
         )
 
-    def approximate(self, A):
+    def approximate(self, A: ArrayInput) -> AnyArray:
         """The series alone, of shape (..., n, n): no check, no warning."""
         A = self._matrices(A)
         step = self.inverse @ (A - self.A0)
@@ -126,7 +131,7 @@ class LocalInverse:
             x = self.inverse - step @ x
         return x
 
-    def remainder_bound(self, A):
+    def remainder_bound(self, A: ArrayInput) -> AnyArray:
         """Upper bound of the spectral norm of the series' remainder, from D alone.
 
         ``q^(order + 1) ||A0^-1|| / (1 - q)`` with ``q = ||A0^-1 D||``, infinite where q
@@ -142,7 +147,7 @@ class LocalInverse:
         bound = q ** (self.order + 1) * self.inverse_norm / rest
         return xp.where(inside, bound, xp.full_like(bound, xp.inf))
 
-    def operator(self, A):
+    def operator(self, A: OperatorInput) -> NeumannOperator:
         """The series for one A as an operator: products with A and A0^-1 only.
 
         Takes a matrix or a LinearOperator of shape (n, n); returns `NeumannOperator`.
@@ -189,7 +194,7 @@ class NeumannOperator(ShapedOperator):
     array([0.5  , 0.248])
     """
 
-    def __init__(self, X0, A, order=1):
+    def __init__(self, X0: OperatorInput, A: OperatorInput, order: int = 1):
         self.order = integer(order, "order")
         self.start, self.op = _as_operator(X0), _as_operator(A)
         n = self.op.shape[0]
@@ -204,7 +209,7 @@ class NeumannOperator(ShapedOperator):
         super().__init__(dtype, self.op.output_shape, self.op.input_shape)
 
     @cached_property
-    def has_adjoint(self):
+    def has_adjoint(self) -> bool:
         return self.start.has_adjoint and self.op.has_adjoint
 
     def _apply(self, X):

@@ -1,11 +1,14 @@
 """Newton's iteration for the inverse, using only products."""
 
+from __future__ import annotations
+
 import time
 
 import numpy as np
 
 from .._core.arrays import namespace, to_numpy
 from .._core.result import OnFailure, Status, check_on_failure, deliver
+from .._core.typing import ArrayInput
 from .._core.validation import integer
 from .._linalg.matrix_norms import (
     adjoint,
@@ -22,8 +25,13 @@ LOST = 1e8  # growth of a residual that has diverged
 
 
 def newton_schulz(
-    A, X0=None, *, rtol=None, maxiter=100, on_failure: OnFailure = "warn"
-):
+    A: ArrayInput,
+    X0: ArrayInput | None = None,
+    *,
+    rtol: float | None = None,
+    maxiter: int = 100,
+    on_failure: OnFailure = "warn",
+) -> InverseResult:
     """Inverses by Newton's iteration ``X <- X (2 I - A X)`` of Schulz.
 
     Its residual is squared at every step, ``I - A X_(k+1) = (I - A X_k)^2``, so it

@@ -1,9 +1,15 @@
 """The neighborhood of a matrix that contains no singular matrix."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
 import numpy as np
 
 from .._core.arrays import to_numpy
 from .._core.blas_threads import one_blas_thread
+from .._core.typing import AnyArray, ArrayInput
 from .._linalg.matrix_norms import named_norm, same_library, stack
 from ._certify import certify
 from ._neumann import LocalInverse
@@ -56,7 +62,7 @@ class FeasibleRegion:
     (True, False)
     """
 
-    def __init__(self, A0):
+    def __init__(self, A0: ArrayInput):
         self.A0 = to_numpy(stack(A0, "A0"))
         if self.A0.ndim != 2:
             raise ValueError(f"A0 must have shape (n, n), got {self.A0.shape}")
@@ -66,14 +72,16 @@ class FeasibleRegion:
         self.exact = n <= EXACT and not np.iscomplexobj(self.A0)
         self._signs = _largest_signs(self.inverse) if self.exact else None
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         n = len(self.A0)
         return (
             f"<FeasibleRegion of a {n} x {n} matrix: distance "
             f"{self.distance('spectral'):.4g}, box {self.box():.4g}>"
         )
 
-    def distance(self, norm="spectral"):
+    def distance(
+        self, norm: Literal["spectral", "frobenius", "max"] = "spectral"
+    ) -> float:
         """The distance of A0 to the nearest singular matrix.
 
         Parameters
@@ -94,7 +102,7 @@ class FeasibleRegion:
         entries = float(1 / np.abs(self.inverse).sum())
         return max(entries, float(self._values[-1]) / len(self.A0))
 
-    def box(self, margin=0.0):
+    def box(self, margin: float = 0.0) -> float:
         """The largest half width of a box around A0 that avoids singular matrices.
 
         Every matrix with ``|a_ij - a0_ij| < box(margin)`` has a distance of at least
@@ -117,14 +125,14 @@ class FeasibleRegion:
         by_norm = (float(self._values[-1]) - margin) / len(self.A0)
         return max(by_entries, by_norm, 0.0)
 
-    def contains(self, A, half_width=None):
+    def contains(self, A: ArrayInput, half_width: float | None = None) -> AnyArray:
         """Whether each A of a stack (..., n, n) is in a box, by default the largest."""
         D = self._difference(A)
         if half_width is None:
             return np.abs(D).max(axis=(-2, -1)) < self.box()
         return np.abs(D).max(axis=(-2, -1)) <= half_width
 
-    def proves(self, A):
+    def proves(self, A: ArrayInput) -> AnyArray:
         """Whether ``||I - A0^-1 A|| < 1`` is certain, so that A has an inverse.
 
         By `convinv.local_inverse.certify`, for each matrix of a stack (..., n, n).
@@ -133,7 +141,9 @@ class FeasibleRegion:
         """
         return certify(A, self.inverse).proven
 
-    def nearest_singular(self, norm="spectral"):
+    def nearest_singular(
+        self, norm: Literal["spectral", "frobenius", "max"] = "spectral"
+    ) -> np.ndarray:
         """A singular matrix at ``distance(norm)``.
 
         If that is only a lower bound, the nearest one that a search finds.
@@ -148,7 +158,14 @@ class FeasibleRegion:
         # det(A0 - d y z^H) = det A0 (1 - d z^H A0^-1 y)
         return self.A0 - np.outer(right, left) / (left @ self.inverse @ right)
 
-    def picture(self, entries=((0, 0), (1, 1)), *, span=None, margin=0.0, size=201):
+    def picture(
+        self,
+        entries: Sequence[tuple[int, int]] = ((0, 0), (1, 1)),
+        *,
+        span: float | None = None,
+        margin: float = 0.0,
+        size: int = 201,
+    ) -> Any:
         """Draw the singular set, its neighborhood and the box on a plane through A0.
 
         Parameters

@@ -1,10 +1,13 @@
 """The linear approximation of an inverse as a network with one hidden layer."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np
 
 from .._core.arrays import to_numpy
+from .._core.typing import AnyArray, ArrayInput
 from .._core.validation import integer
 from .._linalg.matrix_norms import stack
 from ._neumann import LocalInverse
@@ -38,7 +41,7 @@ class ReLUInverse:
         """The number of hidden units."""
         return len(self.b1)
 
-    def __call__(self, A):
+    def __call__(self, A: ArrayInput) -> AnyArray:
         A = stack(A, "A")
         flat = A.reshape((*A.shape[:-2], -1))
         if flat.shape[-1] != self.W1.shape[1]:
@@ -47,12 +50,14 @@ class ReLUInverse:
         active = np.maximum(flat @ self.W1.T + self.b1, 0)
         return (active @ self.W2.T + self.b2).reshape(A.shape)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         inputs = self.W1.shape[1]
         return f"<ReLUInverse {inputs} -> {self.hidden} -> {inputs}>"
 
 
-def relu_realization(A0, half_width=None, *, hidden=None):
+def relu_realization(
+    A0: ArrayInput, half_width: float | None = None, *, hidden: int | None = None
+) -> ReLUInverse:
     """Weights of a two-layer ReLU network that equals the linear approximation exactly.
 
     Trained networks are compared with the linear approximation of an inverse
@@ -116,7 +121,8 @@ def relu_realization(A0, half_width=None, *, hidden=None):
         half_width = A0.dtype.type(half_width)
         W1, b1 = one, half_width - center
         W2, b2 = jacobian, X0.ravel() - half_width * jacobian.sum(axis=1)
-    return ReLUInverse(*_padded(W1, b1, W2, hidden), b2)
+    W1, b1, W2 = _padded(W1, b1, W2, hidden)
+    return ReLUInverse(W1, b1, W2, b2)
 
 
 def _padded(W1, b1, W2, hidden):

@@ -6,9 +6,14 @@ The derivative of ``f(A) = U diag(f(s)) V^H`` needs no derivative of U and V, wh
 Krein 1965; Lewis 1996 for spectral functions).
 """
 
+from __future__ import annotations
+
+from typing import Any, Literal
+
 import numpy as np
 
 from .._core.arrays import copy, namespace
+from .._core.typing import AnyArray, ArrayInput
 from .._core.validation import choice
 from .._linalg.batched import (
     adjoint,
@@ -23,7 +28,15 @@ from ._svd_gradient import VARIANTS, eigh_vjp, svd_vjp
 from ._svt import check_form, shrunk
 
 
-def svt_vjp(a, threshold, g, *, form="general", variant="exact", factors=None):
+def svt_vjp(
+    a: ArrayInput,
+    threshold: ArrayInput,
+    g: ArrayInput,
+    *,
+    form: Literal["general", "hermitian", "psd"] = "general",
+    variant: Literal["exact", "standard", "inv", "tf", "clip", "taylor"] = "exact",
+    factors: tuple[Any, ...] | None = None,
+) -> tuple[AnyArray, AnyArray]:
     r"""The gradient of a loss with respect to the arguments of `svt`.
 
     Parameters
@@ -226,7 +239,14 @@ def _hermitian(factors, tau, g, variant, form):
     return v @ core @ adjoint(v), gt
 
 
-def spectral_vjp(u, s, vh, g, values, slopes):
+def spectral_vjp(
+    u: AnyArray,
+    s: AnyArray,
+    vh: AnyArray,
+    g: ArrayInput,
+    values: ArrayInput,
+    slopes: ArrayInput,
+) -> AnyArray:
     """The gradient through any function ``U diag(f(s)) V^H`` of the singular values.
 
     Parameters

@@ -1,8 +1,13 @@
 """Gradients through the factors of a matrix, in the variants that papers name."""
 
+from __future__ import annotations
+
+from typing import Literal
+
 import numpy as np
 
 from .._core.arrays import namespace
+from .._core.typing import AnyArray, ArrayInput
 from .._core.validation import choice
 from .._linalg.batched import adjoint
 
@@ -11,7 +16,17 @@ LIMIT = 1e30  # the value above which "inv" assumes infinity, and that of "clip"
 TERMS = 10  # of the series of "taylor"
 
 
-def svd_vjp(u, s, vh, gu=None, gs=None, gvh=None, *, variant="standard", limit=LIMIT):
+def svd_vjp(
+    u: AnyArray,
+    s: AnyArray,
+    vh: AnyArray,
+    gu: ArrayInput | None = None,
+    gs: ArrayInput | None = None,
+    gvh: ArrayInput | None = None,
+    *,
+    variant: Literal["standard", "inv", "tf", "clip", "taylor"] = "standard",
+    limit: float = LIMIT,
+) -> AnyArray:
     r"""The gradient of a loss through the factors of a thin SVD.
 
     Parameters
@@ -179,7 +194,15 @@ def _series(one, other, ascending=False):
     return xp.where(rising, total, -total)
 
 
-def eigh_vjp(w, v, gw=None, gv=None, *, variant="standard", limit=LIMIT):
+def eigh_vjp(
+    w: AnyArray,
+    v: AnyArray,
+    gw: ArrayInput | None = None,
+    gv: ArrayInput | None = None,
+    *,
+    variant: Literal["standard", "inv", "tf", "clip", "taylor"] = "standard",
+    limit: float = LIMIT,
+) -> AnyArray:
     """The gradient of a loss through eigenvalues and eigenvectors of Hermitian A.
 
     Parameters

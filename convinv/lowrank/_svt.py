@@ -1,8 +1,13 @@
 """Soft thresholding of singular values and of eigenvalues."""
 
+from __future__ import annotations
+
+from typing import Literal
+
 import numpy as np
 
 from .._core.arrays import copy, namespace
+from .._core.typing import AnyArray, ArrayInput
 from .._core.validation import choice
 from .._linalg.batched import (
     adjoint,
@@ -23,7 +28,12 @@ RATIO = {8: 16.0, 4: 2.0**20}
 LEAST, MOST = 1e-60, 1e60
 
 
-def svt(a, threshold, *, form="general"):
+def svt(
+    a: ArrayInput,
+    threshold: ArrayInput,
+    *,
+    form: Literal["general", "hermitian", "psd"] = "general",
+) -> AnyArray:
     r"""Soft-threshold the singular values of each matrix of a stack.
 
     With ``A = U diag(s) V^H`` the result is ``U diag(max(s - threshold, 0)) V^H``, the
@@ -167,7 +177,7 @@ def _by_svd(a, tau):
     return (u * kept[:, None, :]) @ vh
 
 
-def nuclear_norm(a):
+def nuclear_norm(a: ArrayInput) -> AnyArray:
     """The sum of the singular values of each matrix.
 
     Parameters

@@ -1,10 +1,14 @@
 """Soft thresholding of third-order tensors, slice by slice in a transform domain."""
 
+from __future__ import annotations
+
 import functools
+from typing import Literal
 
 import numpy as np
 
 from .._core.arrays import namespace
+from .._core.typing import AnyArray, ArrayInput
 from .._core.validation import choice
 from .._linalg.batched import matrices, real_dtype, singular_values
 from ._svt import svt
@@ -12,7 +16,9 @@ from ._svt import svt
 TRANSFORMS = ("dft", "dct")
 
 
-def tensor_svt(x, threshold, *, transform="dft"):
+def tensor_svt(
+    x: ArrayInput, threshold: ArrayInput, *, transform: Literal["dft", "dct"] = "dft"
+) -> AnyArray:
     """Soft-threshold the singular values of a tensor's slices after a transform.
 
     The transform along the last axis is unitary, so that this is the proximal operator
@@ -68,7 +74,9 @@ def tensor_svt(x, threshold, *, transform="dft"):
     return backward(slices, x, transform)
 
 
-def tensor_nuclear_norm(x, *, transform="dft"):
+def tensor_nuclear_norm(
+    x: ArrayInput, *, transform: Literal["dft", "dct"] = "dft"
+) -> AnyArray:
     """The sum of the singular values of a tensor's slices after a unitary transform.
 
     Parameters

@@ -5,16 +5,20 @@ which a device array refuses. The operators here are SciPy's in every other resp
 their products let arrays of the operator's own library pass untouched.
 """
 
+from __future__ import annotations
+
 import importlib
 import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 from scipy import sparse
 from scipy.sparse.linalg import LinearOperator
 
 from .._core.arrays import namespace, working_dtype
+from .._core.typing import AnyArray, ArrayInput, Shape
 from ._batches import (
     checked_batch,
     finished,
@@ -98,21 +102,21 @@ class ShapedOperator(LinearOperator):
     fused = False
     coisometry = False
 
-    def __init__(self, dtype, input_shape, output_shape):
+    def __init__(self, dtype: DTypeLike, input_shape: Shape, output_shape: Shape):
         self.input_shape = tuple(input_shape)
         self.output_shape = tuple(output_shape)
         self._cache: dict = {}
         shape = (math.prod(self.output_shape), math.prod(self.input_shape))
         super().__init__(dtype, shape)
 
-    def __getstate__(self):
+    def __getstate__(self) -> dict[str, Any]:
         left_out = SCIPYS | {"_cache"}
         state = {k: v for k, v in self.__dict__.items() if k not in left_out}
         if state.get("xp") is not None:
             state["xp"] = state["xp"].__name__
         return state
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: dict[str, Any]) -> None:
         LinearOperator.__init__(self, state["dtype"], state["shape"])
         self._cache = {}
         self.__dict__.update(state)
@@ -129,7 +133,7 @@ class ShapedOperator(LinearOperator):
         """Whether its rows can be read: it is a convolution itself, or has a matrix."""
         return self.is_convolution or self.matrix is not None
 
-    def cached(self, key, make):
+    def cached(self, key: tuple, make: Callable[[], Any]) -> Any:
         """What ``make()`` gives, made once and kept with the operator.
 
         Parameters
@@ -163,7 +167,9 @@ class ShapedOperator(LinearOperator):
         """The keys of what `cached` keeps now, the oldest first."""
         return list(self._cache)
 
-    def apply(self, X, *, out=None, sumsq=False):
+    def apply(
+        self, X: AnyArray, *, out: AnyArray | None = None, sumsq: bool = False
+    ) -> Any:
         """Apply the operator to a batch, without any conversion of it.
 
         Parameters
@@ -185,7 +191,9 @@ class ShapedOperator(LinearOperator):
         Y = self._apply(checked_batch(X, "X", self.input_shape))
         return finished(Y, out, sumsq)
 
-    def apply_adjoint(self, Y, *, out=None, sumsq=False):
+    def apply_adjoint(
+        self, Y: AnyArray, *, out: AnyArray | None = None, sumsq: bool = False
+    ) -> Any:
         """Apply the adjoint to a batch, as `apply` does the operator.
 
         Parameters
@@ -220,12 +228,12 @@ class ShapedOperator(LinearOperator):
         own = working_dtype(array.dtype, "what the operator is applied to")
         return array.astype(np.result_type(self.dtype, own), copy=False)
 
-    def forward(self, X):
+    def forward(self, X: ArrayInput) -> AnyArray:
         """Apply the operator to ``X`` of shape ``(..., *input_shape)``."""
         shapes = self.input_shape, self.output_shape
         return shaped_product(self.own_array(X, "X"), "X", *shapes, self.apply)
 
-    def adjoint(self, Y=None):
+    def adjoint(self, Y: ArrayInput | None = None) -> Any:
         """Apply the adjoint to ``Y`` of shape ``(..., *output_shape)``.
 
         Without an argument, return the adjoint operator, as SciPy does.
@@ -235,7 +243,14 @@ class ShapedOperator(LinearOperator):
         shapes = self.output_shape, self.input_shape
         return shaped_product(self.own_array(Y, "Y"), "Y", *shapes, self.apply_adjoint)
 
-    def inverse(self, damp=0.0, *, method="auto", rtol=1e-8, **options):
+    def inverse(
+        self,
+        damp: float = 0.0,
+        *,
+        method: str = "auto",
+        rtol: float = 1e-8,
+        **options: Any,
+    ) -> ShapedOperator:
         """The inverse as an operator of shape ``(n, m)``; it solves when it is applied.
 
         Parameters
@@ -281,7 +296,7 @@ class ShapedOperator(LinearOperator):
             raise RuntimeError("register_inverse has not been called")
         return _make_inverse(self, damp, method, rtol, options)
 
-    def own_array(self, array, name):
+    def own_array(self, array: Any, name: str) -> AnyArray:
         """`array` as one of the operator's library; errors call it `name`."""
         xp = namespace(array)
         if self.xp is None:  # any library's
@@ -322,19 +337,19 @@ class ShapedOperator(LinearOperator):
         y = apply(X.T.reshape((X.shape[1], *shape)))
         return y.reshape((X.shape[1], math.prod(y.shape[1:]))).T
 
-    def matvec(self, x):
+    def matvec(self, x: ArrayInput) -> AnyArray:
         """``A x`` for ``x`` of shape ``(n,)`` or ``(n, 1)``."""
         return self._flat(x, "x", self.shape[1], self.input_shape, self.apply)
 
-    def rmatvec(self, x):
+    def rmatvec(self, x: ArrayInput) -> AnyArray:
         """``A^H x`` for ``x`` of shape ``(m,)`` or ``(m, 1)``."""
         return self._flat(x, "x", self.shape[0], self.output_shape, self.apply_adjoint)
 
-    def matmat(self, X):
+    def matmat(self, X: ArrayInput) -> AnyArray:
         """``A X`` for ``X`` of shape ``(n, k)``."""
         return self._columns(X, "X", self.shape[1], self.input_shape, self.apply)
 
-    def rmatmat(self, X):
+    def rmatmat(self, X: ArrayInput) -> AnyArray:
         """``A^H X`` for ``X`` of shape ``(m, k)``."""
         return self._columns(
             X, "X", self.shape[0], self.output_shape, self.apply_adjoint
@@ -349,16 +364,16 @@ class ShapedOperator(LinearOperator):
         return _composed().TransposedOperator(self)
 
     @property
-    def H(self):
+    def H(self) -> ShapedOperator:
         """The adjoint operator."""
         return self._adjoint()
 
     @property
-    def T(self):
+    def T(self) -> ShapedOperator:
         """The transposed operator, without conjugation."""
         return self._transpose()
 
-    def dot(self, x):
+    def dot(self, x: Any) -> Any:
         """Product with a scalar, an operator, a vector or a matrix.
 
         A product with an operator or a sparse matrix is an operator.
@@ -374,21 +389,21 @@ class ShapedOperator(LinearOperator):
         x = self.own_array(x, "x")
         return self.matmat(x) if x.ndim == 2 and x.shape[1] != 1 else self.matvec(x)
 
-    def __call__(self, x):
+    def __call__(self, x: Any) -> Any:
         return self.dot(x)
 
-    def __mul__(self, x):
+    def __mul__(self, x: Any) -> Any:
         return self.dot(x)
 
-    def __matmul__(self, x):
+    def __matmul__(self, x: Any) -> Any:
         if np.isscalar(x):
             raise ValueError("Scalar operands are not allowed, use '*' instead")
         return self.dot(x)
 
-    def __rmul__(self, x):
+    def __rmul__(self, x: Any) -> Any:
         return self.scaled(x) if np.isscalar(x) else self._rdot(x)
 
-    def __rmatmul__(self, x):
+    def __rmatmul__(self, x: Any) -> Any:
         if np.isscalar(x):
             raise ValueError("Scalar operands are not allowed, use '*' instead")
         return self._rdot(x)
@@ -401,27 +416,27 @@ class ShapedOperator(LinearOperator):
         x = self.own_array(x, "x")
         return self.T.dot(x.T).T
 
-    def scaled(self, factor):
+    def scaled(self, factor: Any) -> ShapedOperator:
         """The operator times a number."""
         return _composed().ScaledOperator(self, factor)
 
-    def __add__(self, other):
+    def __add__(self, other: Any) -> Any:
         if isinstance(other, ShapedOperator):
             return _composed().SumOperator(self, other)
         return super().__add__(other)
 
-    def __neg__(self):
+    def __neg__(self) -> ShapedOperator:
         return self.scaled(-1)
 
-    def __sub__(self, other):
+    def __sub__(self, other: Any) -> Any:
         return self + (-other)
 
-    def __truediv__(self, factor):
+    def __truediv__(self, factor: complex) -> ShapedOperator:
         if not np.isscalar(factor):
             raise ValueError("Can only divide a linear operator by a scalar.")
         return self.scaled(1.0 / factor)
 
-    def __pow__(self, power):
+    def __pow__(self, power: int) -> ShapedOperator:
         if not np.isscalar(power) or power != int(power) or power < 0:
             return NotImplemented
         if self.shape[0] != self.shape[1]:

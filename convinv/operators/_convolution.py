@@ -1,10 +1,17 @@
 """ConvLinearOperator: a multi-channel convolution as a SciPy linear operator."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
+from numpy.typing import DTypeLike
+from scipy import sparse
 
 from .. import kernels
 from .._core.arrays import INEXACT, host_array, namespace, to_numpy, working_dtype
 from .._core.geometry import Geometry, make_geometry
+from .._core.typing import AnyArray, ArrayInput, Padding, PerAxis, Shape
 from ..kernels.products.routes import prepare
 from ._base import ShapedOperator
 from ._batches import check_out, checked_batch
@@ -111,26 +118,27 @@ class ConvLinearOperator(LayerOptions, ShapedOperator):
 
     def __init__(
         self,
-        kernel,
-        input_shape,
+        kernel: ArrayInput,
+        input_shape: Shape,
         *,
-        stride=1,
-        padding=0,
-        dilation=1,
-        groups=1,
-        boundary="zero",
-        flip=False,
-        dtype=None,
+        stride: PerAxis = 1,
+        padding: Padding = 0,
+        dilation: PerAxis = 1,
+        groups: int = 1,
+        boundary: str = "zero",
+        flip: bool = False,
+        dtype: DTypeLike | None = None,
     ):
         xp = namespace(kernel)
+        array: AnyArray = kernel
         if xp is None:
-            kernel, xp = host_array(kernel, "kernel"), np
+            array, xp = host_array(kernel, "kernel"), np
         kernels.load("correlate", xp)  # refuses arrays of other libraries
-        dtype = _operator_dtype(kernel, dtype)
+        dtype = _operator_dtype(array, dtype)
         if not isinstance(flip, (bool, np.bool_)):
             raise TypeError(f"flip must be True or False, got {flip!r}")
         geometry = make_geometry(
-            kernel.shape,
+            array.shape,
             input_shape,
             stride=stride,
             padding=padding,
@@ -139,7 +147,7 @@ class ConvLinearOperator(LayerOptions, ShapedOperator):
             boundary=boundary,
         )
         self._flip = bool(flip)
-        self._set(kernel.astype(dtype, order="C", copy=True), geometry, xp)
+        self._set(array.astype(dtype, order="C", copy=True), geometry, xp)
 
     def _set(self, kernel, geometry: Geometry, xp):
         self.geometry, self.xp = geometry, xp
@@ -150,11 +158,11 @@ class ConvLinearOperator(LayerOptions, ShapedOperator):
         super().__init__(kernel.dtype, geometry.input_shape, geometry.output_shape)
 
     @property
-    def layer(self):  # type: ignore[override]
+    def layer(self) -> ConvLinearOperator:  # type: ignore[override]
         """The convolution itself; see `ConvAdjoint`, which has one as well."""
         return self
 
-    def bare(self):
+    def bare(self) -> ConvLinearOperator:
         """The same operator with nothing kept, which what is kept with it may hold."""
         return self.with_kernel(self.kernel)
 
@@ -170,7 +178,7 @@ class ConvLinearOperator(LayerOptions, ShapedOperator):
             return ConvAdjoint(self)
         return ConvAdjoint(self.cached(("T",), self._conjugated), self)
 
-    def with_kernel(self, kernel):
+    def with_kernel(self, kernel: AnyArray) -> ConvLinearOperator:
         """The same layer with another kernel, an array that is not copied."""
         return self._made(type(self), kernel)
 
@@ -180,10 +188,10 @@ class ConvLinearOperator(LayerOptions, ShapedOperator):
         op._set(kernel, self.geometry, self.xp)
         return op
 
-    def __getstate__(self):
+    def __getstate__(self) -> dict[str, Any]:
         return {**super().__getstate__(), "_plans": {}}
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: dict[str, Any]) -> None:
         if "_options" in state:  # of a pickle that an earlier version made
             state = {**state, "_flip": state["_options"]["flip"]}
             del state["_options"]
@@ -191,7 +199,7 @@ class ConvLinearOperator(LayerOptions, ShapedOperator):
         if self.xp is np:
             self.kernel.flags.writeable = False
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         options = "".join(f", {k}={v!r}" for k, v in self._chosen().items())
         return (
             f"<ConvLinearOperator {self.input_shape} -> {self.output_shape}, kernel "
@@ -199,19 +207,19 @@ class ConvLinearOperator(LayerOptions, ShapedOperator):
         )
 
     @property
-    def kernel(self):
+    def kernel(self) -> AnyArray:
         """The kernel, in the operator's dtype."""
         return self._kernel
 
     @property
-    def weights(self):
+    def weights(self) -> AnyArray:
         """The correlation kernel that is applied, with three spatial axes."""
         kernel = self.kernel
         if self.flip:
             kernel = kernel[(..., *(slice(None, None, -1),) * self.geometry.ndim)]
         return kernel.reshape((*kernel.shape[:2], *self.geometry.kernel))
 
-    def astype(self, dtype):
+    def astype(self, dtype: DTypeLike) -> ConvLinearOperator:
         """The operator with its kernel in another dtype."""
         dtype = _operator_dtype(self.kernel, dtype)
         if dtype == self.dtype:
@@ -221,12 +229,12 @@ class ConvLinearOperator(LayerOptions, ShapedOperator):
             lambda: self.with_kernel(self.kernel.astype(dtype)),
         )
 
-    def scaled(self, factor):
+    def scaled(self, factor: complex) -> ConvLinearOperator:
         """The convolution with its kernel times a number."""
         kernel = self.kernel * factor
         return self.with_kernel(kernel.astype(working_dtype(kernel.dtype, "factor")))
 
-    def plan(self, dtype):
+    def plan(self, dtype: np.dtype) -> Any:
         """The prepared products with data of `dtype`, which are kept."""
         plan = self._plans.get(dtype)
         if plan is None:
@@ -236,11 +244,15 @@ class ConvLinearOperator(LayerOptions, ShapedOperator):
             self._plans[dtype] = plan
         return plan
 
-    def apply(self, X, *, out=None, sumsq=False):
+    def apply(
+        self, X: AnyArray, *, out: AnyArray | None = None, sumsq: bool = False
+    ) -> Any:
         X = checked_batch(X, "X", self.input_shape)
         return self._product("forward", X, self.output_shape, out, sumsq)
 
-    def apply_adjoint(self, Y, *, out=None, sumsq=False):
+    def apply_adjoint(
+        self, Y: AnyArray, *, out: AnyArray | None = None, sumsq: bool = False
+    ) -> Any:
         Y = checked_batch(Y, "Y", self.output_shape)
         return self._product("adjoint", Y, self.input_shape, out, sumsq)
 
@@ -258,7 +270,7 @@ class ConvLinearOperator(LayerOptions, ShapedOperator):
         result = result.reshape((batch, *given))
         return (result, sums) if sumsq else result
 
-    def tosparse(self):
+    def tosparse(self) -> sparse.csr_array:
         """The matrix of the operator.
 
         Returns
@@ -272,7 +284,7 @@ class ConvLinearOperator(LayerOptions, ShapedOperator):
         matrix.sum_duplicates()
         return matrix
 
-    def todense(self):
+    def todense(self) -> AnyArray:
         """The matrix of the operator as a dense array of its library."""
         return self.xp.asarray(self.tosparse().toarray())
 

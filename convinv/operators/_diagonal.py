@@ -1,8 +1,13 @@
 """Multiplication by an array, entry by entry."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
 
 from .._core.arrays import host_array, namespace, working_dtype
+from .._core.typing import AnyArray, Shape
 from .._core.validation import integer
 from ._base import ShapedOperator
 
@@ -49,7 +54,7 @@ class DiagonalOperator(ShapedOperator):
     (6, 6)
     """
 
-    def __init__(self, diagonal, input_shape=None):
+    def __init__(self, diagonal: AnyArray, input_shape: Shape | None = None):
         xp = namespace(diagonal)
         if xp is None or xp is np:
             diagonal, xp = host_array(diagonal, "diagonal"), np
@@ -74,7 +79,7 @@ class DiagonalOperator(ShapedOperator):
             self.diagonal.flags.writeable = False
         super().__init__(dtype, shape, shape)
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         if self.xp is np:
             self.diagonal.flags.writeable = False

@@ -1,7 +1,13 @@
 """Differences between neighbors, as convolutions."""
 
-import numpy as np
+from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from .._core.typing import AnyArray, Shape
 from .._core.validation import integer
 from ._convolution import ConvLinearOperator
 
@@ -9,7 +15,7 @@ from ._convolution import ConvLinearOperator
 class _Fixed(ConvLinearOperator):
     """A convolution that is what it is by its kernel: with another one it is plain."""
 
-    def with_kernel(self, kernel):
+    def with_kernel(self, kernel: AnyArray) -> ConvLinearOperator:
         """The plain convolution with another kernel, an array that is not copied."""
         return self._made(ConvLinearOperator, kernel)
 
@@ -58,7 +64,13 @@ class DifferenceOperator(_Fixed):
     """
 
     def __init__(
-        self, input_shape, *, axis=None, boundary="symmetric", dtype=np.float64, xp=np
+        self,
+        input_shape: Shape,
+        *,
+        axis: int | None = None,
+        boundary: str = "symmetric",
+        dtype: DTypeLike = np.float64,
+        xp: Any = np,
     ):
         channels, ndim = _channels(input_shape)
         axes = range(ndim) if axis is None else [_axis(axis, ndim)]
@@ -112,7 +124,14 @@ class LaplacianOperator(_Fixed):
     array([[ 1.,  2.,  2.,  2., -7.]])
     """
 
-    def __init__(self, input_shape, *, boundary="symmetric", dtype=np.float64, xp=np):
+    def __init__(
+        self,
+        input_shape: Shape,
+        *,
+        boundary: str = "symmetric",
+        dtype: DTypeLike = np.float64,
+        xp: Any = np,
+    ):
         channels, ndim = _channels(input_shape)
         kernel = np.zeros((3,) * ndim)
         kernel[(1,) * ndim] = -2 * ndim

@@ -1,16 +1,25 @@
 """Whether an operator's adjoint is the adjoint of it."""
 
+from __future__ import annotations
+
 import numpy as np
 
 from .._core.arrays import namespace, placement, to_numpy
 from .._core.random_vectors import standard_normal
+from .._core.typing import OperatorInput, Seed
 from ._foreign import as_operator
 
 # Of the norms, how much the two products may differ for each dtype that computes them.
 TOLERANCE = {"f": 1e-6, "d": 1e-10}
 
 
-def dot_test(op, *, rtol=None, rng=None, raiseerror=True) -> bool:
+def dot_test(
+    op: OperatorInput,
+    *,
+    rtol: float | None = None,
+    rng: Seed = None,
+    raiseerror: bool = True,
+) -> bool:
     """Whether ``<A x, y> = <x, A^H y>`` for random x and y.
 
     Parameters

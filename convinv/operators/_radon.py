@@ -1,8 +1,12 @@
 """The Radon transform on the unit disk, an operator whose singular system is known."""
 
+from __future__ import annotations
+
 import numpy as np
+from numpy.typing import DTypeLike
 
 from .._core.arrays import working_dtype
+from .._core.typing import AnyArray, ArrayInput
 from .._core.validation import integer
 from . import _radon_system
 from ._base import ShapedOperator
@@ -89,7 +93,14 @@ class Radon(ShapedOperator):
     True
     """
 
-    def __init__(self, size, *, angles=180, detectors=None, dtype=np.float64):
+    def __init__(
+        self,
+        size: int,
+        *,
+        angles: ArrayInput = 180,
+        detectors: int | None = None,
+        dtype: DTypeLike = np.float64,
+    ):
         self.size = integer(size, "size", 1)
         count = size if detectors is None else detectors
         self.detectors = integer(count, "detectors", 1)
@@ -110,14 +121,14 @@ class Radon(ShapedOperator):
         shape = self.angles.size, self.detectors
         super().__init__(dtype, self.mask.shape, shape)
 
-    def singular_values(self, count):
+    def singular_values(self, count: int) -> np.ndarray:
         """The first `count` singular values of the transform, shape (count,).
 
         Each as often as its multiplicity.
         """
         return _radon_system.value(self.orders(count)[:, 0])
 
-    def orders(self, count):
+    def orders(self, count: int) -> np.ndarray:
         """Degrees m and angular orders l of the first `count` singular functions.
 
         An array of shape (count, 2); l is -m, -m + 2, ..., m, where a negative one
@@ -125,7 +136,7 @@ class Radon(ShapedOperator):
         """
         return _radon_system.orders(integer(count, "count", 0))
 
-    def singular_system(self, orders):
+    def singular_system(self, orders: int | AnyArray) -> _radon_system.SingularSystem:
         """Singular values and functions, sampled at the pixels and at the data.
 
         Parameters
@@ -157,7 +168,7 @@ class Radon(ShapedOperator):
             pairs, _radon_system.value(pairs[:, 0]), images, data
         )
 
-    def weighted(self):
+    def weighted(self) -> ShapedOperator:
         """The operator whose plain inner products are the weighted ones of this one.
 
         It takes images times ``sqrt(image_weights)`` to data times

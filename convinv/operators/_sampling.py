@@ -1,8 +1,14 @@
 """Operators that keep some entries: of an image, or of its Fourier transform."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+
 import numpy as np
+from numpy.typing import DTypeLike
 
 from .._core.arrays import copy, namespace, to_numpy, working_dtype
+from .._core.typing import AnyArray, ArrayInput
 from ._base import ShapedOperator
 from ._batches import batch_of
 
@@ -28,7 +34,7 @@ class _Sampling(ShapedOperator):
         super().__init__(working_dtype(dtype, "dtype"), mask.shape, places.shape)
 
     @property
-    def mask(self):
+    def mask(self) -> AnyArray:
         """The entries that are kept, a boolean array of shape ``input_shape``."""
         xp = self.xp
         flat = xp.zeros(self.shape[1], dtype=bool)
@@ -81,7 +87,7 @@ class MaskOperator(_Sampling):
            [3., 4.]])
     """
 
-    def __init__(self, mask, *, dtype=np.float32):
+    def __init__(self, mask: ArrayInput, *, dtype: DTypeLike = np.float32):
         self._choose(mask, dtype)
 
     def _apply(self, X):
@@ -90,7 +96,7 @@ class MaskOperator(_Sampling):
     def _apply_adjoint(self, Y):
         return self._put(Y)
 
-    def nearest(self, v, b):
+    def nearest(self, v: AnyArray, b: AnyArray) -> AnyArray:
         """The nearest array to ``v`` with the entries ``b``, exactly these."""
         flat = batch_of(copy(v), self.shape[1:])
         flat[:, self._places] = b
@@ -138,7 +144,14 @@ class FourierSampling(_Sampling):
     array([12.])
     """
 
-    def __init__(self, mask, *, axes=(-2, -1), centerd=True, dtype=np.complex64):
+    def __init__(
+        self,
+        mask: ArrayInput,
+        *,
+        axes: Sequence[int] = (-2, -1),
+        centerd: bool = True,
+        dtype: DTypeLike = np.complex64,
+    ):
         self._choose(mask, dtype)
         if self.dtype.kind != "c":
             raise TypeError(f"dtype must be complex, got {self.dtype}")
@@ -169,6 +182,6 @@ class FourierSampling(_Sampling):
         x = fft.ifftn(x, axes=axes, norm="ortho")
         return fft.fftshift(x, axes=axes) if self.centerd else x
 
-    def nearest(self, v, b):
+    def nearest(self, v: AnyArray, b: AnyArray) -> AnyArray:
         """The nearest array to ``v`` that has the frequencies ``b``."""
         return v + self._apply_adjoint(b - self._apply(v))

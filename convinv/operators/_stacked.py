@@ -1,11 +1,15 @@
 """Operators below each other: one operator for several kinds of data."""
 
+from __future__ import annotations
+
 import math
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 
 import numpy as np
 
 from .._core.arrays import namespace
+from .._core.typing import AnyArray, OperatorInput
 from ._base import ShapedOperator, common_library
 from ._batches import batch_of, common_shape
 from ._foreign import as_operator
@@ -55,7 +59,7 @@ class StackedOperator(ShapedOperator):
     [(1, 36), (1, 40)]
     """
 
-    def __init__(self, operators):
+    def __init__(self, operators: Iterable[OperatorInput]):
         self.operators = tuple(as_operator(op) for op in operators)
         if not self.operators:
             raise ValueError("operators must hold at least one operator, got none")
@@ -82,10 +86,10 @@ class StackedOperator(ShapedOperator):
                 )
 
     @cached_property
-    def has_adjoint(self):
+    def has_adjoint(self) -> bool:
         return all(op.has_adjoint for op in self.operators)
 
-    def split(self, y):
+    def split(self, y: AnyArray) -> list[AnyArray]:
         """The parts of `y` that belong to each operator.
 
         Parameters
@@ -110,7 +114,7 @@ class StackedOperator(ShapedOperator):
             for op, part in zip(self.operators, self._parts(flat))
         ]
 
-    def stack(self, parts):
+    def stack(self, parts: Sequence[AnyArray]) -> AnyArray:
         """The data whose parts are given, what `split` takes apart.
 
         Parameters

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
 from .._core.arrays import working_dtype
 from .._core.declarations import Use
+from .._core.typing import AnyArray, Equations, OperatorInput
 from .._core.validation import choice
 from ..operators._base import ShapedOperator, is_layer
 
@@ -45,7 +47,9 @@ class Preconditioner(ShapedOperator):
     #: Problems of the contract tests on which methods that it preconditions may fail.
     limits: tuple[str, ...] = ()
 
-    def __init__(self, op, damp=0.0, equations="normal"):
+    def __init__(
+        self, op: OperatorInput, damp: float = 0.0, equations: Equations = "normal"
+    ):
         if not is_layer(op):
             raise TypeError(
                 f"a {type(self).__name__} preconditioner needs a ConvLinearOperator, "
@@ -61,14 +65,15 @@ class Preconditioner(ShapedOperator):
         if not 0 <= damp < float("inf"):
             raise ValueError(f"damp must be finite and not negative, got {damp!r}")
         self.op, self.damp, self.equations = op, float(damp), equations
-        self.xp, self._other = op.xp, None
+        self.xp = op.xp
+        self._other: Preconditioner | None = None
         super().__init__(op.dtype, op.input_shape, op.input_shape)
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Any, ...]:
         """Copies and pickles compute their set-up again."""
         return type(self), (self.op, self.damp, self.equations)
 
-    def at(self, equations):
+    def at(self, equations: Equations) -> Preconditioner:
         """The preconditioner for other equations, which is kept.
 
         Its own damp does not change: a preconditioner whose damp differs from that of
@@ -90,7 +95,7 @@ class Preconditioner(ShapedOperator):
         return type(self)(self.op, self.damp, equations)
 
     @staticmethod
-    def takes(op) -> bool:
+    def takes(op: OperatorInput) -> bool:
         """Whether there is one for a layer, as far as its options tell."""
         return True
 
@@ -104,12 +109,12 @@ class Preconditioner(ShapedOperator):
         """The preconditioner that `solve` makes from a name and keeps with `op`."""
         return cls(op.bare(), damp, equations)
 
-    def apply_flat(self, v):
+    def apply_flat(self, v: Any) -> AnyArray:
         """The approximate inverse times `v`, of shape ``(B, n)``, in v's dtype."""
         raise NotImplementedError
 
     @cached_property
-    def has_adjoint(self):
+    def has_adjoint(self) -> bool:
         """It is Hermitian, but for plain equations, where no adjoint is known."""
         return self.equations != "plain"
 

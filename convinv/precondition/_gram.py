@@ -1,5 +1,10 @@
 """Preconditioners made from an approximate inverse of a Gram matrix."""
 
+from __future__ import annotations
+
+from typing import Any
+
+from .._core.typing import AnyArray, Equations, OperatorInput
 from .._inverse.gram_inverse import GramInverse, gram_of, shifted_inverse, sound
 from ..operators._batches import batch_of
 from ._base import Preconditioner
@@ -15,7 +20,13 @@ class GramPreconditioner(Preconditioner):
 
     SHARE = 1e-8  # shift of the diagonal of a singular matrix, in units of its size
 
-    def __init__(self, op, damp=0.0, equations="normal", shifted=False):
+    def __init__(
+        self,
+        op: OperatorInput,
+        damp: float = 0.0,
+        equations: Equations = "normal",
+        shifted: bool = False,
+    ):
         super().__init__(op, damp, equations)
         self.shifted = bool(shifted)
         wide = op.shape[0] < op.shape[1] and not damp
@@ -34,7 +45,7 @@ class GramPreconditioner(Preconditioner):
             inner, _ = sound(lambda dtype, _: make(self.damp, dtype), op.dtype)
             self.gram_inverse = GramInverse(op.xp, gram, inner, self.damp)
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.op, self.damp, self.equations, self.shifted)
 
     @classmethod
@@ -47,16 +58,16 @@ class GramPreconditioner(Preconditioner):
         return type(self)(self.op, self.damp, equations, shifted=True)
 
     @property
-    def nbytes(self):
+    def nbytes(self) -> int:
         """Bytes that the set-up holds."""
         return self.gram_inverse.nbytes
 
     @property
-    def shift(self):
+    def shift(self) -> float:
         """The shift of the matrix's diagonal, 0 if the matrix is not singular."""
         return self.gram_inverse.shift
 
-    def apply_flat(self, v):
+    def apply_flat(self, v: Any) -> AnyArray:
         op, xp = self._operator(v), self.xp
         if self.equations == "plain":
             v = op.apply_adjoint(batch_of(v, op.output_shape)).reshape(v.shape)

@@ -1,5 +1,8 @@
 """Circulant preconditioning: the layer inverted on a torus."""
 
+from __future__ import annotations
+
+from .._core.declarations import Use
 from .._inverse.border_correction import BorderCorrectedCirculant
 from .._inverse.storage import application_numbers
 from ._base import preconditioner
@@ -59,7 +62,7 @@ class Circulant(GramPreconditioner):
     SHARE = 1e-4  # with a smaller shift the borders would converge slowly
 
     @staticmethod
-    def numbers(use):
+    def numbers(use: Use) -> float:
         """Numbers that an application holds for an item of a batch."""
         return application_numbers(use, 2)
 

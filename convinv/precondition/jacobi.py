@@ -1,9 +1,14 @@
 """Diagonal preconditioning, exact for every boundary."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
 
 from .._core.arrays import to_numpy
 from .._core.geometry import tap_samples
+from .._core.typing import AnyArray, Equations, OperatorInput
 from ..operators._row_norms import column_norms
 from ._base import Preconditioner, preconditioner
 
@@ -31,7 +36,9 @@ class Jacobi(Preconditioner):
     is the one vector stored.
     """
 
-    def __init__(self, op, damp=0.0, equations="normal"):
+    def __init__(
+        self, op: OperatorInput, damp: float = 0.0, equations: Equations = "normal"
+    ):
         super().__init__(op, damp, equations)
         if equations == "normal":
             diagonal = column_norms(op) + damp**2
@@ -44,7 +51,7 @@ class Jacobi(Preconditioner):
             )
         self.reciprocals = op.xp.asarray((1 / diagonal).astype(op.dtype).reshape(1, -1))
 
-    def apply_flat(self, v):
+    def apply_flat(self, v: Any) -> AnyArray:
         return (v * self.reciprocals).astype(v.dtype, copy=False)
 
 

@@ -1,5 +1,11 @@
 """The circulant preconditioner, corrected along the borders."""
 
+from __future__ import annotations
+
+from typing import Any
+
+from .._core.declarations import Use
+from .._core.typing import Equations, OperatorInput
 from .._inverse.border_correction import BorderCorrectedCirculant, check_depth
 from .._inverse.gram import is_banded
 from .._inverse.storage import application_numbers
@@ -66,11 +72,18 @@ class Schwarz(GramPreconditioner):
 
     limits = ("rank-deficient", "both")  # N has no inverse
 
-    def __init__(self, op, damp=0.0, equations="normal", depth=None, shifted=False):
+    def __init__(
+        self,
+        op: OperatorInput,
+        damp: float = 0.0,
+        equations: Equations = "normal",
+        depth: int | None = None,
+        shifted: bool = False,
+    ):
         self.depth = check_depth(depth)
         super().__init__(op, damp, equations, shifted)
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Any, ...]:
         arguments = (self.op, self.damp, self.equations, self.depth, self.shifted)
         return type(self), arguments
 
@@ -78,12 +91,12 @@ class Schwarz(GramPreconditioner):
         return type(self)(self.op, self.damp, equations, self.depth, shifted=True)
 
     @staticmethod
-    def takes(op):
+    def takes(op: OperatorInput) -> bool:
         """Whether the layer does not wrap around the image."""
         return is_banded(op)
 
     @staticmethod
-    def numbers(use):
+    def numbers(use: Use) -> float:
         """Numbers that an application holds for an item of a batch."""
         # bands on either side of the interior, and residuals between them
         return application_numbers(use, 1) + SYMMETRIC * max(use.op.shape)

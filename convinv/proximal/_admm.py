@@ -1,36 +1,41 @@
 """The alternating direction method of multipliers."""
 
+from __future__ import annotations
+
 import math
+from typing import Literal
 
 import numpy as np
 
-from .._core.result import Status
+from .._core.result import OnFailure, Status
+from .._core.typing import ArrayInput, Callback, OperatorInput, Shape
 from .._core.validation import choice, number
 from ._exact_data import INNER, TINY, ExactData, quiet_solve
 from ._penalty import Fixed, Penalty
-from ._problem import Problem, StoppingTest
+from ._priors import Proximal
+from ._problem import Problem, ProximalResult, StoppingTest
 
 DATA = ("soft", "hard")
 CONFIRM_EVERY = 10  # iterations between two tests of the gradient itself
 
 
 def admm(
-    op,
-    b,
-    g,
+    op: OperatorInput,
+    b: ArrayInput,
+    g: Proximal,
     *,
-    data="soft",
-    x0=None,
-    shape=None,
-    rho=None,
-    dual_step=1.0,
-    inner="auto",
-    rtol=1e-6,
-    atol=0.0,
-    maxiter=None,
-    callback=None,
-    on_failure="warn",
-):
+    data: Literal["soft", "hard"] = "soft",
+    x0: ArrayInput | None = None,
+    shape: Shape | None = None,
+    rho: float | None = None,
+    dual_step: float = 1.0,
+    inner: str = "auto",
+    rtol: float = 1e-6,
+    atol: float = 0.0,
+    maxiter: int | None = None,
+    callback: Callback = None,
+    on_failure: OnFailure = "warn",
+) -> ProximalResult:
     r"""Minimize ``||A x - b||^2 / 2 + g(x)``, or ``g(x)`` subject to ``A x = b``.
 
     Parameters

@@ -1,16 +1,21 @@
 """Priors as objects for solvers: their values and proximal operators."""
 
+from __future__ import annotations
+
 import math
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
 
 import numpy as np
 
 from .._core.arrays import namespace
+from .._core.typing import AnyArray, ArrayInput
 from ..lowrank._svt import nuclear_norm, svt
 from ..lowrank._tensor_svt import tensor_nuclear_norm, tensor_svt, tensors
 from ._total_variation import DualProjection, _image, total_variation
 
 
-def prox_nuclear(a, weight):
+def prox_nuclear(a: ArrayInput, weight: ArrayInput) -> AnyArray:
     """The minimizer of ``||z - a||^2 / 2 + weight * nuclear_norm(z)``: `svt`.
 
     Parameters
@@ -61,21 +66,21 @@ class Proximal:
     array([0., 2.])
     """
 
-    def value(self, x):
+    def value(self, x: AnyArray) -> Any:
         """The number ``g(x)``."""
         raise NotImplementedError(f"{type(self).__name__} does not define value(x)")
 
-    def prox(self, x, step):
+    def prox(self, x: AnyArray, step: Any) -> AnyArray:
         """The minimizer z of ``||z - x||^2 / 2 + step * g(z)``."""
         raise NotImplementedError(f"{type(self).__name__} does not define prox")
 
-    def start(self):
+    def start(self) -> Callable[[Any, Any], Any]:
         """A function ``prox(x, step)`` for one solve."""
         return self.prox
 
 
 class _Weighted(Proximal):
-    def __init__(self, weight):
+    def __init__(self, weight: float):
         try:
             self.weight = float(weight)
         except (TypeError, ValueError):
@@ -107,14 +112,14 @@ class NuclearNorm(_Weighted):
     6.0
     """
 
-    def __init__(self, weight=1.0):
+    def __init__(self, weight: float = 1.0):
         super().__init__(weight)
 
-    def value(self, x):
+    def value(self, x: Any) -> Any:
         """``weight`` times the sum of all singular values."""
         return self.weight * nuclear_norm(x).sum()
 
-    def prox(self, x, step):
+    def prox(self, x: AnyArray, step: Any) -> AnyArray:
         """`svt` with the threshold ``step * weight``."""
         return svt(x, step * self.weight)
 
@@ -142,16 +147,18 @@ class TensorNuclearNorm(_Weighted):
     2.0
     """
 
-    def __init__(self, weight=1.0, *, transform="dft"):
+    def __init__(
+        self, weight: float = 1.0, *, transform: Literal["dft", "dct"] = "dft"
+    ):
         super().__init__(weight)
         tensors(np.zeros((1, 1, 1)), transform)
         self.transform = transform
 
-    def value(self, x):
+    def value(self, x: Any) -> Any:
         """``weight`` times the sum of the tensor nuclear norms."""
         return self.weight * tensor_nuclear_norm(x, transform=self.transform).sum()
 
-    def prox(self, x, step):
+    def prox(self, x: AnyArray, step: Any) -> AnyArray:
         """`tensor_svt` with the threshold ``step * weight``."""
         return tensor_svt(x, step * self.weight, transform=self.transform)
 
@@ -183,23 +190,29 @@ class TotalVariation(_Weighted):
     """
 
     def __init__(
-        self, weight=1.0, *, isotropic=True, axes=(-2, -1), rtol=1e-6, maxiter=1000
+        self,
+        weight: float = 1.0,
+        *,
+        isotropic: bool = True,
+        axes: Sequence[int] = (-2, -1),
+        rtol: float = 1e-6,
+        maxiter: int = 1000,
     ):
         super().__init__(weight)
         self.isotropic, self.axes = isotropic, axes
         self.rtol, self.maxiter = rtol, maxiter
 
-    def value(self, x):
+    def value(self, x: Any) -> Any:
         """``weight`` times the total variation."""
         return self.weight * total_variation(
             x, isotropic=self.isotropic, axes=self.axes
         )
 
-    def prox(self, x, step):
+    def prox(self, x: AnyArray, step: Any) -> AnyArray:
         """The minimizer of ``||z - x||^2 / 2 + step * g(z)``."""
         return self.start()(x, step)
 
-    def start(self):
+    def start(self) -> Callable[[Any, Any], Any]:
         """A ``prox`` that starts from its last result."""
         projections = {}
 

@@ -1,27 +1,32 @@
 """Proximal gradient descent, plain and accelerated."""
 
+from __future__ import annotations
+
 import numpy as np
 
+from .._core.result import OnFailure
+from .._core.typing import ArrayInput, Callback, OperatorInput, Shape
 from .._core.validation import number
-from ._problem import Problem, StoppingTest
+from ._priors import Proximal
+from ._problem import Problem, ProximalResult, StoppingTest
 
 NOISE = 1e3  # rounding errors of the data below which a product is noise
 
 
 def proximal_gradient(
-    op,
-    b,
-    g,
+    op: OperatorInput,
+    b: ArrayInput,
+    g: Proximal,
     *,
-    x0=None,
-    shape=None,
-    step=None,
-    rtol=1e-6,
-    atol=0.0,
-    maxiter=None,
-    callback=None,
-    on_failure="warn",
-):
+    x0: ArrayInput | None = None,
+    shape: Shape | None = None,
+    step: float | None = None,
+    rtol: float = 1e-6,
+    atol: float = 0.0,
+    maxiter: int | None = None,
+    callback: Callback = None,
+    on_failure: OnFailure = "warn",
+) -> ProximalResult:
     """Minimize ``||A x - b||^2 / 2 + g(x)`` by proximal gradient steps.
 
     Parameters
@@ -100,20 +105,20 @@ def proximal_gradient(
 
 
 def fista(
-    op,
-    b,
-    g,
+    op: OperatorInput,
+    b: ArrayInput,
+    g: Proximal,
     *,
-    x0=None,
-    shape=None,
-    step=None,
-    restart=True,
-    rtol=1e-6,
-    atol=0.0,
-    maxiter=None,
-    callback=None,
-    on_failure="warn",
-):
+    x0: ArrayInput | None = None,
+    shape: Shape | None = None,
+    step: float | None = None,
+    restart: bool = True,
+    rtol: float = 1e-6,
+    atol: float = 0.0,
+    maxiter: int | None = None,
+    callback: Callback = None,
+    on_failure: OnFailure = "warn",
+) -> ProximalResult:
     """Minimize ``||A x - b||^2 / 2 + g(x)`` by accelerated proximal gradient steps.
 
     Parameters

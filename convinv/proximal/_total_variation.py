@@ -1,19 +1,25 @@
 """Denoising by total variation: the dual problem by an accelerated gradient method."""
 
+from __future__ import annotations
+
 import math
 import warnings
+from collections.abc import Sequence
 
 import numpy as np
 
 from .._core.arrays import copy, namespace
 from .._core.result import ConvergenceWarning
+from .._core.typing import AnyArray, ArrayInput
 from .._linalg.batched import matrices, real_dtype
 
 EVERY = 10  # iterations between two tests of the duality gap
 FLOOR = 4  # smallest gap that is known, in rounding errors of its terms
 
 
-def total_variation(x, *, isotropic=True, axes=(-2, -1)):
+def total_variation(
+    x: ArrayInput, *, isotropic: bool = True, axes: Sequence[int] = (-2, -1)
+) -> AnyArray:
     """The sum of the magnitudes of the differences of neighbors.
 
     Parameters
@@ -47,8 +53,14 @@ def total_variation(x, *, isotropic=True, axes=(-2, -1)):
 
 
 def prox_total_variation(
-    x, weight, *, isotropic=True, axes=(-2, -1), rtol=1e-4, maxiter=1000
-):
+    x: ArrayInput,
+    weight: float,
+    *,
+    isotropic: bool = True,
+    axes: Sequence[int] = (-2, -1),
+    rtol: float = 1e-4,
+    maxiter: int = 1000,
+) -> AnyArray:
     """Denoise: the minimizer of ``||z - x||^2 / 2 + weight * total_variation(z)``.
 
     Parameters

@@ -1,5 +1,7 @@
 """Bounds of the largest and smallest singular value of any layer, from products."""
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
 
@@ -35,10 +37,10 @@ class Estimate:
         """The estimate in other units."""
         return Estimate(self.value * factor, self.error * factor, self.kind)
 
-    def __float__(self):
+    def __float__(self) -> float:
         return float(self.value)
 
-    def __str__(self):
+    def __str__(self) -> str:
         if self.kind == "exact":
             return f"{self.value:.4g}"
         near = f"a singular value within {self.error:.1g}"

@@ -1,11 +1,15 @@
 """The spectrum of a layer: exact values if possible, and otherwise bounds."""
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 
 from .._core.arrays import to_numpy
+from .._core.typing import OperatorInput, Seed
 from .._core.validation import choice
 from ..operators._base import is_layer
 from ..operators._convolution import ConvLinearOperator
@@ -114,7 +118,7 @@ class Spectrum:
         with np.errstate(over="ignore"):
             return 1 / smallest
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         m, n = self.shape
         how, at_least = ("exact", "") if self.exact else ("bounds", "at least ")
         gains = ", ".join(f"{g:.3g}" for g in self.noise_gain_by_channel[:8])
@@ -135,7 +139,7 @@ class Spectrum:
         ]
         return "\n".join(lines)
 
-    def plot(self, ax=None):
+    def plot(self, ax: Any = None) -> Any:
         """Draw the singular values by frequency with matplotlib.
 
         One axis: a curve for each singular value. Two: an image of the smallest of each
@@ -166,7 +170,9 @@ class Spectrum:
         return ax
 
 
-def spectrum(op, *, steps=None, rng=None) -> Spectrum:
+def spectrum(
+    op: OperatorInput, *, steps: int | None = None, rng: Seed = None
+) -> Spectrum:
     """The singular values of a layer, exact if possible.
 
     Exact for layers that are invariant under shifts around a torus: with periodic
@@ -263,7 +269,9 @@ def spectrum(op, *, steps=None, rng=None) -> Spectrum:
     )
 
 
-def singular_values(op, *, which="all"):
+def singular_values(
+    op: OperatorInput, *, which: Literal["all", "nonzero", "unknowns"] = "all"
+) -> np.ndarray:
     """All singular values of a layer that is periodic or small, in descending order.
 
     Parameters

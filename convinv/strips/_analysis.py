@@ -1,7 +1,10 @@
 """The operator of one sweep of block Kaczmarz, and its measures."""
 
+from __future__ import annotations
+
 import math
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +12,7 @@ from scipy.sparse.linalg import LinearOperator, gmres
 
 from .._core.blas_threads import one_blas_thread
 from .._core.result import ConvergenceWarning
+from .._core.typing import ArrayInput, FloatIfAsked, OperatorInput, Seed
 from .._core.validation import integer
 from ..operators._foreign import as_operator
 from ._arrangement import row_lists
@@ -72,8 +76,8 @@ class SweepAnalysis:
     distance: Measure
     spectral_radius: Measure
     rank: int | None
-    I_c: float | None
-    I_d: float | None
+    I_c: FloatIfAsked
+    I_d: FloatIfAsked
     sweep_matrix: np.ndarray | None
     blocks: RowBlocks
 
@@ -82,7 +86,7 @@ class SweepAnalysis:
         """``(m, n)``."""
         return math.prod(self.output_shape), math.prod(self.input_shape)
 
-    def fixed_point(self, b):
+    def fixed_point(self, b: ArrayInput) -> np.ndarray:
         """The limit of the sweeps from ``x = 0``, ``(I - K)^+ B``.
 
         For consistent data this is ``A^+ b``, otherwise in general another point.
@@ -148,7 +152,7 @@ class SweepAnalysis:
             x.append(found)
         return np.array(x)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         m, n = self.shape
         name = {"given": "as given"}.get(self.arrangement, self.arrangement)
         how = "exact" if self.exact else "estimates"
@@ -167,15 +171,15 @@ class SweepAnalysis:
 
 
 def sweep_analysis(
-    op,
-    blocks="strip",
+    op: OperatorInput,
+    blocks: str | Sequence[ArrayInput] = "strip",
     *,
-    h_b=None,
-    strips=None,
-    exact=None,
-    samples=32,
-    rng=None,
-    memory=MEMORY,
+    h_b: int | None = None,
+    strips: int | None = None,
+    exact: bool | None = None,
+    samples: int = 32,
+    rng: Seed = None,
+    memory: float = MEMORY,
 ) -> SweepAnalysis:
     """Analyze a sweep of block Kaczmarz over blocks of an operator's rows.
 

@@ -1,7 +1,10 @@
 """Ways to divide an operator's rows into blocks."""
 
+from __future__ import annotations
+
 import numpy as np
 
+from .._core.typing import ArrangementName, OperatorInput, Seed
 from .._core.validation import integer
 from ..operators._foreign import as_operator
 from ._plan import strip_plan
@@ -11,7 +14,14 @@ LONGEST = 512  # default number of rows of a block of a matrix
 NAMES = {"kind": "kind", "strips": "strips"}  # of the arguments, for errors
 
 
-def arrangement(op, kind, *, h_b=None, strips=None, rng=None) -> list:
+def arrangement(
+    op: OperatorInput,
+    kind: ArrangementName,
+    *,
+    h_b: int | None = None,
+    strips: int | None = None,
+    rng: Seed = None,
+) -> list:
     """The rows of every block, in one of four arrangements.
 
     With S blocks of an operator with m rows, "strip" takes the same outputs of every

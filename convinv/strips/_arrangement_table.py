@@ -1,11 +1,16 @@
 """The arrangements of an operator's rows side by side, as a table and as pictures."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from .._core.typing import OperatorInput, Seed
 from ..operators._foreign import as_operator
-from ._analysis import sweep_analysis
+from ._analysis import SweepAnalysis, sweep_analysis
 from ._arrangement import ARRANGEMENTS, row_lists
 from ._measures import span
 from ._row_blocks import MEMORY
@@ -23,12 +28,12 @@ class ArrangementTable:
 
     analyzes: dict
 
-    def __getitem__(self, kind):
+    def __getitem__(self, kind: str) -> SweepAnalysis:
         return self.analyzes[kind]
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         head = ("arrangement", "blocks", "ranks", "||K - K^2||_F")
-        rows = [(*head, "||K - K_perp||_F^2", "radius")]
+        rows: list[tuple[str, ...]] = [(*head, "||K - K_perp||_F^2", "radius")]
         for kind, found in self.analyzes.items():
             measures = (found.idempotency, found.distance, found.spectral_radius)
             words = (kind, found.strips, span(found.ranks), *measures)
@@ -41,15 +46,15 @@ class ArrangementTable:
 
 
 def arrangement_table(
-    op,
-    kinds=ARRANGEMENTS,
+    op: OperatorInput,
+    kinds: Sequence[str] = ARRANGEMENTS,
     *,
-    h_b=None,
-    strips=None,
-    exact=None,
-    samples=32,
-    rng=None,
-    memory=MEMORY,
+    h_b: int | None = None,
+    strips: int | None = None,
+    exact: bool | None = None,
+    samples: int = 32,
+    rng: Seed = None,
+    memory: float = MEMORY,
 ) -> ArrangementTable:
     """Several arrangements of an operator's rows, each with its `sweep_analysis`.
 
@@ -79,13 +84,26 @@ def arrangement_table(
     >>> [bool(table[kind].idempotency.value < 1e-10) for kind in table.analyzes]
     [True, True, False, False]
     """
-    options = {"exact": exact, "samples": samples, "rng": rng, "memory": memory}
+    options: dict[str, Any] = {
+        "exact": exact,
+        "samples": samples,
+        "rng": rng,
+        "memory": memory,
+    }
     return ArrangementTable(
         {k: sweep_analysis(op, k, h_b=h_b, strips=strips, **options) for k in kinds}
     )
 
 
-def plot_arrangement(op, kind, ax=None, *, h_b=None, strips=None, rng=None):
+def plot_arrangement(
+    op: OperatorInput,
+    kind: str,
+    ax: Any = None,
+    *,
+    h_b: int | None = None,
+    strips: int | None = None,
+    rng: Seed = None,
+) -> Any:
     """Draw the rows of each block with matplotlib.
 
     A pixel is a row of the operator's matrix, and its color is the number of the block;

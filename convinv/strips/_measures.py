@@ -1,5 +1,7 @@
 """The measures of a sweep of block Kaczmarz, from its matrix or from samples."""
 
+from __future__ import annotations
+
 import itertools
 import math
 from dataclasses import dataclass
@@ -25,10 +27,10 @@ class Measure:
     value: float
     error: float = 0.0
 
-    def __float__(self):
+    def __float__(self) -> float:
         return float(self.value)
 
-    def __str__(self):
+    def __str__(self) -> str:
         if math.isnan(self.error):
             return f"about {self.value:.2g}"
         if not self.error:

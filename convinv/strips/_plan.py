@@ -1,7 +1,10 @@
 """The division of a convolution into strips, and the matrices of strips."""
 
+from __future__ import annotations
+
 import math
 import operator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -9,6 +12,7 @@ import numpy as np
 
 from .._core.arrays import to_numpy
 from .._core.geometry import Geometry, folds, tap_samples
+from .._core.typing import OperatorInput
 from .._core.validation import integer
 from ..operators._convolution import ConvLinearOperator
 
@@ -76,7 +80,7 @@ class StripPlan:
     axes: tuple
     geometry: Geometry
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         size, classes = " x ".join(map(str, self.window)), self.classes
         tall = "tall" if self.shape[0] >= self.shape[1] else "wide"
         several = f", {self.groups} groups" if self.groups > 1 else ""
@@ -110,7 +114,7 @@ class StripPlan:
         samples = [axis.samples for axis in self.axes]
         return _flat_index(samples, strip, g.input, g.c_in // g.groups, group)
 
-    def matrix(self, op, label: int, group: int = 0) -> np.ndarray:
+    def matrix(self, op: OperatorInput, label: int, group: int = 0) -> np.ndarray:
         """The trimmed matrix of a class, of ``rows(strip)`` and ``columns(strip)``."""
         patterns = self.patterns(label)
         counts = [int(pattern.max(initial=-1)) + 1 for pattern in patterns]
@@ -131,7 +135,9 @@ class StripPlan:
         return (d[:, None, None] & h[:, None] & w).ravel()
 
 
-def strip_plan(op, h_b=None, *, window=None) -> StripPlan:
+def strip_plan(
+    op: OperatorInput, h_b: int | None = None, *, window: Sequence[int] | None = None
+) -> StripPlan:
     """Cut a convolution operator into strips.
 
     Parameters

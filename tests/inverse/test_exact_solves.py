@@ -1,12 +1,11 @@
 """Exact inverses in `solve`, on layers where their shortcuts might fail."""
 
+import functools
 import gc
 import os
 import subprocess
 import sys
 import weakref
-
-import functools
 
 import numpy as np
 import pytest
