@@ -9,6 +9,7 @@ from .._closed_forms.forms import FrequencyForm, SeparableForm, closed_form
 from .._core.arrays import placement
 from .._core.validation import number
 from .._problem.scaling import ScaledProblem
+from .._problem.units import Units
 from ..operators._polyphase import Polyphase
 from ..operators._symbol import Symbol
 from .criteria import RULES, DampCandidate, pick
@@ -58,7 +59,7 @@ class Rule:
         scaled = ScaledProblem(op, layout, 0.0, 0.0, 0.0)
         if scaled.zero.all():
             nothing = DampCandidate(0.0, np.zeros(0), np.zeros(0))
-            return _in_units(None, nothing, self.name, 0, 0)
+            return _in_units(None, nothing, self.name, Units(0, np.array(0)))
         unit = int(scaled.units.data[~scaled.zero].max())
         xp, b = layout.xp, scaled.b
         factor = np.ldexp(1.0, np.where(scaled.zero, 0, scaled.units.data - unit))
@@ -70,7 +71,8 @@ class Rule:
             size = np.sqrt(layout.batch * op.shape[0])
             target = float(np.ldexp(self.noise_level or 0.0, -unit) * size)
         spectrum, found = _pick(scaled, b, self.name, target, eps)
-        return _in_units(spectrum, found, self.name, unit, scaled.units.operator)
+        units = Units(scaled.units.operator, np.array(unit))
+        return _in_units(spectrum, found, self.name, units)
 
 
 def _pick(scaled, b, rule, target, eps):
@@ -107,19 +109,20 @@ def _is_small(m, n, rule):
     return min(m, n) <= side and m * n <= entries
 
 
-def _in_units(spectrum, found, rule, data, kernel) -> DampChoice:
-    """A choice in the user's units; `data` and `kernel` are powers of two."""
+def _in_units(spectrum, found, rule, units) -> DampChoice:
+    """A choice in the user's units, from one in `units` that all items share."""
+    data = int(units.data)
     power = {"gcv": 2 * data, "discrepancy": data}.get(rule, 0)
     with np.errstate(over="ignore", under="ignore"):
         residuals = np.array([spectrum.residual(damp) for damp in found.damps])
         solutions = np.array([spectrum.solution(damp) for damp in found.damps])
         path = {
-            "damp": np.ldexp(found.damps, kernel),
+            "damp": np.ldexp(found.damps, units.operator),
             "criterion": np.ldexp(found.values, power),
-            "residual_norm": np.ldexp(residuals, data),
-            "solution_norm": np.ldexp(solutions, data - kernel),
+            "residual_norm": units.unscale_residual_norm(residuals),
+            "solution_norm": np.ldexp(solutions, data - units.operator),
         }
-    return DampChoice(float(np.ldexp(found.damp, kernel)), path, found.note)
+    return DampChoice(units.unscale_damp(found.damp), path, found.note)
 
 
 def rule(damp, noise_level, op) -> Rule | None:
