@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -42,9 +43,9 @@ class LayerReport:
     operator: str
     spectrum: Spectrum
     verdict: str
-    worst: list
-    damping: dict
-    methods: list
+    worst: list[tuple[tuple[float, ...], float]]
+    damping: dict[float, float]
+    methods: list[Any]
 
     def __str__(self) -> str:
         found = self.spectrum
@@ -142,7 +143,7 @@ def layer_report(op: OperatorInput, *, rng: Seed = None) -> LayerReport:
     )
 
 
-def _verdict(found):
+def _verdict(found: Spectrum) -> str:
     m, n = found.shape
     if found.rank is None:
         least = found.smallest
@@ -161,7 +162,7 @@ def _verdict(found):
     return f"rank-deficient: {missing}"
 
 
-def _worst(found, real):
+def _worst(found: Spectrum, real: bool) -> list[tuple[tuple[float, ...], float]]:
     """The frequencies of the smallest singular values."""
     least = found.values.min(axis=(0, -1))
     least = np.where(least > found.tolerance, least, 0.0)
@@ -179,11 +180,11 @@ def _worst(found, real):
     return chosen
 
 
-def _matters(damp, found):
+def _matters(damp: float, found: Spectrum) -> bool:
     """Whether damping shrinks some component by more than a tenth."""
     least = float(found.smallest)
     return damp**2 > 0.1 * least**2
 
 
-def _place(place):
+def _place(place: tuple[float, ...]) -> str:
     return ", ".join(f"{f:.4g}" for f in place)

@@ -6,6 +6,7 @@ import argparse
 import sys
 import textwrap
 from collections.abc import Sequence
+from typing import Any
 
 from . import __version__, methods
 
@@ -45,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _parser():
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="convinv", description="Invert multi-channel convolutions."
     )
@@ -61,7 +62,7 @@ def _parser():
     return parser
 
 
-def _add_demo(commands):
+def _add_demo(commands: Any) -> None:
     demo = commands.add_parser(
         "demo",
         help="blur a photograph with a layer and invert it by several methods",
@@ -147,7 +148,7 @@ def _add_demo(commands):
     demo.set_defaults(run=_demo)
 
 
-def _demo(args):
+def _demo(args: argparse.Namespace) -> None:
     from ._demo import compare  # it takes scikit-image and matplotlib
 
     names = ",".join(args.method or DEMO_METHODS).split(",")
@@ -160,7 +161,7 @@ def _demo(args):
     compare.run(args)
 
 
-def _methods(args):
+def _methods(args: argparse.Namespace) -> None:
     for method in methods():
         takes = {"damp": method.damp, "preconditioner": method.preconditioner}
         facts = {

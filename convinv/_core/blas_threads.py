@@ -6,6 +6,7 @@ batch is divided among threads instead (`_core.threads.parallel_map`).
 """
 
 import threading
+from typing import Any
 
 from threadpoolctl import ThreadpoolController
 
@@ -15,7 +16,8 @@ class _OneThread:
 
     def __init__(self):
         self.lock, self.inside = threading.Lock(), 0
-        self.controller = self.limiter = None
+        self.controller: ThreadpoolController | None = None
+        self.limiter: Any = None
 
     def __enter__(self):
         with self.lock:

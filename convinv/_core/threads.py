@@ -41,7 +41,7 @@ def _default_threads() -> int:
 
 
 class _Pool:
-    executor = None
+    executor: ThreadPoolExecutor | None = None
 
 
 def _forget():

@@ -1,6 +1,10 @@
 """Reads the picture in a file with its full number of bits."""
 
+from __future__ import annotations
+
 import sys
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -10,7 +14,7 @@ BITS_PER_SAMPLE = 258  # the tag of TIFF
 EXCHANGED = {";16B": ";16L", ";16L": ";16B", ";16N": None}
 
 
-def read(path, needs):
+def read(path: Path, needs: str) -> np.ndarray:
     """The picture in a file as an array (H, W, C) of float64 between 0 and 1.
 
     Transparent pixels are drawn on white. `needs` names the package to install if
@@ -39,7 +43,7 @@ def read(path, needs):
     return _between_0_and_1(path, mode, picture)
 
 
-def _samples(file):
+def _samples(file: Any) -> tuple[str, np.ndarray]:
     """The mode of an open file, and its samples upright, colors as RGBA."""
     from PIL import ImageOps
 
@@ -48,7 +52,7 @@ def _samples(file):
     return picture.mode, np.asarray(picture if gray else picture.convert("RGBA"), float)
 
 
-def _deep_mode(file):
+def _deep_mode(file: Any) -> str | None:
     """The raw mode of a file of which Pillow keeps only the high bytes, or None."""
     if file.mode[0] in "IF":
         return None
@@ -61,13 +65,13 @@ def _deep_mode(file):
     return "some other" if (largest or 0) > 255 or max(bits) > 8 else None
 
 
-def _raw_mode(tile):
+def _raw_mode(tile: Any) -> str:
     arguments = tile[3]
     first = arguments[0] if isinstance(arguments, tuple) and arguments else arguments
     return first if isinstance(first, str) else ""
 
 
-def _low_bytes(Image, path, deep):
+def _low_bytes(Image: Any, path: Path, deep: str) -> np.ndarray | None:
     """The low bytes of all samples, None if Pillow can't read them."""
     channels, order = deep[: deep.find(";")], deep[deep.find(";") :]
     other = EXCHANGED.get(order)
@@ -80,7 +84,7 @@ def _low_bytes(Image, path, deep):
         return _samples(file)[1]
 
 
-def _with_raw_mode(tile, mode):
+def _with_raw_mode(tile: Any, mode: str) -> Any:
     arguments = tile[3]
     if isinstance(arguments, tuple):
         arguments = (mode, *arguments[1:])
@@ -91,7 +95,7 @@ def _with_raw_mode(tile, mode):
     return (*tile[:3], arguments)
 
 
-def _between_0_and_1(path, mode, picture):
+def _between_0_and_1(path: Path, mode: str, picture: np.ndarray) -> np.ndarray:
     picture = picture / {"1": 1, "F": 1, "I": 65535}.get(mode[0], 255)
     if not 0 <= picture.min() <= picture.max() <= 1:
         raise ValueError(f"{str(path)!r} holds numbers outside the range of an image")

@@ -6,6 +6,7 @@ import importlib.util
 import operator
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -109,7 +110,7 @@ def image(
     return np.ascontiguousarray(picture, dtype=dtype)
 
 
-def _bundled(name) -> Path:
+def _bundled(name: str) -> Path:
     """The path of a named picture, also if its package is not installed."""
     package, file = _PHOTOGRAPHS[name]
     spec = importlib.util.find_spec(package)
@@ -117,7 +118,7 @@ def _bundled(name) -> Path:
     return root / file
 
 
-def _find(name) -> Path:
+def _find(name: Any) -> Path:
     if name not in _PHOTOGRAPHS:
         path = Path(os.fspath(name))
         if path.is_file():
@@ -133,7 +134,7 @@ def _find(name) -> Path:
     return path
 
 
-def _square(picture, size):
+def _square(picture: np.ndarray, size: int) -> np.ndarray:
     """The largest square in the middle, `size` by `size` pixels."""
     try:
         from skimage import transform

@@ -171,11 +171,11 @@ def add_noise(
     return b + noise.astype(b.dtype)
 
 
-def _layer(channels, rng):
+def _layer(channels: int, rng: Seed) -> dict[str, Any]:
     return {"kernel": conv_layer(channels, channels + 5, rng=rng)}
 
 
-def _blur(kernel, channels):
+def _blur(kernel: np.ndarray, channels: int) -> dict[str, Any]:
     kernel = np.broadcast_to(kernel, (channels, 1, *kernel.shape))
     return {
         "kernel": kernel,

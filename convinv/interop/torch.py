@@ -6,10 +6,11 @@ device as CuPy arrays (which needs CuPy).
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 
+from .._core.typing import AnyArray
 from .._core.validation import choice
 from .._linalg.batched import matrices, svd as _factors
 from ..lowrank import svd_vjp, svt as _svt, svt_vjp
@@ -131,7 +132,7 @@ def svd(
 DTYPES = (torch.float32, torch.float64, torch.complex64, torch.complex128)
 
 
-def _check(tensor, name):
+def _check(tensor: Any, name: str) -> None:
     is_tensor = isinstance(tensor, torch.Tensor)
     if not is_tensor or tensor.dtype not in DTYPES:
         kind = tensor.dtype if is_tensor else type(tensor).__name__
@@ -139,23 +140,23 @@ def _check(tensor, name):
         raise TypeError(f"{name} must be a tensor of dtype {names}, got {kind}")
 
 
-def _array(tensor):
+def _array(tensor: torch.Tensor) -> AnyArray:
     """The tensor's values as an array in the same memory."""
     return from_dlpack(tensor.detach().resolve_conj().resolve_neg())
 
 
-def _tensor(array, like):
+def _tensor(array: AnyArray, like: torch.Tensor) -> torch.Tensor:
     return torch.from_dlpack(array.copy() if _frozen(array) else array).to(like.device)
 
 
-def _frozen(array):
+def _frozen(array: AnyArray) -> bool:
     flags = array.flags
     return not getattr(flags, "writeable", True) or not flags.c_contiguous
 
 
 class _SVT(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, a, threshold, form, variant):
+    def forward(ctx: Any, a: Any, threshold: Any, form: Any, variant: Any) -> Any:
         array, tau = _array(a), _array(threshold)
         ctx.form, ctx.variant = form, variant
         if not any(ctx.needs_input_grad[:2]):
@@ -166,7 +167,7 @@ class _SVT(torch.autograd.Function):
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx, g):
+    def backward(ctx: Any, g: Any) -> Any:
         a, threshold, *factors = ctx.saved_tensors
         ga, gt = svt_vjp(
             _array(a),
@@ -182,7 +183,7 @@ class _SVT(torch.autograd.Function):
 
 class _SVD(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, a, variant, limit):
+    def forward(ctx: Any, a: Any, variant: Any, limit: float) -> Any:
         factors = [_tensor(f, a) for f in _factors(matrices(_array(a)))]
         ctx.save_for_backward(*factors)
         ctx.variant, ctx.limit = variant, limit
@@ -190,7 +191,7 @@ class _SVD(torch.autograd.Function):
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx, *gradients):
+    def backward(ctx: Any, *gradients: Any) -> Any:
         u, s, vh = ctx.saved_tensors
         ga = svd_vjp(
             *map(_array, (u, s, vh)),

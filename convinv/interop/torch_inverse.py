@@ -278,7 +278,7 @@ class LearnedInverse:
                 layer.bias.copy_(torch.as_tensor(bias))
         return self
 
-    def _pairs(self, count):
+    def _pairs(self, count: int) -> tuple[torch.Tensor, torch.Tensor]:
         A = self.sample(count)
         center, width, middle, spread = self._units
         x = (A.reshape(count, -1) - center) / width

@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -313,8 +314,9 @@ def _channels(c_in, groups):
     return c_in // groups if whole and c_in % groups == 0 else 1
 
 
-def _damp(damp):
-    if not np.isscalar(damp) or isinstance(damp, (str, bytes)):
+def _damp(damp: Any) -> float:
+    is_number = np.isscalar(damp) and not isinstance(damp, (str, bytes))
+    if not is_number:
         raise TypeError(f"damp must be a real number, got {damp!r}")
     if not 0 <= damp < np.inf:
         raise ValueError(f"damp must be finite and not negative, got {damp!r}")

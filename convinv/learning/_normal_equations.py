@@ -108,10 +108,8 @@ def _by_lags(image, g):
     for lag in itertools.product(*(range(1 - k, k) for k in g.kernel)):
         if lag < (0, 0, 0):
             continue  # the mirror of another
-        here, there, boxes, taps = [], [], [], []
-        for axis in range(3):
-            a, b, box, tap = _axis(xp, image, g, axis, lag[axis])
-            here.append(a), there.append(b), boxes.append(box), taps.append(tap)
+        parts = [_axis(xp, image, g, axis, lag[axis]) for axis in range(3)]
+        here, there, boxes, taps = zip(*parts)
         first, second = image[(..., *here)].conj(), image[(..., *there)]
         place = tuple(t.reshape(s) for t, s in zip(taps, _OPEN))
         shifted = tuple(t + n for t, n in zip(place, lag))

@@ -30,7 +30,7 @@ def picture(region, entries, span, margin, size):
     if sign.min() < 0 < sign.max():
         ax.contour(*axes, sign, levels=[0], colors=["tab:red"])
     half = region.box(margin)
-    corner = [c - half for c in center]
+    corner = center[0] - half, center[1] - half
     ax.add_patch(Rectangle(corner, 2 * half, 2 * half, fill=False, ec="tab:blue", lw=2))
     ax.plot(*center, "o", color="tab:blue")
     names = [f"entry ({i}, {j})" for i, j in places]

@@ -235,8 +235,9 @@ class Problem:
             status = Status.STALLED
         value = getattr(self.g, "value", None)
         residual = float(self.norm(rest))
-        known = callable(value) and math.isfinite(residual)
-        objective = float(value(x)) if known else math.nan
+        objective = math.nan
+        if callable(value) and math.isfinite(residual):
+            objective = float(value(x))
         if extra.get("data", "soft") == "soft":
             objective += residual**2 / 2
         made = ProximalResult(
