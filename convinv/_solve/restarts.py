@@ -1,7 +1,6 @@
 """One solve: the methods to try, started until an answer holds."""
 
 import time
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -15,55 +14,18 @@ from .._problem.problem import STOPPED, Monitor, Unsuitable
 from ..precondition import Schwarz
 from ..solvers import METHODS
 from ..spectra._smallest import has_full_rank
+from .item_states import ItemStates
 from .outcome import Outcome
 
-# A method may be started again from the residual of what it returned; it is, as long as
-# that makes progress.
+# A method is started again, from the residual of what it returned, while each start
+# brings the measure of the check down to this share.
 PROGRESS = 0.5
-# An answer with so much smaller a residual is better, whatever its normal residual is.
+# An answer with a residual below this share is better, whatever its normal residual is.
 NEARER = 0.999
 SILENCE = 0.5  # seconds of a set-up after which the callback is called
 LONG = 1000  # a limit of iterations of which half is kept for double precision
 
 OUTSIDE_RANGE = "b is not in the range of A: x is a least-squares solution"
-
-
-@dataclass
-class ItemStates:
-    """How far each item of a batch is.
-
-    Attributes
-    ----------
-    status : list of Status
-    nit : ndarray of int, shape (B,)
-        Iterations made for the item.
-    history : list of ndarray, shape (B,)
-        The norms watched after each iteration, in the user's units.
-    """
-
-    status: list
-    nit: np.ndarray
-    history: list = field(default_factory=list)
-
-    @classmethod
-    def before(cls, batch):
-        """The states before any iteration."""
-        return cls([Status.MAXITER] * batch, np.zeros(batch, int))
-
-    def mark(self, items, status):
-        """Give some items, a mask, that status."""
-        for i in np.flatnonzero(items):
-            self.status[i] = status
-
-    def mark_others(self, good, status):
-        """Say of good items that they converged, and of all others the status."""
-        self.mark(good, Status.CONVERGED)
-        self.mark(~good, status)
-
-    @property
-    def converged(self):
-        """A mask of the items that claim to have converged."""
-        return np.array([s is Status.CONVERGED for s in self.status])
 
 
 class Run:
