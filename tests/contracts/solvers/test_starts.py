@@ -9,6 +9,7 @@ from convinv import ConvergenceWarning, Status, solve
 from support.arrays import every_dtype, normal
 from support.problems import (
     LOOSE,
+    METHODS,
     VARIANTS,
     case,
     check_one_truth,
@@ -96,6 +97,21 @@ class TestStarts:
         step = result.x - x0
         own = c.pinv @ (c.A @ step)
         assert np.linalg.norm(step - own) <= 1e-9 * np.linalg.norm(result.x)
+
+    @every_method
+    def test_near_starting_points_with_damp(self, method):
+        """They save iterations where the registry says so, and only there."""
+        entry = METHODS[method]
+        if not entry.damp or entry.rate == "exact":
+            pytest.skip("takes no damp, or no iterations")
+        c, arguments = easy(method)
+        gram = c.A.T @ c.A + 0.7**2 * np.eye(c.x.size)
+        x = np.linalg.solve(gram, c.A.T @ c.b)
+        near = x + 1e-4 * normal(np.random.default_rng(4), c.x.size)
+        arguments |= {"damp": 0.7, "rtol": 1e-6, "maxiter": 5000}
+        far = solve(c.op, c.b, **arguments).nit
+        close = solve(c.op, c.b, x0=near, **arguments).nit
+        assert (close < 0.8 * far) == entry.start_with_damp, (close, far)
 
     def test_good_starting_points_save_iterations(self):
         c = case("over")
