@@ -12,9 +12,10 @@ import numpy as np
 
 from .._core.errors import Singular
 from .._linalg.small_inverses import SMALL
+from ..operators._cells import cells_of
 from ..operators._polyphase import Polyphase
 from ..operators._symbol import Symbol, why_not_torus
-from . import by_frequency, separable as separable_svd
+from . import by_frequency, separable as separable_svd, stacked
 from .cosine import CosineSymbol, cosine_type
 from .patches import PatchSymbol, is_patches
 from .separable import Decomposition
@@ -212,20 +213,74 @@ class SeparableForm(ClosedForm):
         return separable_svd.remainder(self.decomposition, self._adjoint, damp)
 
 
+class StackForm(ClosedForm):
+    """One small matrix per frequency of a transform that suits a stack's operators.
+
+    Parameters
+    ----------
+    op : StackedOperator
+        Of convolutions.
+    cells : Polyphase
+    bins : int
+        Frequencies for which there are matrices.
+    is_complex : bool
+        Whether they are complex.
+    """
+
+    reason = "the operators of the stack share a transform: one matrix per frequency"
+    orthonormal = True
+
+    def __init__(self, op, cells, bins, is_complex):
+        self._op, self._cells = op, cells
+        self._real = _real_size(op.dtype)
+        entries = cells.groups * cells.channels**2 * bins
+        self.setup = CALL + entries * (SMALL_MATRIX + 16 / BANDWIDTH)
+        self.nbytes = entries * self._real * (2 if is_complex else 1)
+        self._entries = entries
+
+    def application(self, batch):
+        numbers, real = batch * self._op.shape[1], self._real
+        transform = TRANSFORM[real] * math.log2(max(math.prod(self._cells.cells), 2))
+        data = batch * self._op.shape[0] * self._op.dtype.itemsize / BANDWIDTH
+        products = MULTIPLICATION[real] * batch * self._entries
+        return CALL + 2 * transform * numbers + products + data
+
+    def scratch(self, damped):
+        return 2 * self._op.shape[1]
+
+    def inverse(self, damp=0.0, rcond=None):
+        stacked.refuse_rcond(rcond)
+        return stacked.StackInverse(self._op, damp)
+
+    def remainder(self, damp=0.0):
+        return stacked.StackInverse(self._op, damp, factor=damp**2, from_data=False)
+
+
 def closed_form(op) -> ClosedForm | None:
-    """The closed form of a layer or of its adjoint, None if it has none.
+    """The closed form of a layer, of its adjoint or of a stack, None if it has none.
 
     Finding it costs some passes over the kernel; the first filter refuses most kernels.
     It is kept with the layer, without its set-up except the SVDs of separable layers,
     which are computed once.
     """
     layer = op.layer
+    if layer is None:
+        (found,) = op.cached(("closed form",), lambda: (_of_stack(op.bare()),))
+        return found
     (found,) = layer.cached(("closed form",), lambda: (_find(layer.bare()),))
     if op is layer or found is None:
         return found
     return layer.cached(
         ("closed form", "adjoint"), lambda: _find(layer.bare().H, found)
     )
+
+
+def _of_stack(op):
+    found = stacked.common_transform(op)
+    if found is None:
+        return None
+    bins = math.prod(found.bins)
+    return StackForm(op, cells_of(op), bins, found.kind.kind == "c")
 
 
 def _find(op, of_layer=None):
@@ -263,6 +318,8 @@ def _find(op, of_layer=None):
 
 def why_no_closed_form(op) -> str:
     """Why a layer has no closed form, in words."""
+    if op.layer is None:
+        return "its convolutions are not all periodic or all symmetric and even"
     g = op.layer.geometry
     separable = "its kernel is not separable"
     if longest_side(g) > LONGEST:

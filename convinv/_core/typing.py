@@ -39,6 +39,8 @@ BoundaryName: TypeAlias = Literal[
 ]
 Seed: TypeAlias = int | np.random.Generator | None
 Callback: TypeAlias = Callable[[Any], Any] | None
+DampRule: TypeAlias = Literal["gcv", "discrepancy", "lcurve", "ncp"]
+Damp: TypeAlias = float | Sequence[float] | DampRule
 Equations: TypeAlias = Literal["normal", "hermitian", "plain"]
 ArrangementName: TypeAlias = Literal["strip", "interleaved", "standard", "randomized"]
 Activation: TypeAlias = Literal["signum", "smooth"]

@@ -15,7 +15,7 @@ import scipy.fft
 from .. import kernels
 from .._core.errors import Singular
 from .._core.pulse import pulse
-from .._linalg.small_inverses import SMALL, invert
+from .._linalg.small_inverses import inverted
 from ..kernels.products.fft_axes import fast_length
 from .accuracy import FINEST
 from .gram import Gram, normal_symbol
@@ -156,7 +156,7 @@ def _invert_all(blocks, damp, side):
         largest = np.maximum(largest, _norm(slab))
         if side == "self":
             _refuse_indefinite(slab)
-        slab[:] = _inverted(slab)
+        slab[:] = inverted(slab)
         largest_inverse = np.maximum(largest_inverse, _norm(slab))
     with np.errstate(all="ignore"):
         product = largest * largest_inverse
@@ -198,26 +198,6 @@ def _refuse_indefinite(slab):
     if not least.min() > 0:
         text = "the layer is not positive definite at a frequency"
         raise Singular(text, np.flatnonzero(~(least > 0)))
-
-
-def _inverted(slab):
-    """Inverses of ``(groups, c, c, frequencies)``; NaN or infinite if singular."""
-    if slab.shape[1] <= SMALL:
-        with np.errstate(all="ignore"):
-            return invert(slab.transpose(1, 2, 0, 3)).transpose(2, 0, 1, 3)
-    matrices = np.moveaxis(slab, 3, 1)
-    try:
-        return np.moveaxis(np.linalg.inv(matrices), 1, 3)
-    except np.linalg.LinAlgError:
-        return np.stack([_inverted_or_nan(group) for group in matrices])
-
-
-def _inverted_or_nan(matrices):
-    """``(c, c, frequencies)`` from ``(frequencies, c, c)``, NaN if one is singular."""
-    try:
-        return np.moveaxis(np.linalg.inv(matrices), 0, 2)
-    except np.linalg.LinAlgError:
-        return np.full((*matrices.shape[1:], len(matrices)), np.nan)
 
 
 def _with_interior(gram, torus):

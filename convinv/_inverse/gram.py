@@ -6,9 +6,13 @@ shifts except within `border` cells of the image's ends. The entries of its inte
 the autocorrelation of the kernel. Those at the borders are found on a small image, the
 template, with the same borders and a little interior. That takes many products and is
 done only for methods that invert N at the borders.
+
+N of a stack of convolutions is the sum of theirs. Its cells are those of the least
+common stride, its groups those that no convolution couples.
 """
 
 import functools
+import itertools
 import math
 
 import numpy as np
@@ -17,8 +21,10 @@ import scipy.fft
 from .._core.arrays import namespace, to_numpy
 from .._core.pulse import pulse
 from ..operators._batches import batch_of
+from ..operators._cells import cells_of, coarsened, parts_of
 from ..operators._convolution import ConvLinearOperator
 from ..operators._polyphase import Polyphase
+from ..operators._stacked import StackedOperator
 from ..operators._symbol import whole_symbol
 
 PROBES = 2**22  # numbers in a batch of probes
@@ -26,14 +32,15 @@ PROBES = 2**22  # numbers in a batch of probes
 
 def is_banded(op) -> bool:
     """Whether N couples near samples only: none wraps around the image."""
-    return not op.layer.geometry.wraps
+    return not any(part.geometry.wraps for part in parts_of(op))
 
 
 class Gram:
-    """N of one layer, without damping.
+    """N of one layer or of a stack of convolutions, without damping.
 
     Attributes
     ----------
+    op : ConvLinearOperator or StackedOperator
     side : {"input", "output", "self"}
         "input" for ``A^H A``, "output" for ``A A^H``, "self" for a Hermitian A.
     groups, channels : int
@@ -49,9 +56,9 @@ class Gram:
     """
 
     def __init__(self, op, side):
-        g, self.side = op.geometry, side
-        self.op, self.layer = op, Polyphase(g)
-        self.groups, self.dtype = g.groups, op.dtype
+        self.op, self.side, self.layer = op, side, cells_of(op)
+        self.geometries = [part.geometry for part in parts_of(op)]
+        self.groups, self.dtype = self.layer.groups, op.dtype
         self.banded = is_banded(op)
         if side == "self" and op.input_shape != op.output_shape:
             raise ValueError(
@@ -61,10 +68,11 @@ class Gram:
         if side == "input":
             self.grid, self.channels = self.layer.cells, self.layer.channels
         else:
+            (g,) = self.geometries
             self.grid, self.channels = g.output, self.layer.filters
-        self.spread = self._each_axis(self._spread)
-        self.reach = self._each_axis(self._reach)
-        self.border = self._each_axis(self._border)
+        self.spread = self._each_axis(self._largest(self._spread))
+        self.reach = self._each_axis(self._largest(self._reach))
+        self.border = self._each_axis(self._largest(self._border))
         self.template = self._each_axis(
             lambda a: min(self.grid[a], 2 * (self.border[a] + self.reach[a]) + 1)
         )
@@ -74,35 +82,43 @@ class Gram:
         d, h, w = (int(function(axis)) for axis in range(3))
         return d, h, w
 
-    def _extent(self, axis):
-        """Span of the taps less one, stride, and the wider padding, in samples."""
-        g = self.op.geometry
-        span = g.dilation[axis] * (g.kernel[axis] - 1)
-        return span, g.stride[axis], max(g.before[axis], g.after[axis])
+    @property
+    def ndim(self):
+        """The number of spatial axes."""
+        return self.geometries[0].ndim
 
-    def _spread(self, axis):
-        span, stride, _ = self._extent(axis)
+    def _largest(self, function):
+        """Of ``function(geometry, axis)`` the largest of all convolutions."""
+        return lambda axis: max(function(g, axis) for g in self.geometries)
+
+    def _extent(self, g, axis):
+        """Span of the taps less one, a cell's samples, and the wider padding."""
+        span = g.dilation[axis] * (g.kernel[axis] - 1)
+        stride = self.layer.geometry.stride[axis]
+        return span, stride, max(g.before[axis], g.after[axis])
+
+    def _spread(self, g, axis):
+        span, stride, _ = self._extent(g, axis)
         return (span + stride - 1 if self.side == "input" else span) // stride
 
-    def _reach(self, axis):
-        span, stride, pad = self._extent(axis)
+    def _reach(self, g, axis):
+        span, stride, pad = self._extent(g, axis)
         if self.side == "input":
-            reach = self._spread(axis)
+            reach = self._spread(g, axis)
         else:  # windows that are folded back at an end overlap more windows
-            g = self.op.geometry
             folded = g.boundary not in ("zero", "periodic")
             reach = (max(span, 2 * pad) if folded else span) // stride
             if folded and g.input[axis] <= g.before[axis] + g.after[axis] + 1:
                 reach = self.grid[axis] - 1  # windows folded back at both ends overlap
         return min(reach, self.grid[axis] - 1)
 
-    def _border(self, axis):
-        span, stride, pad = self._extent(axis)
+    def _border(self, g, axis):
+        span, stride, pad = self._extent(g, axis)
         if self.side == "input":
             return -(-(max(span, pad) + 1) // stride) + 1
         if self.side == "self":
             return pad + span + 1
-        return -(-pad // stride) + self._reach(axis) + 1
+        return -(-pad // stride) + self._reach(g, axis) + 1
 
     def pack(self, v):
         """``(B, n)`` or ``(B, m)`` -> ``(B, groups, channels, *grid)``."""
@@ -170,7 +186,7 @@ class Gram:
     def stencil(self):
         """Probe the template with impulses that are too far apart to interact."""
         op = self.operator(self.template)
-        template = Polyphase(op.geometry)
+        template = cells_of(op)
         colors = [min(2 * r + 1, n) for r, n in zip(self.reach, self.template)]
         probes = np.arange(math.prod(colors) * self.channels)
         answers = []
@@ -185,19 +201,15 @@ class Gram:
         return self._sorted(answers, colors) + self._ghosts(template)
 
     def operator(self, grid, xp=np, dtype=None):
-        """The layer on a smaller image, with N on the cells of `grid`."""
-        op, g = self.op, self.op.geometry
+        """The layer or the stack on a smaller image, with N on the cells of `grid`."""
+        g = self.layer.geometry
         smaller = [
             n - s * (whole - small)
             for n, s, whole, small in zip(g.input, g.stride, self.grid, grid)
         ]
-        options = {**op.options}
-        if g.boundary == "periodic":
-            options["boundary"] = "zero"
-        kernel = op.kernel if xp is not np else to_numpy(op.kernel)
-        wide = np.result_type(kernel.dtype, np.float64) if dtype is None else dtype
         shape = (g.c_in, *smaller[3 - g.ndim :])
-        return ConvLinearOperator(kernel.astype(wide), shape, **options)
+        parts = [_resized(part, shape, xp, dtype) for part in parts_of(self.op)]
+        return parts[0] if len(parts) == 1 else StackedOperator(parts)
 
     def _probe(self, op, template, probes, colors):
         """Columns of N, summed over all impulses of a color."""
@@ -243,15 +255,42 @@ class Gram:
         return stencil
 
 
+def _resized(op, shape, xp, dtype):
+    """A convolution on images of another shape, with nothing around the image."""
+    options = {**op.options}
+    if op.geometry.boundary == "periodic":
+        options["boundary"] = "zero"
+    kernel = op.kernel if xp is not np else to_numpy(op.kernel)
+    wide = np.result_type(kernel.dtype, np.float64) if dtype is None else dtype
+    return ConvLinearOperator(kernel.astype(wide), shape, **options)
+
+
 def normal_symbol(gram, torus):
-    """N's interior at the frequencies of a torus, from the symbol of the layer."""
-    matrices = whole_symbol(gram.layer, gram.op.weights, torus)
-    matrices = np.moveaxis(matrices, (1, 2), (4, 5))
-    if gram.side != "self":
-        adjoint = matrices.conj().swapaxes(4, 5)
-        inside = gram.side == "input"
-        matrices = adjoint @ matrices if inside else matrices @ adjoint
-    return np.ascontiguousarray(np.moveaxis(matrices, (4, 5), (1, 2)))
+    """N's interior at the frequencies of a torus, from the symbols of the layers."""
+    total = None
+    for part in parts_of(gram.op):
+        matrices = _normal_symbol(gram, part, torus)
+        total = matrices if total is None else total + matrices
+    return total
+
+
+def _normal_symbol(gram, op, torus):
+    """The part of one convolution in N's interior."""
+    g, cells = op.geometry, gram.layer.geometry
+    steps = [whole // own for whole, own in zip(cells.stride, g.stride)]
+    total = 0.0
+    for step in itertools.product(*map(range, steps)):
+        # every so many outputs, as a layer of the stride of a cell
+        before = tuple(p - k * s for p, k, s in zip(g.before, step, g.stride))
+        layer = Polyphase(g._replace(stride=cells.stride, before=before))
+        matrices = whole_symbol(layer, op.weights, torus)
+        matrices = np.moveaxis(matrices, (1, 2), (4, 5))
+        if gram.side != "self":
+            adjoint = matrices.conj().swapaxes(4, 5)
+            inside = gram.side == "input"
+            matrices = adjoint @ matrices if inside else matrices @ adjoint
+        total = total + np.moveaxis(matrices, (4, 5), (1, 2))
+    return np.ascontiguousarray(coarsened(total, gram.groups))
 
 
 class Patch:
@@ -278,7 +317,7 @@ class Patch:
                 raise ValueError(f"window {window} lies inside the grid {gram.grid}")
         self.grid = tuple(grid)
         self.op = gram.operator(self.grid, xp, dtype)
-        self.layer = Polyphase(self.op.geometry)
+        self.layer = cells_of(self.op)
 
     def apply(self, v):
         """``N v`` for `v` of shape ``(B, groups, channels, *window)``."""

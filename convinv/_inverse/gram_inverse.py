@@ -6,6 +6,7 @@ import math
 import numpy as np
 
 from .._core.errors import MemoryLimit, Singular
+from ..operators._cells import keeper, parts_of
 from .accuracy import COARSE, FINEST, FULL, NARROW, at
 from .circulant import look
 from .gram import Gram
@@ -124,9 +125,11 @@ class GramInverse:
 
 def _seen(gram, xp):
     """1 for unknowns that influence the output, 0 for others; None if all do."""
-    op = gram.op
-    cover = op.with_kernel(xp.abs(op.kernel))
-    sums = cover.apply_adjoint(xp.ones((1, *op.output_shape), dtype=cover.dtype))
+    sums = 0.0
+    for op in parts_of(gram.op):
+        cover = op.with_kernel(xp.abs(op.kernel))
+        ones = xp.ones((1, *op.output_shape), dtype=cover.dtype)
+        sums = sums + cover.apply_adjoint(ones)
     seen = sums > UNSEEN * sums.max()
     if bool(seen.all()):
         return None
@@ -153,10 +156,11 @@ def side_of(op):
     """The side of the smaller Gram matrix, which usually has full rank.
 
     "input" for ``A^H A`` of `op`, "output" for ``A A^H``. The adjoint of a layer uses
-    the same matrix as the layer.
+    the same matrix as the layer. Only the former is known of a stack.
     """
-    layer = op.layer
-    side = "input" if layer.shape[0] >= layer.shape[1] else "output"
+    layer = keeper(op)
+    tall = layer.shape[0] >= layer.shape[1] or op.layer is None
+    side = "input" if tall else "output"
     return side if layer is op else OTHER[side]
 
 
@@ -165,7 +169,7 @@ OTHER = {"input": "output", "output": "input", "self": "self"}
 
 def gram_of(op, side):
     """N's stencil, which does not depend on damp; kept with the layer."""
-    layer = op.layer
+    layer = keeper(op)
     side = side if layer is op else OTHER[side]
     return layer.cached(("gram", side), lambda: Gram(layer.bare(), side))
 
@@ -182,7 +186,7 @@ def gram_inverse(op, kind, key, damp, make, accuracy=FINEST):
         )
         return GramInverse(op.xp, gram, inner, damp, accuracy=found)
 
-    return op.layer.cached((kind, damp, accuracy, *key), build)
+    return keeper(op).cached((kind, damp, accuracy, *key), build)
 
 
 def shift_for(rtol) -> float:
@@ -196,8 +200,8 @@ def shifted(op, damp, shift) -> float:
 
 
 def is_kept(op, *key) -> bool:
-    """Whether a set-up whose key begins with `key` is kept with the layer."""
-    kept = op.layer.cached_keys
+    """Whether a set-up whose key begins with `key` is kept."""
+    kept = keeper(op).cached_keys
     return any(k[: len(key)] == key for k in kept)
 
 

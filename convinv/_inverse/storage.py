@@ -2,7 +2,7 @@
 
 import math
 
-from ..operators._polyphase import Polyphase
+from ..operators._cells import cells_of, keeper
 from .gram_inverse import side_of
 
 TRANSFORM = 6  # vectors as long as its argument that an FFT on a device takes
@@ -24,7 +24,7 @@ def transform_numbers(use, length) -> float:
 
 def padded_length(op) -> int:
     """The unknowns of a layer, its image filled up to whole strides."""
-    layer = Polyphase(op.layer.geometry)
+    layer = cells_of(keeper(op))
     return layer.groups * layer.channels * math.prod(layer.cells)
 
 

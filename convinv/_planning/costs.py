@@ -16,8 +16,10 @@ from .._inverse.accuracy import FULL
 from .._inverse.block_cholesky import block_cells
 from .._inverse.border_correction import circulant_pays
 from .._inverse.circulant import DEEP, FIRST, SLOW, beyond_bands, look, pieces
+from .._inverse.embedding import added_filters, torus_of
 from .._linalg.small_inverses import SMALL
 from ..kernels.products.route_costs import count_taps, direct_nanoseconds, fft_torus
+from ..operators._cells import parts_of
 
 MULTIPLY = {4: 110e9, 8: 55e9}  # the same of a large matrix product by one thread
 HALF = 40  # rows and columns at which it reaches half of that
@@ -56,10 +58,12 @@ def real_size(dtype) -> int:
 
 
 def product(op, batch, dtype=None):
-    """Seconds of one product with a layer, by the route of its products."""
-    layer, dtype = op.layer, op.dtype if dtype is None else np.dtype(dtype)
-    one = layer.cached((f"nanoseconds {dtype}",), lambda: _nanoseconds(layer, dtype))
-    return PRODUCT + 1e-9 * batch * one / thread_count()
+    """Seconds of one product with a layer or a stack, by the route of its products."""
+    dtype = op.dtype if dtype is None else np.dtype(dtype)
+    one, key = 0.0, (f"nanoseconds {dtype}",)
+    for part in parts_of(op):
+        one += part.cached(key, lambda part=part: _nanoseconds(part, dtype))
+    return PRODUCT * len(parts_of(op)) + 1e-9 * batch * one / thread_count()
 
 
 def _nanoseconds(layer, dtype):
@@ -117,13 +121,13 @@ def _matrices(gram, cells):
 def direct(gram, damp, batch, accuracy) -> Cost:
     """The cost of a factor along the cheapest axis."""
     found = []
-    for axis in range(3 - gram.op.geometry.ndim, 3):
+    for axis in range(3 - gram.ndim, 3):
         line = math.prod(n for a, n in enumerate(gram.grid) if a != axis)
         line *= gram.channels
         setup, once, nbytes = sweeps(
             gram, damp, batch, accuracy, line, axis, gram.grid[axis]
         )
-        found.append(Cost(setup, once, nbytes, axis - 3 + gram.op.geometry.ndim))
+        found.append(Cost(setup, once, nbytes, axis - 3 + gram.ndim))
     return min(found, key=lambda cost: cost.total(2))
 
 
@@ -217,6 +221,19 @@ def circulant(gram, batch, accuracy=FULL, halo=None) -> Cost:
     once = 2 * TRANSFORM[real] * math.log2(max(cells, 2)) + CHANNEL * gram.channels
     kept = real * cells * gram.groups * gram.channels**2
     return Cost(LOOK + _matrices(gram, cells), numbers * once + 2 * STEP, kept)
+
+
+def embedding(op, batch) -> Cost:
+    """The cost of an iteration on the rows that a torus adds, and of its set-up."""
+    torus = math.prod(torus_of(op))
+    channels, filters = op.input_shape[0], added_filters(op)
+    real = real_size(op.dtype)
+    transform = TRANSFORM[real] * math.log2(max(torus, 2))
+    numbers = batch * torus * filters
+    passes = 12 * numbers * op.dtype.itemsize / BANDWIDTH
+    spectra = torus * (channels + filters) ** 2
+    setup = LOOK + spectra * (4 * TRANSFORM[8] * math.log2(max(torus, 2)) + 2e-8)
+    return Cost(setup, 2 * numbers * transform + passes + STEP, 2 * spectra * real)
 
 
 def depths(gram, damp, target):

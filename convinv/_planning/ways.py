@@ -24,6 +24,7 @@ from .._inverse.accuracy import (
     levels,
 )
 from .._inverse.circulant import condition, look
+from .._inverse.embedding import is_embedded
 from .._inverse.gram_inverse import (
     MEMORY,
     gram_of,
@@ -32,6 +33,7 @@ from .._inverse.gram_inverse import (
     shifted,
     side_of,
 )
+from ..operators._cells import keeper
 from . import costs
 
 MOST = 20000  # largest estimate of iterations
@@ -40,6 +42,7 @@ FEWER = 0.3  # factor if few singular values are small, or x is of least norm
 MORE = 1.5  # factor if unknowns at the borders have few data
 DAMPED = 0.5  # damp, in units of the least singular value, above which it dominates
 GUESS = {"schwarz": 15, "circulant": 60}  # preconditioned iterations
+EMBEDDED = 12  # iterations of `embedding` for each digit
 ITERATED = 4  # applications of a shifted inverse
 LOOKS = 12  # least gain that justifies a look, in units of its time
 REGRET = 2  # lost time after which a set-up is made, in units of its time
@@ -86,7 +89,8 @@ class Way:
 
     def __str__(self):
         with_ = f" with {self.preconditioner}" if self.preconditioner else ""
-        steps = "iterations" if self.iterates else "applications"
+        iterates = self.iterates or self.name == "embedding"
+        steps = "iterations" if iterates else "applications"
         count = math.ceil(self.applications)
         return f"{self.name}{with_} {self.seconds:.2g} s, {count} {steps}"
 
@@ -106,7 +110,7 @@ class Plan:
 
     Parameters
     ----------
-    op : ConvLinearOperator or its adjoint
+    op : ConvLinearOperator, its adjoint, or a stack of them
     damp : float
     batch : int
     rtol : float
@@ -129,7 +133,7 @@ class Plan:
         # the least that any way except plain iterations takes
         looking = LOOKS * costs.looking(self.gram)
         self.floor = costs.LOOK + looking + self.check
-        self.past = op.layer.cached(("past", damp), _Past)
+        self.past = keeper(op).cached(("past", damp), _Past)
         self.used: set = set()  # keys of ways that failed
         self.is_compared = False  # whether other ways were compared with iterations
 
@@ -165,8 +169,8 @@ class Plan:
             return FEWER
         if self.damp * self.condition > DAMPED * math.sqrt(self.gram.bound):
             return FEWER  # most singular values are much larger
-        g = self.op.layer.geometry
-        return 1.0 if any(g.before + g.after) else MORE
+        padded = any(any(g.before + g.after) for g in self.gram.geometries)
+        return 1.0 if padded else MORE
 
     def cgls(self) -> Way:
         """Iterations without any set-up."""
@@ -185,6 +189,18 @@ class Plan:
         )
         kept = is_kept(self.op, "spectral", self.op.dtype, self.damp)
         return Way("spectral", cost, 1 + single, kept=kept, reason=form.reason)
+
+    @functools.cached_property
+    def embedding(self) -> Way | None:
+        """CG on the rows that a torus adds, of regular convolutions without padding."""
+        known = self.damp or len(self.gram.geometries) > 1
+        if not known or self.op.layer not in (None, self.op) or not is_embedded(self.op):
+            return None
+        cost = costs.embedding(self.op, self.batch)
+        cost = cost._replace(setup=cost.setup + self.check)
+        count = EMBEDDED * -math.log10(self.rtol)
+        kept = is_kept(self.op, "embedding", self.damp)
+        return Way("embedding", cost, count, kept=kept)
 
     def first(self) -> Way:
         """The way to begin with; call this once per call of `solve`."""
@@ -258,6 +274,7 @@ class Plan:
         found = [self.cgls()] + ([self.spectral] if self.spectral else [])
         if not (self.spectral and self.spectral.seconds < self.floor):
             found += [*self.exact_ways, *self._preconditioned()]
+            found += [self.embedding] if self.embedding else []
         found = [w for w in found if w.key not in self.past.failed | self.used]
         if not guesses:
             found = [way for way in found if not self._is_guess(way)]
@@ -326,9 +343,10 @@ class Plan:
         gram, batch, regular = self.gram, self.batch, not self.damp
         rank = RANK * (costs.product(self.op, 1) * 2) if regular else 0.0
         names = []
-        boundary = self.op.layer.geometry.boundary
+        boundary = gram.geometries[0].boundary
         # the rank of a part of a Toeplitz matrix is known, that of others needs bands
-        if not regular or (gram.side == "output" and boundary == "zero"):
+        known = gram.side == "output" and boundary == "zero"
+        if not regular or known or len(gram.geometries) > 1:
             names.append("circulant")
         if self.may_probe and self.op.xp is np:
             names.append("schwarz")

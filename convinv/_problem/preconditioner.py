@@ -5,6 +5,7 @@ from scipy.sparse.linalg import LinearOperator
 
 from .._core.arrays import contiguous, copy, namespace
 from ..operators._foreign import as_operator
+from ..operators._weighted import unweighted
 from ..precondition import PRECONDITIONERS, Preconditioner
 from .problem import Unsuitable
 from .units import ldexp
@@ -56,14 +57,17 @@ def _named(scaled, name, equations):
     """A preconditioner by name, kept with the operator."""
     check_name(name)
     op = scaled.working
-    if op.layer is None:
+    if op.layer is None and not op.weighted_convolutions:
         raise TypeError(f"preconditioner {name!r} needs a ConvLinearOperator")
     make = PRECONDITIONERS[name]
+
+    def made():
+        near = op if op.layer is not None or op.convolutions else unweighted(op)
+        return make._named(near, scaled.damp, equations)
+
     try:
-        return op.cached(
-            (f"preconditioner {name}", scaled.damp, equations),
-            lambda: make._named(op, scaled.damp, equations),
-        ).apply_flat
+        key = (f"preconditioner {name}", scaled.damp, equations)
+        return op.cached(key, made).apply_flat
     except np.linalg.LinAlgError as error:
         raise Unsuitable(f"preconditioner {name!r}: {error}") from None
 

@@ -6,10 +6,10 @@ from ..operators._base import ShapedOperator
 
 
 def scale_operator(op, power):
-    """``2**-power op``; of a layer it is kept with the layer."""
+    """``2**-power op``; of convolutions it is kept with them."""
     if power == 0:
         return op
-    if op.layer is not None:
+    if op.layer is not None or op.weighted_convolutions:
         half = -power // 2
         return op.cached(
             ("scaled", power),

@@ -288,4 +288,5 @@ def _scale(op, layout, damp):
 
 def _in_dtype(op, dtype):
     """An operator that computes products in a dtype, if it can choose."""
-    return op if op.layer is None else op.astype(dtype)
+    choosing = op.layer is not None or op.weighted_convolutions
+    return op.astype(dtype) if choosing else op

@@ -7,6 +7,7 @@ import numpy as np
 
 from .._core.validation import integer, number
 from .._problem.preconditioner import check_name
+from ..operators._cells import is_tall_stack
 from ..solvers import METHODS
 
 
@@ -21,6 +22,8 @@ def method(name, op):
         names = ", ".join(map(repr, ["auto", *sorted(METHODS)]))
         raise ValueError(f"method must be one of {names}, got {name!r}{hint}")
     taken = op.layer is not None if entry.takes_adjoints else op.is_convolution
+    taken |= entry.takes_stacks and is_tall_stack(op)
+    taken |= entry.takes_weights and bool(op.weighted_convolutions)
     if entry.convolution_only and not taken:
         taking = [m.name for m in METHODS.values() if m.takes_adjoints]
         is_adjoint = op.layer is not None

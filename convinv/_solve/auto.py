@@ -10,8 +10,10 @@ import numpy as np
 from .._closed_forms.forms import closed_form
 from .._core.errors import MemoryLimit
 from .._inverse.accuracy import FINEST
+from .._inverse.embedding import is_embedded
 from .._planning.ways import Plan, Way
 from .._problem.problem import Unsuitable
+from ..operators._cells import is_tall_stack
 from ..solvers.direct import factored
 from ..solvers.schwarz import border_corrected
 
@@ -55,22 +57,28 @@ def choose(
     where an earlier one succeeds. `memory` bounds the bytes of set-ups, `maxiter` the
     iterations.
     """
-    if op.layer is None:
-        yield from _general(op)
+    if not is_planned(op):
+        yield from _weighted(op) if op.weighted_convolutions else _general(op)
     else:
         yield from _by_costs(op, Plan(op, damp, batch, rtol, memory, maxiter))
+
+
+def is_planned(op) -> bool:
+    """Whether costs decide: for layers, their adjoints and tall stacks of them."""
+    return op.layer is not None or is_tall_stack(op)
 
 
 def candidates(op, preconditioner=None) -> list[MethodChoice]:
     """All choices that `choose` may yield, for estimates of memory."""
     if preconditioner is not None:
         return [given(op, preconditioner)]
-    if op.layer is None:
-        return list(_general(op))
+    if not is_planned(op):
+        return list(_weighted(op) if op.weighted_convolutions else _general(op))
     names = [*EXACT] + ["spectral"] * (closed_form(op) is not None)
     return [
         *(MethodChoice(name, "") for name in names),
         MethodChoice("cgls", "", **SCHWARZ),
+        *[MethodChoice("embedding", "")] * is_embedded(op),
     ]
 
 
@@ -107,6 +115,16 @@ def _general(op):
     yield MethodChoice("lsmr", "cgls does not get there")
 
 
+def _weighted(op):
+    """Convolutions whose rows have weights, and stacks of few rows."""
+    if is_embedded(op):
+        words = "convolutions on a torus, of which some rows are left out"
+        yield MethodChoice("embedding", words, budget=BUDGET)
+    words = "rows have weights, and the convolutions with equal ones precondition"
+    yield MethodChoice("cgls", words, preconditioner="circulant", budget=BUDGET)
+    yield from _general(op)
+
+
 def _by_costs(op, plan):
     """The cheapest way first; the next one if it fails or turns out to be slow."""
     way = plan.first()
@@ -128,6 +146,7 @@ def _choice(way: Way, reason="", watch=None, aim=1.0) -> MethodChoice:
         reason,
         way.options,
         way.preconditioner,
+        budget=BUDGET if way.name == "embedding" else None,
         regular=way.regular,
         watch=watch,
         aim=aim,

@@ -6,15 +6,15 @@ import time
 from typing import Any, Literal
 
 from .._core.result import OnFailure, SolveResult, check_on_failure, deliver
-from .._core.typing import ArrayInput, Callback, OperatorInput, Seed
+from .._core.typing import ArrayInput, Callback, Damp, OperatorInput, Seed
 from .._core.validation import number
 from .._problem.batch import Layout
 from .._regularize import damp_rule
-from ..operators._foreign import GeneralOperator, as_operator
+from ..operators._foreign import as_operator
 from ..solvers import METHODS, Method
-from . import arguments
-from .memory import copied, parse_bytes
-from .task import Task
+from .general_form import GeneralCall, is_general, weighted_data
+from .memory import copied
+from .request import Request
 
 
 def methods() -> list[Method]:
@@ -35,7 +35,11 @@ def solve(
     method: str = "auto",
     *,
     x0: ArrayInput | None = None,
-    damp: float | Literal["gcv", "discrepancy", "lcurve", "ncp"] = 0.0,
+    damp: Damp = 0.0,
+    regularizer: Any = None,
+    prior: ArrayInput | Literal["mean"] | None = None,
+    weights: ArrayInput | None = None,
+    mask: ArrayInput | None = None,
     rtol: float = 1e-6,
     atol: float = 0.0,
     maxiter: int | None = None,
@@ -53,6 +57,9 @@ def solve(
 ) -> SolveResult:
     """Invert a convolution: minimize ``||A x - b||^2 + damp^2 ||x||^2``.
 
+    With `regularizer` L, `prior` and `weights` W it minimizes ``||W^(1/2) (A x - b)||^2
+    + damp^2 ||L (x - prior)||^2``.
+
     Parameters
     ----------
     op : ConvLinearOperator, LinearOperator, sparse or dense matrix
@@ -69,9 +76,27 @@ def solve(
         Starting point, shaped like the result or like one item of it. The minimizer
         found is the one nearest to it; without it, the one of least norm, unless the
         method says otherwise.
-    damp : float or {"gcv", "discrepancy", "lcurve", "ncp"}
-        Tikhonov damping, or the rule that chooses it from the data; one for a batch.
-        ``extra["damp"]`` and ``extra["damp_path"]`` tell what was chosen and tried.
+    damp : float, sequence of float or {"gcv", "discrepancy", "lcurve", "ncp"}
+        Tikhonov damping, one weight for each of a list of regularizers, or the rule
+        that chooses it from the data; one for a batch. ``extra["damp"]`` and
+        ``extra["damp_path"]`` tell what was chosen and tried.
+    regularizer : str, array, LinearOperator, or list of these, optional
+        What `damp` weights: "identity", the default; "gradient", the differences
+        between neighbors; "laplacian", their second differences; the kernel of a
+        convolution, with the spatial axes of the image alone (for each channel) or as
+        ``(C_out, C_in // groups, *k)``; any operator or sparse matrix with op's
+        unknowns. Differences end at the border of the image, except where op itself is
+        periodic; a kernel is not padded. Stacks of convolutions are solved by the exact
+        methods, others by iterations.
+    prior : array or "mean", optional
+        What x is drawn toward, shaped like `x0`; "mean" is the image of constant
+        channels that fits the data best, so that `damp` does not darken flat fields.
+    weights : array, optional
+        Weights of the data, not negative: the inverses of their variances, say. Of the
+        shape of b or of one item, or of one that broadcasts to it.
+    mask : array of bool, optional
+        Which data count (True); of the same shapes. What does not count may be NaN. A
+        masked array b brings its own mask.
     rtol, atol : float
         Tolerances of the residual; see Notes. `atol` is in the units of `b`.
     maxiter : int, optional
@@ -188,43 +213,31 @@ def solve(
     start = time.perf_counter()
     check_on_failure(on_failure)
     op = as_operator(op)
-    entry = arguments.method(method, op)
-    arguments.check_options(entry, method_options)
-    entry = entry.at(method_options)
-    arguments.check_preconditioner(entry, preconditioner)
-    if isinstance(op, GeneralOperator) and not entry.needs_adjoint:
-        op.has_adjoint = False  # it may be a stub: it is never called
-    rule = damp_rule.rule(damp, noise_level, op)
-    damping = number(0.0 if rule else damp, "damp")
-    rtol, atol = number(rtol, "rtol"), number(atol, "atol")
-    rtol_normal = rtol if rtol_normal is None else number(rtol_normal, "rtol_normal")
-    conlim = arguments.conlim(conlim, entry)
     if columns not in (None, True, False):
         raise TypeError(f"columns must be True, False or None, got {columns!r}")
-    arguments.check_operator(entry, op)
-    if damping or rule:
-        arguments.check_damp(entry)
-    maxiter = arguments.maxiter(maxiter, op.shape[1])
     if callback is not None and not callable(callback):
         raise TypeError(f"callback must be callable, got {callback!r}")
-    limit = None if max_memory is None else parse_bytes(max_memory)
-    layout = Layout(op, b, x0, columns)
-    task = Task(
-        op=op,
-        layout=layout,
-        entry=entry,
-        options=method_options,
-        preconditioner=preconditioner,
-        rtol=rtol,
-        atol=atol,
-        rtol_normal=rtol_normal,
-        conlim=conlim,
-        damp=damping,
-        rule=rule,
-        maxiter=maxiter,
-        rng=arguments.generator(rng),
-        max_memory=limit,
-        copied=copied(layout, b, x0),
+    request = Request.checked(
+        method,
+        method_options,
+        preconditioner,
+        rtol,
+        atol,
+        rtol_normal,
+        conlim,
+        maxiter,
+        rng,
+        max_memory,
     )
-    outcome = task.outcome(callback, progress)
+    if is_general(b, regularizer, prior, weights, mask):
+        data = weighted_data(op, b, weights, mask)
+        call = GeneralCall(request, op, regularizer, prior, damp, noise_level)
+        layout, outcome = call.outcome(data, x0, columns, callback, progress)
+    else:
+        rule = damp_rule.rule(damp, noise_level, op)
+        damping = number(0.0 if rule else damp, "damp")
+        request.entry(op, bool(damping or rule))  # before a look at the data
+        layout = Layout(op, b, x0, columns)
+        task = request.task(op, layout, damping, rule, copied(layout, b, x0))
+        outcome = task.outcome(callback, progress)
     return deliver(outcome.result(layout, time.perf_counter() - start), on_failure)

@@ -86,7 +86,9 @@ class MemoryEstimate:
         self.plans = []
         if self.fused:
             wide = np.result_type(layout.dtype, np.float64)
-            self.plans = [op.layer.plan(dtype) for dtype in {layout.dtype, wide}]
+            dtypes = {layout.dtype, wide}
+            pairs = op.weighted_convolutions or ((op.layer, None),)
+            self.plans = [part.plan(dtype) for part, _ in pairs for dtype in dtypes]
 
     def bytes(self, items) -> float:
         """Bytes of a solve of `items` right-hand sides."""
@@ -165,7 +167,8 @@ class MemoryEstimate:
     def _preconditioning(self, given, use):
         """Numbers of an application of a preconditioner."""
         kind = PRECONDITIONERS[given] if isinstance(given, str) else type(given)
-        known = issubclass(kind, Preconditioner) and self.op.layer is not None
+        takes = self.op.layer is not None or bool(self.op.convolutions)
+        known = issubclass(kind, Preconditioner) and takes
         return (kind if known else Preconditioner).numbers(use)
 
     def _shared(self, entry, preconditioner):

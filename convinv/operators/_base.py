@@ -66,6 +66,11 @@ class ShapedOperator(LinearOperator):
         Whether the adjoint can be applied.
     layer : ConvLinearOperator or None
         The convolution, of a convolution and of its adjoint; None of other operators.
+    convolutions : tuple of ConvLinearOperator
+        Those whose rows below each other are its rows: a convolution alone, or those of
+        a `StackedOperator`; empty of other operators.
+    weighted_convolutions : tuple of (ConvLinearOperator, array or None)
+        The same where rows may have weights: pairs with None for weights of 1.
     matrix : array, sparse array or None
         The matrix, of an operator that is made of one.
     fused : bool
@@ -97,6 +102,8 @@ class ShapedOperator(LinearOperator):
 
     xp: Any = np
     layer: Any = None
+    convolutions: Any = ()
+    weighted_convolutions: Any = ()
     matrix: Any = None
     has_adjoint: Any = True
     fused = False

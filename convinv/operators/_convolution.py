@@ -162,6 +162,16 @@ class ConvLinearOperator(LayerOptions, ShapedOperator):
         """The convolution itself; see `ConvAdjoint`, which has one as well."""
         return self
 
+    @property
+    def convolutions(self) -> tuple:  # type: ignore[override]
+        """The convolution alone."""
+        return (self,)
+
+    @property
+    def weighted_convolutions(self) -> tuple:  # type: ignore[override]
+        """The convolution alone, without weights."""
+        return ((self, None),)
+
     def bare(self) -> ConvLinearOperator:
         """The same operator with nothing kept, which what is kept with it may hold."""
         return self.with_kernel(self.kernel)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from functools import cached_property
+from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from .._core.arrays import namespace
 from .._core.typing import AnyArray, OperatorInput
 from ._base import ShapedOperator, common_library
-from ._batches import batch_of, common_shape
+from ._batches import batch_of, check_out, checked_batch, common_shape, finished
 from ._foreign import as_operator
 
 
@@ -35,6 +37,9 @@ class StackedOperator(ShapedOperator):
     output_shape : tuple of int
         Where all output shapes agree but for their first axis, their channels follow
         each other: ``(sum of C_i, *spatial)``. Else it is flat.
+    convolutions : tuple of ConvLinearOperator
+        The operators, if all are convolutions: the exact methods then take the stack.
+        Else none.
 
     Raises
     ------
@@ -88,6 +93,40 @@ class StackedOperator(ShapedOperator):
     @cached_property
     def has_adjoint(self) -> bool:
         return all(op.has_adjoint for op in self.operators)
+
+    @property
+    def fused(self) -> bool:  # type: ignore[override]
+        return bool(self.weighted_convolutions)
+
+    @cached_property
+    def convolutions(self) -> tuple:  # type: ignore[override]
+        pairs = self.weighted_convolutions
+        plain = all(weights is None for _, weights in pairs)
+        return tuple(op for op, _ in pairs) if plain else ()
+
+    @cached_property
+    def weighted_convolutions(self) -> tuple:  # type: ignore[override]
+        shaped = all(op.input_shape == self.input_shape for op in self.operators)
+        found = [op.weighted_convolutions for op in self.operators]
+        return sum(found, ()) if shaped and all(found) else ()
+
+    def bare(self) -> StackedOperator:
+        """The same stack of convolutions, with weights or without, and nothing kept."""
+        return StackedOperator([op.bare() for op in self.operators])
+
+    def astype(self, dtype: DTypeLike) -> StackedOperator:
+        """The stack of convolutions with their kernels in another dtype."""
+        dtype = np.dtype(dtype)
+        if all(op.dtype == dtype for op in self.operators):
+            return self
+        return self.cached(
+            ("astype", dtype.name),
+            lambda: StackedOperator([op.astype(dtype) for op in self.operators]),
+        )
+
+    def scaled(self, factor: complex) -> StackedOperator:
+        """The stack of the operators times a number."""
+        return StackedOperator([op.scaled(factor) for op in self.operators])
 
     def split(self, y: AnyArray) -> list[AnyArray]:
         """The parts of `y` that belong to each operator.
@@ -144,6 +183,25 @@ class StackedOperator(ShapedOperator):
                 )
         stacked = self._joined(parts, math.prod(batch))
         return stacked.reshape((*batch, *self.output_shape))
+
+    def apply(
+        self, X: AnyArray, *, out: AnyArray | None = None, sumsq: bool = False
+    ) -> Any:
+        X = checked_batch(X, "X", self.input_shape)
+        if len(X) != 1 or not self.fused:
+            return finished(self._apply(X), out, sumsq)
+        # each operator writes its part of one item, which lies in one piece
+        xp, dtype = namespace(X), np.result_type(self.dtype, X.dtype)
+        if out is None:
+            out = xp.empty((1, *self.output_shape), dtype=dtype)
+        check_out(out, (1, *self.output_shape), dtype)
+        sums = []
+        for op, part in zip(self.operators, self._parts(out.reshape(1, -1))):
+            part = batch_of(part, op.output_shape)
+            image = batch_of(X, op.input_shape).astype(dtype, copy=False)
+            _, squares = op.apply(image, out=part, sumsq=True)
+            sums.append(squares)
+        return (out, sum(sums[1:], sums[0])) if sumsq else out
 
     def _apply(self, X):
         parts = [op.apply(batch_of(X, op.input_shape)) for op in self.operators]

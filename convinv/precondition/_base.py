@@ -46,11 +46,13 @@ class Preconditioner(ShapedOperator):
 
     #: Problems of the contract tests on which methods that it preconditions may fail.
     limits: tuple[str, ...] = ()
+    #: Whether there is one for stacks of convolutions, for their normal equations.
+    takes_stacks = False
 
     def __init__(
         self, op: OperatorInput, damp: float = 0.0, equations: Equations = "normal"
     ):
-        if not is_layer(op):
+        if not (is_layer(op) or self._takes_stack(op)):
             raise TypeError(
                 f"a {type(self).__name__} preconditioner needs a ConvLinearOperator, "
                 f"got {type(op).__name__}"
@@ -98,6 +100,11 @@ class Preconditioner(ShapedOperator):
     def takes(op: OperatorInput) -> bool:
         """Whether there is one for a layer, as far as its options tell."""
         return True
+
+    @classmethod
+    def _takes_stack(cls, op):
+        """Whether `op` is a stack of convolutions, and there is one for stacks."""
+        return cls.takes_stacks and len(getattr(op, "convolutions", ())) > 1
 
     @staticmethod
     def numbers(use: Use) -> float:

@@ -7,6 +7,7 @@ from typing import Any
 from .._core.typing import AnyArray, Equations, OperatorInput
 from .._inverse.gram_inverse import GramInverse, gram_of, shifted_inverse, sound
 from ..operators._batches import batch_of
+from ..operators._base import is_layer
 from ._base import Preconditioner
 
 
@@ -18,6 +19,7 @@ class GramPreconditioner(Preconditioner):
     change.
     """
 
+    takes_stacks = True
     SHARE = 1e-8  # shift of the diagonal of a singular matrix, in units of its size
 
     def __init__(
@@ -29,7 +31,7 @@ class GramPreconditioner(Preconditioner):
     ):
         super().__init__(op, damp, equations)
         self.shifted = bool(shifted)
-        wide = op.shape[0] < op.shape[1] and not damp
+        wide = op.shape[0] < op.shape[1] and not damp and is_layer(op)
         side = "output" if wide else "input"
         self.side = "self" if equations == "hermitian" else side
         gram = gram_of(op, self.side)

@@ -5,6 +5,7 @@ from . import (
     cg,
     cgls,
     direct,
+    embedding,
     fdbk,
     gauss_seidel,
     gbk,

@@ -33,6 +33,10 @@ class Method:
         What it asks of the operator; `needs_rows`: a convolution or a matrix.
     takes_adjoints : bool
         Whether a method for convolutions takes adjoints of convolutions as well.
+    takes_stacks : bool
+        Whether it takes stacks of convolutions (`StackedOperator`) as well.
+    takes_weights : bool
+        Whether it takes convolutions whose rows have weights as well.
     takes : callable
         ``takes(op)``: whether it takes a convolution, where it does not take all.
     damp, preconditioner : bool
@@ -81,6 +85,8 @@ class Method:
     needs_rows: bool = False
     needs_adjoint: bool = True
     takes_adjoints: bool = False
+    takes_stacks: bool = False
+    takes_weights: bool = False
     takes: Callable[[Any], bool] = lambda op: True
     damp: bool = True
     preconditioner: bool = False

@@ -18,6 +18,7 @@ from .._inverse.gram_inverse import (
 from .._inverse.storage import application_numbers
 from .._planning.ways import accuracy_of
 from .._problem.problem import Unsuitable
+from ..operators._cells import cells_of, keeper, parts_of
 from ._registry import solver
 
 TIKHONOV = "iterated Tikhonov regularization, as of a singular N"
@@ -27,6 +28,7 @@ TIKHONOV = "iterated Tikhonov regularization, as of a singular N"
     "direct",
     convolution_only=True,
     takes_adjoints=True,
+    takes_stacks=True,
     takes=is_banded,
     rate="exact",
     applies_inverse=True,
@@ -156,8 +158,8 @@ def direct(
     >>> sorted(result.extra)
     ['axis', 'nbytes', 'rcond', 'smallest_singular_value']
     """
-    layer = problem.op.layer
-    axis = _axis(layer, axis) - 3 + layer.geometry.ndim
+    g = cells_of(keeper(problem.op)).geometry
+    axis = _axis(g, axis) - 3 + g.ndim
     accuracy = accuracy_of(problem, accuracy, "direct", axis=axis)
     options = {"axis": axis, "memory": memory, "accuracy": accuracy}
     try:
@@ -180,7 +182,7 @@ def direct(
 
 def factored(op, damp, axis, memory=MEMORY, accuracy=FINEST, shift=0.0):
     """The `GramInverse` by a factor along a spatial axis; kept with the layer."""
-    first = 3 - op.layer.geometry.ndim
+    first = 3 - parts_of(op)[0].geometry.ndim
     if shift:
         accuracy = FINEST  # errors are multiplied by 1 / shift^2 outside the range
         damp = shifted(op, damp, shift)
@@ -208,9 +210,8 @@ def _factor(gram, axis, damp, dtype, memory, accuracy):
     )
 
 
-def _axis(op, axis):
+def _axis(g, axis):
     """The axis of the three that the sweeps run along."""
-    g = op.geometry
     if axis is None:
         return int(np.argmax(g.output))
     if axis not in range(-g.ndim, g.ndim):

@@ -17,6 +17,7 @@ from ._registry import solver
     "schwarz",
     convolution_only=True,
     takes_adjoints=True,
+    takes_stacks=True,
     takes=is_banded,
     rate="exact",
     applies_inverse=True,
@@ -136,7 +137,7 @@ def schwarz(problem, monitor, *, depth=None, accuracy: Accuracy | None = None):
         way_out = "method='cgls' with preconditioner='schwarz' may take it"
         raise Unsuitable(f"{error}; {way_out}") from None
     notes = {
-        "depth": inverse.inner.depth[3 - op.layer.geometry.ndim :],
+        "depth": inverse.inner.depth[3 - inverse.gram.ndim :],
         "nbytes": inverse.nbytes,
         **condition_notes(inverse, problem),
     }

@@ -22,6 +22,7 @@ def _application_numbers(use):
     "spectral",
     convolution_only=True,
     takes_adjoints=True,
+    takes_stacks=True,
     takes=lambda op: closed_form(op) is not None,
     rate="exact",
     applies_inverse=True,

@@ -1,0 +1,408 @@
+"""General-form Tikhonov regularization: penalties, priors and weights of the data.
+
+What `solve` minimizes with them is plain least squares of other operators and data,
+
+    ||W^(1/2) (A x - b)||^2 + damp^2 ||L (x - prior)||^2
+        = || [W^(1/2) A; damp L] d - [W^(1/2) (b - A prior); 0] ||^2,   x = prior + d .
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from .._core.arrays import namespace, placement, to_numpy
+from .._core.validation import number
+from .._problem.batch import Layout
+from .._regularize import damp_rule
+from .._regularize.criteria import RULES
+from ..operators._base import ShapedOperator
+from ..operators._convolution import ConvLinearOperator
+from ..operators._diagonal import DiagonalOperator
+from ..operators._differences import DifferenceOperator, LaplacianOperator
+from ..operators._foreign import as_operator
+from ..operators._stacked import StackedOperator
+from ..operators._weighted import WeightedConvolution
+from .outcome import merged
+from .weight_rule import choose_weight
+
+NAMES = ("identity", "gradient", "laplacian")
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Weights of the data and the data themselves, without entries that do not count.
+
+    `weights` is None for weights of 1; its shape is that of b, or of one item.
+    """
+
+    weights: Any
+    b: Any
+
+
+def weighted_data(op, b, weights, mask) -> Weights:
+    """What weights and a mask, or the mask of a masked array, make of the data."""
+    xp = namespace(b)
+    if sparse.issparse(b):
+        b, xp = b.toarray(), np
+    kept = None
+    if isinstance(b, np.ma.MaskedArray):
+        if np.ma.is_masked(b):
+            kept = ~np.ma.getmaskarray(b)
+        b = np.asarray(b.data)
+    b = np.asarray(b) if xp is None else b
+    xp = namespace(b)
+    if mask is not None:
+        mask = _entries(xp, op, b, mask, "mask")
+        if mask.dtype != bool:
+            raise TypeError(
+                f"mask must hold True (used) and False, got dtype {mask.dtype}; for "
+                "weights between 0 and 1 there is weights="
+            )
+        kept = mask if kept is None else mask & kept
+    found = None
+    if weights is not None:
+        found = _entries(xp, op, b, weights, "weights")
+        if found.dtype.kind not in "fiub" or not bool((found >= 0).all()):
+            raise ValueError("weights must be real, finite and not negative")
+        if not bool(xp.isfinite(found).all()):
+            raise ValueError("weights must be real, finite and not negative")
+        found = found.astype(np.float64)
+    if kept is not None:
+        found = kept.astype(np.float64) * (1.0 if found is None else found)
+    if found is not None:
+        if not bool((found > 0).any()):
+            raise ValueError("mask and weights leave no datum: all of them are zero")
+        counts = xp.broadcast_to(found > 0, b.shape)
+        b = xp.where(counts, b, xp.zeros_like(b))
+    return Weights(found, b)
+
+
+def _entries(xp, op, b, values, name):
+    """An array of one number per datum, in b's library."""
+    values = values if namespace(values) is xp else xp.asarray(values)
+    m, shape = op.shape[0], tuple(op.output_shape)
+    if tuple(values.shape) == (m,) and tuple(b.shape) != (m,):
+        values = values.reshape(shape)
+    target = tuple(b.shape) if tuple(b.shape)[-len(shape) :] == shape else (m,)
+    try:
+        item = target[len(target) - len(shape) :] if target != (m,) else target
+        if np.broadcast_shapes(values.shape, item) == item:
+            return xp.broadcast_to(values, item)
+        if np.broadcast_shapes(values.shape, target) == target:
+            return xp.broadcast_to(values, target)
+    except ValueError:
+        pass
+    raise ValueError(
+        f"{name} must have the shape of one item of b, {shape}, or broadcast to it or "
+        f"to b, of shape {tuple(b.shape)}; got {tuple(values.shape)}"
+    )
+
+
+def regularizers(given, op) -> list[ShapedOperator]:
+    """The operators L that a regularizer stands for."""
+    several = isinstance(given, (list, tuple))
+    found = [_regularizer(one, op) for one in (given if several else [given])]
+    if not found:
+        raise ValueError("regularizer must name at least one penalty, got an empty list")
+    return found
+
+
+def _regularizer(given, op):
+    if isinstance(given, str):
+        return _named(given, op)
+    if namespace(given) is not None and not isinstance(given, np.matrix):
+        return _of_kernel(given, op)
+    if sparse.issparse(given) or hasattr(given, "matvec"):
+        found = as_operator(given)
+        if found.shape[1] != op.shape[1]:
+            raise ValueError(
+                f"regularizer must take the {op.shape[1]} unknowns of op, got an "
+                f"operator of shape {found.shape}"
+            )
+        return found
+    raise TypeError(
+        f"regularizer must be one of {', '.join(map(repr, NAMES))}, a kernel, a linear "
+        f"operator or a list of these, got {type(given).__name__}"
+    )
+
+
+def _named(name, op):
+    if name not in NAMES:
+        listed = ", ".join(map(repr, NAMES))
+        raise ValueError(
+            f"regularizer must be one of {listed}, a kernel, a linear operator or a "
+            f"list of these, got {name!r}"
+        )
+    real = np.empty(0, op.dtype).real.dtype
+    xp = np if op.xp is None else op.xp
+    if len(op.input_shape) not in (2, 3, 4):
+        if name == "identity":
+            return as_operator(sparse.eye_array(op.shape[1], dtype=real))
+        raise ValueError(
+            f"regularizer={name!r} needs an op on images, of input_shape (C, "
+            f"*spatial), got {op.input_shape}; pass a linear operator"
+        )
+    if name == "identity":
+        channels, ndim = op.input_shape[0], len(op.input_shape) - 1
+        kernel = xp.ones((channels, 1, *(1,) * ndim), dtype=real)
+        return ConvLinearOperator(kernel, op.input_shape, groups=channels)
+    make = DifferenceOperator if name == "gradient" else LaplacianOperator
+    wraps = any(part.geometry.wraps for part, _ in op.weighted_convolutions)
+    boundary = "periodic" if wraps else "symmetric"
+    return make(op.input_shape, boundary=boundary, dtype=real, xp=xp)
+
+
+def _of_kernel(kernel, op):
+    """A kernel for every channel, or one of all channels, without padding."""
+    shape, ndim = op.input_shape, len(op.input_shape) - 1
+    xp = namespace(kernel)
+    if kernel.ndim == ndim:
+        kernel = xp.broadcast_to(kernel, (shape[0], 1, *kernel.shape))
+        return ConvLinearOperator(kernel, shape, groups=shape[0])
+    if kernel.ndim == ndim + 2 and shape[0] % kernel.shape[1] == 0:
+        return ConvLinearOperator(kernel, shape, groups=shape[0] // kernel.shape[1])
+    raise ValueError(
+        f"a regularizer's kernel must have the {ndim} spatial axes of op, or shape "
+        f"(C_out, C_in // groups, *k), got shape {tuple(kernel.shape)} for input_shape "
+        f"{tuple(shape)}"
+    )
+
+
+def damps(damp, penalties) -> list[float] | str:
+    """One weight for each penalty, or the name of a rule for all of them."""
+    if isinstance(damp, str):
+        return damp
+    several = isinstance(damp, Sequence) or getattr(damp, "ndim", 0) == 1
+    found = [number(one, "damp") for one in (damp if several else [damp])]
+    if len(found) == 1:
+        found = found * len(penalties)
+    if len(found) != len(penalties):
+        raise ValueError(
+            f"damp must be one weight, or one for each of {len(penalties)} "
+            f"regularizers, got {len(found)}"
+        )
+    if not any(found):
+        raise ValueError(
+            "regularizer needs a damp larger than 0, or the name of a rule: "
+            f"{', '.join(map(repr, RULES))}"
+        )
+    return found
+
+
+def weighted(op, weights):
+    """``W^(1/2) A``."""
+    if weights is None:
+        return op
+    root = np.sqrt(weights.reshape(op.output_shape))
+    if op.is_convolution:
+        return WeightedConvolution(op, root)
+    if isinstance(op, StackedOperator) and op.convolutions:
+        parts = zip(op.operators, op.split(root))
+        return StackedOperator([weighted(one, part**2) for one, part in parts])
+    return DiagonalOperator(root) @ op
+
+
+def mean_field(op, b):
+    """The image of constant channels nearest to the data, ``(B, n)``."""
+    xp, channels = namespace(b), op.input_shape[0]
+    flat = len(op.input_shape) < 2
+    count = 1 if flat else channels
+    fields = xp.zeros((count, *op.input_shape), dtype=b.dtype, **placement(b))
+    for c in range(count):
+        fields[(c, ...) if flat else (c, c)] = 1
+    images = to_numpy(op.apply(fields).reshape((count, -1)))
+    found = np.linalg.lstsq(images.T, to_numpy(b).T, rcond=None)[0].T
+    found = xp.asarray(found.astype(np.dtype(b.dtype)), **placement(b))
+    return (found @ fields.reshape((count, -1))).reshape((b.shape[0], -1))
+
+
+def _product(op, x):
+    """``A x`` of flat vectors ``(B, n)``."""
+    return op.apply(x.reshape((len(x), *op.input_shape))).reshape((len(x), -1))
+
+
+class GeneralForm:
+    """The plain least-squares problem of a call with penalties, prior or weights.
+
+    Attributes
+    ----------
+    layout : Layout
+        Of the user's op, and of b without entries that do not count.
+    penalties : list of ShapedOperator
+        Empty where `damp` weights x itself.
+    data : array, shape (B, m)
+        ``W^(1/2) (b - A prior)``.
+    """
+
+    def __init__(self, op, data, x0, columns, regularizer, prior):
+        self.op, self.weights = op, data.weights
+        self.layout = layout = Layout(op, data.b, x0, columns)
+        plain = is_identity(regularizer)
+        self.penalties = [] if plain else regularizers(regularizer, op)
+        self.base = weighted(op, data.weights)
+        b = layout.b
+        if data.weights is not None:
+            root = layout.xp.sqrt(data.weights.reshape((1, -1)))
+            b = b * root.astype(np.empty(0, b.dtype).real.dtype)
+        self.prior = self._prior(prior, b)
+        if self.prior is not None:
+            b = b - _product(self.base, self.prior)
+        self.data = b.astype(layout.kind, copy=False)
+
+    def _prior(self, prior, b):
+        """The prior as ``(1 or B, n)``, None for zero."""
+        layout, n = self.layout, self.op.shape[1]
+        if prior is None:
+            return None
+        if isinstance(prior, str):
+            if prior != "mean":
+                raise ValueError(f"prior must be 'mean' or an array, got {prior!r}")
+            return mean_field(self.base, b)
+        own = Layout(self.op, layout.b.reshape((-1, *self.op.output_shape)), prior)
+        shape = tuple(np.shape(prior))
+        if shape in (tuple(self.op.input_shape), (n,)):
+            return own.x0[:1]
+        return own.x0
+
+    def stack(self, damps):
+        """The operator of the plain problem, and its damp."""
+        if not self.penalties:
+            return self.base, damps[0]
+        scaled = [op.scaled(damp) for op, damp in zip(self.penalties, damps) if damp]
+        return StackedOperator([self.base, *scaled]), 0.0
+
+    def plain(self, op):
+        """The layout of the plain problem."""
+        layout, xp = self.layout, self.layout.xp
+        b, x0 = self.data, layout.x0
+        more = op.shape[0] - b.shape[1]
+        if more:
+            zeros = xp.zeros((len(b), more), dtype=b.dtype, **placement(b))
+            b = xp.concat([b, zeros], axis=1)
+        if x0 is not None and self.prior is not None:
+            x0 = x0 - self.prior
+        b = b.reshape((len(b), *op.output_shape))
+        x0 = None if x0 is None else x0.reshape((len(x0), *op.input_shape))
+        return Layout(op, b, x0, False)
+
+    def finish(self, outcome, damps):
+        """An outcome of the plain problem as one of the user's, in place."""
+        layout, xp, d = self.layout, self.layout.xp, outcome.x
+        outcome.residual = self._norms(self.data - _product(self.base, d))
+        if self.penalties:
+            norms = [layout.items(self._norms(_product(op, d))) for op in self.penalties]
+            outcome.notes["penalty_norm"] = norms if len(norms) > 1 else norms[0]
+            outcome.notes.setdefault("damp", damps if len(damps) > 1 else damps[0])
+        if self.prior is not None:
+            outcome.x = xp.astype(d + self.prior, layout.kind, copy=False)
+        return outcome
+
+    def _norms(self, batch):
+        """The norm of each item, on the host."""
+        return np.linalg.norm(to_numpy(batch), axis=1)
+
+    def callback(self, callback):
+        """The user's callback, which sees x in place of d and in the user's shape."""
+        if callback is None:
+            return None
+        return lambda state: callback(_State(self, state))
+
+
+class _State:
+    """The state of the plain problem as the user's callback sees it."""
+
+    def __init__(self, form, state):
+        self._form, self._state = form, state
+        self.nit = state.nit
+
+    @property
+    def x(self):
+        form = self._form
+        x = self._state.x
+        x = x.reshape((form.layout.batch, -1))
+        if form.prior is not None:
+            x = x + form.prior
+        return form.layout.restore(x)
+
+    @property
+    def residual_norm(self):
+        return self._form.layout.items(np.atleast_1d(self._state.residual_norm))
+
+
+class GeneralCall:
+    """A call of `solve` with a penalty, a prior or weights.
+
+    Parameters
+    ----------
+    request : Request
+    op : ShapedOperator
+    regularizer, prior, damp, noise_level
+        As `solve` takes them.
+    """
+
+    def __init__(self, request, op, regularizer, prior, damp, noise_level):
+        self.request, self.op = request, op
+        self.regularizer, self.prior = regularizer, prior
+        self.damp, self.noise_level = damp, noise_level
+
+    def outcome(self, data, x0, columns, callback, progress):
+        """``(layout, outcome)`` for weighted data."""
+        weights, shape = data.weights, tuple(self.op.output_shape)
+        common = weights is None or weights.shape in (shape, (self.op.shape[0],))
+        if common:
+            return self._outcome(data, x0, columns, callback, progress)
+        return self._one_by_one(data, x0, columns, callback, progress)
+
+    def _outcome(self, data, x0, columns, callback, progress):
+        form = GeneralForm(self.op, data, x0, columns, self.regularizer, self.prior)
+        rule = damp_rule.rule(self.damp, self.noise_level, form.base)
+        found, choice = self._damps(form), None
+        if rule is not None and form.penalties:
+            choice = choose_weight(rule, form, self.request)
+            found, rule = [choice.damp] * len(form.penalties), None
+        op, damp = form.stack(found)
+        task = self.request.task(op, form.plain(op), damp, rule, 0)
+        outcome = task.outcome(form.callback(callback), progress)
+        if choice is not None:
+            choice.annotate(outcome.notes)
+        return form.layout, form.finish(outcome, found)
+
+    def _damps(self, form):
+        """The weights of the penalties; 0 where a rule is to choose them."""
+        if isinstance(self.damp, str):
+            return [0.0]
+        if form.penalties:
+            return damps(self.damp, form.penalties)
+        return [number(self.damp, "damp")]
+
+    def _one_by_one(self, data, x0, columns, callback, progress):
+        """Items with weights of their own are problems of their own."""
+        layout = Layout(self.op, data.b, x0, columns)
+        weights = data.weights.reshape((layout.batch, *self.op.output_shape))
+        outcomes = []
+        for i in range(layout.batch):
+            b = layout.b[i].reshape(self.op.output_shape)
+            start = None if layout.x0 is None else layout.x0[i]
+            one = Weights(weights[i], b)
+            outcomes.append(self._outcome(one, start, None, callback, progress)[1])
+        x = layout.xp.concat([found.x for found in outcomes], axis=0)
+        return layout, merged(outcomes, x)
+
+
+def is_general(b, regularizer, prior, weights, mask) -> bool:
+    """Whether a call asks for more than least squares with damping of x."""
+    masked = isinstance(b, np.ma.MaskedArray) and np.ma.is_masked(b)
+    given = any(argument is not None for argument in (prior, weights, mask))
+    return masked or given or not is_identity(regularizer)
+
+
+def is_identity(regularizer) -> bool:
+    """Whether `damp` weights x itself."""
+    named = isinstance(regularizer, str) and regularizer == "identity"
+    return regularizer is None or named
+

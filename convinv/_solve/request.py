@@ -1,0 +1,110 @@
+"""The arguments of `solve` that do not depend on the operator, and what they ask for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .._core.validation import number
+from .._problem.batch import Layout
+from ..operators._foreign import GeneralOperator
+from ..solvers import Method
+from . import arguments
+from .memory import parse_bytes
+from .task import Task
+
+
+@dataclass(frozen=True)
+class Request:
+    """A call of `solve` without its operator and its data.
+
+    Attributes
+    ----------
+    method : str
+    options : dict
+        Of the method.
+    preconditioner
+        As `solve` takes it.
+    rtol, atol, rtol_normal : float
+    conlim : float or None
+    maxiter : int or None
+    rng : numpy.random.Generator
+    max_memory : float or None
+    """
+
+    method: str
+    options: dict[str, Any]
+    preconditioner: Any
+    rtol: float
+    atol: float
+    rtol_normal: float
+    conlim: float | None
+    maxiter: int | None
+    rng: np.random.Generator
+    max_memory: float | None
+
+    @classmethod
+    def checked(
+        cls,
+        method,
+        options,
+        preconditioner,
+        rtol,
+        atol,
+        rtol_normal,
+        conlim,
+        maxiter,
+        rng,
+        max_memory,
+    ) -> Request:
+        """A request of what a user gave; raises for what makes no sense."""
+        rtol = number(rtol, "rtol")
+        return cls(
+            method=method,
+            options=options,
+            preconditioner=preconditioner,
+            rtol=rtol,
+            atol=number(atol, "atol"),
+            rtol_normal=rtol if rtol_normal is None else number(rtol_normal, "rtol_normal"),
+            conlim=conlim,
+            maxiter=None if maxiter is None else arguments.maxiter(maxiter, 0),
+            rng=arguments.generator(rng),
+            max_memory=None if max_memory is None else parse_bytes(max_memory),
+        )
+
+    def entry(self, op, damped) -> Method:
+        """The method as it is for an operator; raises if it does not take that."""
+        entry = arguments.method(self.method, op)
+        arguments.check_options(entry, self.options)
+        entry = entry.at(self.options)
+        arguments.check_preconditioner(entry, self.preconditioner)
+        if isinstance(op, GeneralOperator) and not entry.needs_adjoint:
+            op.has_adjoint = False  # it may be a stub: it is never called
+        arguments.conlim(self.conlim, entry)
+        arguments.check_operator(entry, op)
+        if damped:
+            arguments.check_damp(entry)
+        return entry
+
+    def task(self, op, layout: Layout, damp, rule, copied) -> Task:
+        """The task for an operator and data."""
+        entry = self.entry(op, bool(damp or rule))
+        return Task(
+            op=op,
+            layout=layout,
+            entry=entry,
+            options=self.options,
+            preconditioner=self.preconditioner,
+            rtol=self.rtol,
+            atol=self.atol,
+            rtol_normal=self.rtol_normal,
+            conlim=arguments.conlim(self.conlim, entry),
+            damp=damp,
+            rule=rule,
+            maxiter=arguments.maxiter(self.maxiter, op.shape[1]),
+            rng=self.rng,
+            max_memory=self.max_memory,
+            copied=copied,
+        )

@@ -1,0 +1,5 @@
+"""The weight of a penalty chosen from the data."""
+
+
+def choose_weight(rule, form, request):
+    raise NotImplementedError
