@@ -83,7 +83,7 @@ def _in_cosines(op):
     return None if axes is None else CosineDifferences(op, axes)
 
 
-def _normal(symbol):
+def normal_of(symbol):
     """``B^H B`` at all frequencies, ``(groups, channels, channels, *bins)``."""
     if isinstance(symbol, CosineDifferences):
         return symbol.normal()
@@ -102,7 +102,7 @@ class StackInverse:
     def __init__(self, op, damp=0.0, factor=1.0, from_data=True):
         symbols, symbol = symbols_of(op), common_transform(op)
         self._layer, self._kind = cells_of(op), op.dtype
-        normal = sum(coarsened(_normal(s), self._layer.groups) for s in symbols)
+        normal = sum(coarsened(normal_of(s), self._layer.groups) for s in symbols)
         scale = sum(s.scale**2 for s in symbols)
         zero = (ZERO * normal.shape[1] * float(np.finfo(op.dtype).eps)) ** 2 * scale
         self.count = symbol.frequencies * normal.shape[0] * normal.shape[1]

@@ -36,7 +36,8 @@ class DataSpectrum:
     Attributes
     ----------
     values, energy : ndarray, shape (F, r)
-        Singular values in any order, and ``|beta|^2``.
+        Singular values in any order, and ``|beta|^2``. Infinite values are those of
+        what no penalty sees.
     rest : ndarray, shape (F,)
         Parts of ``||b||^2`` orthogonal to the singular vectors.
     data : int
@@ -61,7 +62,8 @@ class DataSpectrum:
 
     @property
     def largest(self) -> float:
-        return float(self.values.max())
+        finite = self.values[np.isfinite(self.values)]
+        return float(finite.max(initial=0.0))
 
     def passed(self, damp):
         """``g``, the part of each component of b that remains in the residual."""
@@ -74,7 +76,8 @@ class DataSpectrum:
 
     def solution(self, damp) -> float:
         """``||x||``."""
-        inverse = self.values / (self.values**2 + damp**2)
+        finite = np.where(np.isfinite(self.values), self.values, 0)
+        inverse = finite / (finite**2 + damp**2)
         return float(np.sqrt(np.sum(self.energy * inverse**2)))
 
     def freedom(self, damp) -> float:
@@ -101,6 +104,7 @@ def curvature(spectrum, damp):
     and that of ``||r||^2`` is ``-damp^2`` times that of ``||x||^2``.
     """
     s, square = spectrum.values, damp**2
+    s = np.where(np.isfinite(s), s, 0)  # what is infinite has no part in ||L x||
     spread = s**2 + square
     third = np.sum(spectrum.energy * (s / spread) ** 2 / spread)
     fourth = np.sum(spectrum.energy * (s / spread**2) ** 2)

@@ -87,6 +87,17 @@ def _pick(scaled, b, rule, target, eps):
     return spectrum, pick(spectrum, rule, target, eps)
 
 
+def has_spectrum(op) -> bool:
+    """Whether the singular values of a layer are those of a closed form."""
+    if Polyphase(op.geometry).is_torus:
+        return True
+    form = closed_form(op)
+    if isinstance(form, SeparableForm):
+        return True
+    cosine = isinstance(form, FrequencyForm) and form.orthonormal
+    return cosine and isinstance(form.blocks(), CosineSymbol)
+
+
 def _closed_spectrum(layer, b):
     """The spectrum of a layer with a closed form, None for others."""
     if Polyphase(layer.geometry).is_torus:

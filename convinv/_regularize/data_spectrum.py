@@ -123,7 +123,7 @@ def dense_spectrum(op, b) -> DataSpectrum:
     `b` is an array ``(B, m)``. The power of the residual is that of its cosine
     transform, if the operator's output is an image.
     """
-    matrix, b = _matrix(op, b), to_numpy(b)
+    matrix, b = dense_matrix(op, b), to_numpy(b)
     left, values, _ = np.linalg.svd(matrix, full_matrices=False)
     rounding = max(matrix.shape) * np.finfo(float).eps * values[0]
     values[values <= rounding] = 0
@@ -147,7 +147,7 @@ def dense_spectrum(op, b) -> DataSpectrum:
     return found
 
 
-def _matrix(op, b):
+def dense_matrix(op, b):
     """A on the host, in double precision if op computes in it."""
     m, n = op.shape
     xp = namespace(b)

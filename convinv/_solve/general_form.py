@@ -8,7 +8,6 @@ What `solve` minimizes with them is plain least squares of other operators and d
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,18 +18,12 @@ from .._core.arrays import namespace, placement, to_numpy
 from .._core.validation import number
 from .._problem.batch import Layout
 from .._regularize import damp_rule
-from .._regularize.criteria import RULES
-from ..operators._base import ShapedOperator
-from ..operators._convolution import ConvLinearOperator
 from ..operators._diagonal import DiagonalOperator
-from ..operators._differences import DifferenceOperator, LaplacianOperator
-from ..operators._foreign import as_operator
 from ..operators._stacked import StackedOperator
 from ..operators._weighted import WeightedConvolution
 from .outcome import merged
+from .penalties import damps, is_identity, regularizers
 from .weight_rule import choose_weight
-
-NAMES = ("identity", "gradient", "laplacian")
 
 
 @dataclass(frozen=True)
@@ -101,97 +94,6 @@ def _entries(xp, op, b, values, name):
         f"{name} must have the shape of one item of b, {shape}, or broadcast to it or "
         f"to b, of shape {tuple(b.shape)}; got {tuple(values.shape)}"
     )
-
-
-def regularizers(given, op) -> list[ShapedOperator]:
-    """The operators L that a regularizer stands for."""
-    several = isinstance(given, (list, tuple))
-    found = [_regularizer(one, op) for one in (given if several else [given])]
-    if not found:
-        raise ValueError("regularizer must name at least one penalty, got an empty list")
-    return found
-
-
-def _regularizer(given, op):
-    if isinstance(given, str):
-        return _named(given, op)
-    if namespace(given) is not None and not isinstance(given, np.matrix):
-        return _of_kernel(given, op)
-    if sparse.issparse(given) or hasattr(given, "matvec"):
-        found = as_operator(given)
-        if found.shape[1] != op.shape[1]:
-            raise ValueError(
-                f"regularizer must take the {op.shape[1]} unknowns of op, got an "
-                f"operator of shape {found.shape}"
-            )
-        return found
-    raise TypeError(
-        f"regularizer must be one of {', '.join(map(repr, NAMES))}, a kernel, a linear "
-        f"operator or a list of these, got {type(given).__name__}"
-    )
-
-
-def _named(name, op):
-    if name not in NAMES:
-        listed = ", ".join(map(repr, NAMES))
-        raise ValueError(
-            f"regularizer must be one of {listed}, a kernel, a linear operator or a "
-            f"list of these, got {name!r}"
-        )
-    real = np.empty(0, op.dtype).real.dtype
-    xp = np if op.xp is None else op.xp
-    if len(op.input_shape) not in (2, 3, 4):
-        if name == "identity":
-            return as_operator(sparse.eye_array(op.shape[1], dtype=real))
-        raise ValueError(
-            f"regularizer={name!r} needs an op on images, of input_shape (C, "
-            f"*spatial), got {op.input_shape}; pass a linear operator"
-        )
-    if name == "identity":
-        channels, ndim = op.input_shape[0], len(op.input_shape) - 1
-        kernel = xp.ones((channels, 1, *(1,) * ndim), dtype=real)
-        return ConvLinearOperator(kernel, op.input_shape, groups=channels)
-    make = DifferenceOperator if name == "gradient" else LaplacianOperator
-    wraps = any(part.geometry.wraps for part, _ in op.weighted_convolutions)
-    boundary = "periodic" if wraps else "symmetric"
-    return make(op.input_shape, boundary=boundary, dtype=real, xp=xp)
-
-
-def _of_kernel(kernel, op):
-    """A kernel for every channel, or one of all channels, without padding."""
-    shape, ndim = op.input_shape, len(op.input_shape) - 1
-    xp = namespace(kernel)
-    if kernel.ndim == ndim:
-        kernel = xp.broadcast_to(kernel, (shape[0], 1, *kernel.shape))
-        return ConvLinearOperator(kernel, shape, groups=shape[0])
-    if kernel.ndim == ndim + 2 and shape[0] % kernel.shape[1] == 0:
-        return ConvLinearOperator(kernel, shape, groups=shape[0] // kernel.shape[1])
-    raise ValueError(
-        f"a regularizer's kernel must have the {ndim} spatial axes of op, or shape "
-        f"(C_out, C_in // groups, *k), got shape {tuple(kernel.shape)} for input_shape "
-        f"{tuple(shape)}"
-    )
-
-
-def damps(damp, penalties) -> list[float] | str:
-    """One weight for each penalty, or the name of a rule for all of them."""
-    if isinstance(damp, str):
-        return damp
-    several = isinstance(damp, Sequence) or getattr(damp, "ndim", 0) == 1
-    found = [number(one, "damp") for one in (damp if several else [damp])]
-    if len(found) == 1:
-        found = found * len(penalties)
-    if len(found) != len(penalties):
-        raise ValueError(
-            f"damp must be one weight, or one for each of {len(penalties)} "
-            f"regularizers, got {len(found)}"
-        )
-    if not any(found):
-        raise ValueError(
-            "regularizer needs a damp larger than 0, or the name of a rule: "
-            f"{', '.join(map(repr, RULES))}"
-        )
-    return found
 
 
 def weighted(op, weights):
@@ -302,6 +204,17 @@ class GeneralForm:
             outcome.x = xp.astype(d + self.prior, layout.kind, copy=False)
         return outcome
 
+    def left(self, outcome, unit):
+        """Residuals of weighted data and the norm that the penalties weight.
+
+        Both are in units of two to the power of `unit`, on the host.
+        """
+        d = outcome.x
+        r = to_numpy(self.data - _product(self.base, d)) * 2.0**-unit
+        seen = [_product(op, d) for op in self.penalties] or [d]
+        squares = [np.sum(self._norms(part) ** 2) for part in seen]
+        return r, float(np.sqrt(sum(squares))) * 2.0**-unit
+
     def _norms(self, batch):
         """The norm of each item, on the host."""
         return np.linalg.norm(to_numpy(batch), axis=1)
@@ -362,11 +275,11 @@ class GeneralCall:
         form = GeneralForm(self.op, data, x0, columns, self.regularizer, self.prior)
         rule = damp_rule.rule(self.damp, self.noise_level, form.base)
         found, choice = self._damps(form), None
-        if rule is not None and form.penalties:
+        if rule is not None:
             choice = choose_weight(rule, form, self.request)
-            found, rule = [choice.damp] * len(form.penalties), None
+            found = [choice.damp] * max(len(form.penalties), 1)
         op, damp = form.stack(found)
-        task = self.request.task(op, form.plain(op), damp, rule, 0)
+        task = self.request.task(op, form.plain(op), damp, None, 0)
         outcome = task.outcome(form.callback(callback), progress)
         if choice is not None:
             choice.annotate(outcome.notes)
@@ -399,10 +312,3 @@ def is_general(b, regularizer, prior, weights, mask) -> bool:
     masked = isinstance(b, np.ma.MaskedArray) and np.ma.is_masked(b)
     given = any(argument is not None for argument in (prior, weights, mask))
     return masked or given or not is_identity(regularizer)
-
-
-def is_identity(regularizer) -> bool:
-    """Whether `damp` weights x itself."""
-    named = isinstance(regularizer, str) and regularizer == "identity"
-    return regularizer is None or named
-

@@ -20,6 +20,7 @@ from .memory import MemoryEstimate
 from .memory_errors import explained
 from .restarts import Run
 from .slices import slices_of, solve_slices
+from .weight_rule import LOOSE, choose_damp
 
 WRONG = 1e-5  # of their norms, a difference of products that no rounding makes
 NO_ADJOINT = "the adjoint of op is not its adjoint (see convinv.dot_test)"
@@ -82,6 +83,15 @@ class Task:
             self.copied,
         )
 
+    def loose(self, rtol) -> Task:
+        """The same with a larger tolerance, for solves on the way to others."""
+        return replace(self, rtol=max(rtol, self.rtol), rtol_normal=rtol)
+
+    def loosely_damped(self, damp):
+        """The x of a loose solve with a damp in place of the rule, ``(B, n)``."""
+        task = replace(self, damp=damp, rule=None).loose(LOOSE)
+        return task._outcome(self.slices(), None, False).x
+
     def slices(self):
         """Slices of the batch that fit into `max_memory`, None without a limit."""
         if self.max_memory is None:
@@ -104,7 +114,7 @@ class Task:
         """Solve with the damp that the rule chooses, if there is a rule."""
         if self.rule is None:
             return self._outcome(slices, callback, progress)
-        choice = self.rule.choose(self.op, self.layout)
+        choice = choose_damp(self)
         task = replace(self, damp=choice.damp, rule=None)
         outcome = task._outcome(slices, callback, progress)
         choice.annotate(outcome.notes)
