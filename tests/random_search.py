@@ -21,6 +21,7 @@ from scipy.sparse.linalg import LinearOperator, aslinearoperator
 from convinv import ConvLinearOperator, methods, solve
 from support.arrays import BOUNDARIES, DTYPES, normal
 
+LEAST_SQUARES = [m for m in methods() if m.objective == "least-squares"]
 FORMS = ("layer", "adjoint", "dense", "csr", "operator", "duck", "matrix operator")
 # Of the largest singular value, what counts as zero.
 ZERO = 1e-13
@@ -183,7 +184,7 @@ def _options(rng, A, form):
     """A method that takes the operator, its tolerance and perhaps a damp."""
     m, n = A.shape
     suited = ["auto"] * 4
-    for entry in methods():
+    for entry in LEAST_SQUARES:
         layer_only = entry.convolution_only and (form != "layer")
         rows = entry.needs_rows and form in ("operator", "duck", "adjoint")
         hermitian = entry.hermitian and (m != n or not np.allclose(A, A.conj().T))
@@ -193,7 +194,7 @@ def _options(rng, A, form):
     method = str(rng.choice(suited))
     options = {"method": method, "rtol": float(rng.choice([1e-3, 1e-6, 1e-6, 1e-9]))}
     options["maxiter"] = int(rng.choice([20, 500]))
-    takes_damp = method == "auto" or {e.name: e for e in methods()}[method].damp
+    takes_damp = method == "auto" or {e.name: e for e in LEAST_SQUARES}[method].damp
     if takes_damp and rng.integers(3) == 0:
         options["damp"] = float(rng.choice([1e-3, 0.1, 1.0]) * np.linalg.norm(A, 2))
     return options
@@ -241,7 +242,7 @@ def judge(t: Trial, x, good) -> str | None:
     rows = t.b.astype(wide).reshape(-1, t.A.shape[0])
     x = x.reshape(-1, t.A.shape[1])
     method = t.options["method"]
-    least_norm = {e.name: e.minimum_norm for e in methods()}.get(method, True)
+    least_norm = {e.name: e.minimum_norm for e in LEAST_SQUARES}.get(method, True)
     for item, (b, y, ok) in enumerate(zip(rows, x, np.atleast_1d(good))):
         if not ok or not b.any():  # b = 0 gives x = 0 whatever x0 is
             continue

@@ -27,8 +27,11 @@ TEXT = (
 
 
 def entries():
-    """Whether an iteration goes over rows, by method; None where it is an inverse."""
-    listed = convinv.methods()
+    """Whether an iteration goes over rows, by method; None where it is an inverse.
+
+    Methods for counts take other data.
+    """
+    listed = [m for m in convinv.methods() if m.objective == "least-squares"]
     found = {m.name: None if m.applies_inverse else m.needs_rows for m in listed}
     return {"auto": None, **found}
 

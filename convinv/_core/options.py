@@ -43,6 +43,7 @@ class Range:
 
 Fraction = Annotated[float, Range(0, 1, open_most=True)]
 Accuracy = Annotated[float, Range(0, 1, open_least=True, open_most=True)]
+NotNegative = Annotated[float, Range(0, open_most=True)]
 Positive = Annotated[float, Range(0, open_least=True, open_most=True)]
 Count = Annotated[int, Range(1)]
 Relaxation = Annotated[float, Range(0, 2, open_least=True, open_most=True)]

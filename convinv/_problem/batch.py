@@ -7,7 +7,7 @@ import numpy as np
 from scipy import sparse
 
 from .. import kernels
-from .._core.arrays import contiguous, namespace, working_dtype
+from .._core.arrays import contiguous, namespace, placement, working_dtype
 
 
 class Layout:
@@ -26,6 +26,8 @@ class Layout:
     batch_shape : tuple of int
     batched : bool
         Whether the user gave a batch.
+    taken : slice
+        The items of the user's batch that it holds.
     """
 
     def __init__(self, op, b, x0, columns=None):
@@ -61,6 +63,9 @@ class Layout:
             raise ValueError(_shapes_taken(m, wanted, columns) + f", got {shape}")
         self.batched = self.batch_shape != ()
         self.batch = math.prod(self.batch_shape)
+        self.taken = slice(0, self.batch)
+        self._data_shape, self._item_shape = shape, wanted
+        self.whole_shape = self.x_shape
         if self.batch == 0:
             raise ValueError(f"b holds no right-hand side: its shape is {shape}")
         dtypes = [op.dtype, _dtype(self.xp, b, "b")]
@@ -91,6 +96,42 @@ class Layout:
             wide = self.xp.reshape(x0, (1, -1))
             return self.xp.broadcast_to(wide, (self.batch, wide.shape[1]))
         raise ValueError(f"x0 must have shape {self.x_shape}, got {tuple(x0.shape)}")
+
+    def like_data(self, values, name):
+        """A number, or an array like b or one item of it, as ``(1 or B, 1 or m)``."""
+        item = self._item_shape
+        return self._like(values, name, self._data_shape, item, "b")
+
+    def like_unknowns(self, values, name):
+        """A number, or an array like x or one item of it, as ``(1 or B, 1 or n)``."""
+        return self._like(values, name, self.whole_shape, self.input_shape, "x")
+
+    def _like(self, values, name, whole, item, like):
+        xp = self.xp
+        values = _plain(values, name) if xp is np else values
+        if namespace(values) is None:
+            values = xp.asarray(values, **placement(self.b))
+        if namespace(values) is not xp:
+            raise TypeError(
+                f"{name} must be a number or an array of the same library as b, got "
+                f"{type(values).__name__}"
+            )
+        if _dtype(xp, values, name).kind == "c":
+            raise ValueError(f"{name} must be real, got {values.dtype}")
+        shape, length = tuple(values.shape), math.prod(item)
+        if shape == ():
+            flat = xp.reshape(values, (1, 1))
+        elif shape in (tuple(item), (length,)):
+            flat = xp.reshape(values, (1, length))
+        elif shape == tuple(whole):
+            values = values.T if self.columns else values
+            flat = xp.reshape(values, (-1, length))[self.taken, :]
+        else:
+            raise ValueError(
+                f"{name} must be a number or have the shape of {like}, {tuple(whole)}, "
+                f"or that of one item, {tuple(item)}, got {shape}"
+            )
+        return xp.astype(flat, xp.float64)
 
     def _flat(self, array, length):
         """A C-contiguous array of shape (B, length) in the working dtype."""

@@ -52,6 +52,7 @@ def solve(
     rtol_normal: float | None = None,
     conlim: float | None = None,
     columns: bool | None = None,
+    bounds: tuple[ArrayInput | None, ArrayInput | None] | None = None,
     on_failure: OnFailure = "warn",
     **method_options: Any,
 ) -> SolveResult:
@@ -132,6 +133,10 @@ def solve(
         "auto" takes for periodic layers, does not look at it.
     columns : bool, optional
         Whether a two-dimensional b holds its right-hand sides in columns.
+    bounds : pair of float or array_like, optional
+        ``(lo, hi)`` with ``lo <= x <= hi``: numbers, or arrays like x or one item of
+        it; None and infinity leave x free. ``(0, None)`` is for what is not negative.
+        With the method "auto", an exact one, or "cgls"; see Notes.
     on_failure : {"warn", "raise", "ignore"}
         What to do where the returned x does not satisfy the tolerance: warn with
         `ConvergenceWarning`, raise `ConvergenceError` (whose ``result`` holds x), or
@@ -179,6 +184,15 @@ def solve(
     and x is rounded at the end. Data and kernel are scaled by powers of two first, so
     their scale changes nothing but that of x. ``error_bound`` of the result estimates
     how far x may be off.
+
+    With `bounds`, ``success`` asks for the same of the projected gradient: s without
+    the entries at a bound that it would leave, no larger than ``rtol_normal ||A^H b||``
+    (or, where 0 is out of bounds, than that share of the gradient at the point next to
+    it, if that is larger); ``normal_residual_norm`` and the history tell its norm, and
+    ``extra["active"]`` the share of such entries. The unbounded problem is solved first
+    where that is done by an exact inverse, then steps of a splitting with the inverse,
+    and conjugate gradients on the free entries, whose iterations are counted. A rule
+    for `damp` looks at the unbounded problem. `x0` replaces that start.
 
     b is read where it is if its dtype, memory order and scale allow that, else copied.
     Beside that and what the method stores, `solve` holds a vector of length n and, to
@@ -228,6 +242,7 @@ def solve(
         maxiter,
         rng,
         max_memory,
+        bounds,
     )
     if is_general(b, regularizer, prior, weights, mask):
         data = weighted_data(op, b, weights, mask)

@@ -8,7 +8,7 @@ What `solve` minimizes with them is plain least squares of other operators and d
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from .._regularize import damp_rule
 from ..operators._diagonal import DiagonalOperator
 from ..operators._stacked import StackedOperator
 from ..operators._weighted import WeightedConvolution
+from .bounds import limits
 from .outcome import merged
 from .penalties import damps, is_identity, regularizers
 from .weight_rule import choose_weight
@@ -192,6 +193,19 @@ class GeneralForm:
         x0 = None if x0 is None else x0.reshape((len(x0), *op.input_shape))
         return Layout(op, b, x0, False)
 
+    def bounds(self, bounds):
+        """The user's bounds on x as those on ``x - prior``, ``(B, *input_shape)``."""
+        found = limits(bounds, self.layout)
+        if self.prior is not None:
+            found = tuple(end - self.prior for end in found)
+        elif found[0].shape[1] == found[1].shape[1] == 1:
+            return bounds
+        n, shape = self.op.shape[1], (-1, *self.op.input_shape)
+        xp = self.layout.xp
+        return tuple(
+            xp.reshape(xp.broadcast_to(end, (len(end), n)), shape) for end in found
+        )
+
     def finish(self, outcome, damps):
         """An outcome of the plain problem as one of the user's, in place."""
         layout, xp, d = self.layout, self.layout.xp, outcome.x
@@ -265,11 +279,28 @@ class GeneralCall:
 
     def outcome(self, data, x0, columns, callback, progress):
         """``(layout, outcome)`` for weighted data."""
+        if self.request.entry(self.op, False).objective != "least-squares":
+            self._refuse_penalties()
+            layout = Layout(self.op, data.b, x0, columns)
+            task = self.request.task(self.op, layout, 0.0, None, 0, data.weights)
+            return layout, task.outcome(callback, progress)
         weights, shape = data.weights, tuple(self.op.output_shape)
         common = weights is None or weights.shape in (shape, (self.op.shape[0],))
         if common:
             return self._outcome(data, x0, columns, callback, progress)
         return self._one_by_one(data, x0, columns, callback, progress)
+
+    def _refuse_penalties(self):
+        """Raise for what only least squares have."""
+        for name in ("regularizer", "prior"):
+            value = getattr(self, name)
+            if not (value is None or name == "regularizer" and is_identity(value)):
+                raise ValueError(
+                    f"method {self.request.method!r} takes no {name}, got {value!r}; "
+                    "its options are its own"
+                )
+        if self.damp:
+            self.request.entry(self.op, True)  # says what takes a damp
 
     def _outcome(self, data, x0, columns, callback, progress):
         form = GeneralForm(self.op, data, x0, columns, self.regularizer, self.prior)
@@ -279,7 +310,10 @@ class GeneralCall:
             choice = choose_weight(rule, form, self.request)
             found = [choice.damp] * max(len(form.penalties), 1)
         op, damp = form.stack(found)
-        task = self.request.task(op, form.plain(op), damp, None, 0)
+        request = self.request
+        if request.bounds is not None:
+            request = replace(request, bounds=form.bounds(request.bounds))
+        task = request.task(op, form.plain(op), damp, None, 0)
         outcome = task.outcome(form.callback(callback), progress)
         if choice is not None:
             choice.annotate(outcome.notes)
@@ -297,7 +331,14 @@ class GeneralCall:
         """Items with weights of their own are problems of their own."""
         layout = Layout(self.op, data.b, x0, columns)
         weights = data.weights.reshape((layout.batch, *self.op.output_shape))
-        outcomes = []
+        outcomes, bounds = [], self.request.bounds
+        if bounds is not None and layout.batch > 1:
+            limits(bounds, layout)
+            if any(np.size(end) > 1 for end in bounds if end is not None):
+                raise ValueError(
+                    "bounds must be numbers where the weights of a batch differ from "
+                    "item to item, got arrays; solve the items one by one"
+                )
         for i in range(layout.batch):
             b = layout.b[i].reshape(self.op.output_shape)
             start = None if layout.x0 is None else layout.x0[i]

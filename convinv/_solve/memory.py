@@ -15,6 +15,7 @@ from ..solvers import METHODS
 from .auto import candidates
 
 SIZE = re.compile(r"\s*(\d+\.?\d*(?:e\+?\d+)?)\s*(?:([kmgt])(i?))?b?\s*", re.IGNORECASE)
+BOUNDED = 8  # vectors like x of a solve with bounds, in double precision
 RECORDS = 512  # bytes of an item's coefficients and norms
 
 
@@ -61,9 +62,21 @@ class MemoryEstimate:
     damped : bool
     copied : int
         Bytes of the copies that were made of b and x0.
+    bounded : bool
+        Whether x has bounds.
     """
 
-    def __init__(self, op, layout, entry, options, preconditioner, damped, copied):
+    def __init__(
+        self,
+        op,
+        layout,
+        entry,
+        options,
+        preconditioner,
+        damped,
+        copied,
+        bounded=False,
+    ):
         self.op, self.layout, self.options = op, layout, options
         self.damped, self.host = damped, layout.xp is np
         self.shape, self.itemsize = op.shape, layout.dtype.itemsize
@@ -80,6 +93,8 @@ class MemoryEstimate:
         scaled = abs(np.frexp(to_numpy(largest))[1]) > DATA_POWER
         own = bool(scaled.any()) * self.shape[0] * self.itemsize + RECORDS
         self.solving = own + max(self._solving(*pair) for pair in pairs)
+        if bounded:
+            self.solving += BOUNDED * self.shape[1] * self.double
         self.checking = own + self._checking()
         self.fixed = copied + max(self._shared(*pair) for pair in pairs)
         # plans of products by FFT, in the precision of the solve and of the check

@@ -1,6 +1,6 @@
 """The outcome of a run for each item of a batch, and the result made of it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import Any
 
@@ -40,6 +40,8 @@ class Outcome:
     tried : list of str or None
         A sentence on each choice.
     notes : dict
+    per_item : dict of ndarray, shape (B,)
+        Further numbers for the result's ``extra``, one for each item.
     """
 
     x: Any
@@ -54,11 +56,13 @@ class Outcome:
     method: str
     tried: list
     notes: dict
+    per_item: dict = field(default_factory=dict)
 
     def result(self, layout, seconds) -> SolveResult:
         """The outcome as a result, in the user's shapes."""
         status = min(self.item_status, key=ORDER.index)
         extra = dict(self.notes)
+        extra |= {name: layout.items(value) for name, value in self.per_item.items()}
         words = ["; then ".join(filter(None, self.tried)), extra.pop("message", None)]
         message = "; ".join(filter(None, [*words, self._doubt()]))
         if layout.batched:
@@ -118,6 +122,10 @@ def merged(parts, x) -> Outcome:
         method=furthest.method,
         tried=[_fullest(found) for found in zip_longest(*(p.tried for p in parts))],
         notes=notes,
+        per_item={
+            name: np.concatenate([part.per_item[name] for part in parts])
+            for name in parts[0].per_item
+        },
     )
 
 

@@ -11,7 +11,7 @@ from .._core.validation import number
 from .._problem.batch import Layout
 from ..operators._foreign import GeneralOperator
 from ..solvers import Method
-from . import arguments
+from . import arguments, bounds as within, counts
 from .memory import parse_bytes
 from .task import Task
 
@@ -32,6 +32,8 @@ class Request:
     maxiter : int or None
     rng : numpy.random.Generator
     max_memory : float or None
+    bounds : pair or None
+        As `solve` takes it.
     """
 
     method: str
@@ -44,6 +46,7 @@ class Request:
     maxiter: int | None
     rng: np.random.Generator
     max_memory: float | None
+    bounds: Any = None
 
     @classmethod
     def checked(
@@ -58,6 +61,7 @@ class Request:
         maxiter,
         rng,
         max_memory,
+        bounds=None,
     ) -> Request:
         """A request of what a user gave; raises for what makes no sense."""
         rtol = number(rtol, "rtol")
@@ -67,11 +71,14 @@ class Request:
             preconditioner=preconditioner,
             rtol=rtol,
             atol=number(atol, "atol"),
-            rtol_normal=rtol if rtol_normal is None else number(rtol_normal, "rtol_normal"),
+            rtol_normal=(
+                rtol if rtol_normal is None else number(rtol_normal, "rtol_normal")
+            ),
             conlim=conlim,
             maxiter=None if maxiter is None else arguments.maxiter(maxiter, 0),
             rng=arguments.generator(rng),
             max_memory=None if max_memory is None else parse_bytes(max_memory),
+            bounds=bounds,
         )
 
     def entry(self, op, damped) -> Method:
@@ -86,11 +93,21 @@ class Request:
         arguments.check_operator(entry, op)
         if damped:
             arguments.check_damp(entry)
+        if self.bounds is not None:
+            within.refuse(entry, op, self.preconditioner, self.conlim)
         return entry
 
-    def task(self, op, layout: Layout, damp, rule, copied) -> Task:
-        """The task for an operator and data."""
+    def task(self, op, layout: Layout, damp, rule, copied, weights=None) -> Task:
+        """The task for an operator and data.
+
+        `weights` are those of data for methods that minimize no least squares; others
+        have them in `op` and in the data.
+        """
         entry = self.entry(op, bool(damp or rule))
+        if entry.objective == "poisson":
+            counts.refuse(op, layout, self)
+        if self.bounds is not None:
+            within.limits(self.bounds, layout)
         return Task(
             op=op,
             layout=layout,
@@ -107,4 +124,6 @@ class Request:
             rng=self.rng,
             max_memory=self.max_memory,
             copied=copied,
+            bounds=self.bounds,
+            weights=weights,
         )

@@ -54,7 +54,7 @@ def solve_slices(run, layout, slices, callback, tick):
 def _part(layout, items):
     """The layout of some items, as a plain batch."""
     part = copy.copy(layout)
-    part.b = layout.b[items, :]
+    part.b, part.taken = layout.b[items, :], items
     part.extent = tuple(values[items] for values in layout.extent)
     part.x0 = None if layout.x0 is None else layout.x0[items, :]
     part.batch, part.batched, part.columns = part.b.shape[0], True, False

@@ -14,6 +14,7 @@ from .._problem.batch import Layout
 from .._problem.scaling import ScaledProblem
 from ..operators._dot_test import products
 from ..solvers import Method
+from . import bounds, counts
 from .auto import MethodChoice, choose, given
 from .groups import has_groups, parts_of, solve_parts
 from .memory import MemoryEstimate
@@ -52,6 +53,11 @@ class Task:
         Bytes of the copies that were made of b and x0.
     is_part : bool
         Whether the operator is some groups of the user's.
+    bounds : pair or None
+        As `solve` takes it.
+    weights : array or None
+        Of the data, like b or one item of it, for methods whose objective is not least
+        squares; for that they are in `op` and b.
     """
 
     op: Any
@@ -70,6 +76,8 @@ class Task:
     max_memory: float | None
     copied: int
     is_part: bool = False
+    bounds: Any = None
+    weights: Any = None
 
     def estimate(self) -> MemoryEstimate:
         """The memory that the solve takes."""
@@ -81,6 +89,7 @@ class Task:
             self.preconditioner,
             bool(self.damp or self.rule),
             self.copied,
+            self.bounds is not None,
         )
 
     def loose(self, rtol) -> Task:
@@ -131,6 +140,10 @@ class Task:
 
     def run(self, layout, callback, tick, stopped):
         """The outcome of some items, and whether the callback has asked to stop."""
+        if self.entry.objective == "poisson":
+            return counts.run(self, layout, callback, tick, stopped)
+        if self.bounds is not None:
+            return bounds.run(self, layout, callback, tick, stopped)
         scaled = ScaledProblem(
             self.op, layout, self.damp, self.rtol, self.atol, self.rtol_normal
         )

@@ -12,7 +12,7 @@ import numpy as np
 
 from .._core.arrays import cupy_module
 
-KERNELS = ("circulant", "correlate", "rows", "vectors", "windows")
+KERNELS = ("circulant", "correlate", "poisson", "rows", "vectors", "windows")
 
 
 def load(name: str, xp):
@@ -21,7 +21,7 @@ def load(name: str, xp):
         form = "cpu"
     elif xp is not None and xp is cupy_module():
         form = "cuda"
-    elif name == "vectors":
+    elif name in ("poisson", "vectors"):
         form = "array_api"
     else:
         raise TypeError(

@@ -110,3 +110,40 @@ __device__ __forceinline__ T block_sum(T value) {
     for (int warp = 1; warp < warps; ++warp) value = value + part[warp];
   return value;
 }
+
+// Sums over the items of a batch (batch, n) take two steps: every block leaves one
+// partial sum per item, and add_up adds them in order. gridDim.x is then the number of
+// partial sums of an item.
+
+// Calls term(item, place) on every element and leaves the sums of its values.
+template <typename T, class F>
+__device__ __forceinline__ void sum_items(T* partial, long long n, long long batch,
+                                          F term) {
+  const long long step = (long long)gridDim.x * THREADS;
+  for (long long b = blockIdx.y; b < batch; b += gridDim.y) {
+    T sum = {};
+    for (long long i = (long long)blockIdx.x * THREADS + threadIdx.x; i < n; i += step)
+      sum = sum + term(b, b * n + i);
+    sum = block_sum(sum);
+    if (threadIdx.x == 0) partial[b * gridDim.x + blockIdx.x] = sum;
+  }
+}
+
+template <class F>
+__device__ __forceinline__ void each(long long n, long long batch, F update) {
+  const long long step = (long long)gridDim.x * THREADS;
+  for (long long b = blockIdx.y; b < batch; b += gridDim.y)
+    for (long long i = (long long)blockIdx.x * THREADS + threadIdx.x; i < n; i += step)
+      update(b, b * n + i);
+}
+
+template <typename T>
+__device__ __forceinline__ void add_up(const T* partial, T* sums, long long n,
+                                       long long batch) {
+  for (long long b = blockIdx.x; b < batch; b += gridDim.x) {
+    T sum = {};
+    for (long long i = threadIdx.x; i < n; i += THREADS) sum = sum + partial[b * n + i];
+    sum = block_sum(sum);
+    if (threadIdx.x == 0) sums[b] = sum;
+  }
+}

@@ -4,6 +4,7 @@ Everything takes NumPy or CuPy arrays and works in their library.
 """
 
 from ._admm import admm
+from ._divergence import KullbackLeibler
 from ._priors import (
     NuclearNorm,
     Proximal,
@@ -16,6 +17,7 @@ from ._proximal_gradient import fista, proximal_gradient
 from ._total_variation import prox_total_variation, total_variation
 
 __all__ = [
+    "KullbackLeibler",
     "NuclearNorm",
     "Proximal",
     "ProximalResult",

@@ -16,6 +16,7 @@ from . import (
     lsqr,
     rbk,
     rek,
+    richardson_lucy,
     rk,
     rshek,
     rshk,

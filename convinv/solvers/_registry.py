@@ -13,6 +13,7 @@ from .._core.declarations import Products, Storage, Use
 from .._core.options import Option, options_of
 
 Rate = Literal["exact", "krylov", "rows", "blocks", "gradient", "unknown"]
+Objective = Literal["least-squares", "poisson"]
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,10 @@ class Method:
         Vectors stored for a right-hand side, beside b and x.
     products : Products
         Operator products in an iteration.
+    objective : {"least-squares", "poisson"}
+        What it minimizes: the norm of the residual, or the negative logarithm of the
+        likelihood of Poisson counts (the Kullback-Leibler divergence from b to A x)
+        over ``x >= 0``. What else is said here refers to that.
     square, hermitian, convolution_only, needs_rows, needs_adjoint : bool
         What it asks of the operator; `needs_rows`: a convolution or a matrix.
     takes_adjoints : bool
@@ -79,6 +84,7 @@ class Method:
     function: Callable
     storage: Storage
     products: Products
+    objective: Objective = "least-squares"
     square: bool = False
     hermitian: bool = False
     convolution_only: bool = False
@@ -126,6 +132,7 @@ class Method:
             "Hermitian": self.hermitian,
             "convolution": self.convolution_only,
             "convolution or matrix": self.needs_rows,
+            "nonnegative": self.objective == "poisson",
         }
         return tuple(word for word, is_asked in asked.items() if is_asked)
 
@@ -150,6 +157,9 @@ def solver(name: str, *, storage: Storage, products: Products, **traits):
     runs its iterations, each of which calls ``monitor.update`` once; one that
     `applies_inverse` makes a single application and never calls it. The types of its
     keyword-only arguments say what its options may be (`Option`).
+
+    One whose `objective` is "poisson" gets a `PoissonProblem`, which has taken in the
+    options ``background``, ``tv`` and ``stopping`` and starts at ``problem.x0``.
 
     The docstring is for users, who never see `problem` and `monitor`: Parameters are
     the options, Returns tells x and what ``extra`` holds. The page on methods renders

@@ -70,9 +70,10 @@ def test_parts_hold_what_they_are_asked_for(whole):
     ]  # fmt: skip
     methods = rows(found, "methods")
     tried = {row["method"] for row in methods}
-    assert tried > {method.name for method in convinv.methods()}
+    listed = [m for m in convinv.methods() if m.objective == "least-squares"]
+    assert tried > {method.name for method in listed}
     checked = {row["method"] for row in rows(found, "check", 1)}
-    assert checked == {method.name for method in convinv.methods()}
+    assert checked == {method.name for method in listed}
     assert {row["images"] for row in methods} == {"12x12, batch 1"}
     spectral = [row for row in methods if row["method"] == "spectral"]
     assert [row["ms an iteration"] for row in spectral] == ["-"]

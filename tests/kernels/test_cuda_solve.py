@@ -11,7 +11,9 @@ from convinv.solvers import _iterate
 from support.cuda_host import on_host
 from support.quiet import quietly
 
-METHODS = {m.name: m for m in convinv.methods()}
+METHODS = {
+    m.name: m for m in convinv.methods() if m.objective == "least-squares"
+}
 OPTIONS = {
     "gmres": {"normal": True, "restart": 12},
     "gbk": {"inner_rtol": 0.01},

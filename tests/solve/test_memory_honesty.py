@@ -14,6 +14,7 @@ from convinv._solve import slices
 from convinv._solve.memory import copied
 from convinv.kernels.products.fft import Plan
 from convinv.solvers import _registry
+from support import counts
 from support.memory_cases import data, estimate_of, layer
 from support.problems import METHODS, VARIANTS, entry
 from support.quiet import quietly
@@ -89,6 +90,22 @@ class TestHonesty:
         said = estimate_of(op, b, name, **arguments).bytes(24)
         share = 4 if entry(variant).rate == "blocks" else 3
         assert said / share <= found + 2**16 and found <= 1.2 * said + 2**18
+
+    @pytest.mark.parametrize("variant", counts.VARIANTS)
+    @pytest.mark.parametrize("dtype", ["float64", "float32"])
+    @pytest.mark.parametrize("shape", SHAPES)
+    def test_methods_for_counts(self, variant, dtype, shape):
+        name, arguments = counts.VARIANTS[variant]
+        kernel = np.random.default_rng(0).random(shape).astype(dtype)
+        op = ConvLinearOperator(kernel, (shape[1], 24, 24), padding=1)
+        b = abs(data(op, 24)) * 30
+        for more in ({}, {"tv": 0.01, "stopping": "discrepancy"}):
+            own = {**arguments, **more}
+            found = self.peak(
+                lambda own=own: quietly(op, b, name, rtol=1e-14, maxiter=3, **own)
+            )
+            said = estimate_of(op, b, name, **own).bytes(24)
+            assert said / 3 <= found + 2**16 and found <= 1.2 * said + 2**18
 
     def test_an_understated_declaration_is_noticed(self, monkeypatch):
         """The test above fails for a method that stores more than it says."""

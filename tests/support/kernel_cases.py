@@ -67,6 +67,43 @@ def vectors(dtype):
         yield Case(function, run, as_tuple(want))
 
 
+def poisson(dtype):
+    """Real data only; means u stay positive, as in a solve."""
+    if np.dtype(dtype).kind == "c":
+        return
+    shape = (3, 9001)  # more than a task
+
+    def some(seed, rows=3):
+        return abs(random((rows, shape[1]), dtype, seed)) + 0.5
+
+    u, counts, x, old = some(1), some(2), some(3), random(shape, dtype, 4)
+    v, g, d = 0.2 * random(shape, dtype, 5), random(shape, dtype, 6), np.empty_like(x)
+    counts[:, ::7] = 0
+    x[:, ::5] = 0
+    t, a, least = np.array([0.3, 1.0, 0.0]), np.array([1.0, 7.5, 0.0]), np.full(3, 0.1)
+    s, inverse, level = some(7), some(8), np.array([0.0, 1.2, 2.0])
+    v = np.maximum(v, -0.4).astype(dtype)
+    calls = [
+        ("quotient", (u, some(9), counts, np.empty_like(u))),
+        ("quotient", (u, some(9, 1), counts, np.empty_like(u))),
+        ("advance", (t, v, u, counts, np.empty_like(u))),
+        ("slopes", (t, u, v, counts)),
+        ("direction", (a, x, g, inverse, least, d)),
+        ("direction", (a, x, g, inverse[:1], least, d)),
+        ("gradient", (old, s, x, inverse, level)),
+        ("gradient", (old, s[:1], x, inverse[:1], level)),
+        ("curvature", (v, g, old, x, inverse, least)),
+        ("curvature", (v, g, old, x, inverse[:1], least)),
+    ]
+    for function, arguments in calls:
+
+        def run(module, put, function=function, arguments=arguments):
+            return as_tuple(getattr(module, function)(*map(put, arguments)))
+
+        want = getattr(oracles, f"poisson_{function}")(*arguments)
+        yield Case(function, run, as_tuple(want))
+
+
 def as_tuple(result):
     return result if isinstance(result, tuple) else (result,)
 
@@ -151,6 +188,7 @@ def rows(dtype):
 CASES = {
     "circulant": circulant,
     "correlate": correlate,
+    "poisson": poisson,
     "rows": rows,
     "vectors": vectors,
     "windows": windows,

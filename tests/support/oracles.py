@@ -127,6 +127,42 @@ def vectors_project(basis, count, gram, w):
     return rest, np.reshape(h, (-1, count)), before, vectors_sumsq(rest)
 
 
+def poisson_quotient(u, background, counts, q):
+    u = wide(u) + wide(background)
+    return u, wide(counts) / u
+
+
+def poisson_advance(t, v, u, counts, q):
+    u = wide(u) + t[:, None] * wide(v)
+    return u, wide(counts) / u
+
+
+def poisson_slopes(t, u, v, counts):
+    """By the derivatives of ``w - counts log(w)`` at ``w = u + t v``, and at u."""
+    u, v, counts = wide(u), wide(v), wide(counts)
+    w = u + t[:, None] * v
+    grown = np.sum(v * (1 - counts / w), axis=1) - np.sum(v * (1 - counts / u), axis=1)
+    return grown, np.sum(counts * (v / w) ** 2, axis=1)
+
+
+def poisson_direction(a, x, g, inverse, least, d):
+    x, g = wide(x), wide(g)
+    scale = np.maximum(x, least[:, None]) * wide(inverse)
+    d = np.clip(x - a[:, None] * scale * g, 0, None) - x
+    return d, np.sum(d * g, axis=1)
+
+
+def poisson_gradient(back, s, x, inverse, level):
+    x, g = wide(x), wide(s) - wide(back)
+    step = np.minimum(x, np.maximum(x, level[:, None]) * wide(inverse) * g)
+    return g, vectors_sumsq(step), vectors_sumsq(x)
+
+
+def poisson_curvature(d, g, old, x, inverse, least):
+    y = np.maximum(wide(x), least[:, None]) * wide(inverse) * (wide(g) - wide(old))
+    return np.sum(wide(d) * y, axis=1), vectors_sumsq(y)
+
+
 def windows_gather(grid, tables, which):
     """Window by window, element by element."""
     batch, channels = grid.shape[:2]

@@ -1,40 +1,6 @@
 // Vector algebra on batches: arrays (batch, n), one coefficient per item.
 //
-// Sums take two steps: every block leaves one partial sum per item, and total() adds
-// them in order. gridDim.x is then the number of partial sums of an item.
-
-// Calls term(item, place) on every element and leaves the sums of its values.
-template <typename T, class F>
-__device__ __forceinline__ void sum_items(T* partial, long long n, long long batch,
-                                          F term) {
-  const long long step = (long long)gridDim.x * THREADS;
-  for (long long b = blockIdx.y; b < batch; b += gridDim.y) {
-    T sum = {};
-    for (long long i = (long long)blockIdx.x * THREADS + threadIdx.x; i < n; i += step)
-      sum = sum + term(b, b * n + i);
-    sum = block_sum(sum);
-    if (threadIdx.x == 0) partial[b * gridDim.x + blockIdx.x] = sum;
-  }
-}
-
-template <class F>
-__device__ __forceinline__ void each(long long n, long long batch, F update) {
-  const long long step = (long long)gridDim.x * THREADS;
-  for (long long b = blockIdx.y; b < batch; b += gridDim.y)
-    for (long long i = (long long)blockIdx.x * THREADS + threadIdx.x; i < n; i += step)
-      update(b, b * n + i);
-}
-
-template <typename T>
-__device__ __forceinline__ void add_up(const T* partial, T* sums, long long n,
-                                       long long batch) {
-  for (long long b = blockIdx.x; b < batch; b += gridDim.x) {
-    T sum = {};
-    for (long long i = threadIdx.x; i < n; i += THREADS) sum = sum + partial[b * n + i];
-    sum = block_sum(sum);
-    if (threadIdx.x == 0) sums[b] = sum;
-  }
-}
+// Sums take the two steps of sum_items and add_up.
 
 // The largest magnitude and the sum of squares of numbers. Sums of these keep
 // the larger one, or NaN.
