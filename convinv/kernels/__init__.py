@@ -12,7 +12,15 @@ import numpy as np
 
 from .._core.arrays import cupy_module
 
-KERNELS = ("circulant", "correlate", "poisson", "rows", "vectors", "windows")
+KERNELS = (
+    "circulant",
+    "correlate",
+    "differences",
+    "poisson",
+    "rows",
+    "vectors",
+    "windows",
+)
 
 
 def load(name: str, xp):

@@ -5,7 +5,10 @@ Everything takes NumPy or CuPy arrays and works in their library.
 
 from ._admm import admm
 from ._divergence import KullbackLeibler
+from ._elementwise import L1, Box, NonNegative
+from ._minimize import minimize
 from ._priors import (
+    Analysis,
     NuclearNorm,
     Proximal,
     TensorNuclearNorm,
@@ -17,7 +20,11 @@ from ._proximal_gradient import fista, proximal_gradient
 from ._total_variation import prox_total_variation, total_variation
 
 __all__ = [
+    "Analysis",
+    "Box",
     "KullbackLeibler",
+    "L1",
+    "NonNegative",
     "NuclearNorm",
     "Proximal",
     "ProximalResult",
@@ -25,6 +32,7 @@ __all__ = [
     "TotalVariation",
     "admm",
     "fista",
+    "minimize",
     "prox_nuclear",
     "prox_total_variation",
     "proximal_gradient",

@@ -27,8 +27,11 @@ class ExactData:
     zero, a lower bound of those at the first point.
     """
 
-    def __init__(self, problem, inner):
-        self.problem, self.inner = problem, inner
+    def __init__(self, problem, inner, notes):
+        self.problem, self.inner, self.notes = problem, inner, notes
+        for prox in (problem.prox, problem.check_prox):
+            if hasattr(prox, "rtol") and not prox.is_given:
+                prox.rtol = INNER * problem.rtol
         self.nearest = problem.op.nearest if problem.op.coisometry else None
         self.near = max(problem.rtol * float(problem.norm(problem.b)), problem.atol)
 
@@ -125,9 +128,9 @@ class ExactData:
         else:
             rest = problem.forward(new) - problem.b
         success = self._is_good(new, measure, rest)
-        extra = {"data": "hard", "rho": rho}
+        extra = {"data": "hard", "rho": rho, **self.notes}
         return problem.result(
-            stopping, new, success, measure, rest, "admm", extra, stacklevel=5
+            stopping, new, success, measure, rest, "admm", extra, stacklevel=7
         )
 
 

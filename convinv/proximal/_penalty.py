@@ -8,6 +8,7 @@ import numpy as np
 # many changes ADMM converges as with a fixed rho.
 EVERY, UNTIL, STRETCH = 10, 100, 1.5
 BALANCE = 5.0  # ratio of the relative residuals up to which rho does not change
+FIRST, CLOSE = 5, 1.2  # the same of `Doubling`: its first balance, and its ratio
 SOON, LATER = 100.0, 4.0  # largest factor of one change, at first and later
 PROBES, PROBE = 20, 30.0  # trials for a step that changes x noticeably, and their ratio
 NOTICEABLE = 0.03, 0.6  # relative change of x by such a step
@@ -26,6 +27,8 @@ class Penalty:
         Rounding of the working dtype: rho stays within a factor of ``eps^(-1/3)`` of
         `typical`, so that both residuals stay above rounding.
     """
+
+    tolerated = BALANCE
 
     def __init__(self, rho, typical, eps):
         span = eps ** (-1 / 3)
@@ -46,12 +49,28 @@ class Penalty:
             return 1.0
         most = SOON if nit <= UNTIL else LATER
         ratio = primal / dual if dual > 0 else math.inf
-        if 1 / BALANCE <= ratio <= BALANCE:
+        if 1 / self.tolerated <= ratio <= self.tolerated:
             return 1.0
         factor = min(max(math.sqrt(ratio), 1 / most), most)
         rho = min(max(self.rho * factor, self.low), self.high)
         factor, self.rho = rho / self.rho, rho
         return factor
+
+
+class Doubling(Penalty):
+    """Balanced closely after some iterations, twice as many, and so on."""
+
+    tolerated = CLOSE
+
+    def __init__(self, rho, typical, eps):
+        super().__init__(rho, typical, eps)
+        self.next = FIRST
+
+    def due(self, nit):
+        if nit < self.next:
+            return False
+        self.next = 2 * nit
+        return True
 
 
 class Fixed:

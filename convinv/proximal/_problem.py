@@ -2,6 +2,7 @@
 
 import math
 import time
+from copy import copy as copy_object
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,8 @@ AIM = 0.8  # of the tolerance, since norms in the loop are those of the previous
 FLOOR = 4  # rounding errors below which no gradient can go
 EVERY = 8  # iterations between two tests on a device
 POWER_STEPS = 30
+# Dtypes whose sums of squares are accurate, and squares far from over- and underflow.
+SAFE, SAFE_SQUARES = (np.dtype("float64"), np.dtype("complex128")), (1e-200, 1e200)
 MARGIN = 1.02  # largest error of the power method's value, as a factor
 
 
@@ -79,18 +82,16 @@ class IterationState:
 
 
 class Problem:
-    """``min ||A x - b||^2 / 2 + g(x)`` with its arguments checked."""
+    """``min ||A x - b||^2 / 2 + g(x)`` with its arguments checked.
+
+    `g` is None for methods that bring their priors.
+    """
 
     def __init__(self, op, b, g, x0, shape, rtol, atol, maxiter, callback, on_failure):
         self.started = time.perf_counter()
         self.op = as_operator(op)
         if not self.op.has_adjoint:
             raise TypeError("op must have an adjoint (rmatvec), got one without")
-        if not callable(getattr(g, "prox", None)):
-            raise TypeError(
-                "g must have a method prox(x, step), as convinv.proximal.Proximal "
-                f"does, got {type(g).__name__}"
-            )
         self.g = g
         self.rtol, self.atol = number(rtol, "rtol"), number(atol, "atol")
         self.maxiter = integer(MAXITER if maxiter is None else maxiter, "maxiter")
@@ -102,9 +103,10 @@ class Problem:
         self._take_data(b)
         self._take_shape(shape)
         self._take_start(x0)
-        self.prox, self.check_prox = (
-            g.start() if hasattr(g, "start") else g.prox for _ in range(2)
-        )
+        if g is not None:
+            self.prox, self.check_prox = (
+                g.start() if hasattr(g, "start") else g.prox for _ in range(2)
+            )
         self.atb = self.adjoint(self.b)
         if not self.is_finite(self.atb):
             raise ValueError("op gives a product with b that is not finite")
@@ -159,6 +161,18 @@ class Problem:
         else:
             self.x = copy(x0.astype(self.dtype, copy=False)).reshape(self.shape)
 
+    def narrow(self):
+        """The same problem with data and unknowns in single precision."""
+        other = copy_object(self)
+        other.real = np.dtype(np.float32)
+        other.dtype = np.result_type(
+            other.real, np.complex64 if self.dtype.kind == "c" else other.real
+        )
+        other.b, other.atb, other.x = (
+            array.astype(other.dtype) for array in (self.b, self.atb, self.x)
+        )
+        return other
+
     def forward(self, x):
         """``A x``."""
         y = self.op.forward(x.reshape((*self.batch, *self.op.input_shape)))
@@ -172,6 +186,10 @@ class Problem:
     def norm(self, x):
         """The norm in double precision, a scalar of the library."""
         xp = self.xp
+        if xp is np and x.dtype in SAFE:
+            squared = np.vdot(x, x).real
+            if SAFE_SQUARES[0] < squared < SAFE_SQUARES[1]:
+                return np.sqrt(squared)
         largest = abs(x).max()
         unit = xp.where((largest > 0) & xp.isfinite(largest), largest, 1)
         parts = (abs(x) / unit) ** 2
@@ -227,17 +245,24 @@ class Problem:
     def result(
         self, stopping, x, success, optimality, rest, method, extra, stacklevel=4
     ):
-        """The result; warns without success."""
+        """The result, with the value of g; warns without success."""
+        value = getattr(self.g, "value", None)
+        value = float(value(x)) if callable(value) else math.nan
+        return self.valued_result(
+            stopping, x, success, optimality, rest, value, method, extra, stacklevel + 1
+        )
+
+    def valued_result(
+        self, stopping, x, success, optimality, rest, value, method, extra, stacklevel
+    ):
+        """The result, with the value of the priors; warns without success."""
         status = stopping.status
         if success and status is not Status.STOPPED:
             status = Status.CONVERGED
         elif status is Status.CONVERGED:
             status = Status.STALLED
-        value = getattr(self.g, "value", None)
         residual = float(self.norm(rest))
-        objective = math.nan
-        if callable(value) and math.isfinite(residual):
-            objective = float(value(x))
+        objective = value if math.isfinite(residual) else math.nan
         if extra.get("data", "soft") == "soft":
             objective += residual**2 / 2
         made = ProximalResult(
@@ -270,6 +295,11 @@ class StoppingTest:
     def going(self):
         """Whether another iteration is allowed."""
         return self.nit < self.problem.maxiter
+
+    def passes(self, measure):
+        """Record an iteration after which x was not tested, with the last measure."""
+        self.nit += 1
+        self.history.append(math.nan if measure is None else measure)
 
     def ends(self, x, measure, tolerance):
         """Record an iteration; True if it was the last."""

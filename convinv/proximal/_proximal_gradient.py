@@ -7,8 +7,10 @@ import numpy as np
 from .._core.result import OnFailure
 from .._core.typing import ArrayInput, Callback, OperatorInput, Shape
 from .._core.validation import number
-from ._priors import Proximal
+from ._list_of_priors import PriorInput, single
 from ._problem import Problem, ProximalResult, StoppingTest
+from ._prox_tolerance import Tolerances
+from ._weight_rule import choose_weight
 
 NOISE = 1e3  # rounding errors of the data below which a product is noise
 
@@ -16,7 +18,7 @@ NOISE = 1e3  # rounding errors of the data below which a product is noise
 def proximal_gradient(
     op: OperatorInput,
     b: ArrayInput,
-    g: Proximal,
+    g: PriorInput,
     *,
     x0: ArrayInput | None = None,
     shape: Shape | None = None,
@@ -25,6 +27,7 @@ def proximal_gradient(
     atol: float = 0.0,
     maxiter: int | None = None,
     callback: Callback = None,
+    noise_level: float | None = None,
     on_failure: OnFailure = "warn",
 ) -> ProximalResult:
     """Minimize ``||A x - b||^2 / 2 + g(x)`` by proximal gradient steps.
@@ -36,8 +39,9 @@ def proximal_gradient(
     b : array_like, shape (m,) or (..., *op.output_shape)
         The data, or a batch, which is one problem: tolerances and norms refer to the
         whole batch. It is not modified.
-    g : Proximal
-        The prior: an object with ``prox(x, step)`` and ``value(x)``.
+    g : Proximal or sequence of these
+        The prior: an object with ``prox(x, step)`` and ``value(x)``. Several are
+        possible here if they act on every entry alone: `L1`, `Box`, `NonNegative`.
     x0 : array_like, optional
         Starting point, by default 0.
     shape : tuple of int, optional
@@ -55,6 +59,9 @@ def proximal_gradient(
         Called as ``callback(state)`` after each iteration, with ``state.nit``,
         ``state.x`` (do not keep it) and ``state.residual_norm``, the norm of the
         proximal gradient. Returning True ends the iterations.
+    noise_level : float, optional
+        Standard deviation of the noise in b, for a prior with the weight None, see
+        `minimize`.
     on_failure : {"warn", "raise", "ignore"}
         What to do where the returned x does not satisfy the tolerance, as in `solve`.
 
@@ -97,17 +104,16 @@ def proximal_gradient(
     >>> result.success, bool(np.linalg.norm(result.x - x) < 0.01 * np.linalg.norm(x))
     (True, True)
     """
-    with np.errstate(all="ignore"):
-        problem = Problem(
-            op, b, g, x0, shape, rtol, atol, maxiter, callback, on_failure
-        )
-        return _descend(problem, step, "proximal_gradient", _Plain)
+    common = op, shape, atol, maxiter, callback, on_failure
+    return _solve(
+        "proximal_gradient", _Plain, g, b, x0, rtol, step, noise_level, common
+    )
 
 
 def fista(
     op: OperatorInput,
     b: ArrayInput,
-    g: Proximal,
+    g: PriorInput,
     *,
     x0: ArrayInput | None = None,
     shape: Shape | None = None,
@@ -117,13 +123,14 @@ def fista(
     atol: float = 0.0,
     maxiter: int | None = None,
     callback: Callback = None,
+    noise_level: float | None = None,
     on_failure: OnFailure = "warn",
 ) -> ProximalResult:
     """Minimize ``||A x - b||^2 / 2 + g(x)`` by accelerated proximal gradient steps.
 
     Parameters
     ----------
-    op, b, g, x0, shape, rtol, atol, maxiter, callback
+    op, b, g, x0, shape, rtol, atol, maxiter, callback, noise_level
         See `proximal_gradient`.
     step : float, optional
         Length of the steps, at most and by default ``1 / ||A||^2``.
@@ -176,14 +183,33 @@ def fista(
     (True, True)
     """
     momentum = _RestartedNesterov if restart else _Nesterov
+    common = op, shape, atol, maxiter, callback, on_failure
+    return _solve("fista", momentum, g, b, x0, rtol, step, noise_level, common)
+
+
+def _solve(method, momentum, g, b, x0, rtol, step, noise_level, common):
+    """Check the arguments, choose the weight if there is none, and descend."""
+    op, shape, atol, maxiter, callback, on_failure = common
+    priors = [single(g, method)]
+
+    def run(priors, b, x0, rtol, callback, on_failure, notes):
+        problem = Problem(
+            op, b, priors[0], x0, shape, rtol, atol, maxiter, callback, on_failure
+        )
+        return _descend(problem, step, method, momentum, notes)
+
+    def loosely(priors, b, x0, factor):
+        return run(priors, b, x0, factor * rtol, None, "ignore", {}).x
+
     with np.errstate(all="ignore"):
         problem = Problem(
-            op, b, g, x0, shape, rtol, atol, maxiter, callback, on_failure
+            op, b, None, x0, shape, rtol, atol, maxiter, callback, on_failure
         )
-        return _descend(problem, step, "fista", momentum)
+        priors, notes = choose_weight(priors, problem, noise_level, loosely)
+        return run(priors, b, x0, rtol, callback, on_failure, notes)
 
 
-def _descend(problem, step, method, momentum):
+def _descend(problem, step, method, momentum, notes):
     """Proximal steps from extrapolated points; ``A y`` follows from earlier ones."""
     xp, x = problem.xp, problem.x
     step = None if step is None else number(step, "step", positive=True)
@@ -195,6 +221,7 @@ def _descend(problem, step, method, momentum):
     stopping, momentum = StoppingTest(problem), momentum(problem)
     ax = problem.forward(x)
     y, ay = x, ax
+    tolerances = Tolerances(problem, float(step * wanted))
     while stopping.going:
         new = problem.prox(y - step * problem.adjoint(ay - problem.b), step)
         anew = problem.forward(new)
@@ -202,6 +229,7 @@ def _descend(problem, step, method, momentum):
         length, stretched = problem.norm(move), problem.norm(amove)
         measure = length / step + 0 * stretched  # not finite if either is not
         tolerance = xp.maximum(wanted, problem.floor(new, squared))
+        tolerances.follow(length, new)
         if stopping.ends(new, measure, tolerance):
             x = new
             break
@@ -209,12 +237,15 @@ def _descend(problem, step, method, momentum):
         beta = momentum.beta(move, new - x)
         y, ay = new + beta * (new - x), anew + beta * (anew - ax)
         x, ax = new, anew
+    tolerances.tight(x)
     z, rest = problem.prox_gradient(x, step)
     optimality = problem.norm(x - z) / step
     tolerance = xp.maximum(wanted, problem.floor(x, squared))
     success = bool(optimality <= tolerance)
-    extra = {"step": float(step)}
-    return problem.result(stopping, x, success, optimality, rest, method, extra)
+    extra = {"step": float(step), **notes}
+    return problem.result(
+        stopping, x, success, optimality, rest, method, extra, stacklevel=6
+    )
 
 
 def _shorter(problem, momentum, step, length, stretched):

@@ -48,8 +48,8 @@ def total_variation(
     >>> float(total_variation(step, isotropic=False))
     2.0
     """
-    x, axes = _image(x, axes)
-    return _magnitude(_differences(x, axes), isotropic).sum()
+    x, axes = image(x, axes)
+    return magnitude(differences(x, axes), isotropic).sum()
 
 
 def prox_total_variation(
@@ -114,7 +114,7 @@ def prox_total_variation(
     >>> prox_total_variation([0.0, 1.0], 0.2, axes=0).round(3)
     array([0.2, 0.8])
     """
-    x, axes = _image(x, axes)
+    x, axes = image(x, axes)
     projection = DualProjection(isotropic, axes, rtol, maxiter)
     z = projection(x, weight)
     if not projection.success:
@@ -164,10 +164,10 @@ class DualProjection:
         tolerance = (self.rtol**2 / 2) * xp.sum(abs(x) ** 2)
         q, t = p, 1.0
         for self.nit in range(1, self.maxiter + 1):
-            z = x - weight * _divergence(q, axes)
-            new = self._project(q + step * _differences(z, axes))
+            z = x - weight * divergence(q, axes)
+            new = self._project(q + step * differences(z, axes))
             if self.nit % EVERY == 0:
-                z = x - weight * _divergence(new, axes)
+                z = x - weight * divergence(new, axes)
                 if self._holds(z, new, weight, tolerance):
                     return new, z
                 if bool(xp.sum(((q - new) * (new - p).conj()).real) > 0):
@@ -175,27 +175,27 @@ class DualProjection:
             later = (1 + math.sqrt(1 + 4 * t * t)) / 2
             q = new + ((t - 1) / later) * (new - p)
             p, t = new, later
-        z = x - weight * _divergence(p, axes)
+        z = x - weight * divergence(p, axes)
         self.success = self._holds(z, p, weight, tolerance)
         return p, z
 
     def _project(self, p):
         xp = namespace(p)
-        size = _magnitude(p, self.isotropic)
+        size = magnitude(p, self.isotropic)
         return p / xp.maximum(size, 1)
 
     def _holds(self, z, p, weight, tolerance):
         """Whether the gap of the objectives is small, or only rounding errors."""
         xp = namespace(z)
-        d = _differences(z, self.axes)
-        size = xp.sum(_magnitude(d, self.isotropic), dtype=np.float64)
+        d = differences(z, self.axes)
+        size = xp.sum(magnitude(d, self.isotropic), dtype=np.float64)
         gap = weight * abs(size - xp.sum((d * p.conj()).real, dtype=np.float64))
         terms = size + xp.sum(abs(z), dtype=np.float64)  # d is the sum of these
         floor = FLOOR * float(np.finfo(z.dtype).eps) * weight * terms
         return bool(gap <= xp.maximum(tolerance, floor))
 
 
-def _image(x, axes):
+def image(x, axes):
     """`x` as an array, and the axes along which it has neighbors."""
     xp = namespace(x)
     x = np.asarray(x) if xp is None else x
@@ -211,7 +211,7 @@ def _image(x, axes):
     return matrices(x[None, None], "x")[0, 0], found
 
 
-def _differences(x, axes):
+def differences(x, axes):
     """Forward differences, 0 at the end: ``(len(axes), *x.shape)``."""
     xp = namespace(x)
     d = xp.zeros((len(axes), *x.shape), dtype=x.dtype)
@@ -221,8 +221,8 @@ def _differences(x, axes):
     return d
 
 
-def _divergence(p, axes):
-    """The adjoint of `_differences`."""
+def divergence(p, axes):
+    """The adjoint of `differences`."""
     xp = namespace(p)
     x = xp.zeros(p.shape[1:], dtype=p.dtype)
     for row, axis in zip(p, axes):
@@ -238,9 +238,10 @@ def _ends(ndim, axis):
     return tuple(low), tuple(high)
 
 
-def _magnitude(d, isotropic):
+def magnitude(d, isotropic):
     """Per sample, broadcastable to `d`."""
     xp = namespace(d)
     if not isotropic:
         return abs(d)
-    return xp.sqrt(xp.sum(abs(d) ** 2, axis=0, keepdims=True))
+    squares = d * d if d.dtype.kind != "c" else d.real**2 + d.imag**2
+    return xp.sqrt(xp.sum(squares, axis=0, keepdims=True))

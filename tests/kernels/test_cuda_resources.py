@@ -23,6 +23,7 @@ REGISTERS = {
     "circulant/cuda": 80,
     "correlate/cuda": 240,
     "correlate/cuda_tiles": 255,  # KERNEL's number of blocks is what limits these
+    "differences/cuda": 80,
     "poisson/cuda": 64,
     "rows/cuda": 80,
     "vectors/cuda": 64,

@@ -169,6 +169,38 @@ def circulant(dtype):
     yield Case("apply_parts", apply_parts, (want,))
 
 
+def differences(dtype):
+    def one(size, axes, box, free, isotropic):
+        fields = (len(axes), *size)
+        x, z, u = (
+            random(size, dtype),
+            random(fields, dtype, 1),
+            random(fields, dtype, 2),
+        )
+        if not free:  # fields of differences that are 0
+            z, u = (oracles.counted(axes, box, size[1:]) * field for field in (z, u))
+        options = axes, box, free, 0.7, 1.6, isotropic
+
+        def shrink(module, put):
+            given = put(x), put(z), put(u)
+            return module.shrink(*given, *options), *given[1:]
+
+        def divergence(module, put):
+            return (module.divergence(put(z), put(u), axes),)
+
+        want = oracles.differences_shrink(x, z, u, *options)
+        yield Case("shrink", shrink, want)
+        want = oracles.differences_divergence(z, u, axes)
+        yield Case("divergence", divergence, (want,))
+
+    whole, part = ((0, 3), (0, 4), (0, 5)), ((1, 3), (0, 3), (1, 5))
+    for isotropic in (True, False):
+        yield from one((2, 3, 4, 5), (0, 1, 2), part, True, isotropic)
+        yield from one((2, 3, 4, 5), (1, 2), whole, False, isotropic)
+    yield from one((1, 1, 1, 300), (2,), ((0, 1), (0, 1), (0, 300)), False, True)
+    yield from one((1, 1, 1, 1), (0, 2), ((0, 1),) * 3, True, True)
+
+
 def rows(dtype):
     def checked(function, check):
         """The checks of rows and columns compare for themselves."""
@@ -188,6 +220,7 @@ def rows(dtype):
 CASES = {
     "circulant": circulant,
     "correlate": correlate,
+    "differences": differences,
     "poisson": poisson,
     "rows": rows,
     "vectors": vectors,

@@ -163,6 +163,39 @@ def poisson_curvature(d, g, old, x, inverse, least):
     return np.sum(wide(d) * y, axis=1), vectors_sumsq(y)
 
 
+def counted(axes, box, size):
+    """Which differences are between samples of the box: ``(len(axes), 1, *size)``."""
+    inside = np.zeros(size, bool)
+    inside[tuple(slice(*ends) for ends in box)] = True
+    rows = []
+    for axis in axes:
+        inner = np.zeros(size, bool)
+        inner[(slice(None),) * axis + (slice(0, -1),)] = True
+        rows.append(inside & inner & np.roll(inside, -1, axis))
+    return np.stack(rows)[:, None]
+
+
+def differences_shrink(x, z, u, axes, box, free, threshold, relax, isotropic):
+    x, z, u = wide(x), wide(z), wide(u)
+    d = np.stack([np.roll(x, -1, axis + 1) - x for axis in axes])
+    counts = counted(axes, box, x.shape[1:])
+    v = (relax * d + (1 - relax) * z + u) * (1 if free else counts)
+    size = np.where(counts, np.abs(v), 0)
+    if isotropic:
+        size = np.sqrt(np.sum(size**2, axis=0, keepdims=True))
+    factor = 1 - np.minimum(threshold / np.maximum(size, 1e-300), 1)
+    near = np.where(counts, factor * v, v)
+    rest = np.where(counts, v - near, 0)
+    turned = np.where(counts, rest - u, 0)
+    sums = [np.sum(np.abs(change) ** 2) for change in (near - z, turned)]
+    return np.array(sums), near, rest
+
+
+def differences_divergence(z, u, axes):
+    q = wide(z) - wide(u)
+    return sum(np.roll(p, 1, axis + 1) - p for axis, p in zip(axes, q))
+
+
 def windows_gather(grid, tables, which):
     """Window by window, element by element."""
     batch, channels = grid.shape[:2]

@@ -1,0 +1,45 @@
+"""Differences of neighbors on CuPy arrays; the contract is `kernels.differences`."""
+
+import cupy
+import numpy as np
+
+from .. import launcher
+from ..vectors.cuda import total
+
+
+def shrink(x, z, u, axes, box, free, threshold, relax, isotropic):
+    _check(x, axes, z=z, u=u)
+    blocks, _ = launcher.vector_grid(x.size, 1)
+    partial = cupy.empty((2, blocks), dtype="float64")
+    numbers = np.float64(threshold), np.float64(relax)
+    corners = [int(n) for corner in zip(*box) for n in corner]
+    flags = int(bool(free)), int(bool(isotropic))
+    _launch("shrink", x, axes, x, z, u, partial, *corners, *flags, *numbers)
+    return total(partial, x.dtype)
+
+
+def divergence(z, u, axes):
+    out = cupy.empty(z.shape[1:], dtype=z.dtype)
+    _check(out, axes, z=z, u=u)
+    _launch("divergence", out, axes, z, u, out)
+    return out
+
+
+def _check(x, axes, **fields):
+    launcher.check("x", x, x.dtype)
+    if x.ndim != 4:
+        raise ValueError(f"x must have shape (B, d, h, w), got {x.shape}")
+    for name, field in fields.items():
+        launcher.check(name, field, x.dtype, (len(axes), *x.shape))
+
+
+def _launch(name, x, axes, *args):
+    used = [int(axis in axes) for axis in range(3)]
+    launcher.launch(
+        launcher.function("differences/cuda", name, x.dtype),
+        launcher.vector_grid(x.size, 1),
+        (launcher.THREADS,),
+        *args,
+        *used,
+        *x.shape,
+    )
