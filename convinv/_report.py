@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ._core.arrays import to_numpy
+from ._core.plotting import axes
 from ._core.typing import OperatorInput, Seed
 from ._solve.auto import choose
 from .spectra import Spectrum, spectrum
@@ -68,6 +69,35 @@ class LayerReport:
         return "\n".join(lines)
 
     __repr__ = __str__
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draw the spectrum with matplotlib, its `worst` frequencies marked.
+
+        What is drawn depends on the number of axes, as in `Spectrum.plot`.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; by default a new figure.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+
+        Raises
+        ------
+        ImportError
+            Without matplotlib.
+        """
+        ax = self.spectrum.plot(axes("LayerReport.plot", ax))
+        shown = len(self.spectrum.frequencies)
+        if shown <= 2:  # three axes have no place in a picture
+            floor = self.spectrum.tolerance
+            for place, value in self.worst:
+                point = (place[0], max(value, floor)) if shown == 1 else place[::-1]
+                ax.plot(*point, "o", fillstyle="none", color="tab:red", clip_on=False)
+        ax.set_title(self.verdict, fontsize="medium", wrap=True)
+        return ax
 
 
 def layer_report(op: OperatorInput, *, rng: Seed = None) -> LayerReport:

@@ -8,6 +8,7 @@ import warnings
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
+from . import plotting
 from .validation import choice
 
 R = TypeVar("R", bound="Result")
@@ -167,6 +168,57 @@ class SolveResult(Result):
             "normal": norm_text(self.normal_residual_norm),
             "error": _bound(self.error_bound),
         }
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draw the history with matplotlib, a line for every item of a batch.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; by default a new figure.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+
+        Raises
+        ------
+        ImportError
+            Without matplotlib.
+        """
+        ax = plotting.axes("SolveResult.plot", ax)
+        plotting.draw_history(self, ax)
+        return ax
+
+    def plot_damp(self, ax: Any = None) -> Any:
+        """Draw how a rule chose damp: its criterion over the damps tried.
+
+        The criterion is that of ``extra["damp_path"]``.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; by default a new figure.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+
+        Raises
+        ------
+        ValueError
+            If no rule chose the damp of this result.
+        ImportError
+            Without matplotlib.
+        """
+        if "damp_path" not in self.extra:
+            raise ValueError(
+                "no rule chose the damp of this result: solve with damp='gcv' or "
+                "another rule by name"
+            )
+        ax = plotting.axes("SolveResult.plot_damp", ax)
+        plotting.draw_damp_path(self.extra, ax)
+        return ax
 
 
 def check_on_failure(value) -> None:

@@ -1,4 +1,4 @@
-"""The command ``convinv demo``: an inversion by several methods, a table, a picture."""
+"""The first part of ``convinv demo``: a layer is inverted by several methods."""
 
 import importlib
 import math
@@ -13,10 +13,12 @@ import numpy as np
 from .. import gallery
 from .._core.arrays import to_numpy
 from .._core.result import SolveResult
+from .._files import load_array
 from .._solve.front import methods, solve
 from ..operators._convolution import ConvLinearOperator
+from .picture import draw
+from .quality import SMALLEST, psnr, ssim
 
-SMALLEST = 7  # pixels, the window of SSIM
 REFERENCE = {"method": "lsmr", "rtol": 1e-13}
 LONG = 1.0  # seconds; solves that take longer are not repeated to be timed
 HEADER = (
@@ -52,11 +54,30 @@ class Row:
             f"{self.peak / 1e6:>10.1f}  {self.result.status.name.lower()}"
         )
 
+    @property
+    def facts(self):
+        """For ``--json``."""
+        return {
+            "method": self.method,
+            "taken": self.result.method,
+            "iterations": self.result.nit,
+            "seconds": self.result.seconds,
+            "seconds_again": self.again,
+            "psnr": self.psnr,
+            "ssim": self.ssim,
+            "psnr_to_pinv": self.to_reference,
+            "peak_bytes": self.peak,
+            "status": self.result.status.name,
+            "message": self.result.message,
+        }
 
-def run(args):
-    """Run the comparison for the command line's arguments."""
-    _refuse_nonsense(args)
-    xp = _library(args.device)
+
+def run(args, output):
+    """Run the comparison for the command line's arguments.
+
+    `output` takes lines for people (``line``, ``fact``) and ``facts`` for JSON.
+    """
+    xp = library(args.device)
     x, op, b = _problem(args, xp)
     m, n = op.shape
     for method in methods():
@@ -65,82 +86,63 @@ def run(args):
                 f"--method: {method.name} needs a square Hermitian operator, and the "
                 f"layer makes {m} equations for {n} unknowns"
             )
-    _say("photograph", f"{args.image}, {_times(x.shape)}, between 0 and 1")
-    _say("layer", f"{_layer(args, op)}: {m} equations, {n} unknowns")
-    _say("noise", f"{100 * args.noise:.4g} % of the photograph's standard deviation")
-    seconds = _compile(op, args)
+    say = output.fact
+    say("photograph", f"{args.image}, {times(x.shape)}, between 0 and 1")
+    say("layer", f"{_layer(args, op)}: {m} equations, {n} unknowns")
+    say("noise", f"{100 * args.noise:.4g} % of the photograph's standard deviation")
+    damp = _damp(op, b, args, say)
+    seconds = _compile(op, args, damp)
     cached = ", from the cache" if seconds < 1 else ", cached for the next run"
-    _say("compilation", f"{seconds:.1f} s{cached if args.device == 'cpu' else ''}")
-    reference = _reference(op, b)
-    print(f"\n{HEADER}", flush=True)
+    say("compilation", f"{seconds:.1f} s{cached if args.device == 'cpu' else ''}")
+    reference = _reference(op, b, damp, say)
+    output.line(f"\n{HEADER}")
     rows = []
     for method in args.method:
         try:
-            rows.append(_row(method, op, b, args, x, reference))
+            rows.append(_row(method, op, b, args, x, reference, damp))
         except ValueError as refusal:  # this method refuses, the others continue
             if method == args.method[-1] and not rows:
                 raise
-            print(f"{method:<12}{refusal}", flush=True)
+            output.line(f"{method:<12}{refusal}")
         else:
-            print(rows[-1], flush=True)
+            output.line(str(rows[-1]))
     for row in rows:
         if row.method == "auto" or not row.result.success:
-            print("\n" + textwrap.fill(f"{row.method}: {row.result.message}", 88))
-    from .picture import draw
-
+            output.line("\n" + textwrap.fill(f"{row.method}: {row.result.message}", 88))
     draw(args.output, Path(args.image).stem, x, to_numpy(b), rows)
-    print(f"\npicture: {args.output}")
+    output.line(f"\npicture: {args.output}")
+    output.facts["layer"] = {
+        "photograph": args.image,
+        "equations": m,
+        "unknowns": n,
+        "noise": args.noise,
+        "damp": damp,
+        "methods": [row.facts for row in rows],
+        "picture": args.output,
+    }
 
 
-def _say(what, text):
-    print(f"{what:<12}{text}", flush=True)
+def _damp(op, b, args, say):
+    """The damp as a number: given, or chosen by a rule for all methods."""
+    if not isinstance(args.damp, str):
+        return args.damp
+    damp = _solve(op, b, "auto", damp=args.damp, rng=args.seed).extra["damp"]
+    say("damp", f"{damp:.4g}, chosen by {args.damp}")
+    return damp
 
 
-def _times(numbers):
+def times(numbers):
+    """Sizes in words."""
     return " x ".join(map(str, numbers))
 
 
 def _layer(args, op):
     c_out, c_in, *size = op.kernel.shape
     origin = args.kernel or f"torch's default weights, seed {args.seed}"
-    return f"{c_in} -> {c_out} channels, {_times(size)} ({origin})"
+    return f"{c_in} -> {c_out} channels, {times(size)} ({origin})"
 
 
-def _refuse_nonsense(args):
-    """Raise for wrong arguments before any work."""
-    if args.size < SMALLEST and args.size != 0:
-        raise ValueError(f"--size must be 0 or at least {SMALLEST}, got {args.size}")
-    if args.filters is not None and args.filters < 1:
-        raise ValueError(f"--filters must be at least 1, got {args.filters}")
-    if args.filters is not None and args.kernel is not None:
-        raise ValueError("give --filters or --kernel, not both")
-    if args.seed < 0:
-        raise ValueError(f"--seed must not be negative, got {args.seed}")
-    for name, value in (("noise", args.noise), ("rtol", args.rtol)):
-        if not 0 <= value < np.inf:
-            raise ValueError(f"--{name} must be 0 or more, got {value}")
-    if args.maxiter is not None and args.maxiter < 0:
-        raise ValueError(f"--maxiter must not be negative, got {args.maxiter}")
-    for package, name in (("skimage", "scikit-image"), ("matplotlib", "matplotlib")):
-        try:
-            importlib.import_module(package)
-        except ImportError:
-            raise ImportError(
-                f'the demo needs {name}: pip install "convinv[demo]"'
-            ) from None
-    from matplotlib.figure import Figure
-
-    output = Path(args.output)
-    formats = sorted(Figure().canvas.get_supported_filetypes())
-    if output.suffix.lstrip(".") not in formats:
-        raise ValueError(
-            f"--output must end in one of .{', .'.join(formats)}, got {args.output!r}"
-        )
-    if not output.parent.is_dir():
-        raise ValueError(f"--output: there is no folder {str(output.parent)!r}")
-
-
-def _library(device):
+def library(device):
     """NumPy, or CuPy with a device that works."""
     if device == "cpu":
         return np
@@ -162,39 +164,39 @@ def _problem(args, xp):
     """The photograph on the host; the operator and the noisy data on the device."""
     x = gallery.image(args.image, args.size or None, dtype=args.dtype)
     rng = np.random.default_rng(args.seed)
+    channels, groups = x.shape[0], args.options.get("groups", 1)
     if args.kernel is None:
         filters = 8 if args.filters is None else args.filters
-        kernel = gallery.conv_layer(x.shape[0], filters, rng=rng, dtype=args.dtype)
+        c_in = max(channels // groups, 1)
+        kernel = gallery.conv_layer(c_in, filters, rng=rng, dtype=args.dtype)
     else:
-        kernel = _load_kernel(args.kernel, x.shape[0]).astype(args.dtype)
+        kernel = _load_kernel(args.kernel, channels, groups).astype(args.dtype)
     size = kernel.shape[2:]
     if min(x.shape[1:]) < SMALLEST or any(k > s for k, s in zip(size, x.shape[1:])):
         raise ValueError(
-            f"an image of {_times(x.shape[1:])} pixels is too small: it must have "
+            f"an image of {times(x.shape[1:])} pixels is too small: it must have "
             f"{SMALLEST} or more on both axes, and no fewer than the kernel, "
-            f"{_times(size)}"
+            f"{times(size)}"
         )
-    op = ConvLinearOperator(kernel, x.shape)
+    op = ConvLinearOperator(kernel, x.shape, **args.options)
     b = gallery.add_noise(op.forward(x), args.noise, rng, reference=x)
     if xp is not np:
-        op, b = ConvLinearOperator(xp.asarray(kernel), x.shape), xp.asarray(b)
+        kernel, b = xp.asarray(kernel), xp.asarray(b)
+        op = ConvLinearOperator(kernel, x.shape, **args.options)
     return x, op, b
 
 
-def _load_kernel(path, channels):
-    try:
-        kernel = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError):
-        raise ValueError(f"--kernel: {path!r} holds no array; see numpy.save") from None
-    if not isinstance(kernel, np.ndarray) or kernel.dtype.kind not in "fiu":
-        raise ValueError(f"--kernel: {path!r} must hold one array of real numbers")
+def _load_kernel(path, channels, groups):
+    kernel = load_array(path)
     shape = f"--kernel: {path!r} has shape {kernel.shape}"
+    if kernel.dtype.kind not in "fiu":
+        raise ValueError(f"--kernel: {path!r} must hold one array of real numbers")
     if kernel.ndim != 4 or 0 in kernel.shape:
         raise ValueError(f"{shape}, not (C_out, C_in, height, width)")
-    if kernel.shape[1] != channels:
+    if kernel.shape[1] * groups != channels:
         raise ValueError(
-            f"{shape}, so C_in = {kernel.shape[1]}, but the image has {channels} "
-            f"channel{'s' if channels > 1 else ''}"
+            f"{shape}, so C_in = {kernel.shape[1] * groups}, but the image has "
+            f"{channels} channel{'s' if channels > 1 else ''}"
         )
     if not np.isfinite(kernel).all() or not kernel.any():
         raise ValueError(f"--kernel: {path!r} must be finite and not all zero")
@@ -220,40 +222,41 @@ def _window(op):
     return None
 
 
-def _compile(op, args):
+def _compile(op, args, damp):
     """Seconds of small solves that compile all code of the demo."""
     start = time.perf_counter()
     xp, kernel = op.xp, op.kernel
     size = [5 * k + 8 for k in kernel.shape[2:]]  # large enough for tori with bands
-    small = ConvLinearOperator(kernel, (kernel.shape[1], *size))
+    small = ConvLinearOperator(kernel, (op.input_shape[0], *size), **op.options)
     b = xp.ones(small.output_shape, dtype=op.dtype)
     for method in args.method:
         if method in ("auto", "schwarz"):
-            _solve(small, b, "schwarz", maxiter=2, depth=1)
+            _solve(small, b, "schwarz", maxiter=2, depth=1, damp=damp)
         if method != "schwarz":
-            _solve(small, b, method, maxiter=2)
+            _solve(small, b, method, maxiter=2, damp=damp)
     _solve(small.astype("float64"), b.astype("float64"), REFERENCE["method"], maxiter=2)
     return time.perf_counter() - start
 
 
-def _reference(op, b):
-    """The least-squares solution of least norm, on the host."""
-    result = _solve(op.astype("float64"), b.astype("float64"), **REFERENCE)
+def _reference(op, b, damp, say):
+    """The (damped) least-squares solution of least norm, on the host."""
+    wide = op.astype("float64"), b.astype("float64")
+    result = _solve(*wide, **REFERENCE, damp=damp)
     name, rtol = REFERENCE["method"], REFERENCE["rtol"]
+    kind = "damped least-squares" if damp else "least-squares"
     end = "converged" if result.success else "NOT converged"
-    _say(
+    say(
         "pinv",
-        f"the least-squares solution by {name} in float64 with rtol {rtol:g}, {end} "
-        f"after {result.nit} iterations, {result.seconds:.1f} s",
+        f"the {kind} solution by {name} in float64 with rtol {rtol:g}, {end} after "
+        f"{result.nit} iterations, {result.seconds:.1f} s",
     )
     return to_numpy(result.x)
 
 
-def _row(method, op, b, args, x, reference):
+def _row(method, op, b, args, x, reference, damp):
     """Solve to measure memory, then time: from scratch and once more."""
-    from skimage.metrics import peak_signal_noise_ratio, structural_similarity
-
     options = {"rtol": args.rtol, "maxiter": args.maxiter, "rng": args.seed}
+    options["damp"] = damp
     op = _fresh(op)
     result, peak = _traced(op.xp, lambda: _solve(op, b, method, **options))
     if result.seconds < LONG:  # or tracing takes little of it
@@ -261,18 +264,14 @@ def _row(method, op, b, args, x, reference):
         result = _solve(op, b, method, **options)
     again = _solve(op, b, method, **options).seconds
     picture = to_numpy(result.x)
-    with np.errstate(divide="ignore"):  # of equal images
-        psnr = peak_signal_noise_ratio(x, picture, data_range=1)
-        to_reference = peak_signal_noise_ratio(
-            reference, picture.astype(reference.dtype), data_range=1
-        )
-    ssim = structural_similarity(x, picture, data_range=1, channel_axis=0)
-    return Row(method, result, again, picture, psnr, ssim, to_reference, peak)
+    to_reference = psnr(reference, picture)
+    quality = psnr(x, picture), ssim(x, picture)
+    return Row(method, result, again, picture, *quality, to_reference, peak)
 
 
 def _fresh(op):
     """The same layer without the set-ups that solves have kept with it."""
-    return ConvLinearOperator(op.kernel, op.input_shape)
+    return ConvLinearOperator(op.kernel, op.input_shape, **op.options)
 
 
 def _traced(xp, work):

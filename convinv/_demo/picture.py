@@ -1,4 +1,4 @@
-"""The picture of ``convinv demo``."""
+"""The pictures of ``convinv demo``."""
 
 import numpy as np
 
@@ -46,6 +46,35 @@ def draw(path, name, x, b, rows):
         below.set_title(f"error after {steps}", fontsize="medium")
     bar = figure.colorbar(shown, ax=axes[2::2], extend="max", pad=0.01)
     bar.set_label("error, mean of the channels")
+    figure.savefig(path, dpi=120)
+
+
+def draw_deblurred(path, name, x, rows):
+    """Write the photograph, its blurred picture and those that deblurring made.
+
+    Parameters
+    ----------
+    path : str or Path
+    name : str
+        The name of the photograph.
+    x : ndarray, shape (C, H, W)
+        The photograph.
+    rows : list of Row
+        Of `convinv._demo.deblur`.
+    """
+    from matplotlib.figure import Figure
+
+    height = 0.35 + 3 * x.shape[1] / x.shape[2]
+    figure = Figure(figsize=(9.2, 2 * height), layout="constrained")
+    axes = figure.subplots(2, 3).flat
+    _picture(axes[0], x)
+    axes[0].set_title(f"photograph: {name}", fontsize="medium")
+    for ax, row in zip(axes[1:], rows, strict=True):
+        _picture(ax, row.picture)
+        title = f"{row.name}: {row.psnr:.1f} dB, SSIM {row.ssim:.2f}"
+        ax.set_title(title, fontsize="medium")
+    for ax in figure.axes:
+        ax.set_axis_off()
     figure.savefig(path, dpi=120)
 
 

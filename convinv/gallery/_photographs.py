@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
+from .._core.optional import PACKAGES, optional
 from . import _image_file
 
 _PHOTOGRAPHS = {
@@ -32,11 +33,6 @@ _PHOTOGRAPHS = {
     "page": ("skimage", "data/page.png"),
     "retina": ("skimage", "data/retina.jpg"),
     "rocket": ("skimage", "data/rocket.jpg"),
-}
-
-_INSTALL = {
-    "skimage": 'scikit-image (pip install "convinv[demo]")',
-    "sklearn": "scikit-learn (pip install scikit-learn)",
 }
 
 
@@ -89,8 +85,8 @@ def image(
     ImportError
         If the package that holds the picture is not installed.
     ValueError
-        If there is no such picture, the file holds none or one with too many bits, or
-        `size` is not positive.
+        If there is no such picture, the file holds none, several or one that can't be
+        read in full, or `size` is not positive.
 
     Examples
     --------
@@ -102,7 +98,7 @@ def image(
     """
     if size is not None and not operator.index(size) > 0:
         raise ValueError(f"size must be positive, got {size!r}")
-    picture = _image_file.read(_find(name), _INSTALL["skimage"])
+    picture = _image_file.read(_find(name))
     if size is not None:
         picture = _square(picture, size)
     if channels_first:
@@ -129,17 +125,16 @@ def _find(name: Any) -> Path:
         )
     path = _bundled(name)
     if not path.is_file():
-        package = _INSTALL[_PHOTOGRAPHS[name][0]]
-        raise ImportError(f"the image {name!r} comes with {package}")
+        package = PACKAGES[_PHOTOGRAPHS[name][0]]
+        raise ImportError(
+            f"the image {name!r} comes with {package}: python -m pip install {package}"
+        )
     return path
 
 
 def _square(picture: np.ndarray, size: int) -> np.ndarray:
     """The largest square in the middle, `size` by `size` pixels."""
-    try:
-        from skimage import transform
-    except ImportError:
-        raise ImportError(f"resizing needs {_INSTALL['skimage']}") from None
+    transform = optional("skimage.transform", "a picture of another size")
     side = min(picture.shape[:2])
     top, left = ((n - side) // 2 for n in picture.shape[:2])
     picture = picture[top : top + side, left : left + side]

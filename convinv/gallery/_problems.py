@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 import os
 from collections.abc import Sequence
@@ -98,6 +99,97 @@ def gaussian_kernel(size: PerAxis, sigma: float | Sequence[float]) -> np.ndarray
             raise ValueError(f"sigma must be positive and finite, got {sigma!r}")
         line = np.exp(-0.5 * ((np.arange(pixels) - (pixels - 1) / 2) / width) ** 2)
         kernel = np.multiply.outer(kernel, line / line.sum())
+    return kernel / kernel.sum()
+
+
+def disc_kernel(radius: float) -> np.ndarray:
+    """The blur of a lens that is out of focus: a disc of even brightness.
+
+    Parameters
+    ----------
+    radius : float
+        In pixels, positive.
+
+    Returns
+    -------
+    ndarray, shape (2 ceil(radius - 0.5) + 1,) * 2
+        The share of every pixel that the disc covers, with sum 1.
+
+    Raises
+    ------
+    ValueError
+        If `radius` is not positive.
+
+    Examples
+    --------
+    >>> from convinv import gallery
+    >>> gallery.disc_kernel(1.0).round(3)
+    array([[0.025, 0.145, 0.025],
+           [0.145, 0.318, 0.145],
+           [0.025, 0.145, 0.025]])
+    """
+    if not 0 < radius < np.inf:
+        raise ValueError(f"radius must be positive and finite, got {radius!r}")
+    reach = max(math.ceil(radius - 0.5), 0)
+    lines = 64  # in a pixel, each cut exactly
+    y = (np.arange((2 * reach + 1) * lines) + 0.5) / lines - 0.5 - reach
+    half = np.sqrt(np.maximum(radius**2 - y**2, 0))[:, None]
+    left = np.arange(-reach, reach + 1) - 0.5
+    covered = np.clip(half, left, left + 1) - np.clip(-half, left, left + 1)
+    kernel = covered.reshape(2 * reach + 1, lines, -1).mean(axis=1)
+    kernel += kernel.T
+    return kernel / kernel.sum()
+
+
+def line_kernel(length: float, angle: float = 0.0) -> np.ndarray:
+    """The blur of steady motion along a straight line.
+
+    Parameters
+    ----------
+    length : float
+        Of the line in pixels, positive.
+    angle : float
+        In degrees from the axis of columns, counterclockwise in a picture whose first
+        row is on top: 0 is across, 90 upright.
+
+    Returns
+    -------
+    ndarray, shape (height, width), both odd
+        The length of the line within every pixel, with sum 1; as large as need be.
+
+    Raises
+    ------
+    ValueError
+        If `length` is not positive or `angle` not finite.
+
+    See Also
+    --------
+    motion_kernel : A camera that shakes.
+
+    Examples
+    --------
+    >>> from convinv import gallery
+    >>> gallery.line_kernel(4)
+    array([[0.125, 0.25 , 0.25 , 0.25 , 0.125]])
+    >>> gallery.line_kernel(15, angle=30).shape
+    (9, 13)
+    """
+    if not 0 < length < np.inf:
+        raise ValueError(f"length must be positive and finite, got {length!r}")
+    if not np.isfinite(angle):
+        raise ValueError(f"angle must be finite, got {angle!r}")
+    turn = np.deg2rad(angle)
+    direction = np.array([-np.sin(turn), np.cos(turn)])
+    direction[np.abs(direction) < 1e-12] = 0.0  # of 90 degrees
+    half = length / 2
+    reach = np.ceil(np.maximum(half * np.abs(direction) - 0.5 - 1e-9, 0)).astype(int)
+    edges = [np.arange(-n, n) + 0.5 for n in reach]  # between two pixels
+    crossed = [edge / d for edge, d in zip(edges, direction) if d]
+    ends = np.clip(np.sort(np.concatenate([[-half, half], *crossed])), -half, half)
+    middle = (ends[1:] + ends[:-1]) / 2
+    places = np.rint(np.outer(direction, middle)).astype(int) + reach[:, None]
+    kernel = np.zeros(2 * reach + 1)
+    np.add.at(kernel, tuple(places), np.diff(ends))
     return kernel / kernel.sum()
 
 

@@ -12,8 +12,10 @@ import numpy as np
 from .._core.arrays import contiguous, namespace, to_numpy, working_dtype
 from .._core.blas_threads import one_blas_thread
 from .._core.geometry import make_geometry
+from .._core.plotting import axes
 from .._core.typing import AnyArray, ArrayInput, Padding, PerAxis
 from ..operators._convolution import ConvLinearOperator
+from ._kernel_plot import draw_kernel
 from ._normal_equations import gram, padded, right_sides
 from ._pairs import library_arrays, power_of_two
 
@@ -72,6 +74,31 @@ class KernelFit:
             f"{self.condition:.3g}, noise {np.mean(self.noise):.3g}, expected relative "
             f"error {error:.3g}>"
         )
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draw the kernel with matplotlib.
+
+        One axis: a curve with error bars (two `stderr`) for each pair of channels. Two:
+        an image of the filters, a row for each output channel, a column for each input.
+        Three: the same with their planes side by side.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; by default a new figure.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+
+        Raises
+        ------
+        ImportError
+            Without matplotlib.
+        """
+        ax = axes("KernelFit.plot", ax)
+        draw_kernel(to_numpy(self.kernel), self.stderr, ax)
+        return ax
 
 
 def fit_kernel(

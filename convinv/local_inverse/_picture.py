@@ -2,9 +2,12 @@
 
 import numpy as np
 
+from .._core import plotting
+from .._core.optional import optional
 
-def picture(region, entries, span, margin, size):
-    """A figure for `FeasibleRegion.picture`."""
+
+def picture(region, entries, span, margin, size, ax):
+    """The axes of `FeasibleRegion.picture`, drawn on."""
     if np.iscomplexobj(region.A0):
         raise ValueError("a picture needs a real A0, got a complex one")
     n = len(region.A0)
@@ -14,28 +17,26 @@ def picture(region, entries, span, margin, size):
         raise ValueError(
             f"entries must be two places (i, j) below {n}, got {entries!r}"
         )
-    from matplotlib.figure import Figure
-    from matplotlib.patches import Rectangle
-
+    patches = optional("matplotlib.patches", "FeasibleRegion.picture")
+    ax = plotting.axes("FeasibleRegion.picture", ax, size=(4.6, 4))
     span = 4 * region.distance() if span is None else float(span)
     center = [float(region.A0[place]) for place in places]
     axes = [c + np.linspace(-span, span, size) for c in center]
     least, sign = values(region.A0, places, axes)
-    figure = Figure(figsize=(4.6, 4), layout="constrained")
-    ax = figure.subplots()
     drawn = ax.contourf(*axes, least, levels=16, cmap="Grays_r")
-    figure.colorbar(drawn, label="distance to singularity")
+    ax.figure.colorbar(drawn, ax=ax, label="distance to singularity")
     if margin > 0:
         ax.contourf(*axes, least, levels=[0, margin], colors=["tab:red"], alpha=0.35)
     if sign.min() < 0 < sign.max():
         ax.contour(*axes, sign, levels=[0], colors=["tab:red"])
     half = region.box(margin)
     corner = center[0] - half, center[1] - half
-    ax.add_patch(Rectangle(corner, 2 * half, 2 * half, fill=False, ec="tab:blue", lw=2))
+    box = patches.Rectangle(corner, 2 * half, 2 * half, fill=False, ec="tab:blue", lw=2)
+    ax.add_patch(box)
     ax.plot(*center, "o", color="tab:blue")
     names = [f"entry ({i}, {j})" for i, j in places]
     ax.set(xlabel=names[0], ylabel=names[1])
-    return figure
+    return ax
 
 
 def values(A0, places, axes):

@@ -165,6 +165,7 @@ class FeasibleRegion:
         span: float | None = None,
         margin: float = 0.0,
         size: int = 201,
+        ax: Any = None,
     ) -> Any:
         """Draw the singular set, its neighborhood and the box on a plane through A0.
 
@@ -179,12 +180,19 @@ class FeasibleRegion:
             Matrices closer than this to a singular one are shaded.
         size : int
             Points along each axis.
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; by default a new figure.
 
         Returns
         -------
-        matplotlib.figure.Figure
+        matplotlib.axes.Axes
+
+        Raises
+        ------
+        ImportError
+            Without matplotlib.
         """
-        return picture(self, entries, span, margin, size)
+        return picture(self, entries, span, margin, size, ax)
 
     def _difference(self, A):
         A = stack(A, "A")

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from .._core.arrays import to_numpy
+from .._core.plotting import axes
 from .._core.typing import OperatorInput, Seed
 from .._core.validation import choice
 from ..operators._base import is_layer
@@ -159,13 +160,7 @@ class Spectrum:
         ImportError
             Without matplotlib.
         """
-        try:
-            import matplotlib.pyplot as plt
-        except ImportError as error:
-            raise ImportError(
-                "Spectrum.plot needs matplotlib: pip install matplotlib"
-            ) from error
-        ax = plt.subplots()[1] if ax is None else ax
+        ax = axes("Spectrum.plot", ax)
         draw(self, ax)
         return ax
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from .._core.plotting import axes
 from .._core.typing import OperatorInput, Seed
 from ..operators._foreign import as_operator
 from ._analysis import SweepAnalysis, sweep_analysis
@@ -132,17 +133,11 @@ def plot_arrangement(
     """
     op = as_operator(op)
     rows = row_lists(op, kind, h_b=h_b, strips=strips, rng=rng)
-    try:
-        import matplotlib.pyplot as plt
-    except ImportError as error:
-        raise ImportError(
-            "plot_arrangement needs matplotlib: pip install matplotlib"
-        ) from error
+    ax = axes("plot_arrangement", ax)
     owner = np.full(op.shape[0], np.nan)  # rows of no block stay blank
     for block, chosen in enumerate(rows):
         owner[chosen] = block
     shape = op.output_shape if len(op.output_shape) > 1 else (1, -1)
-    ax = plt.subplots()[1] if ax is None else ax
     image = ax.imshow(
         owner.reshape(shape[0], -1), aspect="auto", interpolation="nearest"
     )

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 import convinv
-from convinv import cli
+from convinv.cli.demo import METHODS
 from support.paths import PACKAGE
 
 ROOT = PACKAGE.parent
@@ -36,7 +36,7 @@ def test_methods():
 
 
 def test_demo_table():
-    assert tuple(row[0] for row in table("method")) == cli.DEMO_METHODS
+    assert tuple(row[0] for row in table("method")) == METHODS
 
 
 def test_extras():

@@ -307,3 +307,25 @@ def test_cupy(name):
         assert isinstance(found.kernel, cupy.ndarray)
     np.testing.assert_allclose(found.kernel.get(), expected.kernel, atol=1e-13)
     np.testing.assert_allclose(found.stderr, expected.stderr, rtol=1e-10)
+
+
+@pytest.mark.parametrize("size", [(5,), (3, 4), (2, 3, 3)])
+@pytest.mark.parametrize("kind", ["float64", "complex128"])
+def test_picture(size, kind):
+    plt = pytest.importorskip("matplotlib.pyplot")
+    plt.switch_backend("agg")
+    kernel = random((3, 2, *size), kind)
+    op = ConvLinearOperator(kernel, (2, *(4 * k for k in size)))
+    x = random(op.input_shape, kind, seed=1)
+    fit = fit_kernel(x[None], op.forward(x)[None], size)
+    ax = fit.plot()
+    shown = np.abs(fit.kernel) if kind == "complex128" else fit.kernel
+    if len(size) == 1:
+        found = [bars.lines[0].get_ydata() for bars in ax.containers]
+        np.testing.assert_array_equal(found, shown.reshape(6, -1))
+    else:
+        sheet = ax.images[0].get_array()
+        tile = sheet[size[-2] + 1 :, -size[-1] :][: size[-2]]
+        np.testing.assert_array_equal(tile, shown[1, 1].reshape(-1, *size[-2:])[-1])
+    assert fit.plot(ax) is ax
+    plt.close("all")

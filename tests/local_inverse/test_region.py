@@ -109,17 +109,19 @@ def test_membership():
 
 
 def test_pictures():
-    pytest.importorskip("matplotlib")
+    plt = pytest.importorskip("matplotlib.pyplot")
+    plt.switch_backend("agg")
     from matplotlib.patches import Rectangle
 
     from convinv.local_inverse._picture import values
 
     region = FeasibleRegion(np.array([[2.0, 1.0], [1.0, 3.0]]))
-    figure = region.picture(margin=0.3, size=21)
-    ax = figure.axes[0]
+    ax = region.picture(margin=0.3, size=21)
+    assert region.picture(size=5, ax=ax) is ax
     assert ax.get_xlabel() == "entry (0, 0)" and ax.get_ylabel() == "entry (1, 1)"
-    (box,) = (p for p in ax.patches if isinstance(p, Rectangle))
+    box, _ = (p for p in ax.patches if isinstance(p, Rectangle))
     assert box.get_width() == pytest.approx(2 * region.box(0.3))
+    plt.close("all")
     axes = [np.array([0.5, 2.0]), np.array([2.0, 4.0, 5.0])]
     least, sign = values(region.A0, ((0, 0), (1, 1)), axes)
     np.testing.assert_array_equal(sign, [[0, 1], [1, 1], [1, 1]])  # 0.5 * 2 = 1

@@ -3,6 +3,7 @@
 import re
 
 import numpy as np
+import pytest
 
 import convinv
 from convinv import ConvLinearOperator, gallery
@@ -42,3 +43,20 @@ class TestReport:
         op = ConvLinearOperator(kernel[:2], (3, 9, 9))
         text = str(convinv.layer_report(op, rng=0))
         assert "at least 145 of 243 unknowns can't be determined" in text
+
+    @pytest.mark.parametrize("name", ["one dimension", "tall", "three dimensions"])
+    def test_picture(self, name):
+        plt = pytest.importorskip("matplotlib.pyplot")
+        plt.switch_backend("agg")
+        report = convinv.layer_report(layer(name))
+        ax = report.plot()
+        assert ax.get_title() == report.verdict and report.plot(ax) is ax
+        axes = len(report.spectrum.frequencies)
+        marks = [line.get_xydata()[0] for line in ax.lines if line.get_marker() == "o"]
+        want = {1: [], 2: [place[::-1] for place, _ in report.worst] * 2, 3: []}[axes]
+        if axes == 1:
+            want = [(*place, value) for place, value in report.worst] * 2
+        np.testing.assert_allclose(
+            np.reshape(marks, (-1, 2)), np.reshape(want, (-1, 2))
+        )
+        plt.close("all")

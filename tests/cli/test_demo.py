@@ -1,18 +1,17 @@
-"""The command convinv: what it prints, draws and refuses."""
+"""The command convinv demo: what it prints, draws and refuses."""
 
 import argparse
-import os
-import pathlib
 import re
-import subprocess
 import sys
 
 import numpy as np
 import pytest
 
 import convinv
-from convinv import cli, gallery
+from convinv import gallery
 from convinv._demo import compare
+from convinv.cli import demo as command_demo
+from convinv.cli.demo import METHODS
 
 pytest.importorskip("skimage")
 pytest.importorskip("matplotlib")
@@ -25,15 +24,14 @@ ROW = re.compile(
 
 
 @pytest.fixture
-def demo(tmp_path, capsys):
-    """Runs ``convinv demo`` on a small photograph: what it printed, and the picture."""
+def demo(tmp_path, done):
+    """Runs the layer of the demo on a small photograph: its lines, and the picture."""
 
-    def run(*args):
+    def run(*words):
         output = tmp_path / "demo.png"
         output.unlink(missing_ok=True)
-        code = cli.main(["demo", "--size", "24", "--output", str(output), *args])
-        out, err = capsys.readouterr()
-        assert code == 0 and not err, err
+        small = "--only", "layer", "--size", "24", "--output", output
+        out = done("demo", *small, *words)
         assert f"picture: {output}" in out
         return out, output
 
@@ -41,21 +39,15 @@ def demo(tmp_path, capsys):
 
 
 @pytest.fixture
-def refused(tmp_path, capsys):
-    """Runs a command that must fail without a trace; returns the message."""
+def refusal(tmp_path, refused):
+    """Runs a demo that must fail with a code and no picture; returns the message."""
 
-    def run(*args):
-        args = [args[0], *args[1:]]
-        if args[0] == "demo" and "--output" not in args:
-            args += ["--output", str(tmp_path / "demo.png")]
-        try:
-            code = cli.main(args)
-        except SystemExit as end:  # argparse's
-            code = end.code
-        err = capsys.readouterr().err
-        assert code == 2 and "Traceback" not in err
+    def run(code, *words):
+        if "--output" not in words:
+            words += ("--output", tmp_path / "demo.png")
+        error = refused(code, "demo", *words)
         assert not (tmp_path / "demo.png").exists()
-        return err
+        return error
 
     return run
 
@@ -74,7 +66,7 @@ def picture(path):
 def test_the_default(demo):
     out, path = demo()
     table = rows(out)
-    assert tuple(table) == cli.DEMO_METHODS
+    assert tuple(table) == METHODS
     assert "photograph  astronaut, 3 x 24 x 24" in out
     assert "3 -> 8 channels, 3 x 3" in out and "1 % of the photograph's" in out
     assert re.search(r"^compilation \d+\.\d s, ", out, re.MULTILINE)
@@ -147,18 +139,17 @@ def test_kernel_file(demo, tmp_path):
     assert f"3 -> 6 channels, 2 x 4 ({kernel})" in out
 
 
-def test_other_formats_and_many_methods(demo, tmp_path, monkeypatch, capsys):
+def test_other_formats_and_many_methods(done, tmp_path, monkeypatch):
     solve = compare.solve
     monkeypatch.setattr(
         compare, "solve", lambda op, b, _, **o: solve(op, b, "cgls", **o)
     )
     names = [f"method{i}" for i in range(8)]
     known = [argparse.Namespace(name=name) for name in names]
-    monkeypatch.setattr(cli, "methods", lambda: known)
+    monkeypatch.setattr(command_demo, "methods", lambda: known)
     output = tmp_path / "demo.svg"
-    command = ["demo", "--size", "16", "--method", ",".join(names)]
-    assert cli.main([*command, "--output", str(output)]) == 0
-    assert len(ROW.findall(capsys.readouterr().out)) == 8
+    words = "demo", "--only", "layer", "--size", "16", "--method", ",".join(names)
+    assert len(ROW.findall(done(*words, "--output", output))) == 8
     assert "<svg" in output.read_text(encoding="utf-8")
 
 
@@ -170,8 +161,10 @@ def test_set_up_is_from_scratch(demo, monkeypatch):
         known.append(bool(op.cached_keys))
         return solve(op, b, method, **options)
 
-    monkeypatch.setattr(compare, "_compile", lambda op, args: 0.0)
-    monkeypatch.setattr(compare, "_reference", lambda op, b: np.zeros(op.input_shape))
+    monkeypatch.setattr(compare, "_compile", lambda op, *args: 0.0)
+    monkeypatch.setattr(
+        compare, "_reference", lambda op, *args: np.zeros(op.input_shape)
+    )
     monkeypatch.setattr(compare, "solve", watched)
     demo("--method", "schwarz")
     assert known == [False, False, True]  # for the memory, the time, the time again
@@ -195,8 +188,8 @@ def test_a_method_that_refuses(demo, no_direct):
     assert list(rows(out)) == ["cgls"]
 
 
-def test_no_method_that_does_not_refuse(refused, no_direct):
-    error = refused("demo", "--size", "24", "--method", "direct")
+def test_no_method_that_does_not_refuse(refusal, no_direct):
+    error = refusal(1, "--size", "24", "--method", "direct")
     assert error == "convinv: error: the factor is too large\n"
 
 
@@ -220,31 +213,38 @@ def test_unconverged_reference(demo, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("args", "message"),
+    ("code", "args", "message"),
     [
-        ("--size 6", "--size must be 0 or at least 7, got 6"),
-        ("--size many", "argument --size: invalid int value"),
-        ("--image nobody", "no image file 'nobody'.* astronaut, "),
-        ("--filters 0", "--filters must be at least 1, got 0"),
-        ("--filters 3 --kernel k.npy", "--filters or --kernel, not both"),
-        ("--kernel nowhere.npy", "No such file .*nowhere.npy"),
-        ("--noise -1", "--noise must be 0 or more, got -1"),
-        ("--noise nan", "--noise must be 0 or more, got nan"),
-        ("--rtol -1", "--rtol must be 0 or more, got -1"),
-        ("--maxiter -1", "--maxiter must not be negative, got -1"),
-        ("--seed -1", "--seed must not be negative, got -1"),
-        ("--method stirp", "--method: 'stirp' is none of auto, adbk, cg, cgls"),
-        ("--method cgls, --size 24", "--method: '' is none of"),
-        ("--size 24 --method cg", "--method: cg needs a square .* 3872 .* 1728"),
-        ("--output a.docx", r"--output must end in one of .*\.png.*, got 'a.docx'"),
-        ("--output nowhere/a.png", "--output: there is no folder 'nowhere'"),
-        ("--dtype float16", "argument --dtype: invalid choice"),
-        ("--device tpu", "argument --device: invalid choice"),
-        ("--what", "unrecognized arguments"),
+        (2, "--size 6", "--size must be 0 or at least 7, got 6"),
+        (2, "--size many", "argument --size: invalid int value"),
+        (1, "--image nobody", "no image file 'nobody'.* astronaut, "),
+        (2, "--filters 0", "--filters must be at least 1, got 0"),
+        (2, "--filters 3 --kernel k.npy", "--filters or --kernel, not both"),
+        (1, "--kernel nowhere.npy", "there is no file 'nowhere.npy'"),
+        (2, "--noise -1", "argument --noise: '-1' must be .* not negative"),
+        (2, "--noise nan", "argument --noise: 'nan' must be"),
+        (2, "--rtol -1", "argument --rtol: '-1' must be"),
+        (2, "--maxiter -1", "--maxiter must not be negative, got -1"),
+        (2, "--seed -1", "--seed must not be negative, got -1"),
+        (2, "--method stirp", "--method: 'stirp' is none of auto, adbk, cg, cgls"),
+        (2, "--method cgls, --size 24", "--method: '' is none of"),
+        (1, "--size 24 --method cg", "--method: cg needs a square .* 3872 .* 1728"),
+        (2, "--output a.docx", r"must be written to one of .*\.png.*, got 'a.docx'"),
+        (2, "--output nowhere/a.png", "--output: there is no folder 'nowhere'"),
+        (2, "--dtype float16", "argument --dtype: invalid choice"),
+        (2, "--device tpu", "argument --device: invalid choice"),
+        (2, "--damp much", "argument --damp: 'much' must be one of: .* gcv, ncp"),
+        (2, "--boundary mirrored", "argument --boundary: .*mirrored"),
+        (2, "--padding 1:2:3", "argument --padding: '1:2:3' must be same, valid"),
+        (2, "--psf disc:0", "--psf disc:0: radius must be positive"),
+        (2, "--size 12", "--size 12 is smaller than the psf, 13 x 13"),
+        (2, "--psf gaussian:", "--psf gaussian:: .* must be numbers"),
+        (2, "--psf motion:3", "--psf must be FILE, gaussian.*, got 'motion:3'"),
+        (2, "--what", "unrecognized arguments"),
     ],
 )
-def test_errors(refused, args, message):
-    assert re.search(message, refused("demo", *args.split()))
+def test_errors(refusal, code, args, message):
+    assert re.search(message, refusal(code, *args.split()))
 
 
 @pytest.mark.parametrize(
@@ -255,41 +255,47 @@ def test_errors(refused, args, message):
         (np.ones((8, 4, 3, 3)), r"so C_in = 4, but the image has 3 channels"),
         (np.ones((8, 3, 25, 3)), "image of 24 x 24 pixels is too small.*, 25 x 3"),
         (np.ones((8, 3, 3, 3)) * 1j, "must hold one array of real numbers"),
-        (np.array([["a"]]), "must hold one array of real numbers"),
+        (np.array([["a"]]), "must hold numbers, got dtype"),
         (np.full((8, 3, 3, 3), np.nan), "must be finite and not all zero"),
         (np.zeros((8, 3, 3, 3)), "must be finite and not all zero"),
     ],
 )
-def test_bad_kernels(refused, tmp_path, array, message):
+def test_bad_kernels(refusal, tmp_path, array, message):
     path = tmp_path / "kernel.npy"
     np.save(path, array)
-    error = refused("demo", "--size", "24", "--kernel", str(path))
-    assert re.search(message, error)
+    assert re.search(message, refusal(1, "--size", "24", "--kernel", path))
 
 
 @pytest.mark.parametrize("content", [b"", b"no array", b"\x93NUMPY"])
-def test_kernel_files_of_another_kind(refused, tmp_path, content):
+def test_kernel_files_of_another_kind(refusal, tmp_path, content):
     path = tmp_path / "kernel.npy"
     path.write_bytes(content)
-    assert "holds no array" in refused("demo", "--kernel", str(path))
+    assert "holds no array" in refusal(1, "--kernel", path)
+
+
+def test_archives(demo, refusal, tmp_path):
     archive = tmp_path / "kernel.npz"
-    np.savez(archive, np.ones((8, 3, 3, 3)))
-    assert "one array of real numbers" in refused("demo", "--kernel", str(archive))
+    np.savez(archive, gallery.conv_layer(3, 6, rng=5))
+    assert "3 -> 6 channels" in demo("--kernel", archive, "--method", "cgls")[0]
+    np.savez(archive, a=np.ones(3), b=np.ones(3))
+    (tmp_path / "demo.png").unlink()
+    assert "holds 2 arrays ('a', 'b')" in refusal(1, "--kernel", archive)
 
 
 @pytest.mark.parametrize("package", ["skimage", "matplotlib"])
-def test_missing_packages(refused, monkeypatch, package):
+def test_missing_packages(refusal, monkeypatch, package):
     monkeypatch.setitem(sys.modules, package, None)
-    assert 'pip install "convinv[demo]"' in refused("demo")
+    name = {"skimage": "scikit-image"}.get(package, package)
+    assert f"needs {name}: python -m pip install {name}\n" in refusal(1)
 
 
-def test_no_gpu(refused, monkeypatch):
+def test_no_gpu(refusal, monkeypatch):
     monkeypatch.setitem(sys.modules, "cupy", None)
-    error = refused("demo", "--device", "gpu")
+    error = refusal(1, "--device", "gpu")
     assert '--device gpu needs CuPy: pip install "convinv[cuda12]"' in error
     broken = argparse.Namespace(zeros=lambda n: 1 / 0)
     monkeypatch.setitem(sys.modules, "cupy", broken)
-    error = refused("demo", "--device", "gpu")
+    error = refusal(1, "--device", "gpu")
     assert "--device gpu: CuPy finds no device" in error
 
 
@@ -311,38 +317,68 @@ def test_gpu(demo, monkeypatch):
     np.testing.assert_allclose(*values, atol=0.011)
 
 
-def test_interrupt(monkeypatch):
-    def interrupt(args):
-        raise KeyboardInterrupt
+def test_layer_options_and_damp(demo):
+    """The damped solution of a strided, padded layer, as by hand."""
+    words = "--size 12 --method lsmr --noise 0.1 --stride 1,2 --padding 1:0,2"
+    words += " --boundary wrap --damp 0.5 --rtol 1e-8"
+    out, _ = demo(*words.split())
+    x, rng = gallery.image("astronaut", 12), np.random.default_rng(0)
+    options = {"stride": (1, 2), "padding": ((1, 0), (2, 2)), "boundary": "periodic"}
+    kernel = gallery.conv_layer(3, 8, rng=rng)
+    op = convinv.ConvLinearOperator(kernel, x.shape, **options)
+    b = gallery.add_noise(op.forward(x), 0.1, rng, reference=x)
+    A = op.todense()
+    best = np.linalg.solve(A.T @ A + 0.25 * np.eye(x.size), A.T @ b.ravel())
+    expected = -10 * np.log10(np.mean((best.reshape(x.shape) - x) ** 2))
+    psnr, to_pinv = (float(rows(out)["lsmr"][i]) for i in (3, 5))
+    np.testing.assert_allclose(psnr, expected, atol=0.011)
+    assert to_pinv > 100 and "the damped least-squares solution" in out
 
-    monkeypatch.setattr(cli, "_methods", interrupt)
-    assert cli.main(["methods"]) == 130
+
+def test_rules(demo):
+    out, _ = demo("--method", "direct,schwarz", "--damp", "gcv", "--noise", "0.1")
+    damp = float(re.search(r"^damp +(\S+), chosen by gcv$", out, re.MULTILINE)[1])
+    assert damp > 0 and set(rows(out)) == {"direct", "schwarz"}
 
 
-def test_methods_table(capsys):
-    assert cli.main(["methods"]) == 0
-    out = capsys.readouterr().out
-    for method in convinv.methods():
-        block = re.search(rf"^{method.name} +(.*)\n((?:  +.*\n)*)", out, re.MULTILINE)
-        assert block[1] == method.summary
-        for word in [*method.options, *["square"] * method.square]:
-            assert word in block[2]
-    assert max(map(len, out.splitlines())) <= 100
+class TestBlur:
+    """The second part: a photograph is deblurred, beside scikit-image."""
 
+    LINE = re.compile(
+        r"^(\w+) +(\d+\.\d{3}) +(\d+\.\d\d) +(0\.\d{4})(.*)$", re.MULTILINE
+    )
+    NAMES = (
+        "blurred", "deconvolve", "wiener", "unsupervised_wiener", "richardson_lucy",
+    )  # fmt: skip
 
-def test_as_a_module():
-    """``python -m convinv``, in processes of its own."""
-    root = pathlib.Path(convinv.__file__).parents[1]
-    env = {**os.environ, "PYTHONPATH": str(root)}
+    @pytest.mark.parametrize("psf", ["gaussian:1.2", "motion:5,30"])
+    def test_table(self, done, tmp_path, psf):
+        output = tmp_path / "demo.png"
+        words = "--only", "blur", "--size", "48", "--output", output, "--psf", psf
+        out = done("demo", *words)
+        table = {line[0]: line[1:] for line in self.LINE.findall(out)}
+        assert tuple(table) == self.NAMES
+        best = max(table, key=lambda name: float(table[name][1]))
+        assert best == "deconvolve" and "automatic" in table[best][3]
+        assert "balance" in table["wiener"][3]
+        assert not output.exists()
+        assert picture(tmp_path / "demo-blur.png").shape[1] > 1000
 
-    def run(*args):
-        command = [sys.executable, "-m", "convinv", *args]
-        return subprocess.run(command, capture_output=True, text=True, env=env)
+    def test_numbers_are_right(self, facts, tmp_path):
+        """The PSNR of the blurred picture, by SciPy's convolution."""
+        from scipy.signal import fftconvolve
 
-    done = run("--version")
-    assert (done.returncode, done.stdout) == (0, f"convinv {convinv.__version__}\n")
-    done = run()
-    assert done.returncode == 2 and "required: command" in done.stderr
-    done = run("demo", "--size", "3")
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "convinv: error: --size must be 0 or at least 7, got 3\n"
+        words = "--only blur --size 32 --noise 0 --image camera --psf disc:2".split()
+        found = facts("demo", *words, "--output", tmp_path / "a.png")["blur"]
+        scene = gallery.image("camera", 36)[0]
+        b = fftconvolve(scene, gallery.disc_kernel(2), "valid")
+        want = -10 * np.log10(np.mean((b - scene[2:-2, 2:-2]) ** 2))
+        np.testing.assert_allclose(found["pictures"][0]["psnr"], want, rtol=1e-6)
+
+    def test_both(self, facts, tmp_path):
+        output = tmp_path / "demo.png"
+        words = "--size", "24", "--method", "cgls", "--psf", "gaussian:0.8"
+        found = facts("demo", *words, "--output", output)
+        assert found["layer"]["methods"][0]["method"] == "cgls"
+        assert [row["name"] for row in found["blur"]["pictures"]] == list(self.NAMES)
+        assert output.exists() and (tmp_path / "demo-blur.png").exists()

@@ -1,0 +1,3 @@
+"""The command ``convinv``: one file for each of its commands."""
+
+from ._main import main
