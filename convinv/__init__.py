@@ -34,6 +34,7 @@ __all__ = [
 _SUBMODULES = frozenset(
     {
         "gallery",
+        "imaging",
         "interop",
         "learning",
         "local_inverse",
@@ -50,6 +51,7 @@ _SUBMODULES = frozenset(
 if TYPE_CHECKING:
     from . import (
         gallery,
+        imaging,
         interop,
         learning,
         local_inverse,

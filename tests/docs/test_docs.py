@@ -111,7 +111,7 @@ def test_sections_of_a_method(method):
 
 def test_every_public_name_is_in_the_reference():
     text = read("api.rst")
-    names = "strips learning lowrank proximal operators local_inverse".split()
+    names = "strips learning lowrank proximal operators local_inverse imaging".split()
     modules = (importlib.import_module(f"convinv.{name}") for name in names)
     for module in (convinv, *modules):
         for name in module.__all__:

@@ -1,0 +1,1 @@
+"""Deblurring by `convinv.imaging.deconvolve` beside scikit-image's three methods."""
