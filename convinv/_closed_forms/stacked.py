@@ -53,7 +53,7 @@ class CosineDifferences:
 def symbols_of(op) -> list | None:
     """A symbol of each convolution, all of one transform; None if none suits."""
     for find in (_on_torus, _in_cosines):
-        symbols = [find(part) for part in op.convolutions]
+        symbols = [find(part.astype(op.dtype)) for part in op.convolutions]
         whole = [symbol for symbol in symbols if isinstance(symbol, Symbol)]
         strides = {symbol.layer.geometry.stride for symbol in whole}
         if None not in symbols and len(strides) == 1:
@@ -167,4 +167,3 @@ def refuse_rcond(rcond):
             "rcond truncates singular values, which method 'spectral' does not compute "
             f"for a stack of convolutions; use damp, got rcond={rcond!r}"
         )
-

@@ -105,7 +105,8 @@ class Embedding:
         for convolution, weights in op.weighted_convolutions:
             g = convolution.geometry
             layer = Polyphase(g._replace(stride=(1, 1, 1)))
-            matrices = whole_symbol(layer, convolution.weights, self.torus)
+            taps = convolution.weights.astype(self.dtype, copy=False)
+            matrices = whole_symbol(layer, taps, self.torus)
             matrices = coarsened(matrices, self.groups)
             normal = normal + np.einsum(
                 "gfpdhw,gfqdhw->gpqdhw", matrices.conj(), matrices

@@ -283,7 +283,8 @@ def _normal_symbol(gram, op, torus):
         # every so many outputs, as a layer of the stride of a cell
         before = tuple(p - k * s for p, k, s in zip(g.before, step, g.stride))
         layer = Polyphase(g._replace(stride=cells.stride, before=before))
-        matrices = whole_symbol(layer, op.weights, torus)
+        taps = op.weights.astype(gram.dtype, copy=False)
+        matrices = whole_symbol(layer, taps, torus)
         matrices = np.moveaxis(matrices, (1, 2), (4, 5))
         if gram.side != "self":
             adjoint = matrices.conj().swapaxes(4, 5)

@@ -194,7 +194,11 @@ class Plan:
     def embedding(self) -> Way | None:
         """CG on the rows that a torus adds, of regular convolutions without padding."""
         known = self.damp or len(self.gram.geometries) > 1
-        if not known or self.op.layer not in (None, self.op) or not is_embedded(self.op):
+        if (
+            not known
+            or self.op.layer not in (None, self.op)
+            or not is_embedded(self.op)
+        ):
             return None
         cost = costs.embedding(self.op, self.batch)
         cost = cost._replace(setup=cost.setup + self.check)

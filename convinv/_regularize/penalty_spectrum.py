@@ -107,7 +107,9 @@ def dense_penalty_spectrum(op, penalties, b) -> DataSpectrum | None:
     data[:, :m] = b
     one = np.ones(1)
     parts = data[:, None, :, None]
-    spectrum = _spectrum(matrix[None, :, :, None], seen[None, ..., None], parts, one, one, b.size)
+    spectrum = _spectrum(
+        matrix[None, :, :, None], seen[None, ..., None], parts, one, one, b.size
+    )
     spectrum.counts = np.full(n, float(len(b)))
     spectrum.power = spectrum.share = None
     return spectrum

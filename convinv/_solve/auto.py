@@ -58,7 +58,9 @@ def choose(
     iterations.
     """
     if not is_planned(op):
-        yield from _weighted(op) if op.weighted_convolutions else _general(op)
+        if _is_regular(op, damp):
+            yield from _weighted(op)
+        yield from _general(op)
     else:
         yield from _by_costs(op, Plan(op, damp, batch, rtol, memory, maxiter))
 
@@ -73,7 +75,7 @@ def candidates(op, preconditioner=None) -> list[MethodChoice]:
     if preconditioner is not None:
         return [given(op, preconditioner)]
     if not is_planned(op):
-        return list(_weighted(op) if op.weighted_convolutions else _general(op))
+        return [*_weighted(op), *_general(op)]
     names = [*EXACT] + ["spectral"] * (closed_form(op) is not None)
     return [
         *(MethodChoice(name, "") for name in names),
@@ -116,13 +118,23 @@ def _general(op):
 
 
 def _weighted(op):
-    """Convolutions whose rows have weights, and stacks of few rows."""
+    """Convolutions whose rows have weights."""
+    if not op.weighted_convolutions:
+        return
     if is_embedded(op):
         words = "convolutions on a torus, of which some rows are left out"
         yield MethodChoice("embedding", words, budget=BUDGET)
     words = "rows have weights, and the convolutions with equal ones precondition"
     yield MethodChoice("cgls", words, preconditioner="circulant", budget=BUDGET)
-    yield from _general(op)
+
+
+def _is_regular(op, damp):
+    """Whether weighted convolutions have enough rows, so that x is likely unique."""
+    counts = sum(
+        layer.shape[0] if weights is None else int((weights != 0).sum())
+        for layer, weights in op.weighted_convolutions
+    )
+    return bool(op.weighted_convolutions) and (damp > 0 or counts >= op.shape[1])
 
 
 def _by_costs(op, plan):

@@ -211,7 +211,9 @@ class GeneralForm:
         layout, xp, d = self.layout, self.layout.xp, outcome.x
         outcome.residual = self._norms(self.data - _product(self.base, d))
         if self.penalties:
-            norms = [layout.items(self._norms(_product(op, d))) for op in self.penalties]
+            norms = [
+                layout.items(self._norms(_product(op, d))) for op in self.penalties
+            ]
             outcome.notes["penalty_norm"] = norms if len(norms) > 1 else norms[0]
             outcome.notes.setdefault("damp", damps if len(damps) > 1 else damps[0])
         if self.prior is not None:

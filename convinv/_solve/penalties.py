@@ -29,7 +29,9 @@ def regularizers(given, op) -> list[ShapedOperator]:
     several = isinstance(given, (list, tuple))
     found = [_regularizer(one, op) for one in (given if several else [given])]
     if not found:
-        raise ValueError("regularizer must name at least one penalty, got an empty list")
+        raise ValueError(
+            "regularizer must name at least one penalty, got an empty list"
+        )
     return found
 
 

@@ -153,7 +153,7 @@ class Question:
         units = _Units.of(self.op, self.data)
         if units is None:
             nothing = DampCandidate(0.0, np.zeros(0), np.zeros(0))
-            return _Units(0, 0).choice(nothing, rule)
+            return _Units(0, 0).choice(nothing, rule, np.zeros((0, 2)))
         op, b = scale_operator(self.op, units.operator), units.scaled(self.data)
         target = None
         if rule.name == "discrepancy":
@@ -162,18 +162,40 @@ class Question:
         if exact and spectrum is None and rule.name != "ncp":
             spectrum = dense_penalty_spectrum(op, penalties, b)
         if spectrum is not None:
-            return units.choice(pick(spectrum, rule.name, target, self.eps), rule)
+            found = pick(spectrum, rule.name, target, self.eps)
+            norms = [
+                [spectrum.residual(damp), spectrum.solution(damp)]
+                for damp in found.damps
+            ]
+            return units.choice(found, rule, np.reshape(norms, (-1, 2)))
         spectrum = torus_spectrum(op, penalties, b)
         first, top = _first(spectrum, rule, target, self.eps, op, penalties, b)
+        seen: dict[float, tuple] = {}
+
+        def residual(damp):
+            found = self.residual(math.ldexp(damp, units.operator), units.data)
+            seen[damp] = float(np.linalg.norm(found[0])), found[1]
+            return found
+
         solves = Solves(
-            lambda damp: self.residual(math.ldexp(damp, units.operator), units.data),
+            residual,
             first,
             spectrum,
             self.counted,
             self.images,
             (math.log(first / FAR), math.log(min(first * FAR, LARGEST * top))),
         )
-        return units.choice(searched(solves, rule.name, target), rule)
+        found = searched(solves, rule.name, target)
+        return units.choice(found, rule, _between(seen, found.damps))
+
+
+def _between(seen, damps):
+    """Norms at some damps from those of solves, by interpolation of logarithms."""
+    known = sorted(seen)
+    norms = np.maximum([seen[damp] for damp in known], np.finfo(float).tiny)
+    return np.exp(
+        [np.interp(np.log(damps), np.log(known), np.log(norm)) for norm in norms.T]
+    ).T
 
 
 def _first(spectrum, rule, target, eps, op, penalties, b):
@@ -183,7 +205,9 @@ def _first(spectrum, rule, target, eps, op, penalties, b):
         name = "gcv" if rule.name == "lcurve" else rule.name
         near = pick(spectrum, name, target, eps).damp
         return near or FIRST * spectrum.largest, spectrum.largest
-    norms = [np.ldexp(size[1], size[0]) for size in (size_of(o, b) for o in (op, *penalties))]
+    norms = [
+        np.ldexp(size[1], size[0]) for size in (size_of(o, b) for o in (op, *penalties))
+    ]
     largest = norms[0] / max(min(norms[1:]), np.finfo(float).tiny)
     return FIRST * largest, largest
 
@@ -208,12 +232,14 @@ class _Units:
         b = to_numpy(b)
         return b.astype(np.result_type(b.dtype, np.float64)) * 2.0**-self.data
 
-    def choice(self, found, rule) -> DampChoice:
-        """A choice in the user's units."""
+    def choice(self, found, rule, norms) -> DampChoice:
+        """A choice in the user's units; `norms` are of residuals and of what L sees."""
         power = {"gcv": 2 * self.data, "discrepancy": self.data}.get(rule.name, 0)
         path = {
             "damp": np.ldexp(found.damps, self.operator),
             "criterion": np.ldexp(found.values, power),
+            "residual_norm": np.ldexp(norms[:, 0], self.data),
+            "solution_norm": np.ldexp(norms[:, 1], self.data - self.operator),
         }
         return DampChoice(math.ldexp(found.damp, self.operator), path, found.note)
 
@@ -273,16 +299,20 @@ def _by_corner(solves):
     points = []
     for log in logs:
         r, seen = solves.residual(math.exp(log))
-        points.append([math.log(max(float(np.linalg.norm(r)), tiny)), math.log(max(seen, tiny))])
+        points.append(
+            [math.log(max(float(np.linalg.norm(r)), tiny)), math.log(max(seen, tiny))]
+        )
     curve = CubicSpline(logs, points)
-    inner = np.linspace(logs[1], logs[3], FINE)
+    inner = np.linspace(logs[1], logs[3], FINE)  # at both ends curvature is a guess
     (u1, v1), (u2, v2) = curve(inner, 1).T, curve(inner, 2).T
     with np.errstate(all="ignore"):
         curvature = (u1 * v2 - u2 * v1) / np.hypot(u1, v1) ** 3
     best = int(np.nanargmax(np.where(np.isfinite(curvature), curvature, -np.inf)))
     tried = DampCandidate(0.0, np.exp(inner), curvature)
     corner = 0 < best < FINE - 1 and curvature[best] > 0
-    return tried.joined(math.exp(inner[best]), curvature[best], None if corner else NO_CORNER)
+    return tried.joined(
+        math.exp(inner[best]), curvature[best], None if corner else NO_CORNER
+    )
 
 
 def _by_parabola(solves, criterion):
@@ -299,7 +329,9 @@ def _by_parabola(solves, criterion):
     while len(found) < MOST:
         logs, i = _least(found)
         if 0 < i < len(logs) - 1:
-            vertex = _vertex(logs[i - 1 : i + 2], [found[k] for k in logs[i - 1 : i + 2]])
+            vertex = _vertex(
+                logs[i - 1 : i + 2], [found[k] for k in logs[i - 1 : i + 2]]
+            )
             narrow = logs[i + 1] - logs[i - 1] < WIDE * math.log(STEP)
             if narrow or min(abs(vertex - log) for log in logs) < CLOSE:
                 break

@@ -6,8 +6,8 @@ from typing import Any
 
 from .._core.typing import AnyArray, Equations, OperatorInput
 from .._inverse.gram_inverse import GramInverse, gram_of, shifted_inverse, sound
-from ..operators._batches import batch_of
 from ..operators._base import is_layer
+from ..operators._batches import batch_of
 from ._base import Preconditioner
 
 

@@ -108,9 +108,7 @@ def embedding(problem, monitor):
         )
     key = ("embedding", problem.damp, problem.b.dtype)
     try:
-        inverse = op.cached(
-            key, lambda: Embedding(op, problem.damp, problem.b.dtype)
-        )
+        inverse = op.cached(key, lambda: Embedding(op, problem.damp, problem.b.dtype))
     except Singular as error:
         raise Unsuitable(str(error)) from None
     ndim = op.weighted_convolutions[0][0].geometry.ndim

@@ -11,9 +11,7 @@ from convinv.solvers import _iterate
 from support.cuda_host import on_host
 from support.quiet import quietly
 
-METHODS = {
-    m.name: m for m in convinv.methods() if m.objective == "least-squares"
-}
+METHODS = {m.name: m for m in convinv.methods() if m.objective == "least-squares"}
 OPTIONS = {
     "gmres": {"normal": True, "restart": 12},
     "gbk": {"inner_rtol": 0.01},
