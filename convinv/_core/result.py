@@ -68,7 +68,8 @@ class Result:
     message : str
         The status in words, and what the method has to say.
     nit : int
-        Iterations made; for a batch the most any item took.
+        Iterations made, in which the items of a batch go together; ``extra["nit"]``
+        holds those of each.
     history : ndarray, shape (nit,) or (nit, *batch)
         The norm that the method watched, after each iteration.
     method : str
@@ -135,7 +136,8 @@ class SolveResult(Result):
     message : str
         The status in words, and remarks of the method.
     nit : int
-        Iterations made; for a batch the most any item took.
+        Iterations made, in which the items of a batch go together; ``extra["nit"]``
+        holds those of each.
     residual_norm : float or ndarray
         ``||b - A x||`` of the returned ``x``, recomputed; per item for a batch.
     normal_residual_norm : float or ndarray

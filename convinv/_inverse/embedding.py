@@ -153,7 +153,7 @@ class Embedding:
         found *= self.added
         return self.xp.subtract(w, found, out=found)
 
-    def solution(self, gradient, w):
+    def solution(self, gradient, w=None):
         """``N^-1 (gradient + S_E^H w)``, flat; w None is zero."""
         x = self._kernel.apply(self._inverse, self._image(gradient), self.grid)
         if w is not None:

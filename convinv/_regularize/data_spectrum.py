@@ -178,7 +178,7 @@ class Periodogram:
     @classmethod
     def of(cls, op):
         """The periodogram of an operator's output, None if it is no image."""
-        if not op.is_convolution or math.prod(op.output_shape[1:]) < 2:
+        if not op.weighted_convolutions or math.prod(op.output_shape[1:]) < 2:
             return None
         return cls(op.output_shape)
 

@@ -1,8 +1,5 @@
 """Circulant embedding: an inverse by FFT on a torus, and CG on the rows added to it."""
 
-from dataclasses import dataclass
-from typing import Any
-
 from .._core.declarations import Products, Storage
 from .._core.errors import Singular
 from .._inverse.embedding import Embedding, added_filters, is_embedded, torus_of
@@ -10,6 +7,7 @@ from .._problem.problem import BREAKDOWN, CONVERGED, Unsuitable, divide
 from ._iterate import iterate
 from ._registry import solver
 
+SINGLE = 1e-10  # a larger rounding is that of single precision
 VECTORS = 6  # as long as the data of the added rows, with those of an FFT
 
 
@@ -35,6 +33,7 @@ def _numbers(use):
         numbers=_numbers,
     ),
     products=Products(0, 0, besides="an FFT and its inverse on the torus"),
+    minimum_norm=False,
     limits=("rank-deficient", "both"),  # N has no inverse
 )
 def embedding(problem, monitor):
@@ -77,9 +76,11 @@ def embedding(problem, monitor):
     - *Cost:* an FFT and its inverse of each channel of the data with added rows.
     - *Storage:* five vectors on the torus, and four matrices per frequency.
     - *Convergence:* as `cgls` with the circulant preconditioner: fast where few rows
-      are added and `damp` or the penalty is not small. The history holds a bound of the
-      norm of the normal residual, which is :math:`S_E^H` times the residual of w.
-    - *Inconsistent systems:* x is the least-squares solution.
+      are added and `damp` or the penalty is not small. The history holds the norm of
+      the residual; with `damp` a bound of that of the normal residual, which is
+      :math:`S_E^H` times the residual of w.
+    - *Inconsistent systems:* x is a least-squares solution, not that of least norm
+      where there are several.
     - *Singular systems:* where N is singular at a frequency of the torus the solve ends
       with the status BREAKDOWN.
     - *Damping:* `damp` is in N, and x0 in the right-hand side.
@@ -114,27 +115,47 @@ def embedding(problem, monitor):
     ndim = op.weighted_convolutions[0][0].geometry.ndim
     notes = {"torus": inverse.torus[3 - ndim :]}
     gradient, _ = problem.first_normal_residual()
+    x = inverse.solution(gradient)
     if inverse.added is None:
-        monitor.end(monitor.active, CONVERGED)
-        return inverse.solution(gradient, None), notes
-    r = inverse.start(gradient)
-    gamma = problem.vectors.sumsq(r)
-    monitor.end(gamma == 0, CONVERGED)
-    state = _State(problem.xp.zeros_like(r), r, r.copy(), gamma, inverse, gradient)
-    state.one = problem.fill(1.0)
+        r = problem.b - problem.forward(x)
+        _, squares = problem.normal_residual(r, x)
+        norms = problem.vectors.sumsq(r), squares
+        monitor.update(x, *map(problem.xp.sqrt, norms))
+        return x, notes
+    state = _State(problem, inverse, x, gradient)
+    monitor.end(state.gamma == 0, CONVERGED)
     iterate(problem, monitor, _step, state, on_host=True)
-    return inverse.solution(gradient, state.w), notes
+    return state.solution(), notes
 
 
-@dataclass
 class _State:
-    w: Any  # data of the added rows
-    r: Any  # the residual of their equation
-    p: Any  # the search direction
-    gamma: Any  # ||r||^2
-    inverse: Any
-    gradient: Any
-    one: Any = None
+    """What an iteration leaves to the next.
+
+    Attributes
+    ----------
+    w : array
+        Data of the added rows.
+    r, p : array
+        The residual of their equation, and the search direction.
+    gamma : array, shape (B,)
+        ``||r||^2``.
+    left : array, shape (B,)
+        ``||b - A x||^2 + ||r||^2``, for problems without damp.
+    """
+
+    def __init__(self, problem, inverse, x, gradient):
+        self.inverse, self.gradient = inverse, gradient
+        self.r = inverse.start(gradient)
+        self.w, self.p = problem.xp.zeros_like(self.r), self.r.copy()
+        self.gamma = problem.vectors.sumsq(self.r)
+        seen = problem.real_dot(gradient, x)
+        self.left = problem.vectors.sumsq(problem.b) - seen
+        self.one = problem.fill(1.0)
+        self.is_single = problem.xp.finfo(problem.b.dtype).eps > SINGLE
+
+    def solution(self):
+        """The iterate."""
+        return self.inverse.solution(self.gradient, self.w)
 
 
 def _step(problem, monitor, state):
@@ -143,12 +164,19 @@ def _step(problem, monitor, state):
     delta = problem.real_dot(state.p, q)
     monitor.end(~(delta > 0), BREAKDOWN)
     alpha = divide(xp, monitor.active, state.gamma, delta)
+    state.left = state.left - alpha * state.gamma
     state.w, _ = vectors.axpy(alpha, state.p, state.w)
     state.r, squares = vectors.axpy(-alpha, q, state.r)
     beta = divide(xp, monitor.active, squares, state.gamma)
     state.gamma = squares
     state.p, _ = vectors.axpby(state.one, state.r, beta, state.p)
-    x = None
-    if monitor.report is not None:
-        x = inverse.solution(state.gradient, state.w)
-    monitor.update(x, normal=inverse.largest * xp.sqrt(squares))
+    normal = inverse.largest * xp.sqrt(squares)
+    x = None if monitor.report is None else state.solution()
+    residual = None
+    if not problem.damp:
+        residual = xp.sqrt(xp.maximum(state.left - squares, 0 * squares))
+        near = monitor.active & (normal <= monitor.goals.normal)
+        if state.is_single and bool(xp.any(near)):  # the difference has few digits
+            r = problem.b - problem.forward(state.solution())
+            residual = xp.sqrt(vectors.sumsq(r))
+    monitor.update(x, residual, normal)

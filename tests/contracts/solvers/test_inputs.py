@@ -82,7 +82,8 @@ class TestInputs:
         assert isinstance(result.success, bool) and isinstance(result.nit, int)
         if batch:
             assert result.extra["nit"].shape == result.extra["success"].shape == batch
-            assert result.extra["nit"].max() == result.nit
+            # items that start again do so after the others have ended
+            assert result.extra["nit"].max() <= result.nit <= result.extra["nit"].sum()
 
     def test_the_shaped_reading_wins(self):
         # m = 4: (4, 4) could be four items or four columns
