@@ -88,7 +88,7 @@ class PoissonProblem(Problem):
 
     def _inverse(self, scale):
         """The inverse of a scale; 0 where it is nothing but rounding."""
-        xp, eps = self.xp, float(np.finfo(self.b.dtype).eps)
+        xp, eps = self.xp, float(self.xp.finfo(self.b.dtype).eps)
         largest = xp.max(scale, axis=1, keepdims=True)
         seen = scale > ROUNDINGS * eps * largest
         found = 1 / xp.where(seen, scale, xp.ones_like(scale))
@@ -181,12 +181,14 @@ class PoissonProblem(Problem):
         if self.weights is not None:
             rest = rest * self.xp.sqrt(self.weights)
         free = self.xp.where((x > 0) | (g < 0), g, self.xp.zeros_like(g))
-        norms = [np.sqrt(to_numpy(self.vectors.sumsq(v))) for v in (rest, free)]
+        residual, normal = (
+            np.sqrt(to_numpy(self.vectors.sumsq(v))) for v in (rest, free)
+        )
         inside = to_numpy(self.xp.all(x >= 0, axis=1))
         slack = 1 + SLACK if self.stopping == "discrepancy" else 1.0
         goal = slack * self.goal + ROUNDED * eps
-        good = (distance <= goal) & inside & np.isfinite(norms[0])
-        return PoissonCheck(distance, deviance, *norms, good)
+        good = (distance <= goal) & inside & np.isfinite(residual)
+        return PoissonCheck(distance, deviance, residual, normal, good)
 
 
 @dataclass

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from .._core.arrays import contiguous, copy, placement, to_numpy
@@ -18,8 +20,8 @@ from .outcome import Outcome
 
 PROGRESS = 0.5  # a start that leaves more of the distance is the last
 FLAT = (
-    "a flat x has a deviance below 1 per datum: b holds nothing but noise, or is not in "
-    "counts; for data in other units use stopping='change'"
+    "a flat x has a deviance below 1 per datum: b holds nothing but noise, or is not "
+    "in counts; for data in other units use stopping='change'"
 )
 OBJECTIVE = ("background", "tv", "stopping")  # options that belong to the problem
 
@@ -67,7 +69,7 @@ class _Run:
         self.scaled = scale_operator(op, power)
         self.wide = self._problem()
         self.x = self._start()
-        self.check = None
+        self.check: Any = None
 
     def _problem(self):
         """The problem in double precision."""

@@ -7,7 +7,7 @@ from convinv import ConvergenceWarning, Status, solve
 from convinv._problem.problem import Monitor
 from convinv.kernels import load
 from convinv.kernels.vectors import array_api
-from support import oracles
+from support import counts, kernel_cases, oracles
 from support.arrays import every_dtype, random
 from support.vector_calls import CALLS, arguments, as_tuple, assert_close
 
@@ -46,6 +46,15 @@ class TestArrayApiVectors:
             assert_close(to_numpy(got), want, dtype, 100)
         for before, after in zip(given, kept):
             np.testing.assert_array_equal(to_numpy(after), before)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_steps_for_counts(dtype):
+    """The kernel of methods for counts, whose arguments stay as they are."""
+    module = load("poisson", xp)
+    for case in kernel_cases.poisson(dtype):
+        for got, want in zip(case.run(module, strict), case.wanted, strict=True):
+            assert_close(to_numpy(got), want, dtype, 100)
 
 
 class Strict:
@@ -146,6 +155,16 @@ class TestSolversOnArrayApiArrays:
         op, b = Strict(A), strict(A @ x)
         got = solve(op, b, method, preconditioner=lambda v: v @ matrix)
         assert got.success and got.nit <= 8  # it is looked at after eight
+
+    @pytest.mark.parametrize("variant", counts.VARIANTS)
+    def test_counts(self, variant):
+        method, options = counts.VARIANTS[variant]
+        c = counts.case("zero")
+        options = {"rtol": 1e-2, "background": 0.5, "maxiter": 500, **options}
+        got = solve(Strict(c.A), strict(c.b), method, **options)
+        expected = solve(c.A, np.array(c.b), method, **options)
+        assert got.success and expected.success
+        np.testing.assert_allclose(to_numpy(got.x), expected.x, rtol=0.1, atol=3)
 
     def test_failures(self):
         A, x = self.system("cgls", "float64")

@@ -1,4 +1,4 @@
-"""Steps for Poisson counts on CuPy arrays; the contract is that of `kernels.poisson`."""
+"""Steps for Poisson counts on CuPy arrays, by the contract of `kernels.poisson`."""
 
 import cupy
 import numpy as np
