@@ -119,10 +119,11 @@ def merged(priors) -> list:
     """The same priors, those of single entries as one.
 
     Entry by entry they are convex functions of a number, where bounds come last.
+    Classes derived from these are left alone.
     """
-    boxes = [p for p in priors if isinstance(p, Box)]
-    sizes = [p for p in priors if isinstance(p, L1)]
-    others = [p for p in priors if not isinstance(p, (Box, L1))]
+    boxes = [p for p in priors if type(p) in (Box, NonNegative)]
+    sizes = [p for p in priors if type(p) is L1]
+    others = [p for p in priors if type(p) not in (Box, NonNegative, L1)]
     one = None
     if boxes:
         low, high = max(p.low for p in boxes), min(p.high for p in boxes)

@@ -12,7 +12,11 @@ from ._list_of_priors import PriorInput, listed, needs_copies
 from ._problem import ProximalResult
 from ._proximal_gradient import fista, proximal_gradient
 
-METHODS = {"admm": admm, "fista": fista, "proximal_gradient": proximal_gradient}
+METHODS: dict[str, Any] = {
+    "admm": admm,
+    "fista": fista,
+    "proximal_gradient": proximal_gradient,
+}
 
 
 def minimize(

@@ -125,10 +125,10 @@ class _Frequencies:
 
     def _right(self, terms):
         """The transform of ``sum rho L^H (z - u)``."""
-        total = None
-        for term in terms:
-            part = self.problem.scalar(term.rho) * term.back()
-            total = part if total is None else total + part
+        parts = [self.problem.scalar(term.rho) * term.back() for term in terms]
+        total = parts[0]
+        for part in parts[1:]:
+            total = total + part
         return self._spectrum(total.reshape((-1, *self.domain.shape[1:])))
 
     def _first(self, spectrum):
@@ -254,7 +254,8 @@ class _DataTerm(Term):
                               for s, m in zip(g.stride, g.output)))  # fmt: skip
         self.b = problem.b.reshape((self.shape[0], g.c_out, *g.output))
         self.z, self.u = (xp.zeros(self.shape, problem.dtype) for _ in range(2))
-        self.rho, self.product = SPLIT, None
+        self.rho = SPLIT
+        self.product = self.z  # C x
 
     def filled(self):
         """The data, and their mean elsewhere."""
@@ -331,7 +332,8 @@ class _Fold:
         places = np.concatenate([np.flatnonzero(outside), inside])
         same = (source[places, None] == source[places]) & (source[places] >= 0)
         mean = same / np.maximum(same.sum(axis=1, keepdims=True), 1)
-        self._axis, self._at = axis, (..., places, *(slice(None),) * (-axis - 1))
+        where = problem.xp.asarray(places)
+        self._axis, self._at = axis, (..., where, *(slice(None),) * (-axis - 1))
         self._mean = problem.xp.asarray(mean.astype(problem.real))
 
     def project(self, x):
@@ -389,7 +391,7 @@ class GradientStep:
         r = problem.atb - self._normal(terms, x)
         for term in terms:
             r = r + problem.scalar(term.rho) * term.back()
-        precondition = _Preconditioner(self, terms)
+        precondition = _preconditioner(self, terms)
         first = old = p = None
         for _ in range(MOST):
             s = precondition(r)
@@ -407,30 +409,27 @@ class GradientStep:
         return x
 
 
-class _Preconditioner:
+def _preconditioner(step, terms):
     """The inverse with ``A^H A`` replaced by a number, by a cosine transform."""
-
-    def __init__(self, step, terms):
-        problem, xp = step.problem, step.problem.xp
-        shift, self._term, self._cosines = step.unit, None, None
-        for term in terms:
-            if isinstance(term, DifferenceTerm):
-                self._term = term
-            else:
-                shift = shift + term.rho
-        if self._term is not None:
-            axes = [axis - 3 for axis in self._term.which]
-            self._cosines = Cosines(self._term.size, xp, problem.real)
-            shift = shift + self._term.rho * self._cosines.squares(axes)
-            self._inverse = xp.asarray((1 / shift).astype(problem.real))
+    problem, shift, term = step.problem, step.unit, None
+    for one in terms:
+        if isinstance(one, DifferenceTerm):
+            term = one
         else:
-            self._inverse = problem.scalar(1 / shift)
+            shift = shift + one.rho
+    if term is None:
+        factor = problem.scalar(1 / shift)
+        return lambda r: factor * r
+    cosines = Cosines(term.size, problem.xp, problem.real)
+    squares = cosines.squares([axis - 3 for axis in term.which])
+    inverse = 1 / (shift + term.rho * squares)
+    inverse = problem.xp.asarray(inverse.astype(problem.real))
 
-    def __call__(self, r):
-        if self._term is None:
-            return self._inverse * r
-        v = self._cosines.forward(self._term.volume(r))
-        return self._term.domain_of(self._cosines.backward(self._inverse * v))
+    def precondition(r):
+        v = inverse * cosines.forward(term.volume(r))
+        return term.domain_of(cosines.backward(v))
+
+    return precondition
 
 
 def _multiply(xp, matrices, v):

@@ -22,6 +22,7 @@ import math
 import numpy as np
 
 from .._core.arrays import contiguous
+from .._core.typing import AnyArray
 from ..kernels import load
 from ._total_variation import differences, divergence, magnitude
 
@@ -31,6 +32,9 @@ SHARE = 0.1  # first penalty of other priors in units of A^H A, if they have no 
 
 class Term:
     """What all terms share."""
+
+    z: AnyArray
+    u: AnyArray
 
     def __init__(self, prior, domain, problem):
         self.prior, self.domain, self.problem = prior, domain, problem

@@ -115,12 +115,12 @@ class _Search:
         first = START * self.level * (gain or 1.0)
         risks = {0: self.risk(first)}  # by powers of the ratio
         while self.tried < MOST:
-            best = min(risks, key=risks.get)
+            best = min(risks, key=lambda power: risks[power])
             unknown = [k for k in (best - 1, best + 1) if k not in risks]
             if not unknown:
                 break
             risks[unknown[0]] = self.risk(first * STEP ** unknown[0])
-        best = min(risks, key=risks.get)
+        best = min(risks, key=lambda power: risks[power])
         return first * STEP ** (best + _vertex(risks, best))
 
 

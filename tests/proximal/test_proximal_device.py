@@ -5,7 +5,14 @@ import pytest
 
 from convinv import ConvLinearOperator, gallery
 from convinv.operators import FourierSampling, MaskOperator
-from convinv.proximal import NuclearNorm, TotalVariation, admm, fista
+from convinv.proximal import (
+    NonNegative,
+    NuclearNorm,
+    TotalVariation,
+    admm,
+    fista,
+    minimize,
+)
 from support.proximal_methods import METHODS
 
 
@@ -107,3 +114,42 @@ def test_on_a_device(dtype):
     op = MaskOperator(cupy.asarray(mask))
     result = admm(op, cupy.asarray(x[mask]), NuclearNorm(), data="hard")
     assert result.success and isinstance(result.x, cupy.ndarray)
+
+
+LAYERS = {
+    "cosines": {"padding": "same", "boundary": "symmetric"},
+    "torus": {"padding": "same", "boundary": "periodic"},
+    "border": {"padding": "same", "boundary": "reflect"},
+    "part of a torus": {"stride": 2},
+}
+
+
+@pytest.mark.parametrize("name", LAYERS)
+@pytest.mark.parametrize("channels", [1, 2])
+def test_splittings(cupy, name, channels):
+    """Total variation and bounds, by all kinds of steps, in few iterations."""
+    kernel = np.zeros((channels, channels, 3, 3))
+    kernel[...] = gallery.gaussian_kernel(3, 1.0)
+    kernel[range(channels), range(channels), 1, 1] += 1
+    size = (channels, 9, 10)
+    g = [TotalVariation(0.05), NonNegative()]
+    found = []
+    for xp in (np, cupy):
+        op = ConvLinearOperator(xp.asarray(kernel), size, **LAYERS[name])
+        b = xp.asarray(np.random.default_rng(4).standard_normal(op.output_shape))
+        options = {"maxiter": 40, "on_failure": "ignore", "rtol": 1e-9}
+        found.append(minimize(op, b, g, **options))
+    assert isinstance(found[1].x, cupy.ndarray) and found[1].nit == found[0].nit
+    np.testing.assert_allclose(found[1].x.get(), found[0].x, atol=1e-7)
+
+
+def test_splittings_of_other_operators(cupy):
+    rng = np.random.default_rng(5)
+    mask = rng.random((1, 8, 9)) < 0.7
+    values = rng.standard_normal(mask.sum())
+    found = []
+    for xp in (np, cupy):
+        op = MaskOperator(xp.asarray(mask))
+        options = {"maxiter": 40, "on_failure": "ignore", "rtol": 1e-9}
+        found.append(admm(op, xp.asarray(values), TotalVariation(0.1), **options))
+    np.testing.assert_allclose(found[1].x.get(), found[0].x, atol=1e-7)
