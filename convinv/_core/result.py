@@ -90,6 +90,27 @@ class Result:
     seconds: float
     extra: dict[str, Any] = field(default_factory=dict)
 
+    def plot(self, ax: Any = None) -> Any:
+        """Draw the history with matplotlib, a line for every item of a batch.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; by default a new figure.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+
+        Raises
+        ------
+        ImportError
+            Without matplotlib.
+        """
+        ax = plotting.axes(f"{type(self).__name__}.plot", ax)
+        plotting.draw_history(self, ax)
+        return ax
+
     def _measures(self) -> dict[str, str]:
         """The norms and bounds of this kind of result, as texts."""
         return {}
@@ -170,27 +191,6 @@ class SolveResult(Result):
             "normal": norm_text(self.normal_residual_norm),
             "error": _bound(self.error_bound),
         }
-
-    def plot(self, ax: Any = None) -> Any:
-        """Draw the history with matplotlib, a line for every item of a batch.
-
-        Parameters
-        ----------
-        ax : matplotlib.axes.Axes, optional
-            Where to draw; by default a new figure.
-
-        Returns
-        -------
-        matplotlib.axes.Axes
-
-        Raises
-        ------
-        ImportError
-            Without matplotlib.
-        """
-        ax = plotting.axes("SolveResult.plot", ax)
-        plotting.draw_history(self, ax)
-        return ax
 
     def plot_damp(self, ax: Any = None) -> Any:
         """Draw how a rule chose damp: its criterion over the damps tried.

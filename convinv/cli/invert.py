@@ -50,6 +50,13 @@ def add(commands: Any) -> argparse.ArgumentParser:
         "(default: 0)",
     )
     add(
+        "--regularizer",
+        choices=("identity", "gradient", "laplacian"),
+        metavar="NAME",
+        help="what damping keeps small: identity (x itself, default), gradient or "
+        "laplacian (differences between neighbors)",
+    )
+    add(
         "--noise-level",
         type=not_negative,
         metavar="X",
@@ -88,6 +95,7 @@ def run(args: argparse.Namespace, output: Output) -> str | None:
         data,
         args.method,
         damp=args.damp,
+        regularizer=args.regularizer,
         noise_level=args.noise_level,
         rtol=args.rtol,
         maxiter=args.maxiter,
@@ -107,6 +115,8 @@ def run(args: argparse.Namespace, output: Output) -> str | None:
 def _refuse_nonsense(args: argparse.Namespace) -> None:
     if args.damp == "discrepancy" and args.noise_level is None:
         raise UsageError("--damp discrepancy needs --noise-level")
+    if args.regularizer is not None and args.damp == 0:
+        raise UsageError("--regularizer is for --damp X, its weight")
     if args.noise_level is not None and args.damp != "discrepancy":
         raise UsageError("--noise-level is for --damp discrepancy")
     if args.maxiter is not None and args.maxiter < 0:

@@ -187,12 +187,13 @@ def filled(data, used):
     """Samples that are not used, from those around them."""
     xp = namespace(data)
     weights = to_numpy(used)
-    values = np.where(weights, to_numpy(data), 0)
+    known = np.where(weights, to_numpy(data), 0)
+    values = known.copy()
     weights = weights.astype(values.real.dtype)
     missing, width = weights == 0, 1.0
     while missing.any() and width < 2 * max(data.shape[2:]):
         widths = (0, 0, *[width] * (data.ndim - 2))
-        total = ndimage.gaussian_filter(values, widths, mode="constant")
+        total = ndimage.gaussian_filter(known, widths, mode="constant")
         share = ndimage.gaussian_filter(weights, widths, mode="constant")
         near = missing & (share > 1e-3)
         values[near] = total[near] / share[near]

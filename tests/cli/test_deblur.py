@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -116,6 +117,37 @@ def test_the_same_as_in_python(facts, tmp_path, blurred):
     np.testing.assert_array_equal(_files.read(out).samples, stored(want, "uint16"))
     outside = (want < -0.5 / 65535) | (want > 1 + 0.5 / 65535)
     assert found["strength"] == 0.02 and found["clipped"] == outside.mean()
+
+
+@pytest.mark.parametrize(
+    ("words", "options"),
+    [
+        ("", {"strength": "auto"}),
+        ("--strength 0.5 --noise 0.1", {"strength": 0.5, "noise": 0.1}),
+        ("--tv", {"regularizer": "tv", "strength": "auto"}),
+        ("--tv 0.25", {"regularizer": "tv", "strength": 0.25}),
+        ("--tv --strength 0.5", {"regularizer": "tv", "strength": 0.5}),
+        ("--poisson --bounds 0,", {"model": "poisson", "bounds": (0, np.inf)}),
+        ("--bounds=-1,2", {"bounds": (-1, 2)}),
+        ("--boundary wrap --max-memory 1GB", {"max_memory": "1GB"}),
+    ],
+)
+def test_options_reach_deconvolve(done, monkeypatch, tmp_path, blurred, words, options):
+    given = {}
+
+    def recording(image, psf, **options):
+        given.update(options)
+        facts = {"extra": {}, "method": "none", "nit": 1, "success": True}
+        return SimpleNamespace(x=image, message="", **facts)
+
+    monkeypatch.setattr(imaging, "deconvolve", recording)
+    path, out = save("gray", blurred, tmp_path), tmp_path / "out.png"
+    done("deblur", path, out, "--psf", "gaussian:1", *words.split())
+    fixed = {"channel_axis": None, "progress": False, "return_result": True}
+    boundary = "periodic" if "wrap" in words else "unknown"
+    want = {"strength": "auto", "boundary": boundary, **fixed, **options}
+    assert given == want
+    np.testing.assert_array_equal(_files.read(out).samples, _files.read(path).samples)
 
 
 def test_volumes_and_stacks(done, tmp_path):

@@ -66,6 +66,20 @@ class TestInvert:
         np.testing.assert_allclose(found.ravel(), want, atol=1e-6)
         assert "damp        0.1\n" in lines and found.shape == x.shape
 
+    def test_regularizers(self, done, layer, tmp_path):
+        kernel, x = layer
+        words = self.words(tmp_path), "--damp 0.5 --regularizer gradient --rtol 1e-10"
+        done(*words[0], *words[1].split())
+        A = ConvLinearOperator(kernel, x.shape).todense()
+        across, down = (np.diff(np.eye(n), axis=0) for n in SIZE[::-1])
+        parts = [np.kron(np.eye(2), np.kron(down, np.eye(SIZE[1])))]
+        parts += [np.kron(np.eye(2), np.kron(np.eye(SIZE[0]), across))]
+        penalty = sum(part.T @ part for part in parts)
+        right = A.T @ np.load(tmp_path / "data.npy").ravel()
+        want = np.linalg.solve(A.T @ A + 0.25 * penalty, right)
+        found = np.load(tmp_path / "x.npy").ravel()
+        np.testing.assert_allclose(found, want, atol=1e-6)
+
     def test_batches_and_rules(self, facts, layer, tmp_path):
         kernel, x = layer
         noise = np.random.default_rng(2).standard_normal((3, 4, 10, 12))
@@ -114,6 +128,7 @@ class TestInvert:
         [
             (2, "--damp discrepancy", "--damp discrepancy needs --noise-level"),
             (2, "--noise-level 1", "is for --damp discrepancy"),
+            (2, "--regularizer gradient", "is for --damp X, its weight"),
             (2, "--damp -1", "not negative"),
             (2, "--maxiter -1", "--maxiter must not be negative"),
             (2, "--method best", "invalid choice"),

@@ -100,6 +100,16 @@ def test_masked_arrays_keep_their_mask():
     assert abs(found - x).max() < 1.5
 
 
+def test_large_holes_do_not_change_the_noise():
+    b, x = blurred("camera", PSFS["disc"], 0.01, 128)
+    options = {"boundary": "symmetric", "return_result": True}
+    whole = imaging.deconvolve(b, PSFS["disc"], **options)
+    used = np.ones(b.shape, bool)
+    used[5:40, 8:50] = False
+    found = imaging.deconvolve(b, PSFS["disc"], mask=used, **options)
+    assert 0.5 < found.extra["noise"] / whole.extra["noise"] < 1.5
+
+
 def test_names_of_boundaries_of_other_libraries():
     x = np.random.default_rng(0).random((32, 32))
     psf = gallery.gaussian_kernel(7, 1.0)

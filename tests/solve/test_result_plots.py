@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from convinv import ConvLinearOperator, solve
+from convinv.proximal import TotalVariation, fista
 
 plt = pytest.importorskip("matplotlib.pyplot")
 plt.switch_backend("agg")
@@ -81,3 +82,22 @@ def test_without_matplotlib(problem, monkeypatch):
     words = "SolveResult.plot needs matplotlib: python -m pip install matplotlib"
     with pytest.raises(ImportError, match=words):
         result.plot()
+
+
+def test_results_of_priors(problem):
+    op, b = problem
+    result = fista(op, b[0], TotalVariation(0.01), on_failure="ignore")
+    (line,) = result.plot().lines
+    np.testing.assert_array_equal(line.get_ydata(), result.history)
+
+
+def test_damp_of_a_penalty():
+    """Rules for the weight of a penalty are drawn as those for damp."""
+    op = ConvLinearOperator(np.ones((1, 1, 3, 3)) / 9, (1, 16, 16))
+    b = np.random.default_rng(0).standard_normal(op.output_shape)
+    result = solve(op, b, damp="gcv", regularizer="gradient")
+    known = np.isfinite(result.extra["damp_path"]["criterion"])
+    curve = result.plot_damp().lines[0]
+    np.testing.assert_array_equal(
+        curve.get_xdata(), result.extra["damp_path"]["damp"][known]
+    )
