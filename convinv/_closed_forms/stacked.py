@@ -16,7 +16,7 @@ from ..operators._polyphase import Polyphase
 from ..operators._symbol import Symbol
 from .cosine import CosineSymbol, cosine_type
 
-ZERO = 16  # rounding errors of the taps that a singular value of zero may have
+ZERO = 16  # rounding errors of the taps that a zero singular value may have
 EPS = 2.0**-52
 
 
@@ -50,7 +50,7 @@ class CosineDifferences:
         return total
 
 
-def symbols_of(op) -> list | None:
+def symbols_of(op):
     """A symbol of each convolution, all of one transform; None if none suits."""
     for find in (_on_torus, _in_cosines):
         symbols = [find(part.astype(op.dtype)) for part in op.convolutions]
@@ -61,7 +61,7 @@ def symbols_of(op) -> list | None:
     return None
 
 
-def common_transform(op) -> Symbol | None:
+def common_transform(op):
     """A symbol whose transform takes all convolutions of a stack apart, or None."""
     symbols = symbols_of(op)
     if symbols is None:

@@ -87,7 +87,7 @@ def _pick(scaled, b, rule, target, eps):
     return spectrum, pick(spectrum, rule, target, eps)
 
 
-def has_spectrum(op) -> bool:
+def has_spectrum(op):
     """Whether the singular values of a layer are those of a closed form."""
     if Polyphase(op.geometry).is_torus:
         return True

@@ -1,4 +1,4 @@
-"""The arguments of `solve` that do not depend on the operator, and what they ask for."""
+"""The arguments of `solve` beside its operator and its data."""
 
 from __future__ import annotations
 

@@ -5,6 +5,11 @@ import contextlib
 import cupy
 
 SPARE = 2**20  # first guess of the bytes for the small arrays of captured work
+KEPT = 2**26  # bytes that a pool which waits for the next graph may hold
+
+# By device the pools that no graph uses. A pool that is dropped never frees its memory,
+# and a new one would have to allocate it: closed graphs pass theirs on.
+_IDLE: dict[int, list] = {}
 
 
 class Graph:
@@ -24,7 +29,11 @@ class Graph:
     def __init__(self, work, state):
         self.state = [array.copy() for array in state]
         # the memory of the captured arrays must not be given to others, in use or not
-        self._pool = cupy.cuda.MemoryPool()
+        self._idle = _IDLE.setdefault(cupy.cuda.Device().id, [])
+        try:
+            self._pool = self._idle.pop()
+        except IndexError:
+            self._pool = cupy.cuda.MemoryPool()
         stream = cupy.cuda.Stream(non_blocking=True)  # the default one can't capture
         with stream, cupy.cuda.using_allocator(self._pool.malloc):
             # freed at once: a reserve that saves the device many allocations
@@ -53,9 +62,18 @@ class Graph:
         for home, array in moves:
             cupy.copyto(home, array)
 
-    def wait(self):
-        """Wait for the launches: a running graph must not be destroyed."""
+    def close(self):
+        """Wait for the launches, and leave the memory to the next graph.
+
+        A running graph must not be destroyed. Arrays of the state that are still in use
+        keep theirs.
+        """
         cupy.cuda.get_current_stream().synchronize()
+        self._graph, self.state = None, []
+        pool, self._pool = self._pool, None
+        if pool.total_bytes() > KEPT:
+            pool.free_all_blocks()
+        self._idle.append(pool)
 
 
 def _capture(stream, work):

@@ -144,6 +144,6 @@ class _Replay:
         self.monitor.replayed(self.norms.copy())
 
     def close(self):
-        """Wait until the graph can go."""
+        """Wait until the graph can go, and leave its memory to the next one."""
         if self.graph is not None:
-            self.graph.wait()
+            self.graph.close()

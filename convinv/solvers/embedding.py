@@ -70,8 +70,8 @@ def embedding(problem, monitor):
         x &= N^{-1} (A^H b + S_E^H w) .
 
     Conjugate gradients solve the first equation, whose matrix has eigenvalues between 0
-    and 1. They have the iterates of `cgls` with the circulant preconditioner, for a
-    third of its transforms.
+    and 1. They have the iterates of `cgls` with the circulant preconditioner [1]_, for
+    a third of its transforms.
 
     - *Cost:* an FFT and its inverse of each channel of the data with added rows.
     - *Storage:* five vectors on the torus, and four matrices per frequency.

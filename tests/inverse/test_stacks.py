@@ -1,4 +1,4 @@
-"""Stacks of convolutions in the exact methods and preconditioners, by dense matrices."""
+"""Stacks of convolutions in exact methods and preconditioners, by dense matrices."""
 
 import numpy as np
 import pytest

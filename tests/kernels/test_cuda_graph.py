@@ -367,3 +367,23 @@ class TestGraph:
         del graph._pool
         with pytest.raises(RuntimeError, match="given to others"):
             graph(graph.state)
+
+    def test_memory_passes_from_a_closed_graph_to_the_next(self, cupy, monkeypatch):
+        """A pool that is dropped would keep its memory for good."""
+        pools, make = [], cupy.cuda.MemoryPool
+
+        def counted():
+            pools.append(make())
+            return pools[-1]
+
+        monkeypatch.setattr(cupy.cuda, "MemoryPool", counted)
+        monkeypatch.setattr("convinv.kernels.cuda_graph._IDLE", {})
+        first = self.graph(cupy, lambda s: [2 * s[0]], 1)
+        beside = self.graph(cupy, lambda s: [3 * s[0]], 1)
+        assert len(pools) == 2  # of graphs in use at the same time
+        first.close(), beside.close()
+        for _ in range(3):
+            graph = self.graph(cupy, lambda s: [5 * s[0]], 1)
+            assert float(graph(graph.state)[0]) == 5
+            graph.close()
+        assert len(pools) == 2

@@ -233,7 +233,7 @@ HERE = [module for module in PUBLIC if inspect.ismodule(module)]
 
 
 SUBMODULES = {
-    "gallery", "interop", "learning", "local_inverse", "lowrank", "operators",
+    "gallery", "imaging", "interop", "learning", "local_inverse", "lowrank", "operators",
     "precondition", "proximal", "spectra", "strips",
 }  # fmt: skip
 

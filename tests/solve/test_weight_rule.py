@@ -88,8 +88,11 @@ def test_by_solves(rule, boundary, monkeypatch):
     op = blur(boundary)
     b = data(op)
     found = solve(op, b, damp=rule, regularizer="gradient", noise_level=level(rule))
-    best = Dense(op, b, dense(penalty("gradient", op))).best(rule)
-    assert found.extra["damp"] == pytest.approx(best, rel=0.3)
+    exact = Dense(op, b, dense(penalty("gradient", op)))
+    if rule == "gcv":  # a flat function, whose trace is that of a torus
+        assert exact(rule, found.extra["damp"]) < 1.05 * exact(rule, exact.best(rule))
+    else:
+        assert found.extra["damp"] == pytest.approx(exact.best(rule), rel=0.3)
     path = found.extra["damp_path"]
     assert len(path["damp"]) <= weight_rule.MOST + 1
     assert np.all(np.diff(path["damp"]) > 0)
@@ -123,7 +126,8 @@ def test_channels_that_are_coupled(rule):
     if rule == "ncp":  # in shells of the Fourier transform, not the cosine transform
         assert found.success
         return
-    assert exact(rule, found.extra["damp"]) <= exact(rule, exact.best(rule)) * 1.01 + 1e-4
+    least = exact(rule, exact.best(rule))
+    assert exact(rule, found.extra["damp"]) <= 1.01 * least + 1e-4
 
 
 @pytest.mark.parametrize("regularizer", ["gradient", None])
