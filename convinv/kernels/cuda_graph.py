@@ -31,10 +31,11 @@ class Graph:
         # the memory of the captured arrays must not be given to others, in use or not
         self._idle = _IDLE.setdefault(cupy.cuda.Device().id, [])
         try:
-            self._pool = self._idle.pop()
-        except IndexError:
+            self._pool, stream = self._idle.pop()
+        except IndexError:  # a pool serves a stream from the memory that it has given it
             self._pool = cupy.cuda.MemoryPool()
-        stream = cupy.cuda.Stream(non_blocking=True)  # the default one can't capture
+            stream = cupy.cuda.Stream(non_blocking=True)  # the default can't capture
+        self._stream = stream
         with stream, cupy.cuda.using_allocator(self._pool.malloc):
             # freed at once: a reserve that saves the device many allocations
             self._pool.malloc(SPARE + 2 * sum(array.nbytes for array in state))
@@ -73,7 +74,7 @@ class Graph:
         pool, self._pool = self._pool, None
         if pool.total_bytes() > KEPT:
             pool.free_all_blocks()
-        self._idle.append(pool)
+        self._idle.append((pool, self._stream))
 
 
 def _capture(stream, work):
