@@ -162,7 +162,9 @@ class SolveResult(Result):
     residual_norm : float or ndarray
         ``||b - A x||`` of the returned ``x``, recomputed; per item for a batch.
     normal_residual_norm : float or ndarray
-        ``||A^H (b - A x) - damp^2 x||`` of the returned ``x``, recomputed.
+        ``||A^H (b - A x) - damp^2 x||`` of the returned ``x``, recomputed; with bounds
+        that of the part which x may follow, and for counts that of the likelihood's
+        gradient.
     history : ndarray, shape (iterations,) or (iterations, *batch)
         The norm that the method monitors, after each iteration: that of the residual,
         or of the normal residual if the method's docstring says so.

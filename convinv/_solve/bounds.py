@@ -1,9 +1,9 @@
 """Least squares with bounds on x: projected Newton steps, after a start that is near.
 
-The start is the unbounded solution where an exact inverse is at hand, and some steps of
-a splitting with that inverse (ADMM) find most of the unknowns that are at a bound.
-Without an inverse, projected gradients make the start. From there conjugate gradients
-on the unknowns that are free give steps, which are projected on the bounds.
+The start is the unbounded solution where an exact inverse is at hand, and else a few
+projected gradients. From there conjugate gradients on the unknowns that are free give
+steps, which are projected on the bounds. Where these go on for long, and most unknowns
+are free, steps of a splitting with the inverse (ADMM) find most of the others.
 """
 
 from __future__ import annotations
@@ -23,7 +23,10 @@ from .auto import choose
 from .item_states import ItemStates
 from .outcome import Outcome
 
-SPLITTINGS = 20  # with the exact inverse
+PATIENCE = 40  # conjugate gradients before a splitting, which needs
+FREE = 0.7  # of x without the entries at a bound, and
+NEAR, CLOSE = 10.0, 1e-5  # more than so many tolerances, or of ||A^H b||, to go
+SPLITTINGS = 30  # steps with the exact inverse
 PENALTY = 3e-3  # of the splitting, in units of ||A||^2
 POWERS = 3  # steps of the power method from A^H b
 RELAXED = 1.6  # over-relaxation of the splitting
@@ -99,6 +102,8 @@ class _Run:
     ----------
     x, g : array, shape (B, n)
         The iterate, within its bounds, and half the gradient there.
+    start : array or None
+        The unbounded solution, clipped, where a splitting may still start from it.
     free : array of bool, shape (B, n)
         Whether x may follow the gradient.
     """
@@ -119,7 +124,7 @@ class _Run:
             units.scale_x(self.xp, end) for end in limits(task.bounds, layout)
         )
         self.items, self.nit = ItemStates.before(layout.batch), 0
-        self.stopped, self.words = False, ""
+        self.stopped, self.words, self.start = False, "", None
         zero = self.xp.zeros((layout.batch, task.op.shape[1]), **self.place)
         self.x = self.clip(zero)
         self.wanted = self._tolerance()
@@ -172,6 +177,10 @@ class _Run:
             self._start()
         self._look()
         while not (stopped or self.stopped or self._is_over()):
+            if self._may_split():
+                self._split()
+                self._look()
+                continue
             step = self._newton_direction()
             if self.stopped:
                 break
@@ -179,6 +188,14 @@ class _Run:
             self._look()
         self.stopped = self.stopped or stopped
         self._finish()
+
+    def _may_split(self):
+        """Whether Newton steps go on for long, and the inverse is that of most of x."""
+        if self.start is None or self.nit < PATIENCE:
+            return False
+        share = to_numpy(self.xp.mean(self.xp.astype(self.free, self.xp.float64)))
+        near = np.maximum(NEAR * self.wanted, CLOSE * self.scaled.verdict.normal_b)
+        return share >= FREE and (self.measured > near).any()
 
     def _look(self):
         """The gradient at x, and how far the items are from a solution."""
@@ -222,10 +239,17 @@ class _Run:
             self.words = "from x0"
             return
         name = self._inner_name()
-        if METHODS[name].applies_inverse:
-            self._split(name)
-        else:
+        if not METHODS[name].applies_inverse:
             self._descend()
+            return
+        scaled = self.scaled
+        x = self._unbounded(scaled.b, scaled.damp, self.task.rtol)
+        self.x = self.clip(x)
+        self.words = f"the unbounded solution of {self.method}"
+        if bool(self.xp.any(self.x != x)):
+            self.start = self.x
+        else:
+            self.words += ", which is within the bounds"
 
     def _inner_name(self):
         """The method of the unbounded problem."""
@@ -261,18 +285,12 @@ class _Run:
         self.method = outcome.method
         return self.scaled.residuals.wide(outcome.x)
 
-    def _split(self, name):
-        """The unbounded solution, and steps of a splitting with its inverse."""
+    def _split(self):
+        """Steps of a splitting with the exact inverse, from the unbounded solution."""
         scaled, forward = self.scaled, self.scaled.residuals.forward
-        x = self._unbounded(scaled.b, scaled.damp, self.task.rtol)
-        z = self.clip(x)
-        self.words = f"the unbounded solution of {self.method} is within the bounds"
-        if not bool(self.xp.any(z != x)):
-            self.x = z
-            return
         rho = PENALTY * self._curvature()
         square = scaled.damp**2 + rho
-        u = self.xp.zeros_like(z)
+        z, u = self.start, self.xp.zeros_like(self.start)
         for _ in range(SPLITTINGS):
             center = (rho / square) * (z - u)
             rest = scaled.b - forward(center)
@@ -280,8 +298,9 @@ class _Run:
             x = RELAXED * x + (1 - RELAXED) * z
             z = self.clip(x + u)
             u = u + x - z
-        self.x = z
-        self.words = f"{SPLITTINGS} steps of a splitting with {self.method}"
+        good = self.put(self.good)
+        self.x, self.start = self.xp.where(good, self.x, z), None
+        self.words += f" and {SPLITTINGS} steps of a splitting with it"
 
     def _curvature(self):
         """About the largest eigenvalue of the Hessian that matters for the data."""

@@ -190,8 +190,9 @@ def solve(
     (or, where 0 is out of bounds, than that share of the gradient at the point next to
     it, if that is larger); ``normal_residual_norm`` and the history tell its norm, and
     ``extra["active"]`` the share of such entries. The unbounded problem is solved first
-    where that is done by an exact inverse, then steps of a splitting with the inverse,
-    and conjugate gradients on the free entries, whose iterations are counted. A rule
+    where that is done by an exact inverse. Conjugate gradients on the free entries
+    follow, whose iterations are counted, and if they go on for long, steps of a
+    splitting with the inverse. A rule
     for `damp` looks at the unbounded problem. `x0` replaces that start.
 
     b is read where it is if its dtype, memory order and scale allow that, else copied.

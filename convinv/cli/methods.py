@@ -22,6 +22,7 @@ def add(commands: Any) -> argparse.ArgumentParser:
 def run(args: argparse.Namespace, output: Output) -> None:
     """Print the table."""
     output.facts["methods"] = []
+    width = max(len(method.name) for method in known_methods()) + 2
     for method in known_methods():
         takes = {"damp": method.damp, "preconditioner": method.preconditioner}
         facts = {
@@ -31,10 +32,10 @@ def run(args: argparse.Namespace, output: Output) -> None:
             "stores": [f"{method.storage} per right-hand side"],
             "products": [f"{method.products} per iteration"],
         }
-        output.line(f"{method.name:<14}{method.summary}")
+        output.line(f"{method.name:<{width}}{method.summary}")
         for name, words in facts.items():
             if words:
-                label = f"{'':14}  {name + ':':<10}"
+                label = f"{'':{width}}  {name + ':':<10}"
                 lines = textwrap.wrap(", ".join(words), 96 - len(label))
                 output.line(label + ("\n" + " " * len(label)).join(lines))
         own = {"name": method.name, "summary": method.summary, **facts}

@@ -270,14 +270,16 @@ def test_what_is_refused(method):
         solve(op, np.full_like(b, np.nan), method)
 
 
+@pytest.mark.parametrize("tv", [0.0, 0.02])
 @variants
-def test_on_device_arrays(cupy, variant):
+def test_on_device_arrays(cupy, variant, tv):
     c = case("symmetric")
     b = c.b.reshape(3, *c.op.output_shape)
-    kwargs = {"maxiter": 12, "rtol": 0, "background": 0.7}
+    kwargs = {"maxiter": 28, "rtol": 0, "background": 0.7, "tv": tv}  # some in a graph
     expected, _ = run(variant, c.op, b, **kwargs)
     op = ConvLinearOperator(cupy.asarray(c.op.kernel), c.op.input_shape, **c.op.options)
-    got, _ = run(variant, op, cupy.asarray(b), **kwargs)
-    assert isinstance(got.x, cupy.ndarray) and got.nit == 12
+    got, caught = run(variant, op, cupy.asarray(b), **kwargs)
+    assert [w.category for w in caught] == [ConvergenceWarning]
+    assert isinstance(got.x, cupy.ndarray) and got.nit == 28
     np.testing.assert_allclose(got.history, expected.history, rtol=1e-3)
     np.testing.assert_allclose(got.x.get(), expected.x, rtol=1e-3, atol=1e-3)
