@@ -8,7 +8,12 @@ from scipy.optimize import lsq_linear
 from scipy.sparse.linalg import aslinearoperator
 
 from convinv import ConvergenceWarning, ConvLinearOperator, gallery
-from convinv.operators import DifferenceOperator, MaskOperator
+from convinv.operators import (
+    DiagonalOperator,
+    DifferenceOperator,
+    MaskOperator,
+    StackedOperator,
+)
 from convinv.proximal import (
     L1,
     Analysis,
@@ -20,8 +25,11 @@ from convinv.proximal import (
     fista,
     minimize,
 )
+from convinv.proximal._frequency_steps import ExactStep
+from convinv.proximal._gradient_step import GradientStep
 from convinv.proximal._problem import Problem
-from convinv.proximal._steps import ExactStep, GradientStep, TorusStep, choose
+from convinv.proximal._steps import choose
+from convinv.proximal._torus_step import TorusStep
 
 BOUNDARIES = ["zero", "periodic", "reflect", "symmetric", "replicate"]
 TIGHT = {"rtol": 1e-7, "maxiter": 20000}
@@ -179,6 +187,42 @@ def test_layers_agree_with_their_matrices(name, dtype):
     matrix = aslinearoperator(op.todense())
     other = admm(matrix, b.reshape(2, -1), g, shape=size, rtol=1e-5, maxiter=20000)
     assert found.success and other.success and found.x.dtype == dtype
+    assert found.objective == pytest.approx(other.objective, rel=2e-5)
+
+
+def composed(name):
+    """Operators made of layers, and data."""
+    rng = np.random.default_rng(6)
+    op, b = blurred((1, 7, 8), "reflect")
+    other, _ = blurred((1, 7, 8), "reflect", seed=1)
+    kernel = rng.random((2, 1, 5, 4))
+    valid = ConvLinearOperator(kernel, (1, 7, 8), stride=2)
+    weights = DiagonalOperator(10 * rng.random(op.output_shape))
+    mask = MaskOperator(rng.random(op.output_shape) < 0.8)
+    made = {
+        "weights": weights @ op,
+        "mask": mask @ op,
+        "weights of a mask": DiagonalOperator(rng.random(mask.shape[0])) @ (mask @ op),
+        "two": StackedOperator([op, 0.3 * other]),
+        "kinds": StackedOperator([weights @ op, valid, mask @ other]),
+        "weights of two": (
+            DiagonalOperator(rng.random((2, 7, 8))) @ StackedOperator([op, other])
+        ),
+    }[name]
+    return made, rng.standard_normal(made.output_shape)
+
+
+@pytest.mark.parametrize("name", ["weights", "mask", "weights of a mask", "two",
+                                  "kinds", "weights of two"])  # fmt: skip
+def test_operators_made_of_layers(name):
+    op, b = composed(name)
+    g = [TotalVariation(0.2), Box(-0.5, 0.5)]
+    assert type(step(op, b, *g)) is TorusStep
+    found = admm(op, b, g, rtol=1e-5, maxiter=20000)
+    matrix = op @ np.eye(op.shape[1])
+    options = {"shape": (1, 7, 8), "rtol": 1e-5, "maxiter": 20000}
+    other = admm(matrix, b.ravel(), g, **options)
+    assert found.success and other.success
     assert found.objective == pytest.approx(other.objective, rel=2e-5)
 
 
