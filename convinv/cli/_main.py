@@ -65,8 +65,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     --------
     >>> from convinv.cli import main
     >>> main(["methods"])
-    adbk          Averaging deterministic block Kaczmarz, with momentum mADBK
-                    options:  momentum=0.0
+    adbk             Averaging deterministic block Kaczmarz, with momentum mADBK
+                       options:  momentum=0.0
     ...
     0
     """

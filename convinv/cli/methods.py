@@ -22,8 +22,9 @@ def add(commands: Any) -> argparse.ArgumentParser:
 def run(args: argparse.Namespace, output: Output) -> None:
     """Print the table."""
     output.facts["methods"] = []
-    width = max(len(method.name) for method in known_methods()) + 2
-    for method in known_methods():
+    known = known_methods()
+    column = 2 + max(len(method.name) for method in known)
+    for method in known:
         takes = {"damp": method.damp, "preconditioner": method.preconditioner}
         facts = {
             "needs": method.needs,
@@ -32,10 +33,10 @@ def run(args: argparse.Namespace, output: Output) -> None:
             "stores": [f"{method.storage} per right-hand side"],
             "products": [f"{method.products} per iteration"],
         }
-        output.line(f"{method.name:<{width}}{method.summary}")
+        output.line(f"{method.name:<{column}}{method.summary}")
         for name, words in facts.items():
             if words:
-                label = f"{'':{width}}  {name + ':':<10}"
+                label = f"{'':{column}}  {name + ':':<10}"
                 lines = textwrap.wrap(", ".join(words), 96 - len(label))
                 output.line(label + ("\n" + " " * len(label)).join(lines))
         own = {"name": method.name, "summary": method.summary, **facts}

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from convinv import _files
-from convinv._files import Picture
+from convinv._files import Picture, _deep_png
 from support.paths import PACKAGE
 
 Image = pytest.importorskip("PIL.Image")
@@ -74,10 +74,11 @@ def test_deep_png_is_a_png(tmp_path, name):
     np.testing.assert_array_equal(seen, want)
 
 
-def test_filters_make_deep_pictures_small(tmp_path):
+def test_filters_make_deep_pictures_small(tmp_path, monkeypatch):
     ramp = np.arange(256, dtype=np.uint16)
     smooth = np.stack([np.add.outer(ramp, k * ramp) * 60 for k in (1, 2, 3)], axis=-1)
     path = tmp_path / "smooth.png"
+    monkeypatch.setattr(_deep_png, "BAND", 70 * 6 * 256)  # bands of 70 rows
     _files.write(path, Picture(smooth.astype(np.uint16), -1))
     assert path.stat().st_size < 0.1 * smooth.size * 2
     np.testing.assert_array_equal(_files.read(path).samples, smooth.astype(np.uint16))
