@@ -27,13 +27,20 @@ SPEED_COLUMNS = (
 )
 
 
-def tables(rows, speeds):
+OTHER_TEXT = "Shortest seconds in turn; a new operator for each solve"
+OTHER_COLUMNS = "what,ours s,theirs s,ratio,bar,note"
+
+
+def tables(rows, speeds, others=()):
     """Markdown of all tables and the summary."""
     parts = [section("Quality", QUALITY_TEXT, QUALITY_COLUMNS, map(shown, rows))]
     if speeds:
         cells = map(shown_speed, speeds)
         parts.append(section("Time", SPEED_TEXT, SPEED_COLUMNS, cells))
-    return "\n\n".join([*parts, summary(rows, speeds)])
+    if others:
+        cells = map(shown_other, others)
+        parts.append(section("Other methods", OTHER_TEXT, OTHER_COLUMNS, cells))
+    return "\n\n".join([*parts, summary(rows, speeds, others)])
 
 
 def shown(row):
@@ -74,6 +81,12 @@ def shown_speed(row):
     )
 
 
+def shown_other(row):
+    """The cells of another method."""
+    seconds = (number(row[key]) for key in ("ours", "theirs", "ratio"))
+    return row["what"], *seconds, row["bar"], row["note"]
+
+
 def ahead(row):
     """Decibels above the best of the others."""
     return row["psnr"][OURS] - max(row["psnr"].get(name, 0) for name in RIVALS)
@@ -93,7 +106,7 @@ def share(rows, test):
     return sum(map(bool, map(test, rows))) / len(rows) if rows else 1.0
 
 
-def findings(rows, speeds):
+def findings(rows, speeds, others=()):
     """``(text, whether the bar is met)`` of every bar."""
     worst = [row["case"] for row in rows if worse(row)]
     first = share(rows, lambda row: ahead(row) > 0)
@@ -127,17 +140,22 @@ def findings(rows, speeds):
                 f"unsupervised_wiener's (bar {bar})",
                 row["ratio"] <= bar,
             )
+    for row in others:
+        yield (
+            f"{row['what']}: {row['ratio']:.2f} (bar {row['bar']}), {row['note']}",
+            row["met"],
+        )
 
 
-def missed(rows, speeds):
+def missed(rows, speeds, others=()):
     """The bars that are missed, as text."""
-    return [text for text, met in findings(rows, speeds) if not met]
+    return [text for text, met in findings(rows, speeds, others) if not met]
 
 
-def summary(rows, speeds):
+def summary(rows, speeds, others=()):
     """What became of every bar."""
     lines = [
         f"- {text}: {'met' if met else '**missed**'}"
-        for text, met in findings(rows, speeds)
+        for text, met in findings(rows, speeds, others)
     ]
     return "\n".join(["## Summary", "", *lines])

@@ -3,31 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
 
-from .._core.arrays import namespace, to_numpy
+from .._core.arrays import namespace
 from .._core.typing import AnyArray, ArrayInput, PerAxis
 from .._core.validation import boolean, choice, number
-from .._regularize.strength import PENALTIES, choose_strength
-from .._solve.front import solve
 from . import _pictures, _point_spread
 from ._camera import UNKNOWN, camera, check_boundary, strides
-
-# Of the normal residual, per strength, and the largest: what is left then of the error
-# of iterations is less than 0.05 dB on the photographs of `benchmarks.imaging`.
-RTOL, LARGEST_RTOL, LEAST_RTOL = 5e-3, 1e-3, 1e-6
+from ._counts import likely_scene
+from ._data import Data
+from ._exposed import Exposed
+from ._smoothness import penalty_of, smooth_scene
+from ._total_variation import piecewise_smooth_scene
 
 
 def deconvolve(
     image: ArrayInput | Sequence[ArrayInput],
     psf: ArrayInput | Sequence[ArrayInput],
     *,
-    regularizer: Literal["gradient", "laplacian", "identity"] | ArrayInput = "gradient",
+    regularizer: (
+        Literal["gradient", "laplacian", "identity", "tv"] | ArrayInput | None
+    ) = None,
     strength: float | Literal["auto"] = "auto",
     noise: float | None = None,
+    model: Literal["gaussian", "poisson"] = "gaussian",
+    bounds: tuple[float | None, float | None] | None = None,
     boundary: str = UNKNOWN,
     mask: ArrayInput | None = None,
     weights: ArrayInput | None = None,
@@ -45,8 +48,8 @@ def deconvolve(
     """The sharp scene behind a picture that a known blur and noise have changed.
 
     Minimizes ``||blur(x) - image||^2 + strength^2 ||L x||^2``, where L takes the
-    differences between neighbors: of all scenes that explain the picture the
-    smoothest.
+    differences between neighbors: of all scenes that explain the picture it is the
+    smoothest. Other penalties and the statistics of counts are options.
 
     Parameters
     ----------
@@ -59,15 +62,24 @@ def deconvolve(
         The point spread function: what the picture of a point is. With as many axes as
         a picture, one to three, or with a channel axis as `image` has it, where it
         differs between channels. One for all exposures, or a list.
-    regularizer : {"gradient", "laplacian", "identity"} or array_like
-        L: differences between neighbors, the sum of second differences, or the pixels
-        themselves; or the kernel of a convolution.
+    regularizer : {"gradient", "laplacian", "identity", "tv"} or array_like, optional
+        L: differences between neighbors, the default; the sum of second differences;
+        the pixels themselves; or the kernel of a convolution. "tv" takes the total
+        variation instead, for scenes of even parts with sharp edges: it minimizes
+        ``||blur(x) - image||^2 / 2 + strength * total variation of x``. It is the only
+        one, and the default, with the model "poisson".
     strength : float or "auto"
-        The weight of L. "auto" takes the one with the least expected error, from the
-        spectrum of the picture.
+        The weight of the penalty. "auto" takes the one with the least expected error,
+        from the spectrum of the picture; see Notes.
     noise : float, optional
         The standard deviation of the noise, in the units of the result, if it is known;
         else "auto" estimates it.
+    model : {"gaussian", "poisson"}
+        The statistics of the noise: of one variance, or those of counts, whose variance
+        grows with the brightness. The latter's scene is not negative and is found by
+        Richardson-Lucy iterations; counts may come in any unit.
+    bounds : pair of float or None, optional
+        ``(lo, hi)`` that no pixel of the scene leaves; None where there is none.
     boundary : str
         What is beyond the frame: "unknown", a scene that goes on and is found where the
         blur brings it into the picture, or a boundary of `ConvLinearOperator`:
@@ -91,16 +103,18 @@ def deconvolve(
     preserve_range : bool
         Keep integers as they are instead of scaling them.
     method, max_memory, progress
-        As `convinv.solve` has them.
+        As `convinv.solve` has them; `convinv.proximal.minimize` has its own methods
+        for "tv", no bar and no limit of memory.
     rtol : float, optional
         Likewise; by default small enough that the error of iterations is well below
         that of noise and blur.
     return_result : bool
-        Return the result of `convinv.solve` with the picture as its ``x``.
+        Return the result of `convinv.solve` (for "tv" that of
+        `convinv.proximal.minimize`) with the picture as its ``x``.
 
     Returns
     -------
-    array or SolveResult
+    array or SolveResult or ProximalResult
         The scene in the frame of the picture: in the shape of `image` (times `stride`),
         in its dtype if that is floating, else float64. A result has the strength and
         the noise in ``extra["strength"]`` and ``extra["noise"]``.
@@ -120,7 +134,9 @@ def deconvolve(
     The automatic strength fits a model of the scene's spectrum and of the noise to the
     power spectrum of the picture (Whittle's likelihood), and takes the strength for
     which the model's mean squared error is least, where the noise counts twice. It
-    costs FFTs of some small tiles.
+    costs FFTs of some small tiles. For "tv" Stein's estimate of the risk chooses it
+    with that noise, in a few solves. For counts it is one over the mean count, that is
+    the squared ratio of the noise to the mean of the picture.
 
     Examples
     --------
@@ -138,8 +154,13 @@ def deconvolve(
     """
     check_boundary(boundary)
     boolean(return_result, "return_result")
+    choice(model, "model", ("gaussian", "poisson"))
     noise = None if noise is None else number(noise, "noise")
-    penalty = _regularizer(regularizer)
+    weight = _weight(strength)
+    bounds = _pair(bounds)
+    if regularizer is None:
+        regularizer = "gradient" if model == "gaussian" else "tv"
+    penalty = penalty_of(regularizer)
     images, psfs = _exposures(image, psf)
     shapes = [np.shape(image) for image in images]
     if len(set(shapes)) > 1:
@@ -154,22 +175,25 @@ def deconvolve(
     ]
     layout = given[0].layout
     spread = _point_spread.read(psfs, shapes, layout.channel_axis, origin, normalize)
-    data = _Data.of(given, spread, weights)
-    chosen = _strength(strength, data.b, spread, penalty, step, noise)
-    b, xp = data.b, namespace(data.b)
-    view = camera(spread, layout.size, boundary, step, b.dtype, xp)
-    result = solve(
-        view.op,
-        b,
-        method,
-        x0=_start(data, spread, view, step),
-        damp=chosen.weight,
-        regularizer=penalty,
-        weights=data.weights,
-        rtol=_rtol(chosen.weight) if rtol is None else rtol,
-        max_memory=max_memory,
-        progress=progress,
-    )
+    data = Data.of(given, spread, weights)
+    b = data.b
+    view = camera(spread, layout.size, boundary, step, b.dtype, namespace(b))
+    exposed = Exposed(data, spread, view, step)
+    settings: dict[str, Any] = {"method": method, "rtol": rtol, "bounds": bounds}
+    limits: dict[str, Any] = {"max_memory": max_memory, "progress": progress}
+    if model == "poisson":
+        if not isinstance(penalty, str) or penalty != "tv":
+            raise ValueError(
+                f"regularizer must be 'tv' with model='poisson', got {regularizer!r}"
+            )
+        found = likely_scene(exposed, weight, noise, **settings, **limits)
+    elif isinstance(penalty, str) and penalty == "tv":
+        if max_memory is not None:
+            raise ValueError("max_memory does not go with regularizer='tv'")
+        found = piecewise_smooth_scene(exposed, weight, noise, **settings)
+    else:
+        found = smooth_scene(exposed, penalty, weight, noise, **settings, **limits)
+    result = found.result
     x = result.x[(slice(None), slice(None), *view.frame)]
     picture = data.layout_of(x, layout)
     if not return_result:
@@ -177,124 +201,27 @@ def deconvolve(
     return replace(
         result,
         x=picture,
-        message=f"{result.message}; {chosen.message}",
-        extra={**result.extra, "strength": chosen.weight, "noise": chosen.noise},
+        message=f"{result.message}; {found.message}",
+        extra={**result.extra, "strength": found.strength, "noise": found.noise},
     )
 
 
-@dataclass(frozen=True)
-class _Data:
-    """Right-hand sides ``(items, exposures and channels, *size)`` and their weights.
-
-    With one point spread function for all channels these are items.
-    """
-
-    b: Any
-    weights: Any
-    per_channel: bool
-
-    @classmethod
-    def of(cls, given, spread, weights):
-        layout = given[0].layout
-        xp = namespace(given[0].data)
-        per_channel = spread.per_channel
-
-        def arranged(parts):
-            stack = xp.stack(parts)  # exposures, channels, items, *size
-            if per_channel:
-                stack = xp.moveaxis(stack, 2, 0).swapaxes(1, 2)
-                stack = stack.reshape(len(stack), -1, *layout.size)
-            else:
-                stack = xp.moveaxis(stack, 0, 2)
-                stack = stack.reshape(-1, len(given), *layout.size)
-            return xp.ascontiguousarray(stack)
-
-        b = arranged([picture.data for picture in given])
-        used = None
-        if any(picture.used is not None for picture in given):
-            used = arranged(
-                [
-                    (
-                        xp.ones(picture.data.shape, bool)
-                        if picture.used is None
-                        else picture.used
-                    )
-                    for picture in given
-                ]
-            ).astype(b.real.dtype)
-        if weights is not None:
-            part = layout.split(_weights(weights, layout, xp)).astype(b.real.dtype)
-            part = arranged([part] * len(given))
-            used = part if used is None else used * part
-        return cls(b, used, per_channel)
-
-    def layout_of(self, x, layout):
-        """Scenes ``(items, channels, *size)`` in the layout of the pictures."""
-        if self.per_channel:
-            x = x.swapaxes(0, 1)
-        else:
-            x = x.reshape(layout.channels, -1, *x.shape[2:])
-        return layout.join(x)
+def _weight(strength):
+    """A strength, or None for the automatic one."""
+    if isinstance(strength, str):
+        choice(strength, "strength", ("auto",))
+        return None
+    return number(strength, "strength")
 
 
-@dataclass(frozen=True)
-class _Chosen:
-    weight: float
-    noise: float | None
-    message: str
-
-
-def _strength(strength, b, spread, penalty, step, noise) -> _Chosen:
-    """The strength that is given, or the automatic one for all channels."""
-    if not isinstance(strength, str):
-        weight = number(strength, "strength")
-        return _Chosen(weight, noise, f"with the given strength {weight:.3g}")
-    choice(strength, "strength", ("auto",))
-    exposures, channels = spread.kernels.shape[:2]
-    b = to_numpy(b)
-    found = []
-    for channel in range(channels):
-        parts = [b[:, channel * exposures + exposure] for exposure in range(exposures)]
-        kernels = list(spread.kernels[:, channel])
-        found.append(
-            choose_strength(parts, kernels, penalty=penalty, stride=step, noise=noise)
+def _pair(bounds):
+    if bounds is None:
+        return None
+    if not isinstance(bounds, (tuple, list)) or len(bounds) != 2:
+        raise ValueError(
+            f"bounds must be a pair (lo, hi) of numbers or None, got {bounds!r}"
         )
-    weight = float(np.exp(np.mean([np.log(one.weight) for one in found])))
-    level = float(np.sqrt(np.mean([one.model.noise**2 for one in found])))
-    source = "estimated" if noise is None else "given"
-    return _Chosen(
-        weight,
-        level,
-        f"strength {weight:.3g}, for the least expected error at the {source} noise "
-        f"of {level:.3g}",
-    )
-
-
-def _start(data, spread, view, step):
-    """The pictures themselves, their border repeated beyond the frame."""
-    b, xp = data.b, namespace(data.b)
-    exposures, channels = spread.kernels.shape[:2]
-    x = b.reshape(len(b), channels, exposures, *b.shape[2:]).mean(axis=2)
-    for axis, (shown, n, q) in enumerate(
-        zip(view.frame, view.op.input_shape[1:], step), start=2
-    ):
-        at = (np.arange(n) - shown.start) // q
-        x = xp.take(x, xp.asarray(at.clip(0, x.shape[axis] - 1)), axis=axis)
-    return x
-
-
-def _rtol(weight):
-    """The tolerance for a strength: the weaker, the longer noise takes to come in."""
-    return min(max(RTOL * weight, LEAST_RTOL), LARGEST_RTOL)
-
-
-def _regularizer(regularizer):
-    if isinstance(regularizer, str):
-        return choice(regularizer, "regularizer", PENALTIES)
-    kernel = np.asarray(to_numpy(regularizer), float)
-    if kernel.size == 0 or not np.isfinite(kernel).all():
-        raise ValueError("regularizer must be a name or a kernel of finite numbers")
-    return kernel
+    return tuple(bounds)
 
 
 def _exposures(image, psf):
@@ -316,13 +243,3 @@ def _is_list_of_arrays(values):
         and len(values) > 0
         and all(hasattr(value, "dtype") and value.ndim > 0 for value in values)
     )
-
-
-def _weights(weights, layout, xp):
-    if not hasattr(weights, "dtype"):
-        weights = np.asarray(weights, float)
-    if weights.dtype.kind not in "iufb" or not bool(
-        (namespace(weights).isfinite(weights) & (weights >= 0)).all()
-    ):
-        raise ValueError("weights must be finite and not negative")
-    return xp.asarray(_pictures.fitting(weights, layout, "weights"))

@@ -269,11 +269,12 @@ def _search(problem, state, slope):
         rise = first + grown
         down = rise <= 0
         low, high = xp.where(down, t, low), xp.where(down, high, t)
-        left = (abs(rise) > FLAT * abs(slope)) & (low < 1)
+        left = ~(abs(rise) <= FLAT * abs(slope)) & (low < 1)  # also where it is nan
         if host and not left.any():
             break
         newton = t - rise / xp.where(second > 0, second, problem.fill(1.0))
         inside = (newton > low) & (newton < high) & (second > 0)
+        inside &= rise < abs(slope)  # steeper: near an x that explains no count
         better = xp.where(inside, newton, (low + high) / 2)
         t = xp.where(left, better, t)
     return t

@@ -81,6 +81,24 @@ def test_bars(load, rows, speeds, count):
     assert report.tables(rows, speeds).count("**missed**") == count
 
 
+def test_the_textbook_form_is_the_minimum(load, monkeypatch):
+    variation = load("total_variation")
+    b, psf = variation.picture(48)
+    x, op = variation.ours(b, psf, "symmetric")
+    monkeypatch.setattr(variation, "ITERATIONS", 2000)
+    other = variation.textbook(b, psf)
+    values = [variation.objective(op, b, found) for found in (x, other)]
+    np.testing.assert_allclose(values[0], values[1], rtol=1e-4)
+
+
+def test_other_methods_have_their_bars(load):
+    report = load("report")
+    other = {"what": "x", "ours": 2.0, "theirs": 1.0, "ratio": 2.0, "bar": 1.0}
+    other |= {"met": False, "note": "over it"}
+    assert len(report.missed([row()], [], [other])) == 1
+    assert "| x " in report.tables([row()], [], [other])
+
+
 def test_quick_form(load, monkeypatch, tmp_path):
     cases, main = load("cases"), load("__main__")
     monkeypatch.setattr(main, "QUICK", (cases.Case("camera", "Gaussian", 0.01, 48),))
@@ -90,5 +108,6 @@ def test_quick_form(load, monkeypatch, tmp_path):
     assert main.main(["--quick", "--output", str(output)]) == 0
     rows = json.loads(output.with_suffix(".json").read_text(encoding="utf-8"))
     assert len(rows["quality"]) == len(rows["time"]) == 1
+    assert len(rows["other methods"]) == 1 + 5
     assert rows["quality"][0]["psnr"]["deconvolve"] > 20
     assert "camera, Gaussian, noise 1 %" in output.read_text(encoding="utf-8")
