@@ -23,8 +23,8 @@ EPS = 2.0**-52
 class CosineDifferences:
     """Differences of neighbors at the frequencies of the cosine transform.
 
-    ``x[i + 1] - x[i]`` of all neighbors along an axis has the size ``2 sin(pi f / 2 n)``
-    at the frequency f of the DCT-II of n samples.
+    ``x[i + 1] - x[i]`` of all neighbors along an axis has the size ``2 sin(pi f / 2
+    n)`` at the frequency f of the DCT-II of n samples.
     """
 
     def __init__(self, op, axes):

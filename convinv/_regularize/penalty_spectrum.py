@@ -128,7 +128,7 @@ def _is_large(op):
 
 
 def _parts(images, transform, real):
-    """The transform of ``(B, groups, filters, *torus)``, its frequencies in one axis."""
+    """The transform of ``(B, groups, filters, *torus)``, frequencies in one axis."""
     if real and images.dtype.kind == "c":
         images = np.concatenate([images.real, images.imag])
     images = images.astype(np.result_type(images.dtype, np.float64), copy=False)

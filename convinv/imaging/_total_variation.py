@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .._core.arrays import namespace
 from ..operators._diagonal import DiagonalOperator
-from ..proximal import Box, TotalVariation, minimize
+from ..proximal import Box, Proximal, TotalVariation, minimize
 from ._exposed import Exposed, Found, given, source
 
 RTOL = 1e-3
@@ -30,7 +30,7 @@ def piecewise_smooth_scene(
         root = namespace(b).sqrt(weights[0])
         op, b = DiagonalOperator(root) @ op, root * b
     axes = tuple(range(-len(exposed.stride), 0))
-    priors = [TotalVariation(strength, axes=axes)]
+    priors: list[Proximal] = [TotalVariation(strength, axes=axes)]
     if bounds is not None:
         priors.append(Box(*bounds))
     result = minimize(

@@ -32,7 +32,9 @@ class Graph:
         self._idle = _IDLE.setdefault(cupy.cuda.Device().id, [])
         try:
             self._pool, stream = self._idle.pop()
-        except IndexError:  # a pool serves a stream from the memory that it has given it
+        except (
+            IndexError
+        ):  # a pool serves a stream from the memory that it has given it
             self._pool = cupy.cuda.MemoryPool()
             stream = cupy.cuda.Stream(non_blocking=True)  # the default can't capture
         self._stream = stream

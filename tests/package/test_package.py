@@ -233,8 +233,8 @@ HERE = [module for module in PUBLIC if inspect.ismodule(module)]
 
 
 SUBMODULES = {
-    "gallery", "imaging", "interop", "learning", "local_inverse", "lowrank", "operators",
-    "precondition", "proximal", "spectra", "strips",
+    "gallery", "imaging", "interop", "learning", "local_inverse", "lowrank",
+    "operators", "precondition", "proximal", "spectra", "strips",
 }  # fmt: skip
 
 
