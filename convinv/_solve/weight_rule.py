@@ -308,11 +308,10 @@ def _by_corner(solves):
     with np.errstate(all="ignore"):
         curvature = (u1 * v2 - u2 * v1) / np.hypot(u1, v1) ** 3
     best = int(np.nanargmax(np.where(np.isfinite(curvature), curvature, -np.inf)))
-    tried = DampCandidate(0.0, np.exp(inner), curvature)
-    corner = 0 < best < FINE - 1 and curvature[best] > 0
-    return tried.joined(
-        math.exp(inner[best]), curvature[best], None if corner else NO_CORNER
-    )
+    solved = [0, FINE // 2, FINE - 1]
+    tried = DampCandidate(0.0, np.exp(inner[solved]), curvature[solved])
+    note = None if 0 < best < FINE - 1 and curvature[best] > 0 else NO_CORNER
+    return tried.joined(math.exp(inner[best]), curvature[best], note)
 
 
 def _by_parabola(solves, criterion):
