@@ -15,6 +15,7 @@ from scipy.optimize import minimize
 from .welch import smear
 
 FLOOR = 1e-4  # noise that is always there, per standard deviation of the data
+LOUD = 1e3  # noise that leaves nothing of the scene, in the same units
 STEEPEST = 3.0  # exponent
 SKIPPED = 2  # frequencies next to 0 that the window mixes with the removed mean
 LOGS = 60.0  # bound of the logarithm of the scale, per power of the data
@@ -86,7 +87,9 @@ def fit(powers, transfers, side, stride, noise=None) -> SpectralModel:
     def variance(unknowns):
         return np.exp(unknowns[1]) if known is None else known
 
-    known = None if noise is None else max(noise**2 / total, FLOOR**2)
+    known = None
+    if noise is not None:
+        known = min(max(noise / total**0.5, FLOOR), LOUD) ** 2
     blurred = observed(1 / symbol)
     start, bounds = [-np.log(np.sum(weight * blurred))], [(-LOGS, LOGS)]
     if known is None:
