@@ -148,10 +148,8 @@ class Layout:
         extent = kernels.load("vectors", self.xp).extent(array)
         if not bool(self.xp.all(self.xp.isfinite(extent[0]))):
             raise ValueError(
-                f"{name} holds NaN or infinity; to leave out unknown entries, solve "
-                "for the entries that are known: with keep = isfinite(b) in the shape "
-                "of op's output, "
-                "solve(convinv.operators.MaskOperator(keep) @ op, b[keep])"
+                f"{name} holds NaN or infinity; to leave out unknown entries of b, pass "
+                "mask=isfinite(b) to solve"
             )
         return extent
 
@@ -176,10 +174,9 @@ def _plain(array, name):
     if isinstance(array, np.ma.MaskedArray):
         if np.ma.is_masked(array):
             raise ValueError(
-                f"{name} is a masked array with {np.ma.count_masked(array)} masked "
-                "entries, which solve would take for data; solve for the others: with "
-                "keep = ~numpy.ma.getmaskarray(b) in the shape of op's output, "
-                "solve(convinv.operators.MaskOperator(keep) @ op, b.data[keep])"
+                f"{name} is a masked array, {np.ma.count_masked(array)} of whose "
+                "entries, which would be taken for numbers; fill them, or leave out "
+                "entries of b by mask=~numpy.ma.getmaskarray(b) of solve"
             )
         return array.data
     if namespace(array) is not None and not isinstance(array, np.matrix):

@@ -12,9 +12,10 @@ from .._problem.batch import Layout
 from .._regularize import damp_rule
 from ..operators._foreign import as_operator
 from ..solvers import METHODS, Method
-from .general_form import GeneralCall, is_general, weighted_data
+from .general_form import GeneralCall, is_general
 from .memory import copied
 from .request import Request
+from .weights import weighted_data
 
 
 def methods() -> list[Method]:

@@ -31,7 +31,7 @@ def smooth_scene(
             f"strength {strength:.3g}, for the least expected error at the "
             f"{source(noise)} noise of {level:.3g}"
         )
-        noise = level
+        noise = level if noise is None else noise
     else:
         message = given(strength)
     op, b = exposed.op, exposed.b
