@@ -132,7 +132,8 @@ def admm(
     :math:`p_i` is the subgradient :math:`\rho_i u_i`, :math:`\delta_i` what
     :math:`g_i(L_i x)` is above the lower bound that belongs to it, and
     :math:`e = A^H (A x - b) + \sum_i L_i^H p_i`. The objective is at most
-    :math:`\sum_i \delta_i + \|e\| \, \|x - x^*\|` above its minimum.
+    :math:`\sum_i \delta_i + \|e\| \, \|x - x^*\|` above its minimum. What a step
+    against e would lower the objective by counts among the :math:`\delta_i`.
 
     For "soft" with one prior that has a proximal operator, ``success`` means the same
     as for `proximal_gradient`. For "hard" the

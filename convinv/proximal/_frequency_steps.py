@@ -10,6 +10,7 @@ from ._terms import DifferenceTerm
 
 START = 1e-2  # of the first x: the weight of its differences in units of A^H A
 EPS = float(np.finfo(float).eps)
+RCOND = 1e-10  # of pseudoinverses: eigenvalues that count as zero
 
 
 class FrequencySteps:
@@ -20,7 +21,7 @@ class FrequencySteps:
     def __init__(self, problem, transform, domain, gram):
         self.problem, self.transform, self.domain = problem, transform, domain
         self._key = None
-        self._gram = self.put(gram)
+        self._gram = gram
         self._groups = gram.shape[0]
         self.unit = float(np.einsum("gpp...->g...", gram).real.max())
 
@@ -52,17 +53,33 @@ class FrequencySteps:
         return self._inverted
 
     def _invert(self, shift):
-        xp, channels = self.problem.xp, self._gram.shape[1]
-        shift = xp.asarray(shift.astype(self.problem.real))
+        """On the host, in double precision; pseudoinverses where nothing is added."""
+        channels = self._gram.shape[1]
         if channels == 1:
             total = self._gram + shift
             nothing = abs(total) <= EPS * self.unit
-            return xp.where(nothing, 0, 1 / xp.where(nothing, 1, total))
-        eye = xp.eye(channels, dtype=self.problem.real)
-        least = self.problem.scalar(EPS * self.unit)
-        total = xp.moveaxis(self._gram, (1, 2), (-2, -1))
-        total = total + (shift + least)[..., None, None] * eye
-        return xp.moveaxis(xp.linalg.inv(total), (-2, -1), (1, 2))
+            return self.put(np.where(nothing, 0, 1 / np.where(nothing, 1, total)))
+        gram = np.moveaxis(self._gram, (1, 2), (-2, -1))
+        alone = shift <= EPS * self.unit
+        total = gram + np.where(alone, self.unit, shift)[..., None, None] * np.eye(
+            channels
+        )
+        inverse = np.linalg.inv(total)
+        inverse[:, alone] = np.linalg.pinv(gram[:, alone], RCOND, hermitian=True)
+        return self.put(np.moveaxis(inverse, (-2, -1), (1, 2)))
+
+    def decrease(self, terms, slope):
+        """About what a step against a slope, an image, lowers the objective by."""
+        x = self.problem.xp.zeros(self.domain.shape, self.problem.dtype)
+        self.domain.put(x, slope)
+        spectrum = multiply(self.problem.xp, self._form(terms), self._spectrum(x))
+        step = self.domain.image(self._image(spectrum))
+        product = self.problem.xp.sum((slope.conj() * step).real, dtype=np.float64)
+        return float(product)
+
+    def _form(self, terms):
+        """The inverse of the quadratic form without the copies of a step."""
+        return self._inverse(terms)
 
     def _image(self, spectrum):
         """From a spectrum of unknowns to the domain."""

@@ -8,6 +8,7 @@ from ._frequencies import Cosines
 from ._terms import DifferenceTerm
 
 REDUCTION, MOST = 0.1, 20  # of the residual in a step, and its iterations
+ROUNDING = 10  # roundings in a residual, and in a curvature that may be zero
 
 
 class GradientStep:
@@ -39,6 +40,12 @@ class GradientStep:
     def update(self, relax):
         """It has no copies of its own."""
 
+    def decrease(self, terms, slope):
+        """About what a step against a slope lowers the objective by."""
+        step = _preconditioner(self, terms)(slope)
+        product = self.problem.xp.sum((slope.conj() * step).real, dtype=np.float64)
+        return float(product)
+
     def _normal(self, terms, x):
         """The quadratic form's matrix times x."""
         problem = self.problem
@@ -50,9 +57,12 @@ class GradientStep:
     def solve(self, terms, x):
         """The minimizer, up to a part of the last change."""
         problem, xp = self.problem, self.problem.xp
-        r = problem.atb - self._normal(terms, x)
+        right, product = problem.atb, self._normal(terms, x)
         for term in terms:
-            r = r + problem.scalar(term.rho) * term.back()
+            right = right + problem.scalar(term.rho) * term.back()
+        r, norm = right - product, problem.norm
+        noise = ROUNDING * float(np.finfo(problem.real).eps)
+        least = noise * (norm(right) + norm(product))
         precondition = _preconditioner(self, terms)
         first = old = p = None
         for _ in range(MOST):
@@ -61,10 +71,12 @@ class GradientStep:
             first = size if first is None else first
             if not bool(size > REDUCTION**2 * first * (0 if p is None else 1)):
                 break
+            if bool(norm(r) <= least):  # what is left is no direction
+                break
             p = s if p is None else s + (size / old) * p
             q = self._normal(terms, p)
             curvature = xp.sum((p.conj() * q).real)
-            if not bool(curvature > 0):
+            if not bool(curvature > noise * self.unit * norm(p) ** 2):
                 break
             step = (size / curvature).astype(problem.real)
             x, r, old = x + step * p, r - step * q, size

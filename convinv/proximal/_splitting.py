@@ -5,17 +5,20 @@ from typing import Any
 
 import numpy as np
 
+from ._gradient_step import GradientStep
 from ._penalty import Doubling
 from ._problem import AIM, FLOOR, StoppingTest
 from ._steps import choose
 from ._terms import ProximalTerm, term_of
+from ._torus_step import TorusStep
 
 RELAX = 1.8  # over-relaxation: about half as many iterations as with 1
 FIRST, LEAST = 8, 4  # iterations before the first test of x, and between two tests
 SINGLE = 2e-5  # least tolerance of iterations in single precision
 RANGE = 1e-10, 1e10  # of the numbers of these
 IDLE = 3  # tests without progress after which they end
-POWER, MOST = 1 / 3, 2.0  # the next test, by a power law, and its latest iteration
+PATIENCE = 400  # iterations of layers as parts of periodic ones
+POWER, MOST, LONGEST = 1 / 3, 2.0, 100  # the next test, by a power law, and its latest
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,8 @@ class Splitting:
     A test of x takes the multipliers p_i, which are subgradients of g_i at z_i: for all
     y, ``g_i(L_i y) >= g_i(L_i x) - gap_i + <p_i, L_i (y - x)>``. So the objective is at
     most ``sum_i gap_i + ||e|| ||x - y||`` above that at the minimizer y, with
-    ``e = A^H (A x - b) + sum_i L_i^H p_i``.
+    ``e = A^H (A x - b) + sum_i L_i^H p_i``. What e can lower the objective by is
+    estimated with the quadratic form of the step.
 
     The iterations are in single precision where that is enough for the tolerance, until
     tests find no progress. The tests are in the precision of the problem.
@@ -78,6 +82,8 @@ class Splitting:
                 best = min(best, check.measure)
                 if self.is_narrow and idle >= IDLE:
                     x = self._widen(answer)
+                if nit >= PATIENCE and isinstance(self.step, TorusStep):
+                    x, penalties = self._start_again(answer)
             else:
                 stopping.passes(check and check.measure)
             self._balance(penalties, changes, nit)
@@ -87,7 +93,7 @@ class Splitting:
         """The iteration of the next test."""
         wanted = max(AIM * self.problem.rtol, np.finfo(float).tiny)
         factor = min((measure / wanted) ** POWER, MOST)
-        return max(nit + LEAST, int(np.ceil(factor * nit)))
+        return max(nit + LEAST, min(int(np.ceil(factor * nit)), nit + LONGEST))
 
     def _narrow(self, x):
         """An image in the precision of the iterations."""
@@ -99,6 +105,16 @@ class Splitting:
         for term in self.terms:
             term.widen(self.problem)
         return self.step.embed(image)
+
+    def _start_again(self, image):
+        """Go on without copies of data and border, which can converge slowly."""
+        self.is_narrow, self.step = False, GradientStep(self.problem)
+        domain, old = self.step.domain, self.terms
+        self.terms = [term_of(prior, domain, self.problem) for prior in self.priors]
+        penalties = self._penalties(image)
+        for term, before in zip(self.terms, old):
+            term.rescale(before.rho / term.rho)
+        return image, penalties
 
     def _penalties(self, x):
         """Begin all terms; returns the balance of each, None where it is fixed."""
@@ -142,6 +158,7 @@ class Splitting:
         eps = float(np.finfo(problem.real).eps)
         size = float(problem.norm(problem.b)) ** 2 / 2 + abs(float(value))
         e, gap = float(problem.norm(slope)), float(gap)
+        gap += self.step.decrease(self.terms, self._narrow(slope))
         floor = max(problem.atol, float(problem.floor(x, self.step.unit)))
         parts = [
             0.0 if e <= floor else e / max(self.unit, np.finfo(float).tiny),

@@ -109,10 +109,10 @@ class DifferenceTerm(Term):
         self._shrink(x, 0.0, 1.0)
         size, samples = float(self.sizes()[0]), math.prod(self._shape)
         weight = self.prior.known_weight
-        if size > 0 and weight > 0:
+        if 0 < size < math.inf and weight > 0:
             self.rho = TYPICAL * weight * math.sqrt(samples) / size
         else:
-            self.rho = SHARE * unit
+            self.rho = SHARE * (unit or 1.0)
         self._shrink(x, weight / self.rho, 0.0)
 
     def back(self):
@@ -202,7 +202,7 @@ class ProximalTerm(Term):
         if callable(getattr(self.prior, "value", None)):
             value = float(self.prior.value(start))
         useful = 0 < value < math.inf and size > 0
-        self.rho = value / size / size if useful else SHARE * unit
+        self.rho = value / size / size if useful else SHARE * (unit or 1.0)
         self.update(x, 0.0)
 
     def back(self):

@@ -190,6 +190,30 @@ def test_layers_agree_with_their_matrices(name, dtype):
     assert found.objective == pytest.approx(other.objective, rel=2e-5)
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_layers_whose_copies_converge_slowly(seed):
+    """Constants are not in the data, and the borders are wider than the image."""
+    rng = np.random.default_rng(seed)
+    kernel = rng.standard_normal((1, 2, 1, 3, 3))
+    kernel -= kernel.mean()
+    options = {"stride": 2, "padding": ((1, 3), (0, 1), (2, 0))}
+    op = ConvLinearOperator(kernel, (2, 2, 3, 3), boundary="symmetric", **options)
+    b = op.forward(rng.standard_normal((2, 2, 3, 3)))
+    b = b + 0.5 * rng.standard_normal(b.shape)
+    g = TotalVariation(1.0, axes=(-3, -2, -1))
+    found = admm(op, b, g, maxiter=2000)
+    matrix = aslinearoperator(op.todense())
+    other = admm(matrix, b.ravel(), g, shape=op.input_shape, maxiter=2000)
+    assert found.success and other.success and np.abs(found.x).max() < 10
+    assert found.objective == pytest.approx(other.objective, rel=2e-4)
+
+
+def test_a_kernel_of_zeros():
+    op = ConvLinearOperator(np.zeros((1, 1, 3)), (1, 9), padding="same")
+    result = admm(op, np.ones((1, 9)), TotalVariation(0.1, axes=-1))
+    assert result.success and np.ptp(result.x) < 1e-6
+
+
 def composed(name):
     """Operators made of layers, and data."""
     rng = np.random.default_rng(6)
