@@ -42,7 +42,7 @@ FEWER = 0.3  # factor if few singular values are small, or x is of least norm
 MORE = 1.5  # factor if unknowns at the borders have few data
 DAMPED = 0.5  # damp, in units of the least singular value, above which it dominates
 GUESS = {"schwarz": 15, "circulant": 60}  # preconditioned iterations
-EMBEDDED = 12  # iterations of `embedding` for each digit
+EMBEDDED = 7  # iterations of `embedding` for each digit
 ITERATED = 4  # applications of a shifted inverse
 LOOKS = 12  # least gain that justifies a look, in units of its time
 REGRET = 2  # lost time after which a set-up is made, in units of its time
@@ -167,6 +167,8 @@ class Plan:
         """Usual number of iterations in units of the bound by the condition."""
         if self.gram.side == "output":
             return FEWER
+        if len(self.gram.geometries) > 1:
+            return FEWER  # a penalty moves the singular values of fine details alone
         if self.damp * self.condition > DAMPED * math.sqrt(self.gram.bound):
             return FEWER  # most singular values are much larger
         padded = any(any(g.before + g.after) for g in self.gram.geometries)
