@@ -66,7 +66,7 @@ class Splitting:
         x = self.step.begin() if x0 is None else self.step.embed(self._narrow(x0))
         penalties = self._penalties(x)
         answer = self._answer(x) if x0 is None else x0
-        check, due, best, idle = None, FIRST, np.inf, 0
+        check, due, best, idle, since = None, FIRST, np.inf, 0, 0
         while stopping.going:
             x = self.step.solve(self.terms, x)
             changes = [term.update(x, self.relax) for term in self.terms]
@@ -83,10 +83,10 @@ class Splitting:
                 if self.is_narrow and idle >= IDLE:
                     x = self._widen(answer)
                 if nit >= PATIENCE and isinstance(self.step, TorusStep):
-                    x, penalties = self._start_again(answer)
+                    (x, penalties), since = self._start_again(answer), nit
             else:
                 stopping.passes(check and check.measure)
-            self._balance(penalties, changes, nit)
+            self._balance(penalties, changes, nit - since)
         return stopping, answer, check or self.check(answer)
 
     def _due(self, nit, measure):
@@ -109,12 +109,9 @@ class Splitting:
     def _start_again(self, image):
         """Go on without copies of data and border, which can converge slowly."""
         self.is_narrow, self.step = False, GradientStep(self.problem)
-        domain, old = self.step.domain, self.terms
+        domain = self.step.domain
         self.terms = [term_of(prior, domain, self.problem) for prior in self.priors]
-        penalties = self._penalties(image)
-        for term, before in zip(self.terms, old):
-            term.rescale(before.rho / term.rho)
-        return image, penalties
+        return image, self._penalties(image)
 
     def _penalties(self, x):
         """Begin all terms; returns the balance of each, None where it is fixed."""
