@@ -194,13 +194,8 @@ class Plan:
 
     @functools.cached_property
     def embedding(self) -> Way | None:
-        """CG on the rows that a torus adds, of regular convolutions without padding."""
-        known = self.damp or len(self.gram.geometries) > 1
-        if (
-            not known
-            or self.op.layer not in (None, self.op)
-            or not is_embedded(self.op)
-        ):
+        """CG on the rows that a torus adds, of a stack that a penalty makes regular."""
+        if len(self.gram.geometries) == 1 or not is_embedded(self.op):
             return None
         cost = costs.embedding(self.op, self.batch)
         cost = cost._replace(setup=cost.setup + self.check)

@@ -148,8 +148,8 @@ class Layout:
         extent = kernels.load("vectors", self.xp).extent(array)
         if not bool(self.xp.all(self.xp.isfinite(extent[0]))):
             raise ValueError(
-                f"{name} holds NaN or infinity; to leave out unknown entries of b, pass "
-                "mask=isfinite(b) to solve"
+                f"{name} holds NaN or infinity; to leave out unknown entries of b, "
+                "pass mask=isfinite(b) to solve"
             )
         return extent
 
