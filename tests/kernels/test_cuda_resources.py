@@ -25,7 +25,7 @@ REGISTERS = {
     "correlate/cuda": 240,
     "correlate/cuda_tiles": 255,  # KERNEL's number of blocks is what limits these
     "differences/cuda": 80,
-    "poisson/cuda": 64,
+    "poisson/cuda": 80,
     "rows/cuda": 80,
     "vectors/cuda": 64,
     "windows/cuda": 80,

@@ -47,7 +47,7 @@ advance(const double* __restrict__ t, const Scalar* v, Scalar* u, const Scalar* 
   });
 }
 
-KERNEL(4)
+KERNEL(3)
 slopes(const double* __restrict__ t, const Scalar* u, const Scalar* v,
        const Scalar* counts, double tiny, double* partial, long long n,
        long long batch) {
