@@ -19,6 +19,8 @@ from scipy.optimize import brentq, minimize_scalar
 RULES = ("discrepancy", "gcv", "lcurve", "ncp")
 PER_DECADE, FEWEST = 5, 20  # damps tried, before the best is refined
 FLAT = 1e-4  # relative depth, from the smallest damp's value, that makes a minimum
+MANY, WIDTH = 2**14, 0.005  # values that are grouped, and how far they are apart
+BELOW, ABOVE = 100, 1000  # range of damps that ncp tries around that of gcv
 TOP, TOP_OF_ALL = 10.0, 1e4  # largest damps, in units of the largest singular value
 NARROW = 1.01  # a range with a smaller ratio of damps counts as one damp
 NEAR = 1e-3  # distance from an end of the range, in its logarithm, that is at the end
@@ -65,6 +67,15 @@ class DataSpectrum:
         finite = self.values[np.isfinite(self.values)]
         return float(finite.max(initial=0.0))
 
+    def grouped(self) -> "DataSpectrum":
+        """Components of nearly equal values together, for sums over large spectra."""
+        values, energy = _grouped(self.values.ravel(), self.energy.ravel())
+        counted, counts = _grouped(self.counted, self.counts)
+        rest = np.array([self.rest.sum()])
+        return DataSpectrum(
+            values[:, None], energy[:, None], rest, self.data, counted, counts
+        )
+
     def passed(self, damp):
         """``g``, the part of each component of b that remains in the residual."""
         return damp**2 / (self.values**2 + damp**2)
@@ -84,6 +95,19 @@ class DataSpectrum:
         """The trace of ``I - A (A^H A + damp^2 I)^-1 A^H``, free of cancellation."""
         left = damp**2 / (self.counted**2 + damp**2)
         return self.data - self.counts.sum() + float(np.sum(self.counts * left))
+
+
+def _grouped(values, weights):
+    """Values within a factor as one, their mean, and the sums of their weights."""
+    usual = (values > 0) & np.isfinite(values)
+    logs = np.log(values[usual])
+    place = np.where(values > 0, 2**62, -(2**62))
+    place[usual] = np.floor(logs / WIDTH)
+    found, which = np.unique(place, return_inverse=True)
+    means = np.bincount(which[usual], logs, len(found))
+    means = np.exp(means / np.maximum(np.bincount(which[usual], None, len(found)), 1))
+    means = np.where(np.abs(found) < 2**62, means, np.where(found > 0, np.inf, 0.0))
+    return means, np.bincount(which, weights, len(found))
 
 
 def gcv(spectrum, damp):
@@ -171,13 +195,20 @@ def pick(spectrum, rule, target, eps) -> DampCandidate:
     """
     if not spectrum.values.size or not spectrum.largest > 0:
         return DampCandidate(0.0, np.zeros(0), np.zeros(0))
-    damps = _range(spectrum, rule, eps)
+    damps, rough = _range(spectrum, rule, eps), spectrum
+    if spectrum.values.size > MANY:
+        rough = spectrum.grouped()
     if rule == "discrepancy":
-        return _root(spectrum, target, damps)
+        return _root(spectrum, rough, target, damps)
+    if rule == "ncp" and rough is not spectrum:  # it takes each frequency
+        near, rough = pick(rough, "gcv", None, eps).damp, spectrum
+        far = (damps < near / BELOW) | (damps > near * ABOVE)
+        damps = damps[~far] if near > 0 else damps
     criterion, sign = CRITERIA[rule]
-    values = np.array([criterion(spectrum, damp) for damp in damps])
+    values = np.array([criterion(rough, damp) for damp in damps])
+    best = int(np.argmin(np.where(np.isnan(values), np.inf, sign * values)))
+    values[best] = criterion(spectrum, damps[best])
     tried, values = DampCandidate(0.0, damps, values), sign * values
-    best = int(np.argmin(np.where(np.isnan(values), np.inf, values)))
     flat = not values[0] > values[best] + FLAT * abs(values[best])
     if not np.isfinite(values[best]) or (flat and rule != "lcurve"):
         note = NO_CORNER if rule == "lcurve" else None
@@ -225,13 +256,13 @@ def _doubt(rule, damps, damp, value):
     return None if inside and value > 0 else NO_CORNER
 
 
-def _root(spectrum, target, damps):
-    """The damp whose residual has the norm `target`."""
+def _root(spectrum, rough, target, damps):
+    """The damp whose residual has the norm `target`; `rough` has nearly its sums."""
 
     def excess(log):
         return spectrum.residual(np.exp(log)) - target
 
-    values = np.array([excess(np.log(damp)) for damp in damps])
+    values = np.array([rough.residual(damp) - target for damp in damps])
     tried = DampCandidate(0.0, damps, values)
     low, high = damps[0], TOP_OF_ALL * spectrum.largest
     if values[0] >= 0:

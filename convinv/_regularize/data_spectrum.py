@@ -32,7 +32,7 @@ def spectrum_by_frequency(blocks, b) -> DataSpectrum:
     energy, rest = np.empty_like(values), np.zeros(values.shape[:-1])
     for rows, columns, matrices in blocks.slabs():
         here = rows, columns
-        u, values[here], _ = np.linalg.svd(matrices_last(matrices), full_matrices=False)
+        u, values[here] = _left(matrices_last(matrices))
         own = np.moveaxis(parts[..., rows, columns], (3, 4), (0, 1)).swapaxes(2, 3)
         own = own.swapaxes(3, 4)  # frequencies, groups, filters, items
         along = np.conj(u.swapaxes(-2, -1)) @ own
@@ -62,6 +62,17 @@ def spectrum_by_frequency(blocks, b) -> DataSpectrum:
 
     found.power = power
     return found
+
+
+def _left(matrices):
+    """Left singular vectors and singular values; of rows and columns without an SVD."""
+    rows, columns = matrices.shape[-2:]
+    if min(rows, columns) > 1:
+        return np.linalg.svd(matrices, full_matrices=False)[:2]
+    sizes = np.sqrt(np.sum(np.abs(matrices) ** 2, axis=(-2, -1)))[..., None]
+    if rows == 1:
+        return np.ones((*sizes.shape, 1)), sizes
+    return matrices / np.where(sizes > 0, sizes, 1)[..., None], sizes
 
 
 class Shells:

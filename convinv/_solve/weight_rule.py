@@ -91,7 +91,9 @@ def choose_damp(task) -> DampChoice:
     solves with an exact inverse.
     """
     op, layout, rule = task.op, task.layout, task.rule
-    by_solves = op.is_convolution and min(op.shape) > LARGE and not has_spectrum(op)
+    by_solves = (
+        op.is_convolution and min(op.shape) > LARGE and not has_spectrum(op, rule.name)
+    )
     if not (by_solves and fits_torus(op)):
         return rule.choose(op, layout)
 
