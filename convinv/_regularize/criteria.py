@@ -10,6 +10,7 @@ where `rest` is the part of ``||b||^2`` orthogonal to all of them. A rule takes 
 at which a function of it has its minimum, or a root.
 """
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -67,8 +68,14 @@ class DataSpectrum:
         finite = self.values[np.isfinite(self.values)]
         return float(finite.max(initial=0.0))
 
-    def grouped(self) -> "DataSpectrum":
-        """Components of nearly equal values together, for sums over large spectra."""
+    @functools.cached_property
+    def rough(self) -> "DataSpectrum":
+        """Itself; of many values those that are nearly equal together.
+
+        Its sums are nearly the same. It has no power by frequency.
+        """
+        if self.values.size <= MANY:
+            return self
         values, energy = _grouped(self.values.ravel(), self.energy.ravel())
         counted, counts = _grouped(self.counted, self.counts)
         rest = np.array([self.rest.sum()])
@@ -195,9 +202,7 @@ def pick(spectrum, rule, target, eps) -> DampCandidate:
     """
     if not spectrum.values.size or not spectrum.largest > 0:
         return DampCandidate(0.0, np.zeros(0), np.zeros(0))
-    damps, rough = _range(spectrum, rule, eps), spectrum
-    if spectrum.values.size > MANY:
-        rough = spectrum.grouped()
+    damps, rough = _range(spectrum, rule, eps), spectrum.rough
     if rule == "discrepancy":
         return _root(spectrum, rough, target, damps)
     if rule == "ncp" and rough is not spectrum:  # it takes each frequency

@@ -125,8 +125,8 @@ def _in_units(spectrum, found, rule, units) -> DampChoice:
     data = int(units.data)
     power = {"gcv": 2 * data, "discrepancy": data}.get(rule, 0)
     with np.errstate(over="ignore", under="ignore"):
-        residuals = np.array([spectrum.residual(damp) for damp in found.damps])
-        solutions = np.array([spectrum.solution(damp) for damp in found.damps])
+        residuals = np.array([spectrum.rough.residual(damp) for damp in found.damps])
+        solutions = np.array([spectrum.rough.solution(damp) for damp in found.damps])
         path = {
             "damp": np.ldexp(found.damps, units.operator),
             "criterion": np.ldexp(found.values, power),

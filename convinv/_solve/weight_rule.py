@@ -165,10 +165,8 @@ class Question:
             spectrum = dense_penalty_spectrum(op, penalties, b)
         if spectrum is not None:
             found = pick(spectrum, rule.name, target, self.eps)
-            norms = [
-                [spectrum.residual(damp), spectrum.solution(damp)]
-                for damp in found.damps
-            ]
+            rough = spectrum.rough
+            norms = [[rough.residual(d), rough.solution(d)] for d in found.damps]
             return units.choice(found, rule, np.reshape(norms, (-1, 2)))
         spectrum = torus_spectrum(op, penalties, b)
         first, top = _first(spectrum, rule, target, self.eps, op, penalties, b)
@@ -194,6 +192,8 @@ class Question:
 def _between(seen, damps):
     """Norms at some damps from those of solves, by interpolation of logarithms."""
     known = sorted(seen)
+    if not known:
+        return np.zeros((len(damps), 2))
     norms = np.maximum([seen[damp] for damp in known], np.finfo(float).tiny)
     return np.exp(
         [np.interp(np.log(damps), np.log(known), np.log(norm)) for norm in norms.T]
