@@ -150,6 +150,25 @@ def test_options_reach_deconvolve(done, monkeypatch, tmp_path, blurred, words, o
     np.testing.assert_array_equal(_files.read(out).samples, _files.read(path).samples)
 
 
+@pytest.mark.parametrize(
+    ("words", "options"),
+    [
+        ("--tv", {"regularizer": "tv"}),
+        ("--tv 0.002", {"regularizer": "tv", "strength": 0.002}),
+        ("--poisson", {"model": "poisson"}),
+        ("--bounds 0,", {"bounds": (0, None)}),
+    ],
+)
+def test_models(facts, tmp_path, blurred, words, options):
+    path, out = tmp_path / "in.npy", tmp_path / "out.npy"
+    image = np.clip(blurred[..., 1], 0, None)
+    np.save(path, image)
+    found = facts("deblur", path, out, "--psf", "gaussian:1", *words.split())
+    want = imaging.deconvolve(image, PSF, return_result=True, **options)
+    np.testing.assert_allclose(np.load(out), want.x, rtol=0, atol=1e-9)
+    assert found["strength"] == want.extra["strength"]
+
+
 def test_volumes_and_stacks(done, tmp_path):
     """Three sigmas blur in depth; two axes of a PSF take plane by plane."""
     rng = np.random.default_rng(0)
