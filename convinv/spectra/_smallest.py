@@ -11,6 +11,7 @@ from .._inverse.block_cholesky import BlockCholesky, factor_work
 from .._inverse.border_correction import BorderCorrectedCirculant
 from .._inverse.circulant import SLOW, decay
 from .._inverse.gram_inverse import OTHER, gram_of, shifted_inverse, side_of
+from ..operators._cells import keeper
 from ._bounds import EPS, Estimate
 
 STEPS, BASIS, KEPT = 80, 24, 8  # at most; vectors of the basis, and after a restart
@@ -65,7 +66,8 @@ def smallest_singular_value(
     if inverse is None:
         inverse = approximate_inverse(op)
     elif inverse.gram.side != "self":
-        side = inverse.gram.side if op.layer is op else OTHER[inverse.gram.side]
+        side = inverse.gram.side
+        side = side if keeper(op) is op else OTHER[side]
     shape, other = op.input_shape, op.output_shape
     if side == "output":
         forward, backward, shape, other = backward, forward, other, shape

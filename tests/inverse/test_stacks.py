@@ -190,3 +190,16 @@ class TestCommonTransforms:
         op = StackedOperator([blur, DifferenceOperator(blur.input_shape)])
         with pytest.raises(ValueError, match="rcond truncates"):
             solve(op, np.ones(op.output_shape), "spectral", rcond=0.1)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_rank_of_stacks_whose_penalty_is_weak(seed):
+    """With a preconditioner, once the least singular value is known not to be zero."""
+    op = ConvLinearOperator(random((2, 3, 3), seed=seed), (3, 5), boundary="reflect")
+    stack = StackedOperator([op, 0.0175 * LaplacianOperator(op.input_shape)])
+    b = random(stack.output_shape, seed=seed)
+    found = solve(stack, b, rtol=1e-11)
+    matrix = dense(stack)
+    left = matrix.T @ (matrix @ found.x.ravel() - b.ravel())
+    assert found.success
+    assert np.linalg.norm(left) <= 1e-10 * np.linalg.norm(matrix.T @ b.ravel())
