@@ -28,8 +28,6 @@ class WeightedConvolution(ShapedOperator):
     convolution : ConvLinearOperator
     weights : array
         Not to be written to, in the real dtype of the convolution.
-    is_mask : bool
-        Whether all weights are 0 or 1.
     """
 
     fused = True
@@ -38,7 +36,6 @@ class WeightedConvolution(ShapedOperator):
         self.convolution, self.xp = convolution, convolution.xp
         real = np.empty(0, convolution.dtype).real.dtype
         self.weights = weights.astype(real, copy=True)
-        self.is_mask = bool(((self.weights == 0) | (self.weights == 1)).all())
         shapes = convolution.input_shape, convolution.output_shape
         super().__init__(convolution.dtype, *shapes)
 

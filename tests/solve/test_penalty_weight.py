@@ -5,7 +5,7 @@ import pytest
 from scipy.sparse import csr_array
 
 from convinv import ConvLinearOperator, gallery, solve
-from convinv._regularize import penalty_spectrum
+from convinv._regularize import by_solves, penalty_spectrum
 from convinv._regularize.data_spectrum import Periodogram
 from convinv._solve import weight_rule
 from support.arrays import random
@@ -94,7 +94,7 @@ def test_by_solves(rule, boundary, monkeypatch):
     else:
         assert found.extra["damp"] == pytest.approx(exact.best(rule), rel=0.3)
     path = found.extra["damp_path"]
-    assert len(path["damp"]) <= weight_rule.MOST + 1
+    assert len(path["damp"]) <= by_solves.MOST + 1
     assert np.all(np.diff(path["damp"]) > 0)
     assert np.all(np.diff(path["residual_norm"]) >= 0)
     assert np.all(np.diff(path["solution_norm"]) <= 0)
@@ -167,7 +167,7 @@ def test_damping_of_x_by_solves(rule, monkeypatch):
     expected = solve(op, b, damp=rule, noise_level=level(rule)).extra["damp"]
     monkeypatch.setattr(weight_rule, "LARGE", 0)
     found = solve(op, b, damp=rule, noise_level=level(rule)).extra
-    assert len(found["damp_path"]["damp"]) <= weight_rule.MOST + 1
+    assert len(found["damp_path"]["damp"]) <= by_solves.MOST + 1
     exact = Dense(op, b, np.eye(op.shape[1]))
     reached = exact(rule, found["damp"])
     assert reached <= exact(rule, expected) * 1.1 + (0.02 if rule != "gcv" else 0)
