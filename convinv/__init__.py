@@ -3,6 +3,7 @@
 import importlib
 from typing import TYPE_CHECKING
 
+from ._core.adapters import Adapter, register_adapter
 from ._core.result import ConvergenceError, ConvergenceWarning, SolveResult, Status
 from ._report import LayerReport, layer_report
 from ._solve.front import methods, solve
@@ -13,6 +14,15 @@ from .operators._convolution import ConvLinearOperator
 from .operators._dot_test import dot_test
 
 __version__ = "0.1.0"
+
+
+def _of_torch() -> Adapter:
+    from .interop.torch._adapter import TorchAdapter
+
+    return TorchAdapter()
+
+
+register_adapter("torch", _of_torch)
 
 __all__ = [
     "ConvLinearOperator",

@@ -34,27 +34,17 @@ def namespace(array):
 def host_array(values, name: str) -> np.ndarray:
     """A NumPy array of an object of no known library; errors name the argument."""
     try:
-        array = np.asarray(values)
+        return np.asarray(values)
     except (ValueError, TypeError, RuntimeError) as error:
         if isinstance(values, (list, tuple)) and not hasattr(values, "__array__"):
             raise ValueError(
                 f"{name} must be a regular array, got nested sequences of unequal "
                 f"lengths or of other things than numbers ({error})"
             ) from None
-        hint = ""
-        if hasattr(values, "detach"):
-            wide = ".float()" if "bfloat16" in str(error).lower() else ""
-            hint = f"; for a tensor of PyTorch pass {name}.detach().cpu(){wide}.numpy()"
         raise TypeError(
             f"{name} must be an array, got {type(values).__name__}, which NumPy can't "
-            f"read ({error}){hint}"
+            f"read ({error})"
         ) from None
-    if array.dtype == object and hasattr(values, "weight"):
-        raise TypeError(
-            f"{name} must be an array, got the layer {type(values).__name__}: pass "
-            "layer.weight.detach().numpy(), and its stride, padding, dilation, groups"
-        )
-    return array
 
 
 def placement(array) -> dict:

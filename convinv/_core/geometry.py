@@ -106,7 +106,7 @@ def make_geometry(
     size, taps = input_shape[1:], kernel_shape[2:]
     if isinstance(padding, str) and padding == "same" and max(stride) > 1:
         raise _same_with_stride(size, taps, stride, dilation)
-    pairs = _padding(padding, ndim, taps, dilation)
+    pairs = padding_pairs(padding, ndim, taps, dilation)
     output = []
     for axis in range(ndim):
         padded = size[axis] + sum(pairs[axis])
@@ -200,9 +200,8 @@ def _shape(input_shape, ndim):
 def _per_axis(value, name, ndim, least):
     if isinstance(value, (str, bytes)):
         raise TypeError(f"{name} must be an int or one per axis, got {value!r}")
-    try:
-        values = tuple(value)
-    except TypeError:
+    values = _entries(value)
+    if values is None:
         return (integer(value, name, least),) * ndim
     if len(values) != ndim:
         raise ValueError(
@@ -212,7 +211,17 @@ def _per_axis(value, name, ndim, least):
     return tuple(integer(v, name, least) for v in values)
 
 
-def _padding(padding, ndim, taps, dilation):
+def _entries(value):
+    """Those of a sequence as a tuple, None for what is none."""
+    if isinstance(value, int):  # compilers of PyTorch do not follow the attempt below
+        return None
+    try:
+        return tuple(value)
+    except TypeError:
+        return None
+
+
+def padding_pairs(padding, ndim, taps, dilation):
     """(before, after) of each axis."""
     if isinstance(padding, str):
         if padding == "valid":
@@ -224,9 +233,8 @@ def _padding(padding, ndim, taps, dilation):
             f"padding must be 'valid', 'same', an int, one per axis, or (before, "
             f"after) per axis, got {padding!r}"
         )
-    try:
-        entries = tuple(padding)
-    except TypeError:
+    entries = _entries(padding)
+    if entries is None:
         return [(integer(padding, "padding", 0),) * 2] * ndim
     if len(entries) != ndim:
         hint = "; a 1-D operator takes ((before, after),)" if ndim == 1 else ""
@@ -236,10 +244,8 @@ def _padding(padding, ndim, taps, dilation):
         )
     pairs = []
     for entry in entries:
-        try:
-            pair = tuple(entry)
-        except TypeError:
-            pair = (entry, entry)
+        pair = _entries(entry)
+        pair = (entry, entry) if pair is None else pair
         if len(pair) != 2:
             raise ValueError(
                 f"padding entries must be an int or (before, after), got {entry!r}"

@@ -116,7 +116,9 @@ class Result:
         return {}
 
     def _rows(self) -> dict[str, str]:
-        shape = tuple(self.x.shape)
+        x = {}
+        if self.x is not None:  # modules of PyTorch leave it out
+            x["x"] = f"{self.x.dtype} array of shape {tuple(self.x.shape)}"
         return {
             "method": self.method,
             "success": str(self.success),
@@ -125,7 +127,7 @@ class Result:
             "nit": str(self.nit),
             **self._measures(),
             "seconds": f"{self.seconds:.3g}",
-            "x": f"{self.x.dtype} array of shape {shape}",
+            **x,
         }
 
     def __repr__(self) -> str:

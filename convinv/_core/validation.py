@@ -6,9 +6,13 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from .adapters import argument
+
 
 def number(value, name: str, positive: bool = False) -> float:
     """A finite number that is not negative, or `positive`."""
+    if type(value) not in (int, float):
+        value = argument(value, name, "the call")
     try:
         found = float(value)
     except (TypeError, ValueError):

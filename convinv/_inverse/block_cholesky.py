@@ -126,14 +126,10 @@ class BlockCholesky:
             self._refuse(min(len(rows) + settling.rows_to_come(), self.count))
 
     def _refuse(self, rows):
-        size = rows * self.gram.groups * (2 * self.band + 1) * self.width**2
-        size *= self.dtype.itemsize
+        matrices = stored_matrices(rows, self.count, self.band)
+        size = matrices * self.gram.groups * self.width**2 * self.dtype.itemsize
         if size > self.memory:
-            raise MemoryLimit(
-                f"the factor's blocks of {self.width} x {self.width} need at least "
-                f"{size / 2**20:.0f} MiB, more than the {self.memory / 2**20:.0f} MiB "
-                "allowed"
-            )
+            raise MemoryLimit.of(self.width, size, self.memory)
 
     def _cells(self, block):
         first = self.start + block * self.step
@@ -370,6 +366,15 @@ def block_cells(line, reach, length):
     if line >= SMALL_BLOCK:
         return 1
     return max(1, min(max(reach, -(-SMALL_BLOCK // line)), length))
+
+
+def stored_matrices(rows, count, band):
+    """Most matrices of a block's size that so many distinct rows of `count` keep.
+
+    Those of a row and, on the host, of a second copy of rows that serve `OFTEN` blocks.
+    """
+    copies = min(rows, max(count - rows, 0) // (OFTEN - 1))
+    return (rows + copies) * (band + 1)
 
 
 def factor_work(line, reach, length):

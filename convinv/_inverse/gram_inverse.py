@@ -78,7 +78,8 @@ class GramInverse:
         if self.inner.dtype.itemsize > problem.b.dtype.itemsize:
             problem = _widened(problem, self.inner.dtype)
         if side_of(problem.op) == "input":
-            return self.solve(problem.gradient)
+            d = self.solve(problem.gradient)
+            return self._in_range(problem, d) if self.damp > problem.damp else d
         if not problem.damp or problem.origin is None:
             return problem.adjoint(self.solve(problem.b))
         # d = (s - A^H N^-1 A s) / damp^2 inverts A^H A + damp^2 with the inverse of N
@@ -91,6 +92,17 @@ class GramInverse:
             residual = v - problem.forward(problem.adjoint(u)) - problem.damp**2 * u
             u = u + self.solve(residual)
         return (s - problem.adjoint(u)) / problem.damp**2
+
+    def _in_range(self, problem, d):
+        """What a shifted N gave, without the null space of A.
+
+        Division by the shift leaves rounding there, which no further iteration would
+        take away. With ``y = A d``, which is in the range of A whatever b is, ``A^H (y
+        - A (N + shift)^-1 A^H y) / shift`` is nearly d, and A^H times something.
+        """
+        y = problem.forward(d)
+        again = problem.forward(self.solve(problem.adjoint(y)))
+        return problem.adjoint((y - again) / self.damp**2)
 
     @property
     def smallest_singular_value(self):

@@ -11,9 +11,10 @@ from typing import NamedTuple
 import numpy as np
 
 from .._closed_forms.forms import TRANSFORM
+from .._core.errors import MemoryLimit
 from .._core.threads import thread_count
 from .._inverse.accuracy import FULL
-from .._inverse.block_cholesky import block_cells
+from .._inverse.block_cholesky import block_cells, stored_matrices
 from .._inverse.border_correction import circulant_pays
 from .._inverse.circulant import DEEP, FIRST, SLOW, beyond_bands, look, pieces
 from .._inverse.embedding import added_filters, torus_of
@@ -120,15 +121,28 @@ def _matrices(gram, cells):
 
 def direct(gram, damp, batch, accuracy) -> Cost:
     """The cost of a factor along the cheapest axis."""
-    found = []
-    for axis in range(3 - gram.ndim, 3):
-        line = math.prod(n for a, n in enumerate(gram.grid) if a != axis)
-        line *= gram.channels
-        setup, once, nbytes = sweeps(
-            gram, damp, batch, accuracy, line, axis, gram.grid[axis]
-        )
-        found.append(Cost(setup, once, nbytes, axis - 3 + gram.ndim))
+    found = [
+        factor(gram, damp, batch, accuracy, axis) for axis in range(3 - gram.ndim, 3)
+    ]
     return min(found, key=lambda cost: cost.total(2))
+
+
+def factor(gram, damp, batch, accuracy, axis) -> Cost:
+    """The cost of a factor along one of the three axes."""
+    line = gram.channels * math.prod(gram.grid) // gram.grid[axis]
+    length = gram.grid[axis]
+    setup, once, nbytes = sweeps(gram, damp, batch, accuracy, line, axis, length)
+    return Cost(setup, once, nbytes, axis - 3 + gram.ndim)
+
+
+def refuse_large(gram, damp, accuracy, axis, memory):
+    """Raise MemoryLimit for a factor that takes too much, before any of it is made."""
+    needed = factor(gram, damp, 1, accuracy, axis).nbytes
+    settles = _settled(gram, damp, axis, accuracy) < gram.grid[axis]
+    if needed > memory * (1 + settles):  # it may settle earlier
+        line = gram.channels * math.prod(gram.grid) // gram.grid[axis]
+        width = line * block_cells(line, gram.reach[axis], gram.grid[axis])
+        raise MemoryLimit.of(width, needed, memory, least=not settles)
 
 
 def sweeps(gram, damp, batch, accuracy, line, axis, length):
@@ -153,7 +167,7 @@ def sweeps(gram, damp, batch, accuracy, line, axis, length):
     times = batch * 2 * (2 * band + 1) * width**2 * work
     times /= _rate(min(width, 8 * batch), min(size, 8))
     once = count * ((2 + band) * CALL + max(moved, times if batch > 1 else 0))
-    kept = rows * entries * size
+    kept = stored_matrices(rows, count, band) * width**2 * gram.groups * size
     return setup, once, kept
 
 

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from .._closed_forms.forms import closed_form
+from .._core.byte_counts import bytes_text
+from .._core.errors import MARGIN
 from .._inverse.accuracy import (
     FINEST,
     FULL,
@@ -50,6 +52,7 @@ RANK = 60  # products needed to determine the rank of a layer
 PREFER = 1.15  # an exact inverse, also for later calls, may cost this factor more
 CHANGE = 0.7  # another way must take less than this part of the remaining time
 SPENT = 4  # and less than this multiple of the time spent so far
+DOUBTFUL, DOUBT = 1000, 3  # iterations of square layers that may be more, a factor
 SLOWEST = 0.3  # largest reduction factor of a refinement
 WIDENED = 2.0  # extra cost of several refinements in single precision, in checks
 TIGHTEST = 1e-14  # smallest tolerance
@@ -122,7 +125,8 @@ class Plan:
     def __init__(self, op, damp, batch, rtol, memory=math.inf, maxiter=math.inf):
         self.op, self.damp, self.batch = op, damp, batch
         self.rtol = min(max(rtol, TIGHTEST), 0.1)
-        self.memory, self.maxiter = min(memory, MEMORY), maxiter
+        self.memory = MEMORY if memory == math.inf else memory
+        self.maxiter = maxiter
         self.gram = gram_of(op, side_of(op))
         self.step = costs.iteration(op, batch, damp)
         self.check = costs.check(op, batch)
@@ -135,6 +139,7 @@ class Plan:
         self.floor = costs.LOOK + looking + self.check
         self.past = keeper(op).cached(("past", damp), _Past)
         self.used: set = set()  # keys of ways that failed
+        self.smallest: Way | None = None  # the exact inverse of least memory
         self.is_compared = False  # whether other ways were compared with iterations
 
     @functools.cached_property
@@ -177,7 +182,20 @@ class Plan:
     def cgls(self) -> Way:
         """Iterations without any set-up."""
         step = costs.Cost(0.0, self.step, 0.0)
-        return Way("cgls", step, self.iterations(), kept=True)
+        count = self.iterations()
+        if self._is_doubtful(count):
+            count = min(DOUBT * count, MOST)
+        return Way("cgls", step, count, kept=True)
+
+    def _is_doubtful(self, count):
+        """Whether an estimate of so many iterations may be much too small.
+
+        It comes from the layer's interior. At the borders of a square layer, which has
+        no data to spare, singular values may be much smaller.
+        """
+        known = (self.rtol, None) in self.past.iterations
+        square = self.op.shape[0] == self.op.shape[1]
+        return square and not (self.damp or known) and count > DOUBTFUL
 
     @functools.cached_property
     def spectral(self) -> Way | None:
@@ -302,6 +320,7 @@ class Plan:
         if not (seen.profiles or self.damp or on_device):
             found.append(self._regularized(found[0]))
         memory = self.memory - self.probes
+        self.smallest = min(found, key=lambda way: way.cost.nbytes)
         return [way for way in found if way.cost.nbytes <= memory]
 
     def _regularized(self, way):
@@ -321,6 +340,8 @@ class Plan:
         options = {"accuracy": decay}
         if name == "direct":
             options["axis"] = cost.axis
+            if self.memory > MEMORY:
+                options["memory"] = self.memory
         cost = cost._replace(
             setup=cost.setup + self.probing, once=cost.once + self.check
         )
@@ -372,7 +393,21 @@ class Plan:
         words = [str(way)]
         if self.is_compared and way.key != self.cgls().key:
             words.append(str(self.cgls()))
-        return f"{way.reason} (estimates: {'; '.join(words)})"
+        return f"{way.reason} (estimates: {'; '.join(words)}){self._left_out(way)}"
+
+    def _left_out(self, way):
+        """What would help iterations that may be many."""
+        exact = self.smallest
+        if exact is None or not way.iterates or way.applications < DOUBTFUL:
+            return ""
+        needed = exact.cost.nbytes + self.probes
+        if needed <= self.memory:
+            return ""
+        return (
+            f", an exact inverse would take more than the {bytes_text(self.memory)} "
+            f"allowed, and {exact.seconds:.2g} s: "
+            f"max_memory={bytes_text(MARGIN * needed)!r} lets one be made"
+        )
 
 
 def accuracy_of(problem, given, name, **options):

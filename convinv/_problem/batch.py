@@ -47,7 +47,7 @@ class Layout:
             warnings.warn(
                 f"b of shape {shape} is read as {m} right-hand sides in its rows; say "
                 "columns=False, or columns=True if they are its columns",
-                stacklevel=3,
+                stacklevel=4,
             )
         shaped = shaped and columns is not True
         in_columns = in_columns and columns is not False

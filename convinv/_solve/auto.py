@@ -11,7 +11,7 @@ from .._closed_forms.forms import closed_form
 from .._core.errors import MemoryLimit
 from .._inverse.accuracy import FINEST
 from .._inverse.embedding import is_embedded
-from .._planning.ways import Plan, Way
+from .._planning.ways import MOST, Plan, Way
 from .._problem.problem import Unsuitable
 from ..operators._cells import is_tall_stack
 from ..solvers.direct import factored
@@ -92,15 +92,25 @@ def given(op, preconditioner) -> MethodChoice:
     )
 
 
-def exact_choices(op, *, damp=0.0, batch=1) -> list[MethodChoice]:
-    """The available exact inverses of full accuracy, the cheapest first."""
-    ways = Plan(op, damp, batch, TIGHT).exact_ways
-    ways = [
+def exact_choices(op, *, damp=0.0, batch=1, rtol=None) -> list[MethodChoice]:
+    """The available exact inverses of full accuracy, the cheapest first.
+
+    With `rtol`, the one that costs least with its refinements to that tolerance, of
+    whatever accuracy, before them.
+    """
+    fine = [
         way
-        for way in ways
-        if way.options["accuracy"] == FINEST and "shift" not in way.options
+        for way in _exact(op, damp, batch, TIGHT)
+        if way.options["accuracy"] == FINEST
     ]
-    return [_choice(way) for way in sorted(ways, key=_seconds)]
+    first = [] if rtol is None else _exact(op, damp, batch, rtol)[:1]
+    return [_choice(way) for way in first + fine]
+
+
+def _exact(op, damp, batch, rtol) -> list[Way]:
+    """Exact inverses without a shift, the cheapest first."""
+    ways = Plan(op, damp, batch, rtol).exact_ways
+    return sorted((w for w in ways if "shift" not in w.options), key=_seconds)
 
 
 def prepare(op, damp, choice):
@@ -186,7 +196,8 @@ class _Watch:
     def __call__(self, left):
         self.logs.append(math.log(max(left, 1e-300)))
         made = len(self.logs)
-        self.plan.finish(self.way, made)
+        over = made > 2 and made >= self.plan.maxiter and left > 1
+        self.plan.finish(self.way, made + (min(self._remaining(), MOST) if over else 0))
         if left <= 1 / self.aim:
             self.reached = made if self.reached is None else self.reached
             self.is_over_aim = made > LONGER * self.reached and left > 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any, Literal
 
+from .._core.adapted_calls import adapts
 from .._core.result import OnFailure, SolveResult, check_on_failure, deliver
 from .._core.typing import ArrayInput, Callback, Damp, OperatorInput, Seed
 from .._core.validation import number
@@ -30,6 +31,7 @@ def methods() -> list[Method]:
     return [METHODS[name] for name in sorted(METHODS)]
 
 
+@adapts("b", side="output")
 def solve(
     op: OperatorInput,
     b: ArrayInput,
@@ -66,7 +68,8 @@ def solve(
     ----------
     op : ConvLinearOperator, LinearOperator, sparse or dense matrix
         The operator ``A`` of shape ``(m, n)``, or any object with ``shape`` and
-        ``matvec`` (``rmatvec`` for its adjoint). Integers are computed in float64.
+        ``matvec`` (``rmatvec`` for its adjoint). Integers are computed in float64. A
+        layer of PyTorch where its size follows from b, see Notes.
     b : array_like
         One right-hand side, of shape ``(m,)`` or ``op.output_shape``, or a batch of
         them, ``(..., *op.output_shape)`` or as columns ``(m, k)``. Where a shape can be
@@ -149,7 +152,8 @@ def solve(
     Returns
     -------
     SolveResult
-        With ``x`` in ``result_type(op, b, x0)``, shaped to match `b`, on b's device.
+        With ``x`` in ``result_type(op, b, x0)``, shaped to match `b`, on b's device; a
+        tensor if b is one.
 
     Raises
     ------
@@ -186,6 +190,14 @@ def solve(
     their scale changes nothing but that of x. ``error_bound`` of the result estimates
     how far x may be off.
 
+    Tensors of PyTorch are taken for every array, without a copy where possible (those
+    on a CUDA device need CuPy), and where b is one x is one, in b's dtype if that is of
+    half precision. No gradient passes through: tensors that require one are refused,
+    unless under `torch.no_grad`, and `convinv.interop.torch.conv_solve` takes them. A
+    layer in the place of op is what it does to one input whose output is b, and its
+    bias is subtracted from b; with a stride, and for reports,
+    `convinv.interop.torch.operator` makes the operator of a layer.
+
     With `bounds`, ``success`` asks for the same of the projected gradient: s without
     the entries at a bound that it would leave, no larger than ``rtol_normal ||A^H b||``
     (or, where 0 is out of bounds, than that share of the gradient at the point next to
@@ -205,12 +217,14 @@ def solve(
     `max_memory` bounds an estimate of that, of the method's vectors, and of copies of b
     and x0. What is set up for an operator and kept with it, or with a preconditioner,
     comes on top: "auto" takes nothing whose set-up needs more than `max_memory` by its
-    estimates. So do the history, the blocks of `rbk` (which has an option for them) and
-    what a rule for `damp` holds, which looks at all items at once. Slices are solved in
-    order, with one generator `rng`; `strip` and `rbk` make their inverses anew for
-    each. To a callback ``state.nit`` counts on from slice to slice; in ``state.x`` the
-    items to come are where they start, with a ``state.residual_norm`` of NaN, and where
-    the callback ends the solve they stay there.
+    estimates (by default, more than 1 GiB), and where it is above the limits that
+    `direct` and `rbk` have by default it replaces them. So do the history, the blocks
+    of `rbk` (which has an option for them) and what a rule for `damp` holds, which
+    looks at all items at once. Slices are solved in order, with one generator `rng`;
+    `strip` and `rbk` make their inverses anew for each. To a callback ``state.nit``
+    counts on from slice to slice; in ``state.x`` the items to come are where they
+    start, with a ``state.residual_norm`` of NaN, and where the callback ends the solve
+    they stay there.
 
     Examples
     --------
@@ -257,4 +271,6 @@ def solve(
         layout = Layout(op, b, x0, columns)
         task = request.task(op, layout, damping, rule, copied(layout, b, x0))
         outcome = task.outcome(callback, progress)
-    return deliver(outcome.result(layout, time.perf_counter() - start), on_failure)
+    return deliver(
+        outcome.result(layout, time.perf_counter() - start), on_failure, stacklevel=3
+    )

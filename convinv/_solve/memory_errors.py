@@ -3,7 +3,7 @@
 import traceback
 
 from .._core.arrays import cupy_module
-from .memory import bytes_text
+from .._core.byte_counts import bytes_text
 
 
 class _Advice:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import warnings
+import functools
+import time
 
 import numpy as np
 
 from .._closed_forms.by_frequency import normal_inverse
 from .._closed_forms.forms import closed_form
+from .._core.adapted_calls import adapts
 from .._core.arrays import namespace, placement, to_numpy, working_dtype
 from .._core.errors import MemoryLimit, Singular
-from .._core.result import ConvergenceWarning
+from .._core.result import OnFailure, Result, Status, check_on_failure, deliver
 from .._core.typing import AnyArray, ArrayInput, OperatorInput
 from .._core.validation import number
 from .._inverse.gram_inverse import side_of
@@ -27,8 +29,14 @@ FLOOR = 4 * 2.0**-52  # rounding, in units of ||N|| ||v||, that a residual may k
 POWER = 16  # binary exponents of kernels that are left as they are
 
 
+@adapts("g", side="input")
 def normal_solve(
-    op: OperatorInput, g: ArrayInput, damp: float = 0.0, *, rtol: float = 1e-8
+    op: OperatorInput,
+    g: ArrayInput,
+    damp: float = 0.0,
+    *,
+    rtol: float = 1e-8,
+    on_failure: OnFailure = "warn",
 ) -> AnyArray:
     """Solve ``(A^H A + damp^2 I) v = g``, by the exact inverses where there are any.
 
@@ -47,6 +55,8 @@ def normal_solve(
     rtol : float
         ``||g - (A^H A + damp^2) v|| <= rtol ||g||`` is asked for, in double precision
         and but for rounding; without full column rank, of the parts in the row space.
+    on_failure : {"warn", "raise", "ignore"}
+        What to do where `rtol` is not reached, as in `convinv.solve`.
 
     Returns
     -------
@@ -57,6 +67,8 @@ def normal_solve(
     ------
     TypeError, ValueError
         If an argument has the wrong type or shape, or `g` holds NaN or infinity.
+    ConvergenceError
+        If `rtol` is not reached, with ``on_failure="raise"``.
 
     Warns
     -----
@@ -83,6 +95,18 @@ def normal_solve(
     >>> bool(np.allclose(op.adjoint(op.forward(v)) + 0.01 * v, g))
     True
     """
+    check_on_failure(on_failure)
+    result = normal_result(op, g, damp, rtol=rtol)
+    return deliver(result, on_failure, stacklevel=3).x
+
+
+def normal_result(op, g, damp=0.0, *, rtol=1e-8) -> Result:
+    """What `normal_solve` finds.
+
+    ``extra["left"]`` has ``||g - N v|| / ||g||`` of each right-hand side, up to factors
+    of about 1: much more than `rtol` where g is not in the row space.
+    """
+    started = time.perf_counter()
     op = as_operator(op)
     damp, rtol = number(damp, "damp"), number(rtol, "rtol")
     if not op.has_adjoint:
@@ -91,14 +115,18 @@ def normal_solve(
     dtype = np.result_type(op.dtype, working_dtype(g.dtype, "g"))
     problem = _Normal(op, damp, dtype, g.reshape((-1, op.shape[1])), rtol)
     v, good = problem.solved()
-    if not good.all():
-        warnings.warn(
-            f"normal_solve: {np.sum(~good)} of {len(good)} right-hand sides do not "
-            f"reach rtol={rtol:g}; raise damp or rtol",
-            ConvergenceWarning,
-            stacklevel=2,
-        )
-    return v.astype(dtype).reshape(g.shape)
+    return Result(
+        x=v.astype(dtype).reshape(g.shape),
+        success=bool(good.all()),
+        status=Status.CONVERGED if good.all() else Status.STALLED,
+        message=f"{np.sum(~good)} of {len(good)} right-hand sides do not reach "
+        f"rtol={rtol:g}; raise damp or rtol",
+        nit=0,
+        history=np.empty(0),
+        method="normal_solve",
+        seconds=time.perf_counter() - started,
+        extra={"left": problem.left},
+    )
 
 
 def _checked(op, g):
@@ -124,6 +152,7 @@ class _Normal:
     def __init__(self, op, damp, dtype, g, rtol):
         self.xp, self.rtol = namespace(g), rtol
         self.power = 0
+        self.norm = 0.0  # of A, at most; `size` is that of N
         self.is_layer = op.layer is not None
         if self.is_layer:
             op = op.astype(dtype)
@@ -131,14 +160,16 @@ class _Normal:
             if self.power:
                 half = -self.power // 2
                 op = op.scaled(2.0**half).scaled(2.0 ** (-self.power - half))
+            self.norm = float(to_numpy(op.xp.sum(op.xp.abs(op.kernel))))
         self.op, self.damp = op, float(np.ldexp(damp, -self.power))
+        self.size = self.norm**2 + self.damp**2
         self.wide = np.result_type(dtype, np.float64)
         peaks = to_numpy(self.xp.max(self.xp.abs(g), axis=1)).astype(float)
         self.powers = np.array([_power(peak, 0) for peak in peaks])
         self.g = self._times(g.astype(self.wide), -self.powers)
+        self.left = np.zeros(len(g))  # of each item of g, over its norm
         # the part of g outside the row space is left alone
         self.inside = not damp and op.shape[0] < op.shape[1]
-        self.size = 0.0  # of N
 
     def _times(self, array, powers):
         for part in (powers // 2, powers - powers // 2):
@@ -152,8 +183,7 @@ class _Normal:
         if not good.all():
             rest = np.flatnonzero(~good)
             self.inside = not self.damp  # A may have no full column rank
-            other = self._by_iterations(self.g[rest])
-            found = self._measure(other, rest)
+            other, found = self._without_inverse(rest)
             better = np.ones(len(rest), bool)
             if v is not None:
                 better = found < self._measure(v[rest], rest)
@@ -165,10 +195,16 @@ class _Normal:
 
     def _exactly(self):
         """v by an exact inverse, refined; None without one."""
-        good = np.zeros(len(self.g), bool)
-        apply = self._inverse() if self.is_layer else None
-        if apply is None:
-            return None, good
+        v, good = None, np.zeros(len(self.g), bool)
+        for apply in self._inverses() if self.is_layer else ():
+            v, far = self._refined(apply)
+            good = far <= 1
+            if good.all():
+                break
+        return v, good
+
+    def _refined(self, apply):
+        """v by an inverse of N, and its measure."""
         v = apply(self.g)
         far = self._measure(v)
         for _ in range(REFINEMENTS):
@@ -183,10 +219,10 @@ class _Normal:
             far = np.where(nearer, found, far)
             if not progress:
                 break
-        return v, far <= 1
+        return v, far
 
-    def _inverse(self):
-        """A function that applies an inverse of N, None if there is none."""
+    def _inverses(self):
+        """Functions that apply an inverse of N: one, or a coarse one before it."""
         op, damp = self.op, self.damp
         if Polyphase(op.layer.geometry).is_torus:
             key = ("spectral normal", self.wide, damp)
@@ -194,15 +230,21 @@ class _Normal:
             form = closed_form(wide)
             inverse = op.cached(key, lambda: normal_inverse(form.blocks(), damp))
             self.inside |= not damp and inverse.zeros > 0
-            return inverse.apply
-        for choice in exact_choices(op, damp=damp, batch=len(self.g)):
+            yield inverse.apply
+            return
+        single = op.dtype.itemsize < self.wide.itemsize
+        rtol = self.rtol if single else None
+        left = 1 + single
+        for choice in exact_choices(op, damp=damp, batch=len(self.g), rtol=rtol):
             try:
                 inverse = prepare(op, damp, choice)
             except (MemoryLimit, Singular):
                 continue
             self.size = inverse.gram.bound + damp**2
-            return lambda r: self._corrected(inverse, r)
-        return None
+            yield functools.partial(self._corrected, inverse)
+            left -= 1
+            if not left:
+                return
 
     def _corrected(self, inverse, r):
         """``(A^H A + damp^2)^-1 r`` by the inverse of either Gram matrix."""
@@ -238,28 +280,45 @@ class _Normal:
     def _measure(self, v, items=slice(None)):
         """The residual over the allowed one, per item; at most 1 is a success."""
         residual, g = self._residual(v, items), self.g[items]
+        norms, sizes = self._norms(residual), self._norms(g)
+        self.left[items] = _ratio(norms, sizes)
         rounding = FLOOR * self.size * self._norms(v)
         if self.inside:
-            residual, g = self._forward(residual), self._forward(g)
-            rounding = rounding * np.sqrt(self.size)
-        norms = self._norms(residual)
-        allowed = self.rtol * self._norms(g) + rounding
-        with np.errstate(divide="ignore", invalid="ignore"):
-            far = np.where(norms == 0, 0.0, norms / allowed)
-        return np.where(np.isfinite(far), far, np.inf)
+            # of a g that is almost all outside the row space rounding is left
+            rounding = rounding * np.sqrt(self.size) + FLOOR * self.norm * sizes
+            norms = self._norms(self._forward(residual))
+            sizes = self._norms(self._forward(g))
+        return _ratio(norms, self.rtol * sizes + rounding)
 
     def _norms(self, v):
         return to_numpy(self.xp.linalg.norm(v, axis=1))
 
-    def _by_iterations(self, g):
-        """v by iterations, without an inverse."""
+    def _by_iterations(self, g, method):
+        """v by two least-squares problems, or by conjugate gradients with a damp."""
         options = {"rtol": self.rtol / 10, "on_failure": "ignore"}
         if self.damp:
             matrix = NormalOperator(self.op, self.damp)
             return solve(matrix, g, "cg", **options).x
-        w = solve(self.op.H, g.reshape((-1, *self.op.input_shape)), **options).x
-        v = solve(self.op, w, **options).x
+        w = solve(self.op.H, g.reshape((-1, *self.op.input_shape)), method, **options).x
+        v = solve(self.op, w, method, **options).x
         return v.reshape((len(g), -1))
+
+    def _without_inverse(self, items):
+        """v where N has no inverse, with its measure.
+
+        What "auto" takes depends on earlier solves; a layer takes the same methods
+        every time and gives the same bits, which PyTorch asks of gradients.
+        """
+        exact = exact_choices(self.op, batch=len(items)) if self.is_layer else []
+        method = exact[0].name if exact else "auto"
+        v = self._by_iterations(self.g[items], method)
+        far = self._measure(v, items)
+        if exact and (far > 1).any():  # iterated regularization has a floor
+            new = v + self._by_iterations(self._residual(v, items), "cgls")
+            found = self._measure(new, items)
+            v = self.xp.where(self.xp.asarray(found < far)[:, None], new, v)
+            far = np.minimum(far, found)
+        return v, far
 
 
 class NormalOperator(ShapedOperator):
@@ -275,6 +334,12 @@ class NormalOperator(ShapedOperator):
         return Y.reshape(X.shape) + self.damp**2 * X
 
     _apply_adjoint = _apply
+
+
+def _ratio(norms, sizes):
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found = np.where(norms == 0, 0.0, norms / sizes)
+    return np.where(np.isfinite(found), found, np.inf)
 
 
 def _power(size, limit):

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from .._closed_forms.forms import closed_form
+from .._core.adapted_calls import adapts
 from .._core.arrays import to_numpy, working_dtype
 from .._core.result import ConvergenceWarning
 from .._core.typing import AnyArray, ArrayInput, OperatorInput
-from ..operators._base import is_layer
+from ..operators._base import check_layer
 from ..operators._polyphase import Polyphase
 from ..solvers import METHODS
 from .front import solve
@@ -23,6 +24,7 @@ ROUNDS, PROGRESS = 20, 0.5  # solves for what is left, while that shrinks by a f
 FLOOR = 8  # rounding errors of ||A|| ||x|| that no residual can go below
 
 
+@adapts("x", side="input")
 def project_nullspace(
     op: OperatorInput,
     x: ArrayInput,
@@ -149,7 +151,7 @@ def _remainder(op, x, method, rtol, options):
             f"project_nullspace: {solved.last.method}: ||A z|| is {share:.1e} ||A x||, "
             f"and rtol={rtol:g} was asked for; {solved.last.message}"
         )
-        warnings.warn(text, ConvergenceWarning, stacklevel=3)
+        warnings.warn(text, ConvergenceWarning, stacklevel=4)
     return z
 
 
@@ -188,8 +190,7 @@ def _norms(op, array):
 
 def _checked(op, x, method, options):
     """x as an array of the operator's library."""
-    if not is_layer(op):
-        raise TypeError(f"op must be a ConvLinearOperator, got {type(op).__name__}")
+    check_layer(op)
     for name in ("x0", "damp", "on_failure"):
         if name in options:
             raise ValueError(f"the projection takes no {name}")

@@ -20,6 +20,7 @@ ORDER = [
 ]
 
 FEW_DIGITS = 1e-3  # an estimate of the error of x from which on the message tells it
+LONG = 1000  # iterations after which a failure is one of the condition
 
 
 @dataclass
@@ -90,15 +91,20 @@ class Outcome:
         return layout.items(self.error)
 
     def _doubt(self):
-        """A warning if a successful x has few correct digits, else None."""
-        bounds = self.error[self.good & ~np.isnan(self.error)]
-        worst = np.max(bounds, initial=0.0)
-        if not worst > FEW_DIGITS:
-            return None
-        return (
-            f"x may be off by {min(worst, 1):.1g} of its norm: A is ill-conditioned; "
-            "a smaller rtol or a damp helps"
-        )
+        """A warning if x has few correct digits, else None."""
+        known = ~np.isnan(self.error)
+        failed = ~self.good & (len(self.history) >= LONG)  # of few nothing is learnt
+        for items, words, help_ in (
+            (self.good, "", "a smaller rtol or a damp helps"),
+            (failed, "more than ", "a damp helps"),
+        ):
+            worst = np.max(self.error[items & known], initial=0.0)
+            if worst > FEW_DIGITS:
+                return (
+                    f"x may be off by {words}{min(worst, 1):.1g} of its norm: A is "
+                    f"ill-conditioned; {help_}"
+                )
+        return None
 
 
 def merged(parts, x) -> Outcome:

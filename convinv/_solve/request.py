@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from .._core.byte_counts import parse_bytes
 from .._core.validation import number
 from .._problem.batch import Layout
 from ..operators._foreign import GeneralOperator
 from ..solvers import Method
 from . import arguments, bounds as within, counts
-from .memory import parse_bytes
 from .task import Task
 
 

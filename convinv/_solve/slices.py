@@ -5,7 +5,7 @@ import copy
 import numpy as np
 
 from .._core.arrays import copy as copy_array, placement
-from .memory import bytes_text
+from .._core.byte_counts import bytes_text
 from .outcome import merged
 
 

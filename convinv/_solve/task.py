@@ -175,11 +175,19 @@ class Task:
     def _choices(self, scaled, begun):
         """The methods to try."""
         if self.entry.name != "auto":
-            name, options = self.entry.name, self.options
-            return [MethodChoice(name, "", options, preconditioner=self.preconditioner)]
+            choice = MethodChoice(self.entry.name, "", self._options())
+            return [replace(choice, preconditioner=self.preconditioner)]
         if self.preconditioner is not None:
             return [given(scaled.working, self.preconditioner)]
         return begun.pop() if begun else self._automatic(scaled)
+
+    def _options(self):
+        """The method's options; a limit of memory above its own replaces that."""
+        own = self.entry.options.get("memory")
+        given = self.max_memory
+        if own is None or given is None or "memory" in self.options:
+            return self.options
+        return {**self.options, "memory": max(given, own.default)}
 
     def _automatic(self, scaled):
         return choose(

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from .. import _files
+from .._core.byte_counts import parse_bytes
 from .._files import Picture
-from .._solve.memory import parse_bytes
 from ._errors import UsageError
 from ._output import Output, steps, times
 from ._psf import FORMS, named_psf, read_psf

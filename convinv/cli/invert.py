@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from .. import SolveResult, _files, methods, solve
+from .._core.byte_counts import parse_bytes
 from .._files._whole import check_free
-from .._solve.memory import parse_bytes
 from ._errors import UsageError
 from ._layer import Layer, add_options, read_layer
 from ._output import Output, steps, times

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from .._core.adapted_calls import adapts
 from .._core.arrays import namespace
 from .._core.typing import AnyArray, ArrayInput, PerAxis
 from . import _pictures, _point_spread
 from ._camera import UNKNOWN, camera, check_boundary
 
 
+@adapts("image")
 def blur(
     image: ArrayInput,
     psf: ArrayInput,

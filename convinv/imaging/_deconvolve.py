@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from .._core.adapted_calls import adapts
 from .._core.arrays import namespace
 from .._core.typing import AnyArray, ArrayInput, PerAxis
 from .._core.validation import boolean, choice, number
@@ -20,6 +21,7 @@ from ._smoothness import penalty_of, smooth_scene
 from ._total_variation import piecewise_smooth_scene
 
 
+@adapts("image")
 def deconvolve(
     image: ArrayInput | Sequence[ArrayInput],
     psf: ArrayInput | Sequence[ArrayInput],

@@ -9,6 +9,7 @@ import numpy as np
 from scipy.linalg import cholesky, eigh, solve_triangular
 from scipy.optimize import minimize_scalar
 
+from .._core.adapted_calls import adapts
 from .._core.arrays import to_numpy
 from .._core.geometry import make_geometry
 from .._core.typing import ArrayInput, PerAxis
@@ -21,6 +22,7 @@ LOWEST, HIGHEST = 1e-7, 1e4  # weights tried, per root of the largest eigenvalue
 ROUNDING = 1e-13  # of an eigenvalue, per size of the largest
 
 
+@adapts("before")
 def estimate_psf(
     before: ArrayInput,
     after: ArrayInput,
@@ -103,6 +105,7 @@ def estimate_psf(
     return _kernel(x, y[(slice(None), *inner)], taps, strength)
 
 
+@adapts("psf_a")
 def match_psf(
     psf_a: ArrayInput,
     psf_b: ArrayInput,

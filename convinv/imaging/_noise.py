@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from .._core.adapted_calls import adapts
 from .._core.typing import ArrayInput
 from .._regularize.noise import noise_of
 from .._regularize.strength import choose_strength
 from . import _pictures, _point_spread
 
 
+@adapts("image")
 def estimate_noise(
     image: ArrayInput,
     psf: ArrayInput | None = None,

@@ -24,6 +24,10 @@ def read(path: Path) -> dict[str, Found]:
     except Exception as error:  # of protobuf, of many kinds
         raise ValueError(f"{str(path)!r} holds no ONNX model: {error}") from error
     weights = {tensor.name: tensor for tensor in graph.initializer}
+    for node in graph.node:  # where PaddlePaddle's models have them
+        values = [a.t for a in node.attribute if a.name == "value"]
+        if node.op_type == "Constant" and values:
+            weights[node.output[0]] = values[0]
     found = {}
     for node in graph.node:
         if node.op_type != "Conv" or node.input[1] not in weights:

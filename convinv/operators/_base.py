@@ -17,6 +17,8 @@ from numpy.typing import DTypeLike
 from scipy import sparse
 from scipy.sparse.linalg import LinearOperator
 
+from .._core.adapted_calls import adapts
+from .._core.adapters import way_out
 from .._core.arrays import namespace, working_dtype
 from .._core.typing import AnyArray, ArrayInput, Shape
 from ._batches import (
@@ -174,6 +176,11 @@ class ShapedOperator(LinearOperator):
         """The keys of what `cached` keeps now, the oldest first."""
         return list(self._cache)
 
+    @property
+    def cached_bytes(self) -> int:
+        """Bytes of what `cached` keeps, of the objects in it that tell their size."""
+        return sum(getattr(kept, "nbytes", 0) for kept in self._cache.values())
+
     def apply(
         self, X: AnyArray, *, out: AnyArray | None = None, sumsq: bool = False
     ) -> Any:
@@ -235,11 +242,13 @@ class ShapedOperator(LinearOperator):
         own = working_dtype(array.dtype, "what the operator is applied to")
         return array.astype(np.result_type(self.dtype, own), copy=False)
 
+    @adapts("X")
     def forward(self, X: ArrayInput) -> AnyArray:
         """Apply the operator to ``X`` of shape ``(..., *input_shape)``."""
         shapes = self.input_shape, self.output_shape
         return shaped_product(self.own_array(X, "X"), "X", *shapes, self.apply)
 
+    @adapts("Y")
     def adjoint(self, Y: ArrayInput | None = None) -> Any:
         """Apply the adjoint to ``Y`` of shape ``(..., *output_shape)``.
 
@@ -344,18 +353,22 @@ class ShapedOperator(LinearOperator):
         y = apply(X.T.reshape((X.shape[1], *shape)))
         return y.reshape((X.shape[1], math.prod(y.shape[1:]))).T
 
+    @adapts("x")
     def matvec(self, x: ArrayInput) -> AnyArray:
         """``A x`` for ``x`` of shape ``(n,)`` or ``(n, 1)``."""
         return self._flat(x, "x", self.shape[1], self.input_shape, self.apply)
 
+    @adapts("x")
     def rmatvec(self, x: ArrayInput) -> AnyArray:
         """``A^H x`` for ``x`` of shape ``(m,)`` or ``(m, 1)``."""
         return self._flat(x, "x", self.shape[0], self.output_shape, self.apply_adjoint)
 
+    @adapts("X")
     def matmat(self, X: ArrayInput) -> AnyArray:
         """``A X`` for ``X`` of shape ``(n, k)``."""
         return self._columns(X, "X", self.shape[1], self.input_shape, self.apply)
 
+    @adapts("X")
     def rmatmat(self, X: ArrayInput) -> AnyArray:
         """``A^H X`` for ``X`` of shape ``(m, k)``."""
         return self._columns(
@@ -380,6 +393,7 @@ class ShapedOperator(LinearOperator):
         """The transposed operator, without conjugation."""
         return self._transpose()
 
+    @adapts("x")
     def dot(self, x: Any) -> Any:
         """Product with a scalar, an operator, a vector or a matrix.
 
@@ -415,6 +429,7 @@ class ShapedOperator(LinearOperator):
             raise ValueError("Scalar operands are not allowed, use '*' instead")
         return self._rdot(x)
 
+    @adapts("x")
     def _rdot(self, x):
         if sparse.issparse(x):
             return _composed().ProductOperator(_matrix_operator(x), self)
@@ -471,6 +486,14 @@ def register_inverse(make):
 def is_layer(op) -> bool:
     """Whether `op`, whatever it is, is a convolution or the adjoint of one."""
     return isinstance(op, ShapedOperator) and op.layer is not None
+
+
+def check_layer(op) -> None:
+    """Refuse what is no convolution or the adjoint of one."""
+    if not is_layer(op):
+        raise TypeError(
+            f"op must be a ConvLinearOperator, got {type(op).__name__}{way_out(op)}"
+        )
 
 
 def common_library(operators):

@@ -12,9 +12,11 @@ from .. import kernels
 from .._core.arrays import INEXACT, host_array, namespace, to_numpy, working_dtype
 from .._core.geometry import Geometry, make_geometry
 from .._core.typing import AnyArray, ArrayInput, Padding, PerAxis, Shape
+from .._core.validation import boolean
 from ..kernels.products.routes import prepare
 from ._base import ShapedOperator
 from ._batches import check_out, checked_batch
+from ._kernel_sources import kernel_and_options
 from ._options import LayerOptions
 from ._sparse_rows import sparse_rows
 
@@ -31,7 +33,9 @@ class ConvLinearOperator(LayerOptions, ShapedOperator):
     kernel : array_like, shape (C_out, C_in // groups, *k)
         With one, two or three spatial axes; real or complex. It is copied. Its library
         (NumPy or CuPy) is the library of the arrays the operator takes. A complex
-        kernel is not conjugated in the forward map.
+        kernel is not conjugated in the forward map. A tensor of PyTorch is read as it
+        stands, and so is a layer (``nn.Conv1d``, 2d, 3d), whose options are taken as
+        well.
     input_shape : tuple of int
         ``(C_in, *spatial)``.
     stride, dilation : int or sequence of int, optional
@@ -129,24 +133,25 @@ class ConvLinearOperator(LayerOptions, ShapedOperator):
         flip: bool = False,
         dtype: DTypeLike | None = None,
     ):
+        kernel, options = kernel_and_options(
+            kernel,
+            {
+                "stride": stride,
+                "padding": padding,
+                "dilation": dilation,
+                "groups": groups,
+                "boundary": boundary,
+                "flip": flip,
+            },
+        )
         xp = namespace(kernel)
         array: AnyArray = kernel
         if xp is None:
             array, xp = host_array(kernel, "kernel"), np
         kernels.load("correlate", xp)  # refuses arrays of other libraries
         dtype = _operator_dtype(array, dtype)
-        if not isinstance(flip, (bool, np.bool_)):
-            raise TypeError(f"flip must be True or False, got {flip!r}")
-        geometry = make_geometry(
-            array.shape,
-            input_shape,
-            stride=stride,
-            padding=padding,
-            dilation=dilation,
-            groups=groups,
-            boundary=boundary,
-        )
-        self._flip = bool(flip)
+        self._flip = boolean(options.pop("flip"), "flip")
+        geometry = make_geometry(array.shape, input_shape, **options)
         self._set(array.astype(dtype, order="C", copy=True), geometry, xp)
 
     def _set(self, kernel, geometry: Geometry, xp):
@@ -297,6 +302,14 @@ class ConvLinearOperator(LayerOptions, ShapedOperator):
     def todense(self) -> AnyArray:
         """The matrix of the operator as a dense array of its library."""
         return self.xp.asarray(self.tosparse().toarray())
+
+
+def kernel_of(layer: ConvLinearOperator, weights: AnyArray) -> AnyArray:
+    """The kernel of a layer that would have these weights."""
+    kernel = weights.reshape(layer.geometry.kernel_shape)
+    if layer.flip:
+        kernel = kernel[(..., *(slice(None, None, -1),) * layer.geometry.ndim)]
+    return layer.xp.ascontiguousarray(kernel)
 
 
 class ConvAdjoint(LayerOptions, ShapedOperator):

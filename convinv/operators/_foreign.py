@@ -7,6 +7,7 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
+from .._core.adapters import snapshot, way_out
 from .._core.arrays import copy, namespace, placement, working_dtype
 from ._base import ShapedOperator
 
@@ -19,6 +20,7 @@ def as_operator(op):
     """A ShapedOperator from what `solve` takes."""
     if isinstance(op, ShapedOperator):
         return op
+    op = snapshot(op, "op")
     if isinstance(op, FROM_MATRIX):
         return MatrixOperator(op.A)
     if getattr(op, "ndim", 0) == 2 and not hasattr(op, "matvec"):
@@ -27,7 +29,7 @@ def as_operator(op):
         return GeneralOperator(op)
     raise TypeError(
         "op must be a ConvLinearOperator, a LinearOperator, a two-dimensional matrix "
-        f"or an object with shape and matvec, got {type(op).__name__}"
+        f"or an object with shape and matvec, got {type(op).__name__}{way_out(op)}"
     )
 
 

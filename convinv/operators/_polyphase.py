@@ -94,6 +94,21 @@ class Polyphase:
         size = (g.groups, self.filters, self.channels)
         return first, matrices.reshape((*size, *span))
 
+    def taps(self, entries, places):
+        """Where the taps stand in an array over a grid: weights like ``op.weights``.
+
+        `entries` is ``(groups, filters, channels, *grid)``, `places` the place of each
+        tap along the three axes of the grid. With the offsets of the cells, less the
+        first, it is the inverse of `stencil`.
+        """
+        g = self.geometry
+        per_group = g.c_in // g.groups
+        _, phases = zip(*self.offsets())
+        size = (g.groups, self.filters, per_group, *g.stride, *entries.shape[3:])
+        index = (*np.ix_(*phases), *np.ix_(*places))
+        found = entries.reshape(size)[(slice(None),) * 3 + index]
+        return found.reshape(g.c_out, per_group, *g.kernel)
+
     @property
     def is_torus(self) -> bool:
         """Whether the layer is invariant under shifts that wrap around the cells."""

@@ -213,6 +213,22 @@ def whole_symbol(layer, weights, torus):
     return scipy.fft.rfftn(matrices, axes=axes)
 
 
+def taps_of_symbol(layer, symbol, torus, real):
+    """The adjoint of `whole_symbol`, divided by the number of frequencies.
+
+    Where no two taps meet on the torus it is its inverse: weights like ``op.weights``.
+    For matrices that are no symbol of such a kernel it gives the weights whose symbol
+    is nearest.
+    """
+    axes = (3, 4, 5)
+    if real:
+        entries = scipy.fft.irfftn(symbol, s=tuple(torus), axes=axes)
+    else:
+        entries = scipy.fft.ifftn(symbol, axes=axes)
+    ahead, _ = zip(*layer.offsets())
+    return layer.taps(entries, [-q % n for q, n in zip(ahead, torus)])
+
+
 def _wrapped(matrices, axis, start, n):
     """What lies `start`, `start` + 1 ... ahead, where the transform of n cells looks.
 

@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 
+from .._core.adapted_calls import adapts
 from .._core.result import OnFailure, Status
 from .._core.typing import ArrayInput, Callback, OperatorInput, Shape
 from .._core.validation import choice, number
@@ -23,6 +24,7 @@ RTOL, COPIES_RTOL = 1e-6, 1e-4  # default tolerances, without and with copies
 CONFIRM_EVERY = 10  # iterations between two tests of the gradient itself
 
 
+@adapts("b", side="output")
 def admm(
     op: OperatorInput,
     b: ArrayInput,
@@ -236,7 +238,7 @@ def _split(problem, priors, rho, relax, has_start, notes):
         check.value,
         "admm",
         extra,
-        stacklevel=6,
+        stacklevel=7,
     )
 
 
@@ -338,5 +340,5 @@ class _Soft:
         success, optimality, rest = self._check(z)
         extra = {"data": "soft", "rho": rho, **self.notes}
         return self.problem.result(
-            stopping, z, success, optimality, rest, "admm", extra, stacklevel=7
+            stopping, z, success, optimality, rest, "admm", extra, stacklevel=8
         )

@@ -130,7 +130,7 @@ class ExactData:
         success = self._is_good(new, measure, rest)
         extra = {"data": "hard", "rho": rho, **self.notes}
         return problem.result(
-            stopping, new, success, measure, rest, "admm", extra, stacklevel=7
+            stopping, new, success, measure, rest, "admm", extra, stacklevel=8
         )
 
 

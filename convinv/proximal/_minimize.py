@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from .._core.adapted_calls import adapts
 from .._core.result import OnFailure, check_on_failure, deliver
 from .._core.typing import ArrayInput, Callback, OperatorInput, Shape
 from .._core.validation import choice
@@ -19,6 +20,7 @@ METHODS: dict[str, Any] = {
 }
 
 
+@adapts("b", side="output")
 def minimize(
     op: OperatorInput,
     b: ArrayInput,
@@ -120,4 +122,4 @@ def minimize(
         on_failure="ignore",
         **options,
     )
-    return deliver(result, on_failure)
+    return deliver(result, on_failure, stacklevel=3)

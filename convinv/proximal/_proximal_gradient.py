@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from .._core.adapted_calls import adapts
 from .._core.result import OnFailure
 from .._core.typing import ArrayInput, Callback, OperatorInput, Shape
 from .._core.validation import number
@@ -15,6 +16,7 @@ from ._weight_rule import choose_weight
 NOISE = 1e3  # rounding errors of the data below which a product is noise
 
 
+@adapts("b", side="output")
 def proximal_gradient(
     op: OperatorInput,
     b: ArrayInput,
@@ -110,6 +112,7 @@ def proximal_gradient(
     )
 
 
+@adapts("b", side="output")
 def fista(
     op: OperatorInput,
     b: ArrayInput,
@@ -244,7 +247,7 @@ def _descend(problem, step, method, momentum, notes):
     success = bool(optimality <= tolerance)
     extra = {"step": float(step), **notes}
     return problem.result(
-        stopping, x, success, optimality, rest, method, extra, stacklevel=6
+        stopping, x, success, optimality, rest, method, extra, stacklevel=7
     )
 
 

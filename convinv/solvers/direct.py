@@ -5,17 +5,21 @@ import numpy as np
 from .._core.declarations import Products, Storage
 from .._core.errors import Singular
 from .._core.options import Accuracy, Fraction, Positive
-from .._inverse.accuracy import FINEST
+from .._inverse.accuracy import FINEST, at
 from .._inverse.block_cholesky import BlockCholesky
+from .._inverse.circulant import look
 from .._inverse.gram import is_banded
 from .._inverse.gram_inverse import (
     MEMORY,
     condition_notes,
     gram_inverse,
+    gram_of,
     shift_for,
     shifted,
+    side_of,
 )
 from .._inverse.storage import application_numbers
+from .._planning.costs import refuse_large
 from .._planning.ways import accuracy_of
 from .._problem.problem import Unsuitable
 from ..operators._cells import cells_of, keeper, parts_of
@@ -64,7 +68,8 @@ def direct(
         The spatial axis that the sweeps run along, by default the one that makes lines
         smallest. May be negative.
     memory : float
-        Bytes that the factor may take, by default 1 GiB.
+        Bytes that the factor may take, by default 1 GiB, or `max_memory` of `solve`
+        where that is more.
     accuracy : float, optional
         The error that an application leaves, relative, between 0 and 1; 3e-6 or less is
         the exact factor. By default the one that makes set-up and refinements together
@@ -134,7 +139,8 @@ def direct(
     - *Singular systems:* iterations with the shifted N are iterated Tikhonov
       regularization [2]_, which tends to the solution of least norm: an iteration
       multiplies the error in a singular value of :math:`s \|A\|` by
-      :math:`\mathrm{shift}^2 / (\mathrm{shift}^2 + s^2)`.
+      :math:`\mathrm{shift}^2 / (\mathrm{shift}^2 + s^2)`, about. A second solve and
+      four products in each keep rounding out of the null space of A.
     - *Damping:* `damp` is in N, and x0 in the right-hand side.
 
     See :doc:`exact`.
@@ -162,6 +168,7 @@ def direct(
     axis = _axis(g, axis) - 3 + g.ndim
     accuracy = accuracy_of(problem, accuracy, "direct", axis=axis)
     options = {"axis": axis, "memory": memory, "accuracy": accuracy}
+    _refuse_large(problem, axis, accuracy, memory)
     try:
         try:
             inverse = factored(problem.op, problem.damp, **options, shift=shift or 0.0)
@@ -178,6 +185,16 @@ def direct(
     else:
         notes |= condition_notes(inverse, problem)
     return inverse.correction(problem), notes
+
+
+def _refuse_large(problem, axis, accuracy, memory):
+    """Raise MemoryLimit for a factor that is too large, before any work on it."""
+    op = problem.op
+    gram = gram_of(op, side_of(op))
+    if gram.banded:
+        found = at(accuracy, look(gram, problem.damp).rcond)
+        axis = axis + 3 - gram.ndim
+        refuse_large(gram, problem.damp, found, axis, memory)
 
 
 def factored(op, damp, axis, memory=MEMORY, accuracy=FINEST, shift=0.0):

@@ -12,7 +12,7 @@ from .._core.arrays import to_numpy
 from .._core.plotting import axes
 from .._core.typing import OperatorInput, Seed
 from .._core.validation import choice
-from ..operators._base import is_layer
+from ..operators._base import check_layer
 from ..operators._convolution import ConvLinearOperator
 from ..operators._norm_bound import norm_bound
 from ..operators._polyphase import Polyphase
@@ -332,8 +332,7 @@ def singular_values(
 
 def _host(op):
     """`op` on the host, scaled to an ordinary size, and the power of two."""
-    if not is_layer(op):
-        raise TypeError(f"op must be a ConvLinearOperator, got {type(op).__name__}")
+    check_layer(op)
     layer = op.layer
     kernel = to_numpy(layer.kernel)
     if not np.all(np.isfinite(kernel)):

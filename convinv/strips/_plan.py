@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .._core.adapters import way_out
 from .._core.arrays import to_numpy
 from .._core.geometry import Geometry, folds, tap_samples
 from .._core.typing import OperatorInput
@@ -188,7 +189,9 @@ def strip_plan(
     (1, 2, 13, 26, 52, 338, 676)
     """
     if not isinstance(op, ConvLinearOperator):
-        raise TypeError(f"op must be a ConvLinearOperator, got {type(op).__name__}")
+        raise TypeError(
+            f"op must be a ConvLinearOperator, got {type(op).__name__}{way_out(op)}"
+        )
     g = op.geometry
     admissible = _admissible(g.output)
     if window is not None:

@@ -255,7 +255,8 @@ class TestONNX:
         options = {"strides": [1, 2], "pads": [1, 0, 1, 2], "dilations": [1, 1]}
         nodes = [
             helper.make_node("Conv", ["x", "w", "b"], ["y"], "first", **options),
-            helper.make_node("Conv", ["x", "w"], ["z"], auto_pad="VALID"),
+            helper.make_node("Constant", [], ["c"], value=weights[0]),
+            helper.make_node("Conv", ["x", "c"], ["z"], auto_pad="VALID"),
         ]
         info = helper.make_tensor_value_info
         kind = onnx.TensorProto.FLOAT

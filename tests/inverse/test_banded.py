@@ -146,7 +146,8 @@ def test_memory():
     gram = Gram(layer((8, 3, 3, 3), (3, 64, 64)), "input")
     with pytest.raises(
         MemoryLimit,
-        match=r"192 x 192 .* at least \d+ MiB, more than " r"the 1 MiB allowed",
+        match=r"192 x 192 .* at least 3\.\d+ MB, more than the 1.049 MB allowed: "
+        r"solve takes max_memory='3\.\d+ MB'",
     ) as caught:
         BlockCholesky(gram, 1, memory=2**20)
     assert isinstance(caught.value, ValueError)

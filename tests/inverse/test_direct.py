@@ -335,11 +335,11 @@ class TestDirect:
         for axis in (2, -3, 0.5, "0"):
             with pytest.raises((ValueError, TypeError), match="axis must be"):
                 solve(op, b, "direct", axis=axis)
-        with pytest.raises(ValueError, match="MiB, more than the 0 MiB allowed"):
+        with pytest.raises(ValueError, match="kB, more than the 16.38 kB allowed"):
             solve(op, b, "direct", memory=2**14)
         assert run(op, b, "direct", memory=2**26).success
         # a factor that is kept does not lift the limit
-        with pytest.raises(ValueError, match="MiB, more than the 0 MiB allowed"):
+        with pytest.raises(ValueError, match="kB, more than the 16.38 kB allowed"):
             solve(op, b, "direct", memory=2**14)
 
     @BOTH

@@ -6,7 +6,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from convinv import ConvergenceWarning  # noqa: E402
-from convinv.interop.torch_inverse import LearnedInverse, inverse_network  # noqa: E402
+from convinv.interop.torch import LearnedInverse, inverse_network  # noqa: E402
 from convinv.local_inverse import LocalInverse, relu_realization  # noqa: E402
 
 A0 = np.array([[2.0, 1.0], [1.0, 3.0]])

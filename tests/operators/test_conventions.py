@@ -236,18 +236,6 @@ class TestArguments:
         np.testing.assert_array_equal(again.kernel, op.kernel)
         assert not again.kernel.flags.writeable
 
-    def test_layers_and_parameters_of_torch(self):
-        torch = pytest.importorskip("torch")
-        layer = torch.nn.Conv1d(1, 2, 3)
-        with pytest.raises(TypeError, match=r"Conv1d: pass layer\.weight\.detach\(\)"):
-            ConvLinearOperator(layer, (1, 8))
-        with pytest.raises(TypeError, match=r"pass kernel\.detach\(\)\.cpu\(\)\.numpy"):
-            ConvLinearOperator(layer.weight, (1, 8))
-        with pytest.raises(TypeError, match=r"cpu\(\)\.float\(\)\.numpy\(\)"):
-            ConvLinearOperator(layer.weight.detach().bfloat16(), (1, 8))
-        op = ConvLinearOperator(layer.weight.detach().numpy(), (1, 8))
-        assert op.output_shape == (2, 6)
-
 
 class TestBitsOfTensors:
     """DLPack passes memory on, which a lazy tensor does not show as it is."""

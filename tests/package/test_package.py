@@ -30,7 +30,7 @@ PLACES = {
     "numba": r"kernels/.*",
     "llvmlite": r"kernels/.*",
     "cupy": r"(kernels|interop)/.*",
-    "torch": r"interop/torch(_inverse)?\.py",
+    "torch": r"interop/torch/\w+\.py",
     "platformdirs": r"kernels/jit_cache\.py",
     "threadpoolctl": r"_core/blas_threads\.py",
 }

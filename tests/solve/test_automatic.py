@@ -164,7 +164,7 @@ def test_the_next_choice_takes_over(monkeypatch):
 
 def test_memory_is_still_an_error_where_the_user_sets_it():
     op = layer((8, 1, 3, 3), (1, 40, 30))
-    with pytest.raises(ValueError, match="MiB"):
+    with pytest.raises(ValueError, match="more than the 1 kB allowed"):
         solve(op, random(op.output_shape), "direct", memory=1000)
 
 

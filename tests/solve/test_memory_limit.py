@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from convinv import solve
+from convinv._core.byte_counts import parse_bytes
 from convinv._core.declarations import Use
-from convinv._solve.memory import parse_bytes
 from convinv.solvers import METHODS
 from support.memory_cases import data, estimate_of, layer
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from convinv import ConvLinearOperator, solve
+from convinv._core.errors import MemoryLimit
 from convinv._inverse.accuracy import left_by_border_correction, left_by_factor
 from convinv._inverse.circulant import look
 from convinv._inverse.gram_inverse import gram_of, side_of
@@ -95,3 +96,96 @@ class TestAim:
         result = solve(op, b)
         assert result.success
         assert result.residual_norm <= 1e-6 * np.linalg.norm(b)
+
+
+def square():
+    """A square layer with nothing kept, of condition 1e4."""
+    kernel = np.random.default_rng(0).standard_normal((4, 4, 3, 3))
+    return ConvLinearOperator(kernel, (4, 20, 20), padding=1)
+
+
+class TestSquareLayers:
+    """Their singular values at the borders are much smaller than in the interior."""
+
+    @pytest.fixture
+    def op(self):
+        return square()
+
+    def test_iterations_that_are_a_guess_do_not_cost_least(self):
+        op = ConvLinearOperator(random((32, 32, 3, 3)), (32, 24, 24), padding=1)
+        plan = Plan(op, 0.0, 1, 1e-8, maxiter=10000)
+        assert plan.cgls().applications > plan.maxiter
+        assert plan.first().name == "direct"
+
+    def test_a_count_that_was_made_is_no_guess(self, op):
+        plan = Plan(op, 0.0, 1, 1e-8)
+        plan.finish(plan.cgls(), 1234)
+        assert plan.cgls().applications == 1234
+
+    def test_a_failure_names_the_memory_that_helps(self, op):
+        x = random(op.input_shape, seed=6)
+        b = op.forward(x)
+        options = {"rtol": 1e-8, "maxiter": 1500, "on_failure": "ignore"}
+        failed = solve(op, b, max_memory="3 MB", **options)
+        assert not failed.success and failed.method == "cgls"
+        assert "more than the 3 MB allowed" in failed.message
+        assert "ill-conditioned; a damp helps" in failed.message
+        named = failed.message.partition("max_memory='")[2].partition("'")[0]
+        found = solve(op, b, max_memory=named, **options)
+        assert found.success and found.method == "direct"
+        np.testing.assert_allclose(found.x, x, atol=1e-7)
+
+    def test_a_failure_is_no_count(self, op):
+        b = op.forward(np.ones(op.input_shape))
+        options = {"rtol": 1e-8, "maxiter": 300, "on_failure": "ignore"}
+        assert not solve(op, b, max_memory="3 MB", **options).success
+        assert Plan(op, 0.0, 1, 1e-8).cgls().applications > 400
+
+    def test_iterations_hand_over_where_they_stagnate(self, op):
+        """Also where their estimate has made them the first choice."""
+        plan = Plan(op, 0.0, 1, 1e-8, maxiter=10000)
+        plan.finish(plan.cgls(), 5)  # what an easier right-hand side took
+        x = random(op.input_shape, seed=6)
+        found = solve(op, op.forward(x), rtol=1e-8)
+        assert found.success and found.method == "direct"
+        assert found.message.count("cgls: it costs least") == 1
+        np.testing.assert_allclose(found.x, x, atol=1e-7)
+
+
+class TestMemoryOfDirect:
+    """It refuses what is too large before any work, and takes what solve allows."""
+
+    @pytest.fixture
+    def made(self, monkeypatch):
+        """The limits of factors, which are not made."""
+        limits = []
+
+        def factored(op, damp, axis, memory, accuracy, shift):
+            limits.append(memory)
+            raise MemoryLimit("so a test says")
+
+        monkeypatch.setattr("convinv.solvers.direct.factored", factored)
+        return limits
+
+    def test_it_refuses_at_once(self, made):
+        op = square()
+        b = op.forward(np.ones(op.input_shape))
+        with pytest.raises(ValueError, match="at least 3.072 MB, more than the 3 MB"):
+            solve(op, b, "direct", memory=3e6)
+        assert not made
+
+    @pytest.mark.parametrize(
+        ("options", "limit"),
+        [
+            ({}, 2**30),
+            ({"max_memory": "4GB"}, 4e9),
+            ({"max_memory": "4GB", "memory": 2e9}, 2e9),
+            ({"max_memory": "100MB"}, 2**30),
+        ],
+    )
+    def test_its_limit(self, made, options, limit):
+        op = square()
+        b = op.forward(np.ones(op.input_shape))
+        with pytest.raises(ValueError, match="so a test says"):
+            solve(op, b, "direct", **options)
+        assert made == [limit]

@@ -4,12 +4,13 @@ import importlib.util
 
 import pytest
 
-NEEDS = {"convinv.interop.torch": "torch", "convinv.interop.torch_inverse": "torch"}
+NEEDS = {"convinv.interop.torch": "torch"}  # and its modules
 
 
 def missing(module):
     """The package that a module needs and that is not installed, or None."""
-    needed = NEEDS.get(module)
+    found = [n for name, n in NEEDS.items() if f"{module}.".startswith(f"{name}.")]
+    needed = found[0] if found else None
     return needed if needed and importlib.util.find_spec(needed) is None else None
 
 

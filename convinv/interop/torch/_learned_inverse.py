@@ -9,11 +9,11 @@ from typing import Self
 import numpy as np
 import torch
 
-from .._core.result import OnFailure, check_on_failure
-from .._core.typing import ArrayInput, Seed
-from .._linalg.matrix_norms import stack
-from ..local_inverse._certify import InverseResult, proven_result
-from ..local_inverse._relu import ReLUInverse
+from ..._core.result import OnFailure, check_on_failure
+from ..._core.typing import ArrayInput, Seed
+from ..._linalg.matrix_norms import stack
+from ...local_inverse._certify import InverseResult, proven_result
+from ...local_inverse._relu import ReLUInverse
 
 __all__ = ["LearnedInverse", "inverse_network"]
 
@@ -48,7 +48,7 @@ def inverse_network(
 
     Examples
     --------
-    >>> from convinv.interop.torch_inverse import inverse_network
+    >>> from convinv.interop.torch import inverse_network
     >>> inverse_network(2, layers=3)
     Sequential(
       (0): Linear(in_features=4, out_features=32, bias=True)
@@ -114,7 +114,7 @@ class LearnedInverse:
     Examples
     --------
     >>> import numpy as np
-    >>> from convinv.interop.torch_inverse import LearnedInverse
+    >>> from convinv.interop.torch import LearnedInverse
     >>> learned = LearnedInverse([[2.0, 1.0], [1.0, 3.0]], 0.1, scaled=True, rng=0)
     >>> learned.fit(300, lr=1e-2).losses[-1] < 0.1
     True

@@ -10,13 +10,12 @@ from typing import Any, Literal
 
 import torch
 
-from .._core.typing import AnyArray
-from .._core.validation import choice
-from .._linalg.batched import matrices, svd as _factors
-from ..lowrank import svd_vjp, svt as _svt, svt_vjp
-from ..lowrank._spectral_gradient import svt_and_factors
-from ..lowrank._svd_gradient import VARIANTS
-from .dlpack import from_dlpack
+from ..._core.validation import choice
+from ..._linalg.batched import matrices, svd as _factors
+from ...lowrank import svd_vjp, svt as _svt, svt_vjp
+from ...lowrank._spectral_gradient import svt_and_factors
+from ...lowrank._svd_gradient import VARIANTS
+from ._tensors import array_of, check_tensor, tensor_of
 
 __all__ = ["svd", "svt"]
 
@@ -68,7 +67,7 @@ def svt(
     >>> bool(a.grad.isfinite().all())
     True
     """
-    _check(a, "a")
+    check_tensor(a, "a")
     if not isinstance(threshold, torch.Tensor):
         threshold = torch.as_tensor(threshold, dtype=a.real.dtype)
     choice(variant, "variant", ("exact", *VARIANTS))
@@ -124,67 +123,42 @@ def svd(
             [1., 1.],
             [1., 1.]], dtype=torch.float64)
     """
-    _check(a, "a")
+    check_tensor(a, "a")
     choice(variant, "variant", VARIANTS)
     return _SVD.apply(a, variant, float(limit))
-
-
-DTYPES = (torch.float32, torch.float64, torch.complex64, torch.complex128)
-
-
-def _check(tensor: Any, name: str) -> None:
-    is_tensor = isinstance(tensor, torch.Tensor)
-    if not is_tensor or tensor.dtype not in DTYPES:
-        kind = tensor.dtype if is_tensor else type(tensor).__name__
-        names = ", ".join(str(d).removeprefix("torch.") for d in DTYPES)
-        raise TypeError(f"{name} must be a tensor of dtype {names}, got {kind}")
-
-
-def _array(tensor: torch.Tensor) -> AnyArray:
-    """The tensor's values as an array in the same memory."""
-    return from_dlpack(tensor.detach().resolve_conj().resolve_neg())
-
-
-def _tensor(array: AnyArray, like: torch.Tensor) -> torch.Tensor:
-    return torch.from_dlpack(array.copy() if _frozen(array) else array).to(like.device)
-
-
-def _frozen(array: AnyArray) -> bool:
-    flags = array.flags
-    return not getattr(flags, "writeable", True) or not flags.c_contiguous
 
 
 class _SVT(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, a: Any, threshold: Any, form: Any, variant: Any) -> Any:
-        array, tau = _array(a), _array(threshold)
+        array, tau = array_of(a), array_of(threshold)
         ctx.form, ctx.variant = form, variant
         if not any(ctx.needs_input_grad[:2]):
-            return _tensor(_svt(array, tau, form=form), a)
+            return tensor_of(_svt(array, tau, form=form), a)
         value, factors = svt_and_factors(array, tau, form)
-        ctx.save_for_backward(a, threshold, *(_tensor(f, a) for f in factors))
-        return _tensor(value, a)
+        ctx.save_for_backward(a, threshold, *(tensor_of(f, a) for f in factors))
+        return tensor_of(value, a)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, g: Any) -> Any:
         a, threshold, *factors = ctx.saved_tensors
         ga, gt = svt_vjp(
-            _array(a),
-            _array(threshold),
-            _array(g),
+            array_of(a),
+            array_of(threshold),
+            array_of(g),
             form=ctx.form,
             variant=ctx.variant,
-            factors=tuple(map(_array, factors)),
+            factors=tuple(map(array_of, factors)),
         )
         gt = torch.as_tensor(gt, device=a.device)
-        return _tensor(ga, a), gt.to(threshold.dtype), None, None
+        return tensor_of(ga, a), gt.to(threshold.dtype), None, None
 
 
 class _SVD(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, a: Any, variant: Any, limit: float) -> Any:
-        factors = [_tensor(f, a) for f in _factors(matrices(_array(a)))]
+        factors = [tensor_of(f, a) for f in _factors(matrices(array_of(a)))]
         ctx.save_for_backward(*factors)
         ctx.variant, ctx.limit = variant, limit
         return tuple(factors)
@@ -194,9 +168,9 @@ class _SVD(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Any) -> Any:
         u, s, vh = ctx.saved_tensors
         ga = svd_vjp(
-            *map(_array, (u, s, vh)),
-            *(None if g is None else _array(g) for g in gradients),
+            *map(array_of, (u, s, vh)),
+            *(None if g is None else array_of(g) for g in gradients),
             variant=ctx.variant,
             limit=ctx.limit,
         )
-        return _tensor(ga, u), None, None
+        return tensor_of(ga, u), None, None
