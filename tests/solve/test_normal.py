@@ -139,6 +139,26 @@ def test_what_can_not_be_reached_is_said():
     op = ConvLinearOperator(kernel, (1, 30, 30), padding=2)
     with pytest.warns(convinv.ConvergenceWarning, match="normal_solve: 1 of 1"):
         normal_solve(op, random(op.input_shape), rtol=1e-14)
+    g = random(op.input_shape)
+    with pytest.raises(convinv.ConvergenceError, match="raise damp or rtol") as error:
+        normal_solve(op, g, rtol=1e-14, on_failure="raise")
+    quiet = normal_solve(op, g, rtol=1e-14, on_failure="ignore")
+    np.testing.assert_array_equal(error.value.result.x, quiet)
+
+
+def test_same_bits_after_other_solves():
+    """Without full rank, whatever the layer has been solved with meanwhile."""
+    op = ConvLinearOperator(random((3, 1, 3, 3)), (1, 5, 5))  # of rank 24 of 25
+    assert np.linalg.matrix_rank(op.todense()) == 24
+    g, y = random((2, *op.input_shape)), random((2, *op.output_shape))
+    first = normal_solve(op, g, rtol=1e-10)
+    expected = np.linalg.pinv(op.todense().T @ op.todense(), rcond=1e-12)
+    wanted = g.reshape(2, -1) @ expected
+    close(first.reshape(2, -1), wanted, 1e-7)
+    for _ in range(3):
+        convinv.solve(op, y)
+        convinv.solve(op.H, g)
+        np.testing.assert_array_equal(normal_solve(op, g, rtol=1e-10), first)
 
 
 @pytest.mark.parametrize(
