@@ -12,6 +12,19 @@ convolutional layers", ICLR 2019, for stride 1 without groups.
 """
 
 from ._bounds import Estimate
+from ._clipped import Clipped, clip_singular_values, orthogonalize
+from ._determinant import logabsdet
+from ._leading import norm_bounds
 from ._spectrum import Spectrum, singular_values, spectrum
 
-__all__ = ["Estimate", "Spectrum", "singular_values", "spectrum"]
+__all__ = [
+    "Clipped",
+    "Estimate",
+    "Spectrum",
+    "clip_singular_values",
+    "logabsdet",
+    "norm_bounds",
+    "orthogonalize",
+    "singular_values",
+    "spectrum",
+]

@@ -1,0 +1,1 @@
+"""Spectral tools for training beside those of PyTorch."""
