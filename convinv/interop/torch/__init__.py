@@ -4,6 +4,8 @@ Tensors are read without a copy: on the CPU as NumPy arrays, on a CUDA device as
 arrays (which needs CuPy).
 """
 
+from ._chain import Inverse
+from ._chain_result import ChainResult, StageReport
 from ._clip import (
     clip_singular_values,
     clip_singular_values_,
@@ -23,10 +25,13 @@ from ._spectral_norm import spectral_norm
 from ._spectral_parametrization import SpectralNormalized
 
 __all__ = [
+    "ChainResult",
     "ConvInverse",
+    "Inverse",
     "LearnedInverse",
     "ResidualBlock",
     "SpectralNormalized",
+    "StageReport",
     "clip_singular_values",
     "clip_singular_values_",
     "conv_solve",
