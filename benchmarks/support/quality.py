@@ -6,7 +6,7 @@ import math
 def psnr(x, exact, peak=1.0):
     """Decibels of a peak over the root mean square of the error; inf without error."""
     error = (x - exact).reshape(-1)
-    mse = float(error @ error) / error.size
+    mse = float(error @ error) / math.prod(error.shape)
     return 20 * math.log10(peak) - 10 * math.log10(mse) if mse else math.inf
 
 

@@ -67,7 +67,7 @@ class Known:
     def __init__(self, data):
         import torch
 
-        from convinv.interop.torch_inverse import inverse_network
+        from convinv.interop.torch import inverse_network
         from convinv.local_inverse import relu_realization
 
         self.network = inverse_network(2, 2, 8, torch.float64)

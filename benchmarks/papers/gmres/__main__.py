@@ -12,7 +12,7 @@ unless ``--output`` is given. Nothing else should run meanwhile: the load averag
 headings tells. The exit status is 1 if a claim fails that does not depend on times.
 """
 
-from ..command import Command
+from ...support.experiments import Command
 from . import cycle, gaussian, matrices, motion, rivals, spectra
 
 EXPERIMENTS = {
@@ -25,7 +25,7 @@ EXPERIMENTS = {
     "rivals": ("LSMR and auto on the same problems", rivals.run),
 }
 COMMAND = Command(
-    "gmres", "GMRES for deconvolution", __doc__, EXPERIMENTS, long=["plain"]
+    "papers.gmres", "GMRES for deconvolution", __doc__, EXPERIMENTS, long=["plain"]
 )
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ meanwhile. Needs PyTorch. The exit status is 1 if a claim fails that depends nei
 times nor on how a training turns out.
 """
 
-from ..command import Command
+from ...support.experiments import Command
 from . import accuracy, nearby, patterns, region, tails, times
 
 EXPERIMENTS = {
@@ -24,7 +24,7 @@ EXPERIMENTS = {
     "times": ("Table 3: times of inference", times.run),
     "nearby": ("Preconditioners of nearby convolutions", nearby.run),
 }
-COMMAND = Command("matinv", "Neural matrix inversion", __doc__, EXPERIMENTS)
+COMMAND = Command("papers.matinv", "Neural matrix inversion", __doc__, EXPERIMENTS)
 
 if __name__ == "__main__":
     COMMAND.exit()

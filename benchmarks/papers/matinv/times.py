@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from convinv.interop.torch_inverse import inverse_network
+from convinv.interop.torch import inverse_network
 from convinv.local_inverse import LocalInverse
 
 from ...support.measure import clock

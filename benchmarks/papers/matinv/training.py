@@ -5,7 +5,7 @@ import math
 import numpy as np
 import torch
 
-from convinv.interop.torch_inverse import LearnedInverse
+from convinv.interop.torch import LearnedInverse
 
 from ...support.threads import one_torch_thread
 from . import paper

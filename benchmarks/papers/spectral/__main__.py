@@ -12,7 +12,7 @@ status is 1 if a claim fails that does not depend on times. What the paper does 
 publish, coefficients and the ranges of its phantoms, is chosen here, and printed.
 """
 
-from ..command import Command
+from ...support.experiments import Command
 from . import analytic, decoding, phantoms, transform
 
 EXPERIMENTS = {
@@ -22,7 +22,7 @@ EXPERIMENTS = {
     "decoding": ("The two decoding tests", decoding.run),
 }
 COMMAND = Command(
-    "spectral",
+    "papers.spectral",
     "Spectral function space learning and numerical linear algebra networks",
     __doc__,
     EXPERIMENTS,

@@ -14,7 +14,7 @@ of it takes most of an hour on two cores. The exit status is 1 if a claim fails 
 depends neither on times nor on what the paper does not publish.
 """
 
-from ..command import Command
+from ...support.experiments import Command
 from . import arrangements, kernels, matching, single, sweep, tables, upconv
 
 EXPERIMENTS = {
@@ -32,7 +32,7 @@ FOLDERS = {
     "celeba": "folder with the pictures of CelebA or CelebA-HQ",
 }
 COMMAND = Command(
-    "strip",
+    "papers.strip",
     "Fast and scalable inversion of convolution layers",
     __doc__,
     EXPERIMENTS,

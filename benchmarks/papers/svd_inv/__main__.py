@@ -12,7 +12,7 @@ and scikit-image. The exit status is 1 if a claim fails that depends neither on 
 nor on how a training turns out.
 """
 
-from ..command import Command
+from ...support.experiments import Command
 from . import completion, gradients, mri, unrolled
 
 EXPERIMENTS = {
@@ -22,7 +22,7 @@ EXPERIMENTS = {
     "unrolled": ("An unrolled network, and the gradients in it", unrolled.run),
 }
 COMMAND = Command(
-    "svd_inv",
+    "papers.svd_inv",
     "Differentiable SVD and low-rank priors for inverse imaging problems",
     __doc__,
     EXPERIMENTS,

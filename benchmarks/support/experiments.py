@@ -1,4 +1,4 @@
-"""The command of a document's experiments: its options and the files it writes."""
+"""The command of some experiments: its options and the files it writes."""
 
 import argparse
 import pathlib
@@ -6,16 +6,17 @@ import sys
 
 from threadpoolctl import threadpool_limits
 
-from ..support import machine, results
-from ..support.outcome import text_of
+from . import machine, results
+from .outcome import text_of
 from .png import save
 
-RESULTS = pathlib.Path(__file__).parents[1] / "results" / "papers"
+RESULTS = pathlib.Path(__file__).parents[1] / "results"
 
 
 class Command:
     """Runs the experiments of a document, by default all but the `long` ones.
 
+    `name` is that of the package in `benchmarks`, such as "papers.strip".
     `experiments` has a title and a function of every name, which takes whether to be
     quick, and returns an `Outcome`. With `folders` it takes a dict of them too: names
     of options with the path of a folder, or None, and what is in it.
@@ -23,7 +24,7 @@ class Command:
 
     def __init__(self, name, title, about, experiments, *, long=(), folders=()):
         self.name, self.title, self.about = name, title, about
-        self.module = f"python -m benchmarks.papers.{name}"
+        self.module = f"python -m benchmarks.{name}"
         self.experiments, self.long, self.folders = experiments, long, dict(folders)
 
     def main(self, argv=None):
@@ -67,7 +68,7 @@ class Command:
             every = list(self.experiments)
             args.only = [n for n in every if args.quick or n not in self.long]
         if args.output is None and not args.quick:
-            args.output = RESULTS / self.name
+            args.output = RESULTS.joinpath(*self.name.split("."))
         return args
 
     def outcome(self, name, args):

@@ -1,0 +1,1 @@
+"""Inverses of PyTorch's layers: their gradients, trained layers, autoencoders."""
