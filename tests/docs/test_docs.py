@@ -61,7 +61,14 @@ def test_examples_with_torch(page):
 
 def test_the_sections_that_are_left_out():
     """Other sections of these pages run where torch is not installed."""
-    assert {page.name for page in WITH_TORCH} == {"gpu.rst", "lowrank.rst"}
+    assert {page.stem for page in WITH_TORCH} == {
+        "gpu",
+        "lowrank",
+        "torch",
+        "torch_autoencoder",
+        "torch_features",
+        "torch_spectra",
+    }
     page = DOCS / "lowrank.rst"
     some, every = examples(page, leave_out="torch").examples, examples(page).examples
     assert 20 < len(some) < len(every)
@@ -116,6 +123,12 @@ def test_every_public_name_is_in_the_reference():
     for module in (convinv, *modules):
         for name in module.__all__:
             assert re.search(rf":: ([\w.]+\.)?{name}$", text, re.MULTILINE), name
+
+
+def test_every_name_for_pytorch_is_in_the_reference():
+    module = pytest.importorskip("convinv.interop.torch", exc_type=ImportError)
+    for name in module.__all__:
+        assert re.search(rf":: convinv\.interop\.torch\.{name}$", read("api.rst"), re.M)
 
 
 def test_options_of_the_operator_are_described():

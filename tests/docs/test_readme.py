@@ -4,6 +4,7 @@ import configparser
 import re
 import subprocess
 import sys
+import textwrap
 
 import pytest
 
@@ -44,6 +45,14 @@ def test_extras():
     config.read(ROOT / "setup.cfg", encoding="utf-8")
     listed = {name.strip("`") for name, _ in table("extra")}
     assert listed == set(config["options.extras_require"])
+
+
+def test_example_for_pytorch():
+    pytest.importorskip("torch")
+    found = re.findall(r"code-block:: python\n\n((?:    .*\n|\n)+)", TEXT)
+    (example,) = (textwrap.dedent(block) for block in found)
+    assert "assert" in example
+    exec(compile(example, "README.rst", "exec"), {})
 
 
 def test_links():
