@@ -347,6 +347,4 @@ def _leave_channels_out(stages: list[Stage]) -> dict[str, str]:
 
 def _is_traced(y: Tensor) -> bool:
     """Whether y holds no numbers to look at: in `torch.func` and `torch.compile`."""
-    if torch.compiler.is_compiling():
-        return True
-    return is_wrapped(y)
+    return torch.compiler.is_compiling() or is_wrapped(y)

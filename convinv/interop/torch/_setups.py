@@ -43,11 +43,6 @@ class OperatorStore:
             self._shrink()
             return made
 
-    def clear(self) -> None:
-        """Forget all of them."""
-        with self._lock:
-            self._operators.clear()
-
     def _shrink(self) -> None:
         sizes = {k: op.cached_bytes for k, (_, op) in self._operators.items()}
         while len(sizes) > KEPT or (len(sizes) > 1 and sum(sizes.values()) > MEMORY):
