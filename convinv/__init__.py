@@ -1,7 +1,10 @@
 """Inverting multi-channel convolutions on NumPy and CuPy arrays."""
 
 import importlib
+from collections.abc import Callable
 from typing import TYPE_CHECKING
+
+import lazy_loader
 
 from ._core.adapters import Adapter, register_adapter
 from ._core.result import ConvergenceError, ConvergenceWarning, SolveResult, Status
@@ -13,16 +16,26 @@ from .interop import from_dlpack
 from .operators._convolution import ConvLinearOperator
 from .operators._dot_test import dot_test
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 
-def _of_torch() -> Adapter:
-    from .interop.torch._adapter import TorchAdapter
+def _adapter(module: str, name: str) -> Callable[[], Adapter]:
+    """What makes the adapter of a module, which imports the library it is for."""
 
-    return TorchAdapter()
+    def load() -> Adapter:
+        found = importlib.import_module(f"{__name__}.interop.{module}")
+        return getattr(found, name)()
+
+    return load
 
 
-register_adapter("torch", _of_torch)
+register_adapter("torch", _adapter("torch._adapter", "TorchAdapter"))
+register_adapter("deepinv", _adapter("deepinv._adapter", "DeepinvAdapter"))
+register_adapter("jax", _adapter("jax._adapter", "JaxAdapter"))
+register_adapter("jaxlib", _adapter("jax._adapter", "JaxAdapter"))
+register_adapter("odl", _adapter("odl", "OdlAdapter"))
+register_adapter("pylops", _adapter("pylops", "PyLopsAdapter"))
+register_adapter("sigpy", _adapter("sigpy", "SigPyAdapter"))
 
 __all__ = [
     "ConvLinearOperator",
@@ -40,24 +53,6 @@ __all__ = [
     "solve",
 ]
 
-# Loaded on first use, as ``convinv.gallery`` or by an import.
-_SUBMODULES = frozenset(
-    {
-        "gallery",
-        "imaging",
-        "interop",
-        "learning",
-        "local_inverse",
-        "lowrank",
-        "operators",
-        "precondition",
-        "proximal",
-        "spectra",
-        "strips",
-    }
-)
-
-
 if TYPE_CHECKING:
     from . import (
         gallery,
@@ -71,14 +66,31 @@ if TYPE_CHECKING:
         proximal,
         spectra,
         strips,
+        testing,
     )
-else:  # which would hide a wrong name from type checkers
 
-    def __getattr__(name: str) -> object:
-        if name in _SUBMODULES:
-            return importlib.import_module(f"{__name__}.{name}")
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+# loaded on first use, as ``convinv.gallery`` or by an import
+_load, _submodules, _ = lazy_loader.attach(
+    __name__,
+    (
+        "gallery",
+        "imaging",
+        "interop",
+        "learning",
+        "local_inverse",
+        "lowrank",
+        "operators",
+        "precondition",
+        "proximal",
+        "spectra",
+        "strips",
+        "testing",
+    ),
+)
+
+if not TYPE_CHECKING:  # from which it would hide wrong names
+    __getattr__ = _load
 
 
 def __dir__() -> list[str]:
-    return sorted({*__all__, *_SUBMODULES, "__version__"})
+    return sorted({*__all__, *_submodules(), "__version__"})
