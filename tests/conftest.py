@@ -36,7 +36,7 @@ def pytest_addoption(parser):
     parser.addoption(
         "--recipes",
         action="store_true",
-        help="enrol the method and the preconditioner that docs/adding.rst shows",
+        help="enrol the method and the preconditioner of docs/inside/adding.rst",
     )
 
 

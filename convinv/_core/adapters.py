@@ -8,7 +8,6 @@ library comes up first; ``convinv/__init__.py`` registers them.
 from __future__ import annotations
 
 import functools
-from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
@@ -17,34 +16,42 @@ from .typing import AnyArray
 SOME = 8  # entries of a list that are looked at
 
 
-class Adapter(ABC):
-    """What the package does with the objects of a library."""
+class Adapter:
+    """What the package does with the objects of a library.
 
-    @abstractmethod
+    A subclass says which of the three kinds its library has, and defines the methods
+    of these: of arrays `snapshot`, `argument` and `restored`; of layers `convolution`,
+    `system` and `way_out`; of operators `operator`.
+    """
+
     def is_array(self, thing: Any) -> bool:
         """Whether it is an array of the library."""
+        return False
 
-    @abstractmethod
     def is_layer(self, thing: Any) -> bool:
         """Whether it is a module of a network, of any kind."""
+        return False
 
-    @abstractmethod
+    def is_operator(self, thing: Any) -> bool:
+        """Whether it is a linear operator of the library."""
+        return False
+
     def snapshot(self, array: Any, name: str) -> AnyArray:
         """The values of an array, of NumPy or CuPy, in the same memory if possible."""
+        raise NotImplementedError(f"{type(self).__name__} has no arrays")
 
-    @abstractmethod
     def argument(self, array: Any, name: str, function: str) -> AnyArray:
         """The same for an argument of a function, which has no gradient."""
+        return self.snapshot(array, name)
 
-    @abstractmethod
     def restored(self, array: AnyArray, like: Any) -> Any:
         """An array of NumPy or CuPy as one of the library, as `like` is."""
+        raise NotImplementedError(f"{type(self).__name__} has no arrays")
 
-    @abstractmethod
     def convolution(self, layer: Any) -> tuple[AnyArray, dict[str, Any]]:
         """Kernel and options of a convolution layer; TypeError for others."""
+        raise NotImplementedError(f"{type(self).__name__} has no layers")
 
-    @abstractmethod
     def system(
         self, layer: Any, data: AnyArray, name: str, side: str
     ) -> tuple[Any, AnyArray]:
@@ -53,10 +60,18 @@ class Adapter(ABC):
         `side` says what the data are, "output" or "input" of the layer, whose size
         follows from them.
         """
+        raise NotImplementedError(f"{type(self).__name__} has no layers")
 
-    @abstractmethod
     def way_out(self, layer: Any) -> str:
         """What to call for the operator of a layer, for the end of an error."""
+        raise NotImplementedError(f"{type(self).__name__} has no layers")
+
+    def operator(self, op: Any) -> Any:
+        """A ShapedOperator of an operator; TypeError for what is none of linear ones.
+
+        Its shapes are those that the library gives to items.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no operators")
 
 
 _loaders: dict[str, Callable[[], Adapter]] = {}
@@ -118,6 +133,14 @@ def _converted(value, convert):
     adapter = adapter_of(value)
     assert adapter is not None
     return convert(adapter, value) if adapter.is_array(value) else value
+
+
+def operator_of(thing: Any) -> Any:
+    """The ShapedOperator of another library's operator, None for what is none."""
+    adapter = adapter_of(thing)
+    if adapter is None or not adapter.is_operator(thing):
+        return None
+    return adapter.operator(thing)
 
 
 def way_out(thing: Any) -> str:

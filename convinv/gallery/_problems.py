@@ -248,7 +248,7 @@ def add_noise(
     Raises
     ------
     ValueError
-        If `level` is negative or `reference` has another number of images.
+        If ``level`` is negative or `reference` has another number of images.
     """
     if not level >= 0:
         raise ValueError(f"level must not be negative, got {level!r}")
@@ -306,7 +306,7 @@ def problem(
     size : int, optional
         Height and width of the photograph; None keeps its own.
     noise : float
-        The `level` of `add_noise`, relative to the photograph.
+        The ``level`` of `add_noise`, relative to the photograph.
     rng : None, int or numpy.random.Generator
     dtype : dtype
 

@@ -173,7 +173,7 @@ class NeumannOperator(ShapedOperator):
     Parameters
     ----------
     X0 : matrix or LinearOperator, shape (n, n)
-        An approximate inverse, such as `LocalInverse.inverse` or a preconditioner of
+        An approximate inverse, such as ``LocalInverse.inverse`` or a preconditioner of
         `convinv.precondition` that was set up for a nearby operator with
         ``equations="plain"`` or "hermitian".
     A : ConvLinearOperator, LinearOperator or matrix, shape (n, n)

@@ -43,8 +43,8 @@ def newton_schulz(
     A : array_like, shape (..., n, n)
         Real or complex matrices.
     X0 : array_like, shape (..., n, n), optional
-        The start, for example `LocalInverse.inverse` for A near a reference. By default
-        ``A^H / (||A||_1 ||A||_inf)``, which converges for every nonsingular A.
+        The start, for example ``LocalInverse.inverse`` for A near a reference. By
+        default ``A^H / (||A||_1 ||A||_inf)``, which converges for every nonsingular A.
     rtol : float, optional
         The Frobenius norm of ``I - A X`` to reach, by default the limit of rounding
         ``2 n eps ||A||_F ||X||_F``.
@@ -57,7 +57,7 @@ def newton_schulz(
     Returns
     -------
     InverseResult
-        `history` holds the norms of ``I - A X`` from X0 on, each of shape (...).
+        ``history`` holds the norms of ``I - A X`` from X0 on, each of shape (...).
 
     Raises
     ------

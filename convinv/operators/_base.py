@@ -18,7 +18,7 @@ from scipy import sparse
 from scipy.sparse.linalg import LinearOperator
 
 from .._core.adapted_calls import adapts
-from .._core.adapters import way_out
+from .._core.adapters import operator_of, way_out
 from .._core.arrays import namespace, working_dtype
 from .._core.typing import AnyArray, ArrayInput, Shape
 from ._batches import (
@@ -76,8 +76,8 @@ class ShapedOperator(LinearOperator):
     matrix : array, sparse array or None
         The matrix, of an operator that is made of one.
     fused : bool
-        Whether `apply` and `apply_adjoint` write into `out` and sum squares on the way;
-        for others each costs a pass over the result.
+        Whether `apply` and `apply_adjoint` write into ``out`` and sum squares on the
+        way; for others each costs a pass over the result.
     coisometry : bool
         Whether ``A A^H = I`` is known; such an operator has a method ``nearest(v, b)``,
         the nearest x to v with ``A x = b``.
@@ -131,6 +131,16 @@ class ShapedOperator(LinearOperator):
         self.__dict__.update(state)
         if isinstance(state.get("xp"), str):
             self.xp = importlib.import_module(state["xp"])
+
+    @property
+    def dims(self) -> tuple[int, ...]:
+        """The input shape, by the name that PyLops looks for."""
+        return self.input_shape
+
+    @property
+    def dimsd(self) -> tuple[int, ...]:
+        """The output shape, by the name that PyLops looks for."""
+        return self.output_shape
 
     @property
     def is_convolution(self) -> bool:
@@ -198,7 +208,7 @@ class ShapedOperator(LinearOperator):
         Returns
         -------
         Y : array, shape (B, *output_shape)
-            With `out`, what it holds.
+            With ``out``, what it holds.
         squares : array of float64, shape (B,)
             With `sumsq` only: the squared norm of each item, in double precision.
         """
@@ -222,7 +232,7 @@ class ShapedOperator(LinearOperator):
         Returns
         -------
         X : array, shape (B, *input_shape)
-            With `out`, what it holds.
+            With ``out``, what it holds.
         squares : array of float64, shape (B,)
             With `sumsq` only: the squared norm of each item, in double precision.
         """
@@ -399,8 +409,7 @@ class ShapedOperator(LinearOperator):
 
         A product with an operator or a sparse matrix is an operator.
         """
-        if sparse.issparse(x):
-            x = _matrix_operator(x)
+        x = _operand(x)
         if isinstance(x, ShapedOperator):
             return _composed().ProductOperator(self, x)
         if isinstance(x, LinearOperator):
@@ -431,8 +440,9 @@ class ShapedOperator(LinearOperator):
 
     @adapts("x")
     def _rdot(self, x):
-        if sparse.issparse(x):
-            return _composed().ProductOperator(_matrix_operator(x), self)
+        x = _operand(x)
+        if isinstance(x, ShapedOperator):
+            return _composed().ProductOperator(x, self)
         if isinstance(x, LinearOperator):
             return LinearOperator.dot(x, self)
         x = self.own_array(x, "x")
@@ -443,6 +453,7 @@ class ShapedOperator(LinearOperator):
         return _composed().ScaledOperator(self, factor)
 
     def __add__(self, other: Any) -> Any:
+        other = _operand(other)
         if isinstance(other, ShapedOperator):
             return _composed().SumOperator(self, other)
         return super().__add__(other)
@@ -522,7 +533,14 @@ def __getattr__(name):
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-def _matrix_operator(matrix):
-    from ._foreign import MatrixOperator  # which is made of this module's class
+def _operand(x):
+    """A sparse matrix, or an operator of another library's own class, as one of ours.
 
-    return MatrixOperator(matrix)
+    What else there is, among it SciPy's operators, stays what it is.
+    """
+    if sparse.issparse(x):
+        from ._foreign import MatrixOperator  # which is made of this module's class
+
+        return MatrixOperator(x)
+    found = operator_of(x)
+    return x if found is None else found

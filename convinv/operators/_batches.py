@@ -8,7 +8,7 @@ from .._core.arrays import contiguous, namespace
 
 def batch_of(array, item):
     """A batch with its items in another shape."""
-    return array.reshape((array.shape[0], *item))
+    return namespace(array).reshape(array, (array.shape[0], *item))
 
 
 def checked_batch(array, name, item):

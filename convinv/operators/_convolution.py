@@ -164,7 +164,7 @@ class ConvLinearOperator(LayerOptions, ShapedOperator):
 
     @property
     def layer(self) -> ConvLinearOperator:  # type: ignore[override]
-        """The convolution itself; see `ConvAdjoint`, which has one as well."""
+        """The convolution itself; see ``ConvAdjoint``, which has one as well."""
         return self
 
     @property

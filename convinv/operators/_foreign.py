@@ -7,9 +7,10 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
-from .._core.adapters import snapshot, way_out
+from .._core.adapters import operator_of, snapshot, way_out
 from .._core.arrays import copy, namespace, placement, working_dtype
 from ._base import ShapedOperator
+from ._batches import batch_of
 
 # what SciPy makes of a matrix and of functions
 FROM_MATRIX = type(aslinearoperator(np.zeros((1, 1))))
@@ -20,6 +21,9 @@ def as_operator(op):
     """A ShapedOperator from what `solve` takes."""
     if isinstance(op, ShapedOperator):
         return op
+    adapted = operator_of(op)
+    if adapted is not None:
+        return adapted
     op = snapshot(op, "op")
     if isinstance(op, FROM_MATRIX):
         return MatrixOperator(op.A)
@@ -89,14 +93,15 @@ class MatrixOperator(ShapedOperator):
 
 
 class GeneralOperator(ShapedOperator):
-    """Any operator that has products, as one on flat vectors.
+    """Any operator that has products with flat vectors.
 
-    It may write into what it is given, give it back, or give the same memory every
-    time: it works on copies, and what it gives is copied. Items of a batch go through
-    its ``matvec`` one by one, as 1-D arrays, unless it has a ``matmat`` of its own.
+    Its items are flat, unless they are given shapes. It may write into what it is
+    given, give it back, or give the same memory every time: it works on copies, and
+    what it gives is copied. Items of a batch go through its ``matvec`` one by one, as
+    1-D arrays, unless it has a ``matmat`` of its own.
     """
 
-    def __init__(self, op):
+    def __init__(self, op, input_shape=None, output_shape=None):
         self.op = op
         self.xp = np if isinstance(op, LinearOperator) else None
         try:
@@ -105,7 +110,9 @@ class GeneralOperator(ShapedOperator):
             raise ValueError(f"op must have shape (m, n), got {op.shape!r}") from None
         dtype = getattr(op, "dtype", None)
         name = "float64" if dtype is None else str(dtype).rsplit(".", 1)[-1]
-        super().__init__(working_dtype(name, "op"), (n,), (m,))
+        super().__init__(
+            working_dtype(name, "op"), input_shape or (n,), output_shape or (m,)
+        )
 
     @cached_property
     def has_adjoint(self):
@@ -123,10 +130,14 @@ class GeneralOperator(ShapedOperator):
         return _has_matmat(self.op, self.shape[1], self.dtype)
 
     def _apply(self, X):
-        return self._product("matvec", "matmat", X, self.shape[0])
+        X = batch_of(X, self.shape[1:])
+        Y = self._product("matvec", "matmat", X, self.shape[0])
+        return batch_of(Y, self.output_shape)
 
     def _apply_adjoint(self, Y):
-        return self._product("rmatvec", "rmatmat", Y, self.shape[1])
+        Y = batch_of(Y, self.shape[:1])
+        X = self._product("rmatvec", "rmatmat", Y, self.shape[1])
+        return batch_of(X, self.input_shape)
 
     def _product(self, one, many, x, length):
         xp, batch = namespace(x), x.shape[0]

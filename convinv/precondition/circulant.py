@@ -30,7 +30,7 @@ class Circulant(GramPreconditioner):
         If the matrix is singular (for example that of a layer that sums to zero, on the
         torus of its interior), add a small multiple of its size to the diagonal before
         inverting, as `convinv.solve` does with a preconditioner by name. The attribute
-        `shift` is the number added.
+        ``shift`` is the number added.
 
     Raises
     ------

@@ -137,7 +137,7 @@ class Method:
         return tuple(word for word, is_asked in asked.items() if is_asked)
 
     def vectors(self, use: Use) -> tuple[float, float]:
-        """Vectors of length m and n that a right-hand side takes; see `Storage`."""
+        """Vectors of length m and n that a right-hand side takes; see ``Storage``."""
         defaults = {name: option.default for name, option in self.options.items()}
         return self.storage.vectors(use, defaults)
 

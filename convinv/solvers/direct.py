@@ -143,7 +143,7 @@ def direct(
       four products in each keep rounding out of the null space of A.
     - *Damping:* `damp` is in N, and x0 in the right-hand side.
 
-    See :doc:`exact`.
+    See :doc:`/guide/exact`.
 
     References
     ----------

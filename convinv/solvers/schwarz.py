@@ -105,7 +105,7 @@ def schwarz(problem, monitor, *, depth=None, accuracy: Accuracy | None = None):
       with the status BREAKDOWN; `direct` and `cgls` take such systems.
     - *Damping:* `damp` is in N, and x0 in the right-hand side.
 
-    Where bands from both sides would meet, it is `direct`. See :doc:`exact`.
+    Where bands from both sides would meet, it is `direct`. See :doc:`/guide/exact`.
 
     References
     ----------

@@ -104,7 +104,7 @@ def spectral(problem, monitor, *, rcond: Fraction | None = None):
       any more, and the solve ends with the status STALLED and a message that says so.
     - *Damping:* x is the damped solution.
 
-    See :doc:`exact` and :doc:`spectra`.
+    See :doc:`/guide/exact` and :doc:`/guide/spectra`.
 
     References
     ----------

@@ -177,8 +177,8 @@ def strip(
       is never reached, skips the first strip and makes one sweep too many; here strips
       and sweeps are counted from the first to the last. The explanation of the paper,
       by nearly orthogonal strips, does not hold for its default strips; see
-      :doc:`strip`. Windows may be rectangles, layers may have padding, stride and
-      groups.
+      :doc:`/guide/strip`. Windows may be rectangles, layers may have padding, stride
+      and groups.
 
     References
     ----------

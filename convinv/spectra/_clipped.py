@@ -82,8 +82,8 @@ def clip_singular_values(
     as large as the image, so that some values are outside the bounds again; steps end
     where these are within a thousandth of `hi`. At last the kernel is divided by the
     largest singular value of the layer itself, with its own boundary, over `hi`, if it
-    is above: `hi` holds to the accuracy of that value, `lo` as `smallest` and
-    `deviation` say. The nearest kernel within the bounds may be a little nearer.
+    is above: `hi` holds to the accuracy of that value, `lo` as ``smallest`` and
+    ``deviation`` say. The nearest kernel within the bounds may be a little nearer.
 
     References
     ----------
@@ -129,7 +129,7 @@ def orthogonalize(
     Returns
     -------
     Clipped
-        Its `deviation` is that from `gain` on the torus: a kernel of a given size can
+        Its ``deviation`` is that from `gain` on the torus: a kernel of a given size can
         be orthogonal without it being near the layer's. Singular values that remain
         zero at some frequency cannot be told apart from the direction to take.
 

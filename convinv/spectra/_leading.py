@@ -60,7 +60,7 @@ def norm_bounds(op: OperatorInput) -> tuple[float, float]:
         For layers on a torus, those whose windows do not overlap, and those with
         ``min(m, n) <= 256``, they differ by rounding errors alone. For others `lower`
         is a Ritz value, usually right to a millionth, and `upper` the proven
-        `Spectrum.norm_bound`: with zeros around the image usually a few percent above
+        ``Spectrum.norm_bound``: with zeros around the image usually a few percent above
         it; other paddings may make it larger, by up to the square root of how often
         they copy a sample.
 

@@ -207,9 +207,9 @@ def spectrum(
     bidiagonalization. That of the smallest is an upper bound, ``||A v||`` of the best v
     that inverse iteration finds (Davidson's method) with the inverse that `solve` uses,
     which is set up for it. Both are usually right to a thousandth, also for layers that
-    are ill-conditioned or singular; their `error` is certain. `norm_bound` is proven:
-    the norm of the layer on a torus around the padded image times that of the padding,
-    or ``sqrt(||A||_1 ||A||_inf)`` where that is less.
+    are ill-conditioned or singular; their ``error`` is certain. ``norm_bound`` is
+    proven: the norm of the layer on a torus around the padded image times that of the
+    padding, or ``sqrt(||A||_1 ||A||_inf)`` where that is less.
 
     Examples
     --------

@@ -296,9 +296,9 @@ def test_compiled(shape, leaves):
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor")  # in 2.14
 def test_registered_as_pytorch_asks(leaves):
     """The operator that stays in a graph: its schema, its shapes, its gradients."""
+    from convinv.interop._call import Call
+    from convinv.interop._layer_map import layer_map
     from convinv.interop.torch import _compiled
-    from convinv.interop.torch._differentiable import Call
-    from convinv.interop.torch._layers import layer_map
 
     y, weight, _, damp = leaves
     layer = layer_map(weight.shape, (3, 12, 12))

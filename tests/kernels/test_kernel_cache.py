@@ -50,8 +50,10 @@ def files(place):
 
 def written(place):
     """What a run left in an installed package, but for Python's own cache."""
-    return [p for p in files(place) if p.suffix not in (".py", ".pyc", ".cu", ".cuh")
-            and p.name != "py.typed"]  # fmt: skip
+    packaged = (".py", ".pyc", ".cu", ".cuh", ".yaml")
+    return [
+        p for p in files(place) if p.suffix not in packaged and p.name != "py.typed"
+    ]
 
 
 def nowhere(tmp_path):

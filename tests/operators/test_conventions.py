@@ -1,4 +1,4 @@
-"""What other libraries call things: the tables of docs/operator.rst, tried on them."""
+"""What other libraries call things: the tables of docs/guide/operator.rst, tried."""
 
 import pickle
 import warnings

@@ -10,8 +10,10 @@ from support.optional_packages import NEEDS, missing, skipped
 from support.paths import PACKAGE
 
 MODULES = [
-    *("", ".gallery", ".interop", ".learning", ".local_inverse", ".lowrank"),
+    *("", ".gallery", ".interop", ".interop.napari", ".interop.skimage"),
+    *(".learning", ".local_inverse", ".lowrank"),
     *(".operators", ".precondition", ".proximal", ".spectra", ".strips"),
+    ".testing",
 ]
 NAMES = [f"convinv{name}" for name in MODULES] + sorted(NEEDS)
 

@@ -4,6 +4,13 @@ Tensors are read without a copy: on the CPU as NumPy arrays, on a CUDA device as
 arrays (which needs CuPy).
 """
 
+try:
+    import torch
+except ImportError as error:
+    raise ImportError(
+        "convinv.interop.torch needs torch: python -m pip install torch"
+    ) from error
+
 from ._chain import Inverse
 from ._chain_result import ChainResult, StageReport
 from ._clip import (

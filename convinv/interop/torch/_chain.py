@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from ..._core.result import OnFailure, check_on_failure, deliver
 from ..._core.typing import Shape
 from ..._core.validation import number
+from .._call import RTOL
 from . import (  # noqa: F401  enroll their kinds
     _elementwise_stages,
     _layer_stages,
@@ -21,7 +22,6 @@ from . import (  # noqa: F401  enroll their kinds
     _residual_stage,
 )
 from ._chain_check import Check
-from ._conv_solve import RTOL
 from ._elementwise_stages import BatchNormStage, PReLUStage, listed
 from ._layer_stages import LayerStage
 from ._rearranged_stages import DropoutStage, IdentityStage
@@ -289,7 +289,8 @@ class Inverse(nn.Module):
         return torch.float32 if dtype in HALVES else dtype, eps
 
     def _solves(self, dtype: torch.dtype) -> Solves:
-        rtols = RTOL[dtype.to_real()] if self.rtol is None else (self.rtol, self.rtol)
+        default = RTOL[dtype.to_real().itemsize]
+        rtols = default if self.rtol is None else (self.rtol, self.rtol)
         return Solves(self.damp, *rtols, self.on_failure)
 
 

@@ -175,7 +175,7 @@ def orthogonalize_(
     Returns
     -------
     Clipped
-        Among others its `deviation`; see `convinv.spectra.Clipped`.
+        Among others its ``deviation``; see `convinv.spectra.Clipped`.
 
     Raises
     ------

@@ -12,9 +12,11 @@ from torch import Tensor
 
 from ..._core.geometry import Geometry
 from ..._core.result import OnFailure
-from ._derivatives import gradients
-from ._differentiable import Call, Matrix, Solve, unreached
-from ._layers import LayerMap
+from .._call import Call, norms, unreached
+from .._derivatives import gradients
+from .._layer_map import LayerMap
+from ._differentiable import Matrix, Solve
+from ._tensors import array_of
 
 
 def compiled_solve(
@@ -92,7 +94,9 @@ def _gradients(
     matrix = Matrix(call, weight, False)
     call.damped = bool(damp)
     if matrix.rows <= matrix.columns:
-        call.deficient = unreached(y - matrix.apply(x), y, call)
+        axes = len(call.layer_map.output_shape)
+        residuals = norms(array_of(y - matrix.apply(x)), axes)
+        call.deficient = unreached(residuals, array_of(y), axes)
     found = gradients(matrix, g, y, damp, x, parameters)
     # an operator returns tensors of memory of their own
     return tuple(

@@ -13,9 +13,10 @@ from torch import Tensor, nn
 from ..._core.result import OnFailure, check_on_failure
 from ..._core.typing import Shape
 from ..._core.validation import number
+from .._call import Call
+from .._layer_map import LayerMap
 from ._conv_solve import solved, tolerances
-from ._differentiable import Call
-from ._layers import LayerMap, ReadLayer, map_of, read
+from ._layers import ReadLayer, map_of, read
 from ._sizes import fitted
 
 
@@ -31,14 +32,14 @@ class ConvInverse(nn.Module):
         With its bias, parametrized or not.
     input_shape : tuple of int, optional
         ``(C_in, *spatial)`` of the layer's input. By default it follows from y where
-        the stride is 1; otherwise `forward` needs its `output_size`.
+        the stride is 1; otherwise `forward` needs its ``output_size``.
     damp : float
         Tikhonov damping, not negative.
     learn_damp : bool
         Whether `damp` is a parameter to be trained. Its sign does not count.
     tied : bool
         Whether it uses the layer's own weights, which stay those of the layer (the
-        module is registered as ``layer``, so that `parameters` counts them once in a
+        module is registered as ``layer``, so that ``parameters`` counts them once in a
         model that has both); if not, a copy, to be trained on its own.
     method, rtol, on_failure
         As in `conv_solve`.

@@ -10,21 +10,20 @@ from torch import Tensor
 from ..._core.result import OnFailure, check_on_failure
 from ..._core.typing import Shape
 from ..._core.validation import number
+from .._call import RTOL, Call
+from .._layer_map import LayerMap, layer_map
 from . import _products as products
 from ._compiled import compiled_solve
-from ._differentiable import Call, Solve
-from ._layers import LayerMap, layer_map
+from ._differentiable import Solve
 from ._tensors import HALVES, check_tensor
 
-# the real dtype of each that is computed in, and the tolerances of the
-# solve and of gradients there
+# the real dtype of each that is computed in
 REAL = {
     torch.float32: torch.float32,
     torch.float64: torch.float64,
     torch.complex64: torch.float32,
     torch.complex128: torch.float64,
 }
-RTOL = {torch.float32: (1e-6, 1e-5), torch.float64: (1e-10, 1e-10)}
 
 
 def conv_solve(
@@ -157,7 +156,7 @@ def conv_solve(
 def tolerances(rtol: float | None, y: Tensor, weight: Tensor) -> tuple[float, float]:
     """Those of the solve and of gradients: as given, or those of the precision."""
     if rtol is None:
-        return RTOL[REAL[_computed(y, weight)]]
+        return RTOL[REAL[_computed(y, weight)].itemsize]
     given = number(rtol, "rtol")
     return given, given
 

@@ -1,19 +1,6 @@
-"""Derivatives of pseudoinverses: what changes with the data, the matrix, and damp.
+"""Derivatives of solves that PyTorch differentiates further, or forward.
 
-With ``x = B^+ y``, the damped pseudoinverse ``B^+ = (B^H B + d^2)^-1 B^H``, the
-gradient g of a loss by x gives, for ``w = B^+H g`` (Golub and Pereyra, "The
-differentiation of pseudo-inverses and nonlinear least squares problems whose variables
-separate", 1973, DOI 10.1137/0710036)::
-
-    by y      w
-    by B      - w x^H + r v^H + u q^H
-    by d      - 2 d Re <v, x> = - 2 d Re <w, u>
-
-with ``r = y - B x``, ``v = (B^H B + d^2)^-1 g``, ``q = g - B^H w`` and ``u = (B B^H +
-d^2)^-1 y``. With a damp, ``r v^H`` and ``u q^H`` are the same, and one of them counts.
-Without, the one is zero for matrices of full row rank, the other for those of full
-column rank. Where neither holds, because of the layer's shape and whatever its weight,
-both count. (Where a change of the weight changes the rank there is no gradient.)
+In the words of `convinv.interop._derivatives`, which has the first ones.
 """
 
 from __future__ import annotations
@@ -23,41 +10,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from .._derivatives import Gradients
+
 Matrix = Any  # that of `_differentiable`, which imports this file
-Gradients = tuple[Tensor, "Tensor | None", "Tensor | None"]
-
-
-def gradients(
-    B: Matrix, g: Tensor, y: Tensor, damp: Tensor, x: Tensor, parameters: bool
-) -> Gradients:
-    """Those of a `Solve` by y, and if asked for by the weight and damp."""
-    if B.is_regular:
-        w = B.H.solve(g, damp)
-        if not parameters:
-            return w, None, None
-        if B.is_regular:  # still
-            return w, -B.weight_gradient(x, w), torch.zeros_like(damp)
-    if B.rows >= B.columns:
-        v = B.normal_solve(g, damp)
-        w = B.apply(v)
-        if not parameters:
-            return w, None, None
-        by_weight = B.weight_gradient(v, y - B.apply(x))
-        by_damp = -2 * damp * _inner(v, x, damp)
-        if B.call.both_terms:
-            u = B.apply(B.normal_solve(x, damp))
-            by_weight = by_weight + B.weight_gradient(g - B.H.apply(w), u)
-    else:
-        w = B.H.normal_solve(B.apply(g), damp)
-        if not parameters:
-            return w, None, None
-        u = B.H.normal_solve(y, damp)
-        by_weight = B.weight_gradient(g - B.H.apply(w), u)
-        by_damp = -2 * damp * _inner(w, u, damp)
-        if B.call.both_terms:
-            v = B.H.apply(B.H.normal_solve(w, damp))
-            by_weight = by_weight + B.weight_gradient(v, y - B.apply(x))
-    return w, by_weight - B.weight_gradient(x, w), by_damp
 
 
 def normal_gradients(
@@ -75,7 +30,7 @@ def normal_gradients(
             rest = vector - B.H.apply(product)
             far = B.apply(B.normal_solve(partner, damp))
             by_weight = by_weight + B.weight_gradient(rest, far)
-    return u, by_weight, -2 * damp * _inner(u, v, damp)
+    return u, by_weight, -2 * damp * B.inner(u, v, damp)
 
 
 class Change(NamedTuple):
@@ -150,8 +105,3 @@ def normal_tangent(
     dv = B.normal_solve(rhs + B.normal_solve(rest, damp), damp)
     s = dB.H.apply(B.apply(B.normal_solve(v, damp)))
     return dv + s - B.normal_solve(B.H.apply(B.apply(s)), damp)
-
-
-def _inner(u: Tensor, v: Tensor, damp: Tensor) -> Tensor:
-    """``Re <u, v>``, like `damp`."""
-    return (u.conj() * v).real.sum().to(damp.dtype).to(damp.device)

@@ -12,8 +12,8 @@ from ..._core.arrays import to_numpy
 from ..._core.random_vectors import unit_vector
 from ...operators._base import ShapedOperator
 from ...spectra._smallest import smallest_singular_value
-from ._layers import LayerMap
-from ._setups import OPERATORS
+from .._layer_map import LayerMap
+from .._setups import OPERATORS
 from ._tensors import array_of
 
 STEPS = 12  # of the power method

@@ -3,69 +3,17 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from ..._core.arrays import namespace, to_numpy
-from ..._core.result import OnFailure, SolveResult, deliver
-from ..._core.typing import AnyArray
-from ..._solve.front import solve
-from ..._solve.normal import normal_result
-from ...operators._base import ShapedOperator
+from .._call import Call
+from .._derivatives import gradients
 from . import _products as products
-from ._derivatives import (
-    Change,
-    gradients,
-    normal_gradients,
-    normal_tangent,
-    tangent,
-)
-from ._layers import LayerMap
-from ._setups import OPERATORS
+from ._derivatives import Change, normal_gradients, normal_tangent, tangent
 from ._tensors import array_of, is_wrapped, tensor_of
-
-# relative size from which a residual is what no x takes away, and no rounding
-BEYOND = {4: 1e-3, 8: 1e-5}  # by the bytes of a real number
-
-
-@dataclass
-class Call:
-    """What a call of `conv_solve` passes on to its gradients, and learns.
-
-    Attributes
-    ----------
-    layer_map : LayerMap
-    method : str
-    rtol, gradient_rtol : float
-    on_failure : str
-    result : SolveResult or None
-        Of the solve.
-    damped : bool
-        Whether a damp was not zero.
-    deficient : bool
-        Whether a right-hand side has shown that the layer has no full rank.
-    further : bool
-        Whether what follows is differentiated too, and forward: then the rank is asked
-        for, since the right-hand sides at hand may lie in the range.
-    """
-
-    layer_map: LayerMap
-    method: str = "auto"
-    rtol: float = 1e-6
-    gradient_rtol: float = 1e-6
-    on_failure: OnFailure = "warn"
-    result: SolveResult | None = field(default=None, repr=False)
-    damped: bool = False
-    deficient: bool = False
-    further: bool = False
-
-    @property
-    def both_terms(self) -> bool:
-        return self.deficient and not self.damped
 
 
 @dataclass
@@ -98,7 +46,7 @@ class Matrix:
 
     def apply(self, x: Tensor) -> Tensor:
         if not (torch.is_grad_enabled() or is_wrapped(x) or is_wrapped(self.weight)):
-            op = _operator(self.call, self.weight, self.adjoint)
+            op = self.call.operator(array_of(self.weight), self.adjoint)
             return tensor_of(op.forward(array_of(x)), x)  # several times faster
         function = products.apply_adjoint if self.adjoint else products.apply
         return function(self.call.layer_map, x, self.weight)
@@ -108,6 +56,10 @@ class Matrix:
         if self.adjoint:  # Re <w, A^H x> = Re <x, A w>
             x, w = w, x
         return products.weight_gradient(self.call.layer_map, x, w, self.weight)
+
+    def inner(self, u: Tensor, v: Tensor, damp: Tensor) -> Tensor:
+        """``Re <u, v>``, like `damp`."""
+        return (u.conj() * v).real.sum().to(damp.dtype).to(damp.device)
 
     def change(self, weight: Tensor | None) -> Matrix | None:
         """The matrix of a change of the weight, to which it is linear."""
@@ -138,26 +90,14 @@ class Solve(torch.autograd.Function):
                 "x0 needs a damp above 0, or the number 0 in place of a tensor, to "
                 "tell which of several solutions is meant"
             )
-        op = _operator(call, weight, adjoint)
-        b, axes = array_of(y), len(op.output_shape)
-        call.damped |= bool(damp)
+        op = call.operator(array_of(weight), adjoint)
         if not y.numel():
-            return y.new_zeros((*y.shape[: y.ndim - axes], *op.input_shape))
-        result = solve(
-            op,
-            b,
-            "auto" if adjoint else call.method,
-            damp=float(damp),
-            x0=None if x0 is None else array_of(x0),
-            rtol=call.gradient_rtol if adjoint else call.rtol,
-            on_failure=call.on_failure,
-        )
-        if not adjoint:
-            call.result = result
-        if op.shape[0] <= op.shape[1]:  # of full rank it reaches every y
-            call.deficient |= _beyond(result.residual_norm, b, axes)
-        _learn_rank(call, op)
-        return tensor_of(result.x, y)
+            call.damped |= bool(damp)
+            return y.new_zeros(
+                (*y.shape[: y.ndim - len(op.output_shape)], *op.input_shape)
+            )
+        start = None if x0 is None else array_of(x0)
+        return tensor_of(call.solve(op, array_of(y), float(damp), start, adjoint), y)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -198,14 +138,8 @@ class NormalSolve(torch.autograd.Function):
     ) -> Tensor:
         if not g.numel():
             return torch.zeros_like(g)
-        op = _operator(call, weight, adjoint)
-        result = normal_result(op, array_of(g), float(damp), rtol=call.gradient_rtol)
-        deliver(result, call.on_failure)
-        if not damp:
-            limit = BEYOND[g.real.dtype.itemsize]
-            call.deficient |= bool((result.extra["left"] > limit).any())
-        _learn_rank(call, op)
-        return tensor_of(result.x, g)
+        op = call.operator(array_of(weight), adjoint)
+        return tensor_of(call.normal_solve(op, array_of(g), float(damp)), g)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -235,43 +169,6 @@ class NormalSolve(torch.autograd.Function):
     @staticmethod
     def vmap(info: Any, in_dims: Any, *inputs: Any) -> Any:
         return _batched(NormalSolve, info.batch_size, in_dims, inputs)
-
-
-def _operator(call: Call, weight: Tensor, adjoint: bool) -> ShapedOperator:
-    op = OPERATORS.operator(call.layer_map, array_of(weight))
-    return op.H if adjoint else op
-
-
-def _learn_rank(call: Call, op: ShapedOperator) -> None:
-    """Find out whether the operator has full rank, where that will be needed."""
-    if call.further and not (call.damped or call.deficient):
-        call.deficient = op.layer.cached(("deficient",), lambda: _is_deficient(op))
-
-
-def _is_deficient(op: ShapedOperator) -> bool:
-    """Whether some right-hand side is out of the reach of the rows that are fewer."""
-    op = op if op.shape[0] <= op.shape[1] else op.H
-    b = op.xp.asarray(np.random.default_rng(0).standard_normal(op.output_shape))
-    result = solve(op, b.astype(op.dtype), on_failure="ignore")
-    return _beyond(result.residual_norm, b, len(op.output_shape))
-
-
-def _norms(array: AnyArray, axes: int) -> np.ndarray:
-    """The norm of each item."""
-    flat = array.reshape((-1, math.prod(array.shape[array.ndim - axes :])))
-    return to_numpy(namespace(flat).linalg.norm(flat, axis=1))
-
-
-def unreached(residual: Tensor, y: Tensor, call: Call) -> bool:
-    """Whether some residual shows that the layer does not reach every y."""
-    axes = len(call.layer_map.output_shape)
-    return _beyond(_norms(array_of(residual), axes), array_of(y), axes)
-
-
-def _beyond(residuals: Any, b: AnyArray, axes: int) -> bool:
-    """Whether the residual of some item is no rounding."""
-    limit = BEYOND[b.real.dtype.itemsize]
-    return bool((np.ravel(to_numpy(residuals)) > limit * _norms(b, axes)).any())
 
 
 def _batched(function: Any, size: int, in_dims: Any, inputs: Any) -> Any:

@@ -9,16 +9,18 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
+from .._call import Call
+from .._layer_map import LayerMap
 from . import _products as products
 from ._conv_solve import solved
 from ._determined import Ends, ends
-from ._differentiable import Call
 from ._elementwise_stages import listed
-from ._layers import CONVOLUTIONS, TRANSPOSED, LayerMap, ReadLayer, map_of, read
+from ._layers import CONVOLUTIONS, TRANSPOSED, ReadLayer, map_of, read
+from ._pair_padded import PairPadded
 from ._stages import Solves, Stage, inverts, norms
 
 
-@inverts(*CONVOLUTIONS, *TRANSPOSED, nn.Linear)
+@inverts(*CONVOLUTIONS, *TRANSPOSED, nn.Linear, PairPadded)
 class LayerStage(Stage):
     """A layer, of whose output some channels may not be known.
 

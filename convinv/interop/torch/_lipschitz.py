@@ -12,9 +12,10 @@ from torch import Tensor, nn
 from ..._core.typing import Shape
 from ...operators._convolution import ConvLinearOperator
 from ...spectra import norm_bounds
-from ._layers import is_layer, map_of, per_axis, read
+from .._layer_map import per_axis
+from .._setups import OPERATORS
+from ._layers import is_layer, map_of, read
 from ._residual_block import ResidualBlock
-from ._setups import OPERATORS
 from ._tensors import array_of
 
 STEPS = 20  # pairs of points that are tried

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..._core.geometry import Geometry, axis_index
-from ._layers import LayerMap
+from .._layer_map import LayerMap
 
 CORRELATE = F.conv1d, F.conv2d, F.conv3d
 TRANSPOSED = F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ..._core.geometry import padding_pairs
-from ._layers import ReadLayer, per_axis
+from .._layer_map import per_axis
+from ._layers import ReadLayer
 
 MODULE = "give input_shape to the module, or output_size to its forward"
 

@@ -12,8 +12,8 @@ from ..._core.typing import Shape
 from ..._core.validation import number
 from ...operators._polyphase import Polyphase
 from ...spectra._leading import leading_by_frequency, leading_triplet
+from .._layer_map import LayerMap
 from ._first_order import first_order
-from ._layers import LayerMap
 from ._products import weight_gradient
 from ._tensors import array_of, tensor_of
 from ._weights import real_dtype, weight_and_map

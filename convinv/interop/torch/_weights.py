@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from ..._core.typing import Shape
-from ._layers import LayerMap, is_layer, layer_map, map_of, read
+from .._layer_map import LayerMap, layer_map
+from ._layers import is_layer, map_of, read
 from ._tensors import check_tensor
 
 

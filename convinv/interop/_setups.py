@@ -5,11 +5,11 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 
-from ..._core.arrays import namespace
-from ..._core.typing import AnyArray
-from ...operators._base import ShapedOperator
-from ...operators._convolution import ConvLinearOperator
-from ._layers import LayerMap
+from .._core.arrays import namespace
+from .._core.typing import AnyArray
+from ..operators._base import ShapedOperator
+from ..operators._convolution import ConvLinearOperator
+from ._layer_map import LayerMap
 
 KEPT = 16  # operators
 MEMORY = 2**30  # bytes of their set-ups
