@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from .. import ConvLinearOperator, _files
-from ..interop import _onnx_layers, _torch_weights
+from ..interop import _torch_weights
 from ._errors import UsageError
 from ._output import times
 from ._words import boundary, integer, padding, per_axis
@@ -120,7 +120,7 @@ def read_layer(args: argparse.Namespace) -> Layer:
         raise FileNotFoundError(f"there is no file {str(path)!r}")
     suffix = path.suffix.lower()
     if suffix == ".onnx":
-        found = _from_onnx(path, args.key)
+        found = _from_onnx(path, args.key, args.padding is not None)
     elif suffix in (".pt", ".pth"):
         found = _chosen(_torch_weights.read(path), args.key, path)
     elif suffix == ".npz":
@@ -163,12 +163,20 @@ def _chosen(arrays: Mapping[str, np.ndarray], key: str | None, path: Path) -> La
     return Layer(f"{path.name}, {name}", arrays[name], bias)
 
 
-def _from_onnx(path: Path, key: str | None) -> Layer:
-    found = _onnx_layers.read(path)
+def _from_onnx(path: Path, key: str | None, padded: bool) -> Layer:
+    from ..interop import onnx  # which says what is missing
+
+    found = {k: c for k, c in onnx.convolutions(path).items() if not c.transposed}
     names = [name for name in found if key is None or name == key]
     if len(names) != 1:
         listed = ", ".join(found) or "none"
         what = "name one by --key" if key is None else f"none of them is {key!r}"
         raise ValueError(f"{str(path)!r} has convolutions {listed}: {what}")
-    kernel, bias, options = found[names[0]]
-    return Layer(f"{path.name}, {names[0]}", kernel, bias, options)
+    node = found[names[0]]
+    if node.pads is None and not padded:
+        raise ValueError(
+            f"auto_pad {node.auto_pad} of {names[0]} depends on the input: give "
+            "--padding BEFORE:AFTER"
+        )
+    options = {**node.options, "padding": node.pads}
+    return Layer(f"{path.name}, {names[0]}", node.kernel, node.bias, options)

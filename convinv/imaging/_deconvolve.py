@@ -10,7 +10,7 @@ import numpy as np
 
 from .._core.adapted_calls import adapts
 from .._core.arrays import namespace
-from .._core.typing import AnyArray, ArrayInput, PerAxis
+from .._core.typing import AnyArray, ArrayInput, Callback, PerAxis
 from .._core.validation import boolean, choice, number
 from . import _pictures, _point_spread
 from ._camera import UNKNOWN, camera, check_boundary, strides
@@ -45,6 +45,7 @@ def deconvolve(
     rtol: float | None = None,
     max_memory: float | str | None = None,
     progress: bool = False,
+    callback: Callback = None,
     return_result: bool = False,
 ) -> AnyArray:
     """The sharp scene behind a picture that a known blur and noise have changed.
@@ -110,6 +111,10 @@ def deconvolve(
     rtol : float, optional
         Likewise; by default small enough that the error of iterations is well below
         that of noise and blur.
+    callback : callable, optional
+        Called as ``callback(state)`` after each iteration, as `convinv.solve` does it:
+        ``state.nit`` counts them, and returning True ends the search. Exact methods
+        have no iterations.
     return_result : bool
         Return the result of `convinv.solve` (for "tv" that of
         `convinv.proximal.minimize`) with the picture as its ``x``.
@@ -181,7 +186,12 @@ def deconvolve(
     b = data.b
     view = camera(spread, layout.size, boundary, step, b.dtype, namespace(b))
     exposed = Exposed(data, spread, view, step)
-    settings: dict[str, Any] = {"method": method, "rtol": rtol, "bounds": bounds}
+    settings: dict[str, Any] = {
+        "method": method,
+        "rtol": rtol,
+        "bounds": bounds,
+        "callback": callback,
+    }
     limits: dict[str, Any] = {"max_memory": max_memory, "progress": progress}
     if model == "poisson":
         if not isinstance(penalty, str) or penalty != "tv":

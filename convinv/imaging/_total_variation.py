@@ -11,7 +11,7 @@ RTOL = 1e-3
 
 
 def piecewise_smooth_scene(
-    exposed: Exposed, strength, noise, *, method, rtol, bounds
+    exposed: Exposed, strength, noise, *, method, rtol, bounds, callback
 ) -> Found:
     """Minimize ``||A x - b||^2 / 2 + strength TV(x)`` with the weights of the data.
 
@@ -41,6 +41,7 @@ def piecewise_smooth_scene(
         noise_level=level,
         x0=exposed.start(),
         rtol=RTOL if rtol is None else rtol,
+        callback=callback,
     )
     if strength is not None:
         return Found(result, strength, noise, given(strength))

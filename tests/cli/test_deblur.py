@@ -291,7 +291,8 @@ def test_killed_in_the_middle(tmp_path, blurred, how):
     out = tmp_path / "out.png"
     out.write_text("old", encoding="utf-8")
     code = (
-        "import time\n"
+        "import signal, time\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from convinv import _files, cli\n"
         "from convinv._files import _formats\n"
         "def half(file, picture, suffix):\n"

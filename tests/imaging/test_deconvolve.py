@@ -253,6 +253,27 @@ def test_result_tells_the_strength_and_the_noise():
     assert known.extra["strength"] > strength and known.extra["noise"] == 0.05
 
 
+@pytest.mark.parametrize(
+    ("model", "regularizer"),
+    [("gaussian", "gradient"), ("gaussian", "tv"), ("poisson", "tv")],
+)
+def test_a_callback_ends_the_search(model, regularizer):
+    image, heard = np.random.default_rng(0).random((20, 18)), []
+
+    def callback(state):
+        heard.append(state.nit)
+        return len(heard) == 3
+
+    options = {"strength": 0.01, "return_result": True, "callback": callback}
+    if regularizer == "gradient":
+        options["method"] = "cgls"
+    result = imaging.deconvolve(
+        image, psf_of((5, 5)), model=model, regularizer=regularizer, **options
+    )
+    assert len(heard) == 3 and result.nit == heard[-1]
+    assert result.x.shape == image.shape
+
+
 def test_strength_of_finer_scenes_is_near_the_best():
     rng = np.random.default_rng(14)
     fine, psfs = gallery.image("camera", 128)[0], []
