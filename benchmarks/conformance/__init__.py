@@ -1,0 +1,1 @@
+"""Operators and solvers of other libraries, put through `convinv.testing`."""
