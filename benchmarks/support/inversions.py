@@ -2,9 +2,12 @@
 
 from typing import NamedTuple
 
-from convinv import ConvLinearOperator, gallery
+from convinv import ConvLinearOperator
 
 from .photographs import add_noise, photographs
+from .versions import optional
+
+gallery = optional("convinv.gallery")
 
 
 class Inversion(NamedTuple):

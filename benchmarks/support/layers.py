@@ -4,8 +4,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from convinv import ConvLinearOperator, gallery
+from convinv import ConvLinearOperator
 
+from .versions import optional
+
+gallery = optional("convinv.gallery")
 DTYPES = ("float32", "float64")
 
 

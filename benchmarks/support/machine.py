@@ -3,9 +3,10 @@
 import datetime
 import importlib.metadata
 import os
-import pathlib
 import platform
 import sys
+
+import cpuinfo
 
 PACKAGES = ("convinv", "numpy", "scipy", "numba")
 
@@ -36,13 +37,8 @@ def command(module):
 
 
 def processor():
-    info = pathlib.Path("/proc/cpuinfo")
-    names = [
-        line.split(":", 1)[1].strip()
-        for line in (info.read_text() if info.exists() else "").splitlines()
-        if line.startswith("model name")
-    ]
-    return names[0] if names else platform.processor() or "unknown"
+    """What the processor calls itself."""
+    return cpuinfo.get_cpu_info().get("brand_raw") or "unknown"
 
 
 def system():

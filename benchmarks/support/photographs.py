@@ -4,7 +4,9 @@ import functools
 
 import numpy as np
 
-from convinv import gallery
+from .versions import optional
+
+gallery = optional("convinv.gallery")
 
 NOISE = 0.01  # of the root mean square of the data
 

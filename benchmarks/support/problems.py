@@ -2,8 +2,11 @@
 
 import numpy as np
 
-from convinv import ConvLinearOperator, gallery
+from convinv import ConvLinearOperator
 
+from .versions import optional
+
+gallery = optional("convinv.gallery")
 PROBLEMS = ("layer", "wide", "blur")
 
 

@@ -2,7 +2,9 @@
 
 import numpy as np
 
-from convinv.operators import Radon
+from .versions import optional
+
+Radon = optional("convinv.operators", "Radon")
 
 ANGLES = 180
 

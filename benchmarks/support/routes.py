@@ -6,9 +6,10 @@ from typing import NamedTuple
 import numpy as np
 from scipy import signal
 
-from convinv._core.geometry import make_geometry
-
 from .tables import extent
+from .versions import optional
+
+make_geometry = optional("convinv._core.geometry", "make_geometry")
 
 
 class Case(NamedTuple):

@@ -9,16 +9,17 @@ def section(title, text, names, rows):
 
 
 def table(names, rows):
-    """The lines of a table with columns of equal width."""
-    cells = [names.split(","), *([str(cell) for cell in row] for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*cells)]
-    lines = [line(row, widths) for row in cells]
-    lines.insert(1, "|" + "|".join("-" * (w + 2) for w in widths) + "|")
-    return lines
+    """The lines of a table with columns of equal width; cells stay as they are."""
+    import tabulate  # here, as asv's environment has none and writes no tables
+
+    tabulate.MIN_PADDING = 0  # else every column is two wider than its name
+    names, rows = names.split(","), [[str(cell) for cell in row] for row in rows]
+    text = tabulate.tabulate(rows, names, tablefmt="github", disable_numparse=True)
+    return text.splitlines()
 
 
 def line(row, widths):
-    """One row, filled up to so many characters a column."""
+    """One row, filled up to so many characters a column, before others are known."""
     cells = (str(cell).ljust(w) for cell, w in zip(row, widths))
     return "| " + " | ".join(cells) + " |"
 

@@ -319,11 +319,10 @@ def test_plan_needs_no_device_and_is_what_the_page_shows():
     assert result.returncode == 0, result.stderr
     printed = [line for line in result.stdout.splitlines() if line.startswith("|")]
     assert len(printed) > 10 and "published for the H200" in result.stdout
-    page = ROOT / "docs" / "gpu.rst"
+    page = ROOT / "docs" / "inside" / "cuda.rst"
     if not page.exists():
         pytest.skip("no documentation beside the tests")
     text = page.read_text(encoding="utf-8")
-    assert "has not been measured yet" in text
     for line in printed:
         assert f"   {line}\n" in text
 
@@ -345,7 +344,8 @@ def benchmarks_with_a_backend():
     for suite in SUITES:
         module = importlib.import_module(f"benchmarks.suites.bench_{suite}")
         for made in list(vars(module).values()):
-            if "backend" not in getattr(made, "param_names", ()):
+            names = getattr(made, "param_names", ()) if isinstance(made, type) else ()
+            if "backend" not in names:
                 continue
             *params, backends = made.params
             if "cupy" in backends:

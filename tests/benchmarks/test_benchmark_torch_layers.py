@@ -6,6 +6,8 @@ import re
 import numpy as np
 import pytest
 
+from support.measured import measured
+from support.pages import read
 from support.paths import ROOT
 
 torch = pytest.importorskip("torch")
@@ -131,9 +133,9 @@ def test_layers_of_wheels(load, tmp_path):
 def test_what_the_pages_show_exists(load, page):
     """The tables and figures of the command, small enough."""
     command = load("__main__").COMMAND
-    text = (ROOT / "docs" / f"{page}.rst").read_text(encoding="utf-8")
-    drawn = re.findall(r"figure:: \.\./(\S+\.png)", text)
-    tables = re.findall(r"convinv-measured:: (\S+)\n\n +python -m (.+)", text)
+    text = read(f"guide/{page}")
+    drawn = re.findall(r"figure:: \.\./\.\./(\S+\.png)", text)
+    tables = measured(text)
     assert tables and all(path.startswith(RESULTS) for path in drawn)
     for path, line in tables:
         words = line.split()

@@ -18,6 +18,11 @@ def load(monkeypatch):
     return lambda name: importlib.import_module(f"benchmarks.{name}")
 
 
+@pytest.fixture
+def tables(load):
+    return load("support.reading").tables
+
+
 def row(name="3to8", dtype="float32", *, first=1.0, **changes):
     """A measured row: STRIP 1 s, CGLS and LSQR 30 s."""
     title = name.replace("to", "->")
@@ -51,22 +56,14 @@ def row(name="3to8", dtype="float32", *, first=1.0, **changes):
     }
 
 
-def cells(text, title):
-    """The rows of a section's table, as dicts."""
-    part = text.split(f"## {title}\n")[1].split("\n## ")[0]
-    lines = [line for line in part.splitlines() if line.startswith("|")]
-    table = [[c.strip() for c in line.strip("|").split("|")] for line in lines]
-    return [dict(zip(table[0], values)) for values in table[2:]]
-
-
-def test_exact_tables_hold_the_figures(load):
+def test_exact_tables_hold_the_figures(load, tables):
     text = load("exact_grid.report").tables([row(), row(dtype="float64", strip=None)])
-    both = cells(text, "Times")
+    both = tables(text)["Times"]
     assert [r["dtype"] for r in both] == ["float32", "float64"]
     assert both[0]["dB"] == "150" and both[0]["kept MB"] == "8.50"
     assert both[0]["CGLS s"] == "~30.0" and both[0]["CGLS"] == "120"
     assert both[0]["STRIP"] == "8x8, 33 dB" and both[1]["STRIP s"] == "-"
-    ratios = cells(text, "Ratios")[0]
+    ratios = tables(text)["Ratios"][0]
     assert ratios["second / STRIP"] == "0.250"
     assert ratios["CGLS / first"] == "~30.0" and ratios["LSQR / second"] == "120"
     assert ratios["direct s"] == "-" and ratios["schwarz s"] == "0.900 / 0.200"
@@ -130,7 +127,7 @@ def test_exact_accuracy_that_is_missed_is_written_out(load):
     assert "at least 120 dB: **missed**, in 0 of 1; the worst 90.0" in text
 
 
-def test_exact_pixels(load):
+def test_exact_pixels(load, tables):
     sizes = [
         {"size": 256, "batch": 1, "first": 1.0, "second": 0.1},
         {"size": 2048, "batch": 1, "first": 60.0, "second": 12.8},
@@ -139,20 +136,20 @@ def test_exact_pixels(load):
     entry = {"key": "pixels", "pixels": "3->8", "sizes": sizes}
     assert bars.pixel_ratio(entry) == pytest.approx(2)
     text = report.tables([row(), entry])
-    last = cells(text, "Time of a pixel")[1]
+    last = tables(text)["Time of a pixel"][1]
     assert last["second ns per pixel"] == "3052"
     bar = [line for line in text.splitlines() if line.startswith("- time of a pixel")]
     assert "**missed**" in bar[0]
 
 
-def test_exact_error_is_told(load):
+def test_exact_error_is_told(load, tables):
     broken = {"key": "k", "label": "3->8", "dtype": "float32", "error": "E: no"}
     text = load("exact_grid.report").tables([broken, row()])
     assert "- 3->8, float32: E: no" in text
-    assert len(cells(text, "Times")) == 1
+    assert len(tables(text)["Times"]) == 1
 
 
-def test_exact_rows_are_added_to_those_of_the_file(load, tmp_path):
+def test_exact_rows_are_added_to_those_of_the_file(load, tables, tmp_path):
     files = load("exact_grid.rows")
     output = tmp_path / "results" / "exact.md"
     args = types.SimpleNamespace(output=output, add=True)
@@ -165,7 +162,7 @@ def test_exact_rows_are_added_to_those_of_the_file(load, tmp_path):
     assert [r["dtype"] for r in held.values()] == ["float32", "float64"]  # in order
     files.put(held, row(first=3.0))
     files.write(args, held)
-    times = cells(output.read_text(encoding="utf-8"), "Times")
+    times = tables(output.read_text(encoding="utf-8"))["Times"]
     assert [r["first s"] for r in times] == ["3.00", "1.00"]
     assert len(json.loads(output.with_suffix(".json").read_text())) == 2
 
@@ -179,7 +176,7 @@ def test_numbers_have_three_digits(load, value, text):
     assert load("support.tables").number(value) == text
 
 
-def test_products_by_both_routes(load, monkeypatch):
+def test_products_by_both_routes(load, tables, monkeypatch):
     """The table tells what was taken, and by how much it was slower."""
     found = load("products")
     cases = [
@@ -194,7 +191,7 @@ def test_products_by_both_routes(load, monkeypatch):
         return {name: types.SimpleNamespace(least=seconds[name]) for name in calls}
 
     monkeypatch.setattr(found, "interleaved", interleaved)
-    large, small = cells(found.measured("Products", cases, 0.0), "Products")
+    large, small = tables(found.measured("Products", cases, 0.0))["Products"]
     assert large["layer"] == "1->1, 31x31 on 96x96" and large["taken"] == "FFT"
     assert large["fftconvolve"] == "3.0" and large["oaconvolve"] == "5.0"
     assert large["over best"] == "2.00"

@@ -13,6 +13,7 @@ from scipy.sparse import linalg
 from convinv import gallery
 from support.columns import column
 from support.doctests import run
+from support.measured import measured
 from support.paths import ROOT
 
 PAGES = sorted((ROOT / "docs" / "papers").glob("*.rst"))
@@ -305,7 +306,7 @@ def test_what_a_page_shows_exists(load, name):
     command = load(f"{name}.__main__").COMMAND
     text = (ROOT / "docs" / "papers" / f"{name}.rst").read_text(encoding="utf-8")
     drawn = re.findall(r"figure:: \.\./\.\./(benchmarks/\S+\.png)", text)
-    tables = re.findall(r"convinv-measured:: (\S+)\n\n +python -m (.+)", text)
+    tables = measured(text)
     shown = {pathlib.Path(file).stem: line for file, line in tables}
     assert set(shown) == set(command.experiments)
     for experiment, line in shown.items():

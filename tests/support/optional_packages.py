@@ -4,7 +4,15 @@ import importlib.util
 
 import pytest
 
-NEEDS = {"convinv.interop.torch": "torch"}  # and its modules
+NEEDS = {  # and their modules
+    "convinv.interop.deepinv": "deepinv",
+    "convinv.interop.jax": "jax",
+    "convinv.interop.odl": "odl",
+    "convinv.interop.onnx": "onnx",
+    "convinv.interop.pylops": "pylops",
+    "convinv.interop.sigpy": "sigpy",
+    "convinv.interop.torch": "torch",
+}
 
 
 def missing(module):

@@ -1,4 +1,4 @@
-"""The code blocks of docs/adding.rst, run where a file of the package would be.
+"""The code blocks of docs/inside/adding.rst, run where a file of the package would be.
 
 With ``--recipes`` pytest enrols the method and the preconditioner that the page shows
 before it collects tests.
@@ -9,14 +9,14 @@ import sys
 import textwrap
 import types
 
-from .paths import ROOT
+from .pages import read
 
 PLACES = {"solvers": "A method", "precondition": "A preconditioner"}
 
 
 def block(section):
     """The code of the section's first literal block that imports anything."""
-    text = (ROOT / "docs" / "adding.rst").read_text(encoding="utf-8")
+    text = read("inside/adding")
     text = text.split(f"\n{section}\n", 1)[1]
     found = re.findall(r"::\n\n((?:    .*\n|\n)+)", text)
     return textwrap.dedent(next(code for code in found if "from .." in code))

@@ -68,7 +68,7 @@ def outcome(size, cycle, cycles, plain, shown):
             }
         ),
         "motion-steps": figures.pictures(
-            {f"{stage[0]} steps": stage[-1] for stage in stages}
+            {f"{stage[0]} step{'s' * (stage[0] > 1)}": stage[-1] for stage in stages}
         ),
     }
     made = claims(blurred, rows[:-1], rows[-1])

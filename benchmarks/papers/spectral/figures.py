@@ -4,18 +4,18 @@ import numpy as np
 from matplotlib.figure import Figure
 
 
-def functions(named, columns=10):
+def functions(named, columns=7):
     """Small pictures, each with its own largest value as white or black."""
     rows = -(-len(named) // columns)
-    figure = Figure(figsize=(0.9 * columns, 1.12 * rows))
+    figure = Figure(figsize=(1.0 * columns, 1.22 * rows), layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0.02, hspace=0)
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
-    figure.subplots_adjust(0.005, 0.01, 0.995, 1 - 0.2 / rows, 0.06, 0.28)
     for ax in axes:
         ax.set_axis_off()
     for ax, (title, picture) in zip(axes, named):
         most = np.abs(picture).max() or 1
         ax.imshow(picture, cmap="RdBu_r", vmin=-most, vmax=most, aspect="auto")
-        ax.set_title(title, fontsize=7, pad=2)
+        ax.set_title(title, fontsize=8, pad=2)
     return figure
 
 

@@ -266,7 +266,7 @@ def pictures(found, pinv):
         title = f"{kind}\n{one.level:.1f} dB, {float(one.analysis.idempotency):.2g}"
         results[title] = one.x
         misses[f"{kind} - PINV"] = figures.error(one.x - pinv[0])
-    return figures.rows(results, misses)
+    return figures.rows(results.items(), misses.items())
 
 
 def rows_drawn(op, strips):

@@ -18,16 +18,6 @@ def error(picture):
     return np.clip(picture.mean(axis=0) / CONTRAST, -1, 1)
 
 
-def grid(rows, columns, width=1.1, title=0.22):
-    """A figure of squares without axes."""
-    figure = Figure(figsize=(width * columns, (width + title) * rows))
-    axes = figure.subplots(rows, columns, squeeze=False)
-    figure.subplots_adjust(0.005, 0.005, 0.995, 1 - 0.25 / (rows + 0.5), 0.03, 0.1)
-    for ax in axes.ravel():
-        ax.set_axis_off()
-    return figure, axes
-
-
 def draw(ax, picture):
     if picture.ndim == 2:
         ax.imshow(picture, cmap="gray", vmin=-1, vmax=1)
@@ -36,31 +26,36 @@ def draw(ax, picture):
 
 
 def reconstructions(pictures):
-    """Figures 8 and 9: two items of every method, below each its error map.
+    """Figures 8 and 9: an item of every method, below each its error map.
 
-    `pictures` has two items of every method, the pseudoinverse's first.
+    `pictures` has items of every method, the pseudoinverse's first.
     """
-    figure, axes = grid(4, len(pictures))
-    reference = pictures["PINV"]
-    for column, (name, items) in zip(axes.T, pictures.items()):
-        column[0].set_title(name, fontsize=8)
-        for i in range(2):
-            draw(column[2 * i], items[i])
-            if name != "PINV":
-                draw(column[2 * i + 1], error(items[i] - reference[i]))
-                level = f"{psnr(items[i], reference[i]):.1f} dB"
-                column[2 * i + 1].set_title(level, fontsize=6, pad=1)
-    return figure
+    reference = pictures["PINV"][0]
+    images = [(name, items[0]) for name, items in pictures.items()]
+    errors = [
+        (f"{psnr(image, reference):.1f} dB", error(image - reference))
+        for _, image in images[1:]
+    ]
+    errors.insert(0, ("errors:", np.zeros_like(errors[0][1])))
+    return rows(images, errors, columns=7, width=1.1)
 
 
-def rows(*named, width=1.3):
-    """Rows of pictures, each with its title."""
-    figure = Figure(figsize=(width * len(named[0]), (width + 0.3) * len(named)))
-    axes = figure.subplots(len(named), len(named[0]), squeeze=False)
-    figure.subplots_adjust(0.005, 0.005, 0.995, 0.9, 0.03, 0.22)
-    for line, pictures in zip(axes, named):
-        for ax, (title, picture) in zip(line, pictures.items()):
-            ax.set_axis_off()
-            ax.set_title(title, fontsize=7, pad=2)
+def rows(*named, columns=None, width=1.3):
+    """Rows of titles and pictures; with `columns` each goes on below."""
+    columns = columns or len(named[0])
+    lines = [
+        list(pictures)[start : start + columns]
+        for start in range(0, len(named[0]), columns)
+        for pictures in named
+    ]
+    size = columns * width, len(lines) * (width + 0.3)
+    figure = Figure(figsize=size, layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0, hspace=0)
+    axes = figure.subplots(len(lines), columns, squeeze=False)
+    for ax in axes.ravel():
+        ax.set_axis_off()
+    for row, line in zip(axes, lines):
+        for ax, (title, picture) in zip(row, line):
+            ax.set_title(title, fontsize=8, pad=2)
             draw(ax, picture)
     return figure

@@ -41,11 +41,11 @@ def outcome(case, name):
         nit = result.nit if levels[1] >= target else f"not in {result.nit}"
         rows.append((method, f"{levels[0]:.2f}", nit, f"{levels[1]:.2f}", seconds))
         first[f"{method}\n{levels[0]:.1f} dB"] = first_result.x[0]
-        title = f"{method}, {nit} it.\n{seconds:.2g} s, {levels[1]:.1f} dB"
+        steps = "" if method == "auto" else f", {nit} it."
+        title = f"{method}{steps}\n{levels[1]:.1f} dB"
         last[title] = result.x[0]
-    return Outcome(
-        [table(case, rows)], [claim(rows)], [], {"figure1": figures.rows(first, last)}
-    )
+    drawn = figures.rows(first.items(), last.items(), columns=4, width=1.6)
+    return Outcome([table(case, rows)], [claim(rows)], [], {"figure1": drawn})
 
 
 def solved(case, made, method, more):

@@ -7,14 +7,15 @@ from matplotlib.figure import Figure
 def grid(lines, width=1.35):
     """Rows of pictures between 0 and 1, each with a title."""
     columns = len(lines[0])
-    figure = Figure(figsize=(width * columns, (width + 0.2) * len(lines)))
+    size = width * columns, (width + 0.2) * len(lines)
+    figure = Figure(figsize=size, layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0, hspace=0)
     axes = figure.subplots(len(lines), columns, squeeze=False)
-    figure.subplots_adjust(0.005, 0.005, 0.995, 1 - 0.2 / len(lines), 0.04, 0.16)
     for row, line in zip(axes, lines):
         for ax, (title, picture) in zip(row, line):
             ax.set_axis_off()
             ax.imshow(np.clip(picture, 0, 1), cmap="gray", vmin=0, vmax=1)
-            ax.set_title(title, fontsize=7, pad=2)
+            ax.set_title(title, fontsize=9, pad=2)
     return figure
 
 

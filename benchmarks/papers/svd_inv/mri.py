@@ -195,7 +195,7 @@ def draw(truth, found):
     for name in DRAWN:
         images, gaps, over = [], [], []
         for key, (x, _) in ({"truth": (truth, 0)} | found[name][0]).items():
-            level = "" if x is truth else f": {psnr(truth, x):.1f} dB"
+            level = "" if x is truth else f"\n{psnr(truth, x):.1f} dB"
             images.append((f"{key}{level}", abs(x[frame])))
             gaps.append(("", 5 * abs(abs(x[frame]) - true[frame])))
             over.append(("", np.repeat(abs(x[:, row]), high, axis=0)))
