@@ -1,5 +1,7 @@
 """The exact inverses: set-up, solve, memory and what the set-up keeps."""
 
+import numpy as np
+
 from benchmarks.support.devices import BACKENDS, library, placed, skip, synchronize
 from benchmarks.support.inversions import Inversion
 from benchmarks.support.quiet import quietly
@@ -30,7 +32,7 @@ class Exact:
             op, b = self.case.data()
         except ImportError as error:
             skip(str(error))
-        self.op, self.b = placed(op, self.xp), self.xp.asarray(b)
+        self.op, self.b = self.on_device(op), self.xp.asarray(b)
         try:
             self.result = self.solve(method, self.op, self.b)
         except ValueError as error:
@@ -42,7 +44,10 @@ class Exact:
         return result
 
     def fresh(self):
-        return placed(self.case.operator(), self.xp)
+        return self.on_device(self.case.operator())
+
+    def on_device(self, op):
+        return op if self.xp is np else placed(op, self.xp)
 
 
 class Time(Exact):

@@ -3,7 +3,8 @@
 from benchmarks.support.devices import BACKENDS, library, skip, synchronize
 from benchmarks.support.layers import DTYPES, SMALL, Layer
 from benchmarks.support.measure import interleaved
-from convinv._core.boundaries import BOUNDARIES
+
+BOUNDARIES = ("zero", "periodic", "reflect", "symmetric", "replicate")
 
 
 class Products:
@@ -30,7 +31,7 @@ class Products:
 
 
 class Boundaries(Products):
-    params = (tuple(BOUNDARIES), DTYPES, BACKENDS)
+    params = (BOUNDARIES, DTYPES, BACKENDS)
     param_names = ("boundary", "dtype", "backend")
 
     def setup(self, boundary, dtype, backend):

@@ -3,8 +3,13 @@
 import numpy as np
 
 from benchmarks.support.quality import relative_error
-from convinv import ConvLinearOperator, gallery
-from convinv.learning import SpectralOperator, fit_kernel
+from benchmarks.support.versions import optional
+from convinv import ConvLinearOperator
+
+gallery = optional("convinv.gallery")
+SpectralOperator, fit_kernel = optional(
+    "convinv.learning", "SpectralOperator", "fit_kernel"
+)
 
 LAYERS = {
     "3to8 3x3": (3, 8, 3, 1),

@@ -2,16 +2,12 @@
 
 import numpy as np
 
-from convinv import ConvLinearOperator, gallery, solve
-from convinv.local_inverse import (
-    FeasibleRegion,
-    LocalInverse,
-    NearbyPreconditioner,
-    certify,
-    kernel_distance,
-    newton_schulz,
-)
-from convinv.precondition import Schwarz
+from benchmarks.support.versions import optional
+from convinv import ConvLinearOperator, solve
+
+gallery = optional("convinv.gallery")
+local_inverse = optional("convinv.local_inverse")
+Schwarz = optional("convinv.precondition", "Schwarz")
 
 COUNT = 10_000
 
@@ -26,8 +22,8 @@ class Stacks:
         rng = np.random.default_rng(0)
         A0 = (8 * np.eye(n) + rng.standard_normal((n, n))).astype(dtype)
         self.A = A0 + 0.01 * rng.standard_normal((COUNT, n, n)).astype(dtype)
-        self.near = LocalInverse(A0)
-        self.third = LocalInverse(A0, 3)
+        self.near = local_inverse.LocalInverse(A0)
+        self.third = local_inverse.LocalInverse(A0, 3)
         self.X = np.linalg.inv(self.A)
 
     def time_inv(self, n, dtype):
@@ -40,10 +36,10 @@ class Stacks:
         self.third.approximate(self.A)
 
     def time_certify(self, n, dtype):
-        certify(self.A, self.X)
+        local_inverse.certify(self.A, self.X)
 
     def time_newton_schulz(self, n, dtype):
-        newton_schulz(self.A, self.near.inverse)
+        local_inverse.newton_schulz(self.A, self.near.inverse)
 
 
 class Region:
@@ -54,7 +50,7 @@ class Region:
         self.A0 = 8 * np.eye(n) + np.random.default_rng(0).standard_normal((n, n))
 
     def time_region(self, n):
-        FeasibleRegion(self.A0).box()
+        local_inverse.FeasibleRegion(self.A0).box()
 
 
 class Drift:
@@ -68,7 +64,7 @@ class Drift:
         moved = np.random.default_rng(0).standard_normal(kernel.shape)
         moved *= change * np.linalg.norm(kernel) / np.linalg.norm(moved)
         self.reference = ConvLinearOperator(kernel, (3, 64, 64))
-        self.near = NearbyPreconditioner(Schwarz(self.reference), rng=0)
+        self.near = local_inverse.NearbyPreconditioner(Schwarz(self.reference), rng=0)
         self.op = ConvLinearOperator(kernel + moved, (3, 64, 64))
         self.b = self.op.forward(np.ones(self.op.input_shape))
         self.time_old_set_up(change)
@@ -86,7 +82,7 @@ class Drift:
         self.near.contraction(self.op, steps=3, bound=False)
 
     def time_distance(self, change):
-        kernel_distance(self.op, self.reference)
+        local_inverse.kernel_distance(self.op, self.reference)
 
     def track_iterations(self, change):
         return self._solve(self.near).nit

@@ -1,11 +1,10 @@
 """Peak memory of whole processes: interpreter and imports included."""
 
-import convinv
 from benchmarks.support.devices import skip
 from benchmarks.support.layers import DTYPES, Layer
 from benchmarks.support.quiet import quietly
+from benchmarks.support.versions import method_names, traits
 
-METHODS = {m.name: m for m in convinv.methods() if m.objective == "least-squares"}
 LAYER = Layer(3, 8, 3, 64, 80)
 
 
@@ -27,16 +26,14 @@ class Product:
 
 
 class Solve:
-    params = (
-        tuple(name for name, m in METHODS.items() if not m.square),
-        DTYPES,
-    )
+    params = (method_names(), DTYPES)
     param_names = ("method", "dtype")
 
     def setup(self, method, dtype):
         self.op, x, _ = LAYER.data(dtype)
         self.b = self.op.forward(x)
-        if not METHODS[method].takes(self.op):
+        found = traits(method)
+        if found.square or not found.takes(self.op):
             skip("the method does not take this layer")
 
     def peakmem_solve(self, method, dtype):

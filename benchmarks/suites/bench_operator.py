@@ -4,9 +4,10 @@ import numpy as np
 
 from benchmarks.support.devices import BACKENDS, library, synchronize
 from benchmarks.support.layers import SMALL
-from convinv import ConvLinearOperator, gallery
+from benchmarks.support.versions import optional
+from convinv import ConvLinearOperator
 
-KERNEL = gallery.conv_layer(3, 8, rng=0)
+gallery = optional("convinv.gallery")
 
 
 class Construction:
@@ -17,7 +18,7 @@ class Construction:
 
     def setup(self, size, backend):
         self.xp = library(backend)
-        self.kernel = self.xp.asarray(KERNEL)
+        self.kernel = self.xp.asarray(gallery.conv_layer(3, 8, rng=0))
         self.time_construct(size, backend)
 
     def time_construct(self, size, backend):
@@ -56,8 +57,8 @@ class Overhead:
             xp.asarray(rng.standard_normal(n)) for n in self.op.shape[::-1]
         )
         self.image = self.x.reshape(self.op.input_shape)
-        self.time_matvec(backend)
-        self.time_rmatvec(backend)
+        self.op.matvec(self.x)
+        self.op.rmatvec(self.y)
 
     def time_matvec(self, backend):
         self.op.matvec(self.x)
@@ -77,7 +78,8 @@ class Matrix:
     param_names = ("size",)
 
     def setup(self, size):
-        self.op = ConvLinearOperator(KERNEL, (3, size, size), padding="same")
+        kernel = gallery.conv_layer(3, 8, rng=0)
+        self.op = ConvLinearOperator(kernel, (3, size, size), padding="same")
 
     def time_tosparse(self, size):
         self.op.tosparse()

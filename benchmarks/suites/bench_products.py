@@ -4,8 +4,10 @@ import numpy as np
 
 from benchmarks.support.measure import interleaved
 from benchmarks.support.routes import QUICK, both, scipy_calls
-from convinv.kernels.products import routes
-from convinv.kernels.products.fft import Plan
+from benchmarks.support.versions import optional
+
+routes = optional("convinv.kernels.products.routes")
+Plan = optional("convinv.kernels.products.fft", "Plan")
 
 CASES = {str(case): case for case in QUICK}
 ROUTES = {"FFT": Plan, "direct": routes.Direct}

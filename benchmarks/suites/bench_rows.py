@@ -10,10 +10,16 @@ import numpy as np
 from benchmarks.support.devices import BACKENDS, library, synchronize
 from benchmarks.support.layers import DTYPES, SMALL, Layer
 from benchmarks.support.measure import interleaved
+from benchmarks.support.versions import optional
 from convinv import kernels
-from convinv._core.arrays import to_numpy
-from convinv.operators._row_norms import column_norms, row_norms
-from convinv.solvers._colors import input_colors, output_colors
+
+to_numpy = optional("convinv._core.arrays", "to_numpy")
+column_norms, row_norms = optional(
+    "convinv.operators._row_norms", "column_norms", "row_norms"
+)
+input_colors, output_colors = optional(
+    "convinv.solvers._colors", "input_colors", "output_colors"
+)
 
 BAR = Layer(3, 8, 3, 256, 1)
 

@@ -5,7 +5,6 @@ import math
 import numpy as np
 from scipy.sparse import linalg
 
-import convinv
 from benchmarks.support.devices import BACKENDS, library, skip, synchronize
 from benchmarks.support.iteration import iteration
 from benchmarks.support.layers import DTYPES, Layer
@@ -13,8 +12,10 @@ from benchmarks.support.measure import interleaved
 from benchmarks.support.problems import PROBLEMS, problem
 from benchmarks.support.quality import psnr
 from benchmarks.support.quiet import quietly
+from benchmarks.support.versions import method_names, optional, traits
 
-METHODS = {m.name: m for m in convinv.methods() if m.objective == "least-squares"}
+METHODS = method_names()
+strip_plan = optional("convinv.strips", "strip_plan")
 RTOL, MAXITER = 1e-5, 200
 FEW = 20  # iterations of methods that take rows: sweeps, which cost more
 MOST_DECIBELS = 320.0  # asv keeps finite numbers only
@@ -29,28 +30,26 @@ def refuse(method, name, op):
         skip("needs a square operator")
     if not method.takes(op):
         skip("the method does not take this layer")
-    if method.rate == "blocks":
-        from convinv.strips import strip_plan
-
-        if math.prod(strip_plan(op).shape) > STRIP_ENTRIES:
-            skip("the default strip is most of the image")
+    if method.rate == "blocks" and math.prod(strip_plan(op).shape) > STRIP_ENTRIES:
+        skip("the default strip is most of the image")
 
 
 class Solve:
     """Time to the tolerance, or to the iteration limit where a method is slow."""
 
-    params = (tuple(METHODS), ("layer", "blur"), (64, 128), DTYPES, BACKENDS)
+    params = (METHODS, ("layer", "blur"), (64, 128), DTYPES, BACKENDS)
     param_names = ("method", "problem", "size", "dtype", "backend")
 
     def setup(self, method, name, size, dtype, backend):
         self.xp = library(backend)
         self.op, self.x, self.b = problem(name, size, dtype, self.xp)
-        refuse(METHODS[method], name, self.op)
+        self.traits = traits(method)
+        refuse(self.traits, name, self.op)
         self.solve(method, maxiter=2)
 
     def solve(self, method, maxiter=None):
         if maxiter is None:
-            maxiter = FEW if METHODS[method].needs_rows else MAXITER
+            maxiter = FEW if self.traits.needs_rows else MAXITER
         result = quietly(self.op, self.b, method, rtol=RTOL, maxiter=maxiter, rng=0)
         synchronize(self.xp)
         return result
@@ -62,7 +61,7 @@ class Solve:
 class Quality(Solve):
     """What a method reaches within the iteration limit, and how soon."""
 
-    params = (tuple(METHODS), PROBLEMS, (64,), DTYPES, BACKENDS)
+    params = (METHODS, PROBLEMS, (64,), DTYPES, BACKENDS)
     time_solve = None
 
     def track_iterations(self, method, name, size, dtype, backend):
