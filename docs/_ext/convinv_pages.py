@@ -1,48 +1,27 @@
 """Directives that write pages from the package itself, so that they can't go stale."""
 
 import inspect
-import pathlib
 import re
-import runpy
 
-from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
 
 import convinv
 
-FIGURES = ("_build", "figures")  # in the folder of the pages, kept out of git
-
 
 def setup(app):
     app.add_directive("convinv-methods", Methods)
-    app.add_directive("convinv-measured", Measured)
-    app.connect("builder-inited", draw_figures)
     app.connect("autodoc-process-docstring", escape_stars, priority=600)
     app.connect("autodoc-process-signature", own_signature)
     return {"version": convinv.__version__, "parallel_read_safe": True}
-
-
-def draw_figures(app):
-    """Run the scripts ``*_figures.py`` beside the pages, if the package is newer."""
-    source, folder = pathlib.Path(app.srcdir), pathlib.Path(app.srcdir, *FIGURES)
-    package = pathlib.Path(inspect.getsourcefile(convinv)).parent
-    for script in source.glob("*_figures.py"):
-        drawn = list(folder.glob(f"{script.stem.split('_')[0]}-*.png"))
-        made_from = [script, *package.rglob("*.py")]
-        if drawn and min(map(written, drawn)) > max(map(written, made_from)):
-            continue
-        runpy.run_path(str(script))["draw"](folder)
-
-
-def written(path):
-    return path.stat().st_mtime
 
 
 def escape_stars(app, what, name, thing, options, lines):
     """Show the star of ``shape (C_out, *k)`` where numpydoc has put a type."""
     for i, line in enumerate(lines):
         head, colon, kind = line.partition("** : ")
-        if colon and "``" not in kind:
+        if not colon and "shape (" in line and ">>>" not in line:  # without a name
+            head, kind = "", line
+        if kind and "``" not in kind:
             lines[i] = head + colon + re.sub(r"(?<!\w)\*(?=\w)", r"\*", kind)
 
 
@@ -51,6 +30,7 @@ def own_signature(app, what, name, thing, options, signature, returned):
     if what != "class" or signature != "(*args, **kwargs)":
         return None
     parameters = list(inspect.signature(thing.__init__).parameters.values())[1:]
+    parameters = [p.replace(annotation=inspect.Parameter.empty) for p in parameters]
     return str(inspect.Signature(parameters)), returned
 
 
@@ -75,28 +55,6 @@ class Methods(SphinxDirective):
         return lines
 
 
-class Measured(SphinxDirective):
-    """A file that a benchmark wrote; where there is none, how to make it.
-
-    The argument is the file's path from the repository's root, the content the command.
-    """
-
-    required_arguments = 1
-    has_content = True
-
-    def run(self):
-        root = pathlib.Path(self.env.srcdir).parent
-        path, command = root / self.arguments[0], "\n".join(self.content)
-        if path.is_file():
-            self.env.note_dependency(str(path))
-            text = path.read_text(encoding="utf-8")
-            return [nodes.literal_block(text, text, language="none")]
-        return self.parse_text_to_nodes(
-            "No figures are kept here yet. This makes them, on a machine that does "
-            f"nothing else::\n\n    {command}\n"
-        )
-
-
 COLUMNS = {
     "method": lambda m: f":ref:`{m.name} <method-{m.name}>`",
     "operator": lambda m: needs(m),
@@ -105,7 +63,6 @@ COLUMNS = {
     "least norm": lambda m: yes(m.minimum_norm),
     "vectors stored": lambda m: str(m.storage),
     "products per iteration": lambda m: str(m.products),
-    "options": lambda m: ", ".join(f"``{name}``" for name in m.options),
 }
 
 

@@ -1,4 +1,4 @@
-"""What docs/adding.rst tells a contributor to write passes the contract tests."""
+"""What docs/inside/adding.rst tells a contributor to write passes contract tests."""
 
 import re
 import subprocess

@@ -17,6 +17,7 @@ ROOT = PACKAGE.parent
 if not (ROOT / "README.rst").is_file():
     pytest.skip("an installed package has no README", allow_module_level=True)
 TEXT = (ROOT / "README.rst").read_text(encoding="utf-8")
+PICTURE = "gallery/deblur/plot_color_photograph.html"  # whose figure leads
 
 
 def table(first):
@@ -56,10 +57,32 @@ def test_example_for_pytorch():
 
 
 def test_links():
-    targets = re.findall(r"<([^<>`\n]+)>`_", TEXT)
-    assert targets
+    """An index page shows them: absolute, and to pages and files that there are."""
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg", encoding="utf-8")
+    site = f"{config['metadata']['project_urls'].split()[2]}/en/latest/"
+    files = f"{config['metadata']['url']}/blob/main/"
+    targets = re.findall(
+        r"(?:<|\.\. _[^:]+: |:target: )(\S+?)(?:>`_)?$", TEXT, re.MULTILINE
+    )
+    assert len(targets) > 10 and not re.search(r"<[^<>`\n]+>`_", TEXT)
     for target in targets:
-        assert "://" in target or (ROOT / target).exists(), target
+        if target.startswith(site):
+            page = target.removeprefix(site)
+            assert source(page).is_file(), target
+        else:
+            assert (ROOT / target.removeprefix(files)).is_file(), target
+    assert f"image:: {site}_images/sphx_glr_{source(PICTURE).stem}_001.png" in TEXT
+
+
+def source(page):
+    """The file that a page of the documentation is made of."""
+    name = page.removesuffix(".html")
+    if name == "gallery/index":
+        return ROOT / "docs/examples/GALLERY_HEADER.rst"
+    if name.startswith("gallery/"):
+        return ROOT / f"docs/examples/{name.removeprefix('gallery/')}.py"
+    return ROOT / f"docs/{name}.rst"
 
 
 @pytest.mark.parametrize(

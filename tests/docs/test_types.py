@@ -8,10 +8,11 @@ import sys
 
 import pytest
 
+from support.pages import written
 from support.paths import PACKAGE
 
 ROOT = PACKAGE.parent
-PAGES = [ROOT / "README.rst", *sorted((ROOT / "docs").glob("*.rst"))]
+PAGES = [ROOT / "README.rst", *written()]
 if not PAGES[0].is_file():
     pytest.skip("an installed package has no pages", allow_module_level=True)
 
@@ -33,7 +34,8 @@ def scripts(tmp_path_factory):
     found = []
     for page in PAGES:
         if source := code(page):
-            script = folder / f"{page.stem.lower()}_page.py"
+            name = "_".join(page.relative_to(ROOT).with_suffix("").parts).lower()
+            script = folder / f"{name}_page.py"
             script.write_text(source, encoding="utf-8")
             found.append(str(script))
     assert len(found) > 8
