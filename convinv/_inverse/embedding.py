@@ -22,6 +22,7 @@ from ..kernels.products.fft_axes import fast_length
 from ..operators._cells import coarsened, difference_axes
 from ..operators._polyphase import Polyphase
 from ..operators._symbol import whole_symbol
+from .added_slabs import AddedSlabs
 
 SINGULAR = 50 * 2.0**-52  # reciprocal condition number that rounding may leave
 
@@ -92,12 +93,10 @@ class Embedding:
         self.channels = geometries[0].c_in // self.groups
         normal, rows, masks = self._matrices(op)
         inverse = _inverted(normal, damp)
-        self._prepare(inverse, rows)
-        self.added = None
-        if masks:
-            added = ~np.concatenate(masks, axis=1).reshape(1, -1)
-            real = np.empty(0, self.dtype).real.dtype
-            self.added = self.xp.asarray(added.astype(real))
+        self.added, self._slabs = None, None
+        # the rows that strides leave out are everywhere, and not in slabs
+        in_slabs = all(max(g.stride) == 1 for g in geometries)
+        self._prepare(inverse, rows, masks, in_slabs, damp > 0)
 
     def _matrices(self, op):
         """``S^H S``, the matrices of all parts with added rows, and what is kept."""
@@ -117,7 +116,7 @@ class Embedding:
                 masks.append(kept.reshape(self.groups, -1, *self.torus))
         return normal, rows, masks
 
-    def _prepare(self, inverse, rows):
+    def _prepare(self, inverse, rows, masks, in_slabs, is_damped):
         kernel = kernels.load("circulant", self.xp)
 
         def plan(blocks):
@@ -133,11 +132,19 @@ class Embedding:
             self.largest = math.sqrt(float(sizes.max()))
             to_rows = np.einsum("gfpdhw,gpqdhw->gfqdhw", rows, inverse)
             self._to_rows = plan(to_rows)
-            self._between = plan(
-                np.einsum("gfpdhw,gepdhw->gfedhw", to_rows, rows.conj())
-            )
+            between = np.einsum("gfpdhw,gepdhw->gfedhw", to_rows, rows.conj())
+            self._between = plan(between)
             self._from_rows = plan(to_rows.conj().swapaxes(1, 2))
             plans += [self._to_rows, self._between, self._from_rows]
+            kept = np.concatenate(masks, axis=1)
+            real = np.empty(0, self.dtype).real.dtype
+            self.added = self.xp.asarray((~kept).reshape(1, -1).astype(real))
+            spectra = sum(plan.nbytes for plan in plans)
+            if in_slabs and AddedSlabs.fits(kept, self.dtype.kind == "f", spectra):
+                self._slabs = AddedSlabs(
+                    between, rows, kept, self.grid, is_damped, self.xp, self.dtype
+                )
+                plans.append(self._slabs)
         self.nbytes = sum(plan.nbytes for plan in plans)
 
     def start(self, gradient):
@@ -152,6 +159,14 @@ class Embedding:
         found = found.reshape(w.shape)
         found *= self.added
         return self.xp.subtract(w, found, out=found)
+
+    def precondition(self, r):
+        """An approximate inverse of `project`, on E; r itself where there is none."""
+        if self._slabs is None:
+            return r
+        found = self._slabs(r)
+        found *= self.added
+        return found
 
     def solution(self, gradient, w=None):
         """``N^-1 (gradient + S_E^H w)``, flat; w None is zero."""

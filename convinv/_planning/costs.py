@@ -27,6 +27,7 @@ HALF = 40  # rows and columns at which it reaches half of that
 BANDWIDTH = 20e9  # bytes in a second
 CACHED = 28e9  # the same of a matrix that is reused for successive rows
 TOUCH = 3e9  # the same if entries are gathered and rearranged
+SPECTRUM = 2.6e-8  # a number of the matrices of all frequencies, made and packed
 CHANNEL = 0.2e-9  # one multiplication by an inverse at a frequency
 PRODUCT = 15e-6  # the call of a product
 STEP = 100e-6  # the calls of an iteration in addition to its products
@@ -246,8 +247,25 @@ def embedding(op, batch) -> Cost:
     numbers = batch * torus * filters
     passes = 12 * numbers * op.dtype.itemsize / BANDWIDTH
     spectra = torus * (channels + filters) ** 2
-    setup = LOOK + spectra * (4 * TRANSFORM[8] * math.log2(max(torus, 2)) + 2e-8)
-    return Cost(setup, 2 * numbers * transform + passes + STEP, 2 * spectra * real)
+    setup, nbytes = 4 * LOOK + SPECTRUM * spectra, 2 * spectra * real
+    inverses = added_slabs(op)
+    setup += inverses.setup
+    once = 2 * numbers * transform + passes + STEP + inverses.once
+    return Cost(setup, once, nbytes + inverses.nbytes)
+
+
+def added_slabs(op) -> Cost:
+    """The cost of the inverses in the slabs of added rows, about."""
+    torus, setup, nbytes = torus_of(op), 0.0, 0.0
+    for axis, n in enumerate(torus):
+        width = 0
+        for g in (convolution.geometry for convolution, _ in op.weighted_convolutions):
+            inside = g.input[axis] - g.dilation[axis] * (g.kernel[axis] - 1)
+            width += g.c_out * (n - (n if g.wraps else inside))
+        frequencies = math.prod(torus) / n / 2
+        setup += frequencies * 24 * width**3 / _rate(max(width, 1), 8)
+        nbytes += frequencies * width**2 * 2 * real_size(op.dtype)
+    return Cost(setup, nbytes / CACHED, nbytes)
 
 
 def depths(gram, damp, target):

@@ -44,7 +44,8 @@ FEWER = 0.3  # factor if few singular values are small, or x is of least norm
 MORE = 1.5  # factor if unknowns at the borders have few data
 DAMPED = 0.5  # damp, in units of the least singular value, above which it dominates
 GUESS = {"schwarz": 15, "circulant": 60}  # preconditioned iterations
-EMBEDDED = 7  # iterations of `embedding` for each digit
+# Iterations of `embedding` for each digit, around a box of data and with gaps in it.
+EMBEDDED, GAPS = 1.5, 7
 ITERATED = 4  # applications of a shifted inverse
 LOOKS = 12  # least gain that justifies a look, in units of its time
 REGRET = 2  # lost time after which a set-up is made, in units of its time
@@ -217,7 +218,9 @@ class Plan:
             return None
         cost = costs.embedding(self.op, self.batch)
         cost = cost._replace(setup=cost.setup + self.check)
-        count = EMBEDDED * -math.log10(self.rtol)
+        parts = self.op.weighted_convolutions
+        is_box = all(max(part.stride) == 1 and w is None for part, w in parts)
+        count = (EMBEDDED if is_box else GAPS) * -math.log10(self.rtol)
         kept = is_kept(self.op, "embedding", self.damp)
         return Way("embedding", cost, count, kept=kept)
 

@@ -36,7 +36,7 @@ CASES = {
     "complex": lambda: [layer(dtype="complex128")],
     "channels": lambda: [layer((4, 3, 3, 3))],
     "groups": lambda: [layer((3, 1, 2, 3), groups=3)],
-    "stride and dilation": lambda: [layer((5, 1, 2, 2), stride=2, dilation=2)],
+    "dilation": lambda: [layer((5, 1, 2, 2), dilation=2)],
     "line": lambda: [layer((1, 1, 4), (23,))],
     "volume": lambda: [layer((1, 1, 2, 3, 2), (4, 5, 6))],
     "ring": lambda: [layer(padding="same", boundary="periodic")],
@@ -87,6 +87,54 @@ def test_the_equation_of_the_added_rows(name):
     np.testing.assert_allclose(matrix, matrix.conj().T, atol=1e-12)
     values = np.linalg.eigvalsh(matrix)
     assert values.min() > -1e-12 and values.max() < 1 + 1e-12
+
+
+@every_case
+@pytest.mark.parametrize("damp", [0.0, 0.3])
+def test_the_preconditioner_is_the_sum_of_inverses_in_slabs(name, damp):
+    parts = CASES[name]()
+    op = StackedOperator([*parts, differences(parts[0])])
+    inverse = Embedding(op, damp, op.dtype)
+    added = inverse.added[0] > 0
+    matrix = inverse.project(np.diag(inverse.added[0]).astype(op.dtype))
+    data = normal(np.random.default_rng(1), (3, added.size), op.dtype) @ matrix
+    want, rest = np.zeros_like(data), added.copy()
+    kept = ~added.reshape(inverse.groups, -1, *inverse.torus)
+    for axis in range(2, 5):
+        slab = np.zeros(kept.shape, bool)
+        for group, channel in np.ndindex(kept.shape[:2]):
+            places = np.nonzero(kept[group, channel])[axis - 2]
+            samples = np.arange(kept.shape[axis])
+            outside = (samples < places.min()) | (samples > places.max())
+            np.moveaxis(slab[group, channel], axis - 2, 0)[outside] = True
+        rows = np.flatnonzero(slab)
+        part = np.linalg.pinv(matrix[np.ix_(rows, rows)], 1e-10, hermitian=True)
+        want[:, rows] += data[:, rows] @ part
+        rest[rows] = False
+    want[:, rest] += data[:, rest]
+    found = inverse.precondition(data)
+    assert np.linalg.norm(found - want) <= 1e-8 * np.linalg.norm(want)
+
+
+@pytest.mark.parametrize("taps", [(7, 7), (15, 1)])
+def test_few_iterations_around_a_box_of_data(taps):
+    """Where the blur leaves little of many frequencies, and the penalty weighs less."""
+    op = ConvLinearOperator(np.full((1, 1, *taps), 1 / 49), (1, 70, 66))
+    stack = StackedOperator([op, 2e-3 * differences(op)])
+    b = stack.forward(random(op.input_shape))
+    found = solve(stack, b, "embedding", rtol=1e-7)
+    assert found.success and found.nit <= 60
+
+
+def test_large_inverses_are_left_out(monkeypatch):
+    monkeypatch.setattr("convinv._inverse.added_slabs.SMALL", 0)
+    op = layer((1, 1, 60), (80,))
+    op = StackedOperator([op, differences(op)])
+    assert Embedding(op, 0.0, op.dtype)._slabs is None
+    b = random(op.output_shape)
+    found = solve(op, b, "embedding", rtol=1e-11)
+    want = minimizer(dense(op), b.ravel(), [])
+    np.testing.assert_allclose(found.x.ravel(), want, atol=1e-8)
 
 
 def test_what_is_on_no_torus():
