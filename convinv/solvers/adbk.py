@@ -15,7 +15,7 @@ from ._surrogate import surrogate_hyperplanes
     rate="gradient",
     attainable_rtol=1e-3,
     greedy=True,
-    storage=Storage(m=4, n=3),
+    storage=Storage(m=4, n=3, captured=True),
     products=Products(),
 )
 def adbk(problem, monitor, *, momentum: Fraction = 0.0):

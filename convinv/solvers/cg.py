@@ -18,7 +18,7 @@ from ._registry import solver
     damp=False,
     preconditioner=True,
     condition=True,
-    storage=Storage(m=1, n=2),
+    storage=Storage(m=1, n=2, captured=True),
     products=Products(1, 0),
 )
 def cg(problem, monitor):

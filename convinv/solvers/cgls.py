@@ -14,7 +14,7 @@ from ._registry import solver
     "cgls",
     preconditioner=True,
     condition=True,
-    storage=Storage(m=2, n=2),
+    storage=Storage(m=2, n=2, captured=True),
     products=Products(),
 )
 def cgls(problem, monitor):

@@ -14,7 +14,7 @@ from ._surrogate import surrogate_hyperplanes
     rate="gradient",
     attainable_rtol=1e-3,
     greedy=True,
-    storage=Storage(m=4, n=2),
+    storage=Storage(m=4, n=2, captured=True),
     products=Products(),
 )
 def fdbk(problem, monitor):

@@ -15,7 +15,7 @@ from ._registry import solver
     "gradient",
     rate="gradient",
     attainable_rtol=1e-3,
-    storage=Storage(m=2, n=1),
+    storage=Storage(m=2, n=1, captured=True),
     products=Products(),
     by_setting={
         ("step", "fixed"): {"limits": ("groups",)},

@@ -15,7 +15,7 @@ from ._registry import solver
     "lsmr",
     preconditioner=True,
     condition=True,
-    storage=Storage(m=2, n=4, preconditioned_n=2, augmented=True),
+    storage=Storage(m=2, n=4, preconditioned_n=2, augmented=True, captured=True),
     products=Products(),
 )
 def lsmr(problem, monitor):

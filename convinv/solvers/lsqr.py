@@ -15,7 +15,7 @@ from ._registry import solver
     "lsqr",
     preconditioner=True,
     condition=True,
-    storage=Storage(m=2, n=3, preconditioned_n=1, augmented=True),
+    storage=Storage(m=2, n=3, preconditioned_n=1, augmented=True, captured=True),
     products=Products(),
 )
 def lsqr(problem, monitor):

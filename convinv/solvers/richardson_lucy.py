@@ -24,7 +24,7 @@ SHRUNK = 1e-3  # of a Richardson-Lucy step's x, what an extrapolation leaves at 
     damp=False,
     minimum_norm=False,
     rate="gradient",
-    storage=Storage(m=7, n=9),
+    storage=Storage(m=7, n=9, captured=True),
     products=Products(),
     by_setting={("acceleration", "biggs-andrews"): {"limits": ("*",)}},
     variants={

@@ -14,7 +14,7 @@ from ._registry import solver
     "rshek",
     rate="gradient",
     attainable_rtol=1e-3,
-    storage=Storage(m=4, n=5, augmented=True),
+    storage=Storage(m=4, n=5, augmented=True, captured=True),
     products=Products(2, 2),
     limits=("groups",),
 )

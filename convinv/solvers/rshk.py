@@ -17,7 +17,7 @@ from ._stagnation import StagnationTest
     consistent_only=True,
     rate="gradient",
     attainable_rtol=1e-3,
-    storage=Storage(m=2, n=2),
+    storage=Storage(m=2, n=2, captured=True),
     products=Products(),
     by_setting={("step", "residual"): {"consistent_only": False}},
     variants={"residual": {"step": "residual"}},

@@ -19,11 +19,6 @@ from ._registry import solver
 PATIENCE = 20  # sweeps without a smaller residual before the method gives up
 
 
-# Bytes that making a strip's inverse takes, over those of its matrix (with damp I below
-# it) in double precision: 7 to 13 were measured.
-FACTOR = 12
-
-
 def _plan_of(use):
     """The strips that the options say."""
     options = use.options
@@ -37,14 +32,6 @@ def _window_numbers(use):
     if use.damped or options.get("refine") or options.get("overlap") == "average":
         return 2 * unknowns + plan.strips * plan.groups * plan.shape[0]
     return unknowns
-
-
-def _factor_bytes(use):
-    """Bytes of the strips' inverses while they are made, and of those kept."""
-    plan = _plan_of(use)
-    rows, columns = plan.shape
-    making = FACTOR * (rows + use.damped * columns) * columns * use.double
-    return making + (1 + 2 * use.damped) * plan.memory["factors"]
 
 
 @solver(
@@ -61,7 +48,6 @@ def _factor_bytes(use):
         counts_products=True,
         set_up="the strips' inverses",
         numbers=_window_numbers,
-        shared_bytes=_factor_bytes,
     ),
     products=Products(),
     by_setting={
@@ -150,7 +136,8 @@ def strip(
 
     - *Cost:* a sweep multiplies each strip with :math:`A_s^+`, and with
       :math:`I - A_s^+ A_s` where that is not zero. One product with A and one with
-      :math:`A^H` serve the stopping test.
+      :math:`A^H` serve the stopping test. The strips' inverses are kept with the
+      operator for the next solve.
     - *Storage:* three vectors of length m and four of length n beside b and x, and the
       strips' inverses.
     - *Strips that determine their unknowns:* where every :math:`A_s` has full column

@@ -10,7 +10,7 @@ from .._core.arrays import copy, namespace
 from .._core.blas_threads import one_blas_thread
 from .._core.threads import parallel_map
 from .._linalg.banded_qr import ITEMS, BandedQR
-from .._linalg.pseudoinverse import banded_inverse, pseudoinverse
+from ._inverses import strip_inverses
 from ._plan import cover, group_weights, touching_patterns, window_matrix
 
 # Multiplications above which threads divide a product, and rows of a piece.
@@ -41,15 +41,10 @@ class Sweeps:
         self.which = self.device(np.arange(plan.strips))
         self.labels = plan.labels.tolist()
         self.members = members(self, plan.labels, plan.classes)
-        self.inverses, self.projectors, self.matrices = [], [], []
-        used, self.direct = set(), not problem.damp
-        for label in range(plan.classes):
-            P, K, A = self._factor(label, factorization, rcond, used)
-            self.direct &= K is None
-            self.inverses.append(P)
-            self.projectors.append(K)
-            self.matrices.append(A)
-        self.used = tuple(sorted(used))
+        found = strip_inverses(problem, plan, factorization, rcond)
+        self.inverses, self.projectors = found.inverses, found.projectors
+        self.matrices, self.used = found.matrices, found.used
+        self.direct = not problem.damp and all(K is None for K in self.projectors)
         self.rest = self.local = None
         self.average = self.symmetric = False
 
@@ -58,50 +53,6 @@ class Sweeps:
 
     def _covers(self, covers):
         return tuple(tuple(map(self.device, axis)) for axis in covers)
-
-    def _factor(self, label, factorization, rcond, used):
-        """P, ``K = I - P A`` (None for zero), and A for damped sweeps, per group.
-
-        They are as large as a full window: elements that a strip lacks have zero rows
-        in P and K. P may be a `BandedQR`.
-        """
-        plan, damp, dtype = self.plan, self.problem.damp, self.problem.b.dtype
-        active = np.tile(plan.active(label), plan.geometry.c_in // plan.groups)
-        if factorization == "qr" and active.all():
-            factor = self._banded(label, rcond)
-            if factor is not None:
-                used.add("qr")
-                return factor, None, None
-        inverses, projectors, matrices = [], [], []
-        full = not damp
-        for group in range(plan.groups):
-            A = plan.matrix(self.problem.op, label, group)
-            P, rank, name = pseudoinverse(A, factorization, damp, rcond)
-            used.add(name)
-            inverses.append(_spread(P, active, (0,), dtype))
-            if damp:
-                matrices.append(_spread(A, active, (1,), dtype))
-            if damp or rank < A.shape[1]:
-                full = False
-                K = np.eye(A.shape[1]) - P @ A
-                projectors.append(_spread(K, active, (0, 1), dtype))
-            else:
-                projectors.append(None)
-        if not full:  # a group lacks full rank: the others project to zero
-            size = (active.size,) * 2
-            projectors = [np.zeros(size, dtype) if K is None else K for K in projectors]
-        return (
-            self.device(np.stack(inverses)),
-            None if full else self.device(np.stack(projectors)),
-            self.device(np.stack(matrices)) if damp else None,
-        )
-
-    def _banded(self, label, rcond):
-        """A `BandedQR`, on the CPU, for a class with a narrow band; else None."""
-        plan, damp = self.plan, self.problem.damp
-        if self.xp is not np or damp or plan.groups > 1:
-            return None
-        return banded_inverse(plan.matrix(self.problem.op, label), rcond)
 
     def load(self, b):
         """Set a right-hand side of shape (B, m), which a damped sweep overwrites."""
@@ -239,18 +190,6 @@ class AdditiveSchwarz:
         if self.alone is not None:
             result = result + self.alone * v
         return result.reshape((v.shape[0], -1))
-
-
-def _spread(matrix, active, axes, dtype):
-    """`matrix` with zeros along `axes` where `active` is false."""
-    matrix = matrix.astype(dtype)
-    if active.all():
-        return matrix
-    shape = [active.size if a in axes else n for a, n in enumerate(matrix.shape)]
-    spread = np.zeros(shape, dtype)
-    index = [active if a in axes else np.full(n, True) for a, n in enumerate(shape)]
-    spread[np.ix_(*index)] = matrix
-    return spread
 
 
 def members(sweeps, labels, classes):

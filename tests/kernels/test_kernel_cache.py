@@ -73,6 +73,7 @@ def test_the_user_s_folder(tmp_path):
     assert again == [folder, value, "1"]
 
 
+@pytest.mark.slow
 def test_two_installs_share_nothing(tmp_path):
     one, two = (install(tmp_path / name) for name in ("one", "two"))
     user = home(tmp_path / "user")

@@ -7,7 +7,7 @@ from threadpoolctl import threadpool_limits
 from convinv import ConvLinearOperator, solve
 from convinv._linalg.banded_qr import banded_qr
 from convinv._linalg.pseudoinverse import banded_inverse, pseudoinverse
-from convinv.strips import _sweeps
+from convinv.strips import _inverses
 from support import oracles
 
 
@@ -110,7 +110,7 @@ def test_strips_with_a_band(monkeypatch, options, padding):
         made.append(banded_inverse(matrix, rcond))
         return made[-1]
 
-    monkeypatch.setattr(_sweeps, "banded_inverse", counting)
+    monkeypatch.setattr(_inverses, "banded_inverse", counting)
     result = solve(op, b, "strip", maxiter=3, **window, **options)
     assert any(factor is not None for factor in made)
     assert result.extra["factorization"] == ("qr",)

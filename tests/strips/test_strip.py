@@ -7,7 +7,7 @@ import pytest
 
 from convinv import ConvLinearOperator, Status, solve
 from convinv._problem.problem import Problem
-from convinv.strips import strip_plan
+from convinv.strips import _inverses, strip_plan
 from convinv.strips._sweeps import AdditiveSchwarz, Sweeps
 from support import oracles
 from support.arrays import random
@@ -301,3 +301,29 @@ class TestRefine:
         res = solve(op, b, "strip", refine=True, rtol=1e-5)
         assert res.x.dtype == np.float32
         np.testing.assert_allclose(res.x, normal_solution(op, b), atol=1e-4)
+
+
+def test_inverses_are_kept(monkeypatch):
+    """They are made once, and again for another damp, window or factorization."""
+    made = []
+    real = _inverses.pseudoinverse
+
+    def counted(*args):
+        made.append(args)
+        return real(*args)
+
+    monkeypatch.setattr(_inverses, "pseudoinverse", counted)
+    op = ConvLinearOperator(random((5, 2, 3, 3), float), (2, 9, 10))
+    b = random((2, *op.output_shape), float, 1)
+    run(op, b)
+    assert (first := len(made)) > 0
+    again = run(op, random((1, *op.output_shape), float, 2))
+    assert len(made) == first
+    fresh = ConvLinearOperator(op.kernel, op.input_shape)
+    want = run(fresh, random((1, *op.output_shape), float, 2))
+    np.testing.assert_array_equal(again.x, want.x)
+    assert op.cached_bytes > 0
+    for options in ({"damp": 0.5}, {"h_b": 4}, {"factorization": "svd"}):
+        before = len(made)
+        run(op, b, **options)
+        assert len(made) > before, options

@@ -3,6 +3,7 @@
 import contextlib
 import importlib
 import json
+import pathlib
 import types
 
 import numpy as np
@@ -68,6 +69,7 @@ def small(cupy, patch):
         cycles=(12, 3, 2),
         peers=(8, 2),
         checked=9,
+        graphs=(12,),
     )
     layers = [(kind, layer._replace(size=16)) for kind, layer in products.LAYERS]
     patch.setattr(main, "QUICK", smallest)
@@ -75,7 +77,32 @@ def small(cupy, patch):
     patch.setattr(load("checks"), "STEPS", 2)
     patch.setattr(load("methods"), "LONG", 0.0)  # makes calls but once
     patch.setattr(load("peers"), "library", lambda: Peers(cupy))
+    patch.setattr(load("graphs"), "FEW", 16)
+    patch.setattr(load("graphs"), "MANY", 24)
+    patch.setattr(load("profiler"), "load", lambda: (Profiler(), None))
     return lambda *argv: main.main(["--quick", *argv])
+
+
+class Profiler:
+    """The profiler of torch, which has always seen two kernels and a copy."""
+
+    ProfilerActivity = types.SimpleNamespace(CUDA="CUDA")
+    EVENTS = (
+        {"cat": "kernel", "name": "a|b", "ts": 10.0, "dur": 4.0},
+        {"cat": "kernel", "name": "c", "ts": 12.0, "dur": 1.0},
+        {"cat": "gpu_memcpy", "name": "copy", "ts": 20.0, "dur": 2.0},
+        {"cat": "cpu_op", "name": "mm", "ts": 0.0, "dur": 100.0},
+        {"ph": "M", "name": "process_name"},
+    )
+
+    @contextlib.contextmanager
+    def profile(self, activities):
+        assert activities == ["CUDA"]
+        yield self
+
+    def export_chrome_trace(self, path):
+        trace = json.dumps({"traceEvents": self.EVENTS})
+        pathlib.Path(path).write_text(trace, encoding="utf-8")
 
 
 class Peers:

@@ -219,6 +219,8 @@ def asarray(a, dtype=None):
 
 
 def ascontiguousarray(a, dtype=None):
+    if not isinstance(a, ndarray):
+        raise TypeError(f"Argument 'a' has incorrect type, got {type(a).__name__}")
     a = asarray(a, dtype)
     return a if a.flags.c_contiguous else _call(np.ascontiguousarray, (a,), {})
 
