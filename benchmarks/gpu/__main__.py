@@ -10,9 +10,7 @@ after each part; a part leaves out the cases for which it has no time left, so t
 take about 8 minutes. ``--only`` takes some parts and leaves the results of the others.
 ``--quick`` takes small sizes, and writes nothing unless ``--output`` is given.
 ``--plan`` needs no device: it prints what one could do at best. Without a device the
-exit status is 2. A memory checker takes the check alone::
-
-    compute-sanitizer --tool memcheck python -m benchmarks.gpu --only check --quick
+exit status is 2.
 """
 
 import argparse
@@ -34,6 +32,8 @@ TITLES = {
     "strip": "The problems of the paper on STRIP",
     "gmres": "The problems of the document on GMRES",
     "peers": "CuPy's solvers",
+    "graphs": "Iterations as CUDA graphs",
+    "busy": "The device's share of a solve's time",
 }
 
 
@@ -139,7 +139,7 @@ def measure(run, name):
 
 def functions():
     """The function of every part."""
-    from . import ceilings, checks, methods, papers, peers, products
+    from . import busy, ceilings, checks, graphs, methods, papers, peers, products
 
     return {
         "check": checks.run,
@@ -149,6 +149,8 @@ def functions():
         "strip": papers.strip,
         "gmres": papers.gmres,
         "peers": peers.run,
+        "graphs": graphs.run,
+        "busy": busy.run,
     }
 
 

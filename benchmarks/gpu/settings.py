@@ -19,12 +19,14 @@ class Settings(NamedTuple):
     batches: dict[int, int] = {28: 200, 64: 200, 256: 200, 1024: 12, 4096: 1}
     iterations: int = 32  # so that graphs of small solves are replayed
     sweeps: int = 1  # of methods that take rows, which cost more
-    limit: float = 4.0  # seconds: what is expected to take longer is left out
+    limit: float = 2.0  # seconds: what is expected to take longer is left out
     strip: dict[int, int] = {28: 200, 64: 200, 256: 200}
     cycle: tuple[int, int] = (128, 50)
     cycles: tuple[int, int, int] = (256, 100, 20)
     peers: tuple[int, int] = (256, 50)  # pixels and iterations
     checked: int = 67  # pixels of the images that the check takes
+    # pixels of images for graphs: from 2^14 to 2^26 numbers behind eight filters
+    graphs: tuple[int, ...] = (48, 93, 183, 258, 364, 514, 726, 1450, 2898)
 
 
 FULL = Settings()
@@ -42,6 +44,7 @@ QUICK = Settings(
     cycles=(64, 20, 2),
     peers=(64, 10),
     checked=19,
+    graphs=(24,),
 )
 
 # Seconds that a part may take before the cases that are left are left out; a quick run
@@ -54,4 +57,6 @@ ALLOWED = {
     "strip": 50,
     "gmres": 40,
     "peers": 25,
+    "graphs": 60,
+    "busy": 40,
 }

@@ -1,5 +1,6 @@
 """The command that measures on a GPU, its parts run on the stand-in for CuPy."""
 
+import functools
 import importlib
 import pathlib
 import subprocess
@@ -45,6 +46,7 @@ def whole(tmp_path_factory):
     return status, *written(folder)
 
 
+@pytest.mark.slow
 def test_every_part(whole):
     status, found, text = whole
     assert status == 0
@@ -63,6 +65,7 @@ def test_every_part(whole):
     assert found["where"]["CUDA runtime"] == "12.9"
 
 
+@pytest.mark.slow
 def test_parts_hold_what_they_are_asked_for(whole):
     _, found, text = whole
     assert [row["unit"] for row in rows(found, "ceilings")] == [
@@ -89,6 +92,50 @@ def test_parts_hold_what_they_are_asked_for(whole):
     strip = rows(found, "strip")
     assert [row["method"] for row in strip] == ["strip", "auto"]
     assert strip[1]["dB"] >= 120 and strip[0]["dB"] < strip[1]["dB"]
+    assert [(r["method"], r["numbers"]) for r in rows(found, "graphs")] == [
+        (method, 8 * 10**2) for method in ("cgls", "lsmr")
+    ]
+    solves = rows(found, "busy")
+    assert len(solves) == 7
+    for row in solves:
+        assert row["device works ms"] == pytest.approx(6e-3)
+        assert (row["kernels"], row["copies"]) == (2, 1)
+    kernels = [(r["kernel"], r["ms"]) for r in rows(found, "busy", 1)[:3]]
+    assert kernels == [
+        ("a/b", pytest.approx(4e-3)),
+        ("copy", pytest.approx(2e-3)),
+        ("c", pytest.approx(1e-3)),
+    ]
+
+
+def test_graphs_pay_after_their_capture(cupy, monkeypatch):
+    """Times that are known: 4 ms an iteration, 1 ms in a graph, 29 ms to make it."""
+    graphs = load("graphs")
+    measure = importlib.import_module("benchmarks.support.measure")
+    iterate = importlib.import_module("convinv.solvers._iterate")
+    limits = []
+    monkeypatch.setattr(
+        graphs, "quietly", lambda *args, **kwargs: limits.append(iterate.SMALL)
+    )
+
+    def interleaved(calls, seconds, rounds, taken):
+        for call in calls.values():
+            call()
+        found = {}
+        for always, steps in calls:
+            alone = iterate.DEVICE_CHECK if always else steps
+            seconds = 4e-3 * alone + always * (29e-3 + 1e-3 * (steps - alone))
+            found[always, steps] = measure.Seconds(seconds, seconds)
+        return found
+
+    monkeypatch.setattr(graphs, "interleaved", interleaved)
+    session = part(cupy).session
+    row = dict(zip(graphs.COLUMNS.split(","), graphs.compared(session, "cgls", 12)))
+    assert row["one by one ms"] == pytest.approx(4)
+    assert row["graph ms"] == pytest.approx(1)
+    assert row["capture ms"] == pytest.approx(29)
+    assert row["pays from iteration"] == 18
+    assert [limit > 0 for limit in limits] == [False, False, True, True]
 
 
 def test_cudnn_is_compared(command, cupy, monkeypatch, tmp_path):
@@ -114,12 +161,14 @@ def test_cudnn_is_compared(command, cupy, monkeypatch, tmp_path):
     assert command("--only", "products") == 1
 
 
+@pytest.mark.slow
 def test_without_cudnn_it_is_said(command, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
     assert command("--output", str(tmp_path), "--only", "products") == 0
     assert "- cuDNN was not measured: " in written(tmp_path)[1]
 
 
+@pytest.mark.slow
 def test_a_check_that_fails_ends_the_run(command, monkeypatch, tmp_path, capsys):
     checks = load("checks")
     few = {"3->8": checks.LAYERS["3->8"]}
@@ -135,6 +184,34 @@ def test_a_check_that_fails_ends_the_run(command, monkeypatch, tmp_path, capsys)
 
 def test_nan_fails_the_check():
     assert not load("checks").within("x", float("nan"), 1.0).holds
+
+
+def test_without_a_profiler_it_is_said(command, tmp_path, monkeypatch):
+    profiler = load("profiler")
+    monkeypatch.setattr(profiler, "load", lambda: (None, "nothing: no torch"))
+    assert command("--output", str(tmp_path), "--only", "busy") == 0
+    assert "- nothing: no torch" in written(tmp_path)[1]
+
+
+@pytest.mark.slow
+def test_counters(cupy, monkeypatch, capsys):
+    """Every call is timed, and made once while the profiler looks."""
+    counters, looks = load("counters"), []
+    for name in load("device").EXACT:
+        monkeypatch.setenv(name, "0")
+    for name in ("profilerStart", "profilerStop"):
+        put = functools.partial(looks.append, name)
+        monkeypatch.setattr(cupy.cuda.runtime, name, put, raising=False)
+    layers = [(d, layer._replace(size=14, batch=1)) for d, layer in counters.LAYERS]
+    few = {"LAYERS": layers, "LONG": 64, "BASES": ((64, 3),), "SIZE": 8, "CUT": 1}
+    for name, value in few.items():
+        monkeypatch.setattr(counters, name, value)
+    assert counters.main() == 0
+    names = [name for name, _ in counters.calls(cupy)]
+    assert len(set(names)) == len(names) == 2 * len(layers) + 6
+    printed = capsys.readouterr().out.splitlines()
+    assert [line.rsplit(": ", 1)[0] for line in printed] == names
+    assert looks == ["profilerStart", "profilerStop"] * len(names)
 
 
 def test_an_exception_is_written_down(command, monkeypatch, tmp_path, capsys):
