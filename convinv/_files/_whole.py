@@ -47,3 +47,11 @@ def check_free(path: str | os.PathLike[str], force: bool) -> None:
         raise FileExistsError(f"{str(path)!r} exists; --force overwrites it")
     if not path.parent.is_dir():
         raise FileNotFoundError(f"there is no folder {str(path.parent)!r}")
+
+
+def synced(path: Path) -> None:
+    """Wait until a file, or all files of a folder, are on the disk."""
+    files = [path] if path.is_file() else [p for p in path.rglob("*") if p.is_file()]
+    for each in files:
+        with each.open("r+b") as file:
+            os.fsync(file.fileno())
