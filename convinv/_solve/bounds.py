@@ -260,7 +260,7 @@ class _Run:
         choices = choose(
             scaled.working,
             damp=scaled.damp,
-            batch=self.layout.batch,
+            batch=task.items,
             rtol=task.rtol,
             memory=memory,
             maxiter=task.maxiter,

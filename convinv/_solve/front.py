@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any, Literal
 
 from .._core.adapted_calls import adapts
@@ -13,8 +14,10 @@ from .._problem.batch import Layout
 from .._regularize import damp_rule
 from ..operators._foreign import as_operator
 from ..solvers import METHODS, Method
+from . import tiles
 from .general_form import GeneralCall, is_general
 from .memory import copied
+from .outcome import Outcome
 from .request import Request
 from .weights import weighted_data
 
@@ -56,6 +59,7 @@ def solve(
     conlim: float | None = None,
     columns: bool | None = None,
     bounds: tuple[ArrayInput | None, ArrayInput | None] | None = None,
+    out: Any = None,
     on_failure: OnFailure = "warn",
     **method_options: Any,
 ) -> SolveResult:
@@ -127,7 +131,9 @@ def solve(
     max_memory : float or str, optional
         Bytes that the solve may take at a time beside op, b and x, or a text like "2GB"
         or "512MiB"; device memory for CuPy arrays. A batch that would take more is
-        solved in slices, see Notes; ``extra["slices"]`` says in how many.
+        solved in slices, and one image of a convolution that would, in tiles; see
+        Notes. ``extra["slices"]`` says in how many, and ``extra["tiles"]`` in how many
+        along each axis.
     rtol_normal : float, optional
         Tolerance of the normal residual, by default `rtol`; see Notes.
     conlim : float, optional
@@ -141,6 +147,9 @@ def solve(
         ``(lo, hi)`` with ``lo <= x <= hi``: numbers, or arrays like x or one item of
         it; None and infinity leave x free. ``(0, None)`` is for what is not negative.
         With the method "auto", an exact one, or "cgls"; see Notes.
+    out : array, optional
+        Where x is written, and what ``x`` of the result is then: any array of its shape
+        that is written by slices, such as a memory map or an array of Zarr or HDF5.
     on_failure : {"warn", "raise", "ignore"}
         What to do where the returned x does not satisfy the tolerance: warn with
         `ConvergenceWarning`, raise `ConvergenceError` (whose ``result`` holds x), or
@@ -214,6 +223,17 @@ def solve(
     those of a few items at a time), and makes three products: ``A^H b``, ``A x`` and
     ``A^H r``. An item that is started again adds a residual of length m.
 
+    One image that takes more than `max_memory` is cut into overlapping tiles
+    (restricted additive Schwarz) where op is a convolution, or a stack of them: in a
+    sweep each tile corrects its part of x by a local inverse of the residual of the
+    whole problem, until that residual, computed in double precision, satisfies the
+    tolerances. The halos are as wide as the inverse takes to decay, so that one or two
+    sweeps suffice as a rule; where it decays too slowly, tiles precondition conjugate
+    gradients. b and `out` may then be memory maps or arrays of Zarr or HDF5, which are
+    read and written by pieces. Without `out`, x is in memory all the same. A rule for
+    `damp` looks at a few windows of b. Tiles take no prior, weights, mask, bounds or
+    preconditioner, and no other method than "auto".
+
     `max_memory` bounds an estimate of that, of the method's vectors, and of copies of b
     and x0. What is set up for an operator and kept with it, or with a preconditioner,
     comes on top: "auto" takes nothing whose set-up needs more than `max_memory` by its
@@ -221,10 +241,10 @@ def solve(
     `direct` and `rbk` have by default it replaces them. So do the history, the blocks
     of `rbk` (which has an option for them) and what a rule for `damp` holds, which
     looks at all items at once. Slices are solved in order, with one generator `rng`;
-    `strip` and `rbk` make their inverses anew for each. To a callback ``state.nit``
-    counts on from slice to slice; in ``state.x`` the items to come are where they
-    start, with a ``state.residual_norm`` of NaN, and where the callback ends the solve
-    they stay there.
+    `rbk` makes its inverses anew for each. To a callback ``state.nit`` counts on from
+    slice to slice; in ``state.x`` the items to come are where they start, with a
+    ``state.residual_norm`` of NaN, and where the callback ends the solve they stay
+    there.
 
     Examples
     --------
@@ -260,17 +280,61 @@ def solve(
         max_memory,
         bounds,
     )
+    tiles.refuse_out(out, op, b)
+    whole = not is_general(b, None, prior, weights, mask) and not columns
+    whole = whole and preconditioner is None and bounds is None
+    if whole and tiles.are_needed(request, op, b, x0, damp, regularizer):
+        layout, outcome = tiles.solved(
+            request, op, b, x0, regularizer, damp, noise_level, callback, out, solve
+        )
+        out = None
+    else:
+        layout, outcome = outcome_of(
+            request,
+            op,
+            b,
+            x0=x0,
+            damp=damp,
+            regularizer=regularizer,
+            prior=prior,
+            weights=weights,
+            mask=mask,
+            noise_level=noise_level,
+            columns=columns,
+            callback=callback,
+            progress=progress,
+        )
+    result = outcome.result(layout, time.perf_counter() - start)
+    if out is not None:
+        out[...] = result.x
+        result = replace(result, x=out)
+    return deliver(result, on_failure, stacklevel=3)
+
+
+def outcome_of(
+    request: Request,
+    op: Any,
+    b: ArrayInput,
+    *,
+    x0: ArrayInput | None = None,
+    damp: Damp = 0.0,
+    regularizer: Any = None,
+    prior: Any = None,
+    weights: ArrayInput | None = None,
+    mask: ArrayInput | None = None,
+    noise_level: float | None = None,
+    columns: bool | None = None,
+    callback: Callback = None,
+    progress: bool = False,
+) -> tuple[Layout, Outcome]:
+    """The layout of the data of a call, and what the call comes to."""
     if is_general(b, regularizer, prior, weights, mask):
         data = weighted_data(op, b, weights, mask)
         call = GeneralCall(request, op, regularizer, prior, damp, noise_level)
-        layout, outcome = call.outcome(data, x0, columns, callback, progress)
-    else:
-        rule = damp_rule.rule(damp, noise_level, op)
-        damping = number(0.0 if rule else damp, "damp")
-        request.entry(op, bool(damping or rule))  # before a look at the data
-        layout = Layout(op, b, x0, columns)
-        task = request.task(op, layout, damping, rule, copied(layout, b, x0))
-        outcome = task.outcome(callback, progress)
-    return deliver(
-        outcome.result(layout, time.perf_counter() - start), on_failure, stacklevel=3
-    )
+        return call.outcome(data, x0, columns, callback, progress)
+    rule = damp_rule.rule(damp, noise_level, op)
+    damping = number(0.0 if rule else damp, "damp")
+    request.entry(op, bool(damping or rule))  # before a look at the data
+    layout = Layout(op, b, x0, columns)
+    task = request.task(op, layout, damping, rule, copied(layout, b, x0))
+    return layout, task.outcome(callback, progress)

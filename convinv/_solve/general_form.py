@@ -16,6 +16,7 @@ from .._core.arrays import namespace, placement, to_numpy
 from .._core.validation import number
 from .._problem.batch import Layout
 from .._regularize import damp_rule
+from ..operators._base import ShapedOperator
 from ..operators._stacked import StackedOperator
 from .bounds import limits
 from .outcome import merged
@@ -43,6 +44,14 @@ def _product(op, x):
     return op.apply(x.reshape((len(x), *op.input_shape))).reshape((len(x), -1))
 
 
+def _names(regularizer):
+    """What tells penalties from others as long as they live; None of arrays."""
+    several = isinstance(regularizer, (list, tuple))
+    found = tuple(regularizer) if several else (regularizer,)
+    known = all(isinstance(one, (str, ShapedOperator)) for one in found)
+    return found if known else None
+
+
 class GeneralForm:
     """The plain least-squares problem of a call with penalties, prior or weights.
 
@@ -57,7 +66,7 @@ class GeneralForm:
     """
 
     def __init__(self, op, data, x0, columns, regularizer, prior):
-        self.op, self.weights = op, data.weights
+        self.op, self.weights, self._named = op, data.weights, _names(regularizer)
         self.layout = layout = Layout(op, data.b, x0, columns)
         plain = is_identity(regularizer)
         self.penalties = [] if plain else regularizers(regularizer, op)
@@ -90,8 +99,15 @@ class GeneralForm:
         """The operator of the plain problem, and its damp."""
         if not self.penalties:
             return self.base, damps[0]
+        if self._named is None or self.weights is not None or not self.op.convolutions:
+            return self._stacked(self.base, damps), 0.0
+        # what is set up for the stack is kept with it, and serves the next call
+        key = "general form", self._named, tuple(damps)
+        return self.op.cached(key, lambda: self._stacked(self.op.bare(), damps)), 0.0
+
+    def _stacked(self, base, damps):
         scaled = [op.scaled(damp) for op, damp in zip(self.penalties, damps) if damp]
-        return StackedOperator([self.base, *scaled]), 0.0
+        return StackedOperator([base, *scaled])
 
     def plain(self, op):
         """The layout of the plain problem."""

@@ -10,6 +10,7 @@ from .._problem import residual
 from .._problem.scaling import DATA_POWER
 from ..precondition import PRECONDITIONERS, Preconditioner
 from ..solvers import METHODS
+from ..solvers._iterate import COPIES, SMALL
 from .auto import candidates
 
 BOUNDED = 8  # vectors like x of a solve with bounds, in double precision
@@ -65,6 +66,7 @@ class MemoryEstimate:
         scaled = abs(np.frexp(to_numpy(largest))[1]) > DATA_POWER
         own = bool(scaled.any()) * self.shape[0] * self.itemsize + RECORDS
         self.solving = own + max(self._solving(*pair) for pair in pairs)
+        self.captured = max(self._captured(*pair) for pair in pairs)
         if bounded:
             self.solving += BOUNDED * self.shape[1] * self.double
         self.checking = own + self._checking()
@@ -92,7 +94,8 @@ class MemoryEstimate:
             self.fixed
             + scratch
             + max(
-                items * self.solving + narrow * wide,  # it waits for the next start
+                # a graph's memory; the check waits for the next start
+                items * self.solving + self._graphs(items) + narrow * wide,
                 items * self.checking + wide + kept,
             )
         )
@@ -150,6 +153,17 @@ class MemoryEstimate:
         if preconditioner is not None:
             numbers += self._preconditioning(preconditioner, use)
         return numbers * self.itemsize
+
+    def _captured(self, entry, preconditioner):
+        """Bytes of an item that a graph of a method's iterations takes."""
+        if self.host or preconditioner is not None or not entry.storage.captured:
+            return 0
+        rows, columns = entry.vectors(self._use(entry, preconditioner))
+        return COPIES * (rows * self.shape[0] + columns * self.shape[1]) * self.itemsize
+
+    def _graphs(self, items):
+        """Bytes of the graphs of up to so many items."""
+        return min(items, SMALL // max(*self.shape, 1)) * self.captured
 
     def _preconditioning(self, given, use):
         """Numbers of an application of a preconditioner."""

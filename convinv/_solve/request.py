@@ -34,6 +34,8 @@ class Request:
     max_memory : float or None
     bounds : pair or None
         As `solve` takes it.
+    items : int
+        Right-hand sides that one set-up is for, where there are more than a call has.
     """
 
     method: str
@@ -47,6 +49,7 @@ class Request:
     rng: np.random.Generator
     max_memory: float | None
     bounds: Any = None
+    items: int = 0
 
     @classmethod
     def checked(
@@ -126,4 +129,5 @@ class Request:
             copied=copied,
             bounds=self.bounds,
             weights=weights,
+            items=max(self.items, layout.batch),
         )

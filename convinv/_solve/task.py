@@ -58,6 +58,8 @@ class Task:
     weights : array or None
         Of the data, like b or one item of it, for methods whose objective is not least
         squares; for that they are in `op` and b.
+    items : int
+        Right-hand sides that one set-up is for.
     """
 
     op: Any
@@ -78,6 +80,7 @@ class Task:
     is_part: bool = False
     bounds: Any = None
     weights: Any = None
+    items: int = 1
 
     def estimate(self) -> MemoryEstimate:
         """The memory that the solve takes."""
@@ -193,7 +196,7 @@ class Task:
         return choose(
             scaled.working,
             damp=scaled.damp,
-            batch=self.layout.batch,
+            batch=self.items,
             rtol=self.rtol,
             memory=math.inf if self.max_memory is None else self.max_memory,
             maxiter=self.maxiter,

@@ -111,7 +111,7 @@ class TestTooLittle:
         b = data(op, 3)
         monkeypatch.setattr("convinv._solve.task.Run", None)
         with pytest.raises(MemoryError, match="of it for all"):
-            solve(op, b.astype("float32"), max_memory=100)
+            solve(op, b.astype("float32"), "direct", max_memory=100)
 
     def test_a_single_right_hand_side(self):
         op = layer()

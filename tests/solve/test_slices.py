@@ -111,7 +111,7 @@ class TestSlices:
     def test_nothing_to_do(self, sliced):
         op = layer(size=7)
         sliced(1)
-        found = solve(op, np.zeros((3, *op.output_shape)), max_memory=1)
+        found = solve(op, np.zeros((3, *op.output_shape)), "direct", max_memory=1)
         assert found.success and found.nit == 0 and found.history.shape == (0, 3)
 
     def test_one_slice_that_fails_warns_once(self, sliced):
@@ -141,6 +141,7 @@ class TestSlices:
         last = choice("cgls", "the last")
         chosen = lambda op, **_: [first, last]  # noqa: E731
         monkeypatch.setattr("convinv._solve.task.choose", chosen)
+        monkeypatch.setattr("convinv._solve.tiles.are_needed", lambda *_: False)
         op = layer((8, 1, 3, 3), 30)
         b = np.zeros((3, *op.output_shape))
         b[1] = data(op)
