@@ -15,17 +15,29 @@ from ._errors import UsageError
 from ._output import Output, steps, times
 from ._psf import FORMS, named_psf, read_psf
 from ._samples import as_floats, as_stored, with_channel_axis
-from ._words import boundary_or_unknown, bounds, channel_axis, not_negative, number_or
+from ._words import (
+    boundary_or_unknown,
+    bounds,
+    channel_axis,
+    not_negative,
+    number_or,
+    per_axis,
+)
 
 EXAMPLES = """
 examples:
   convinv deblur blurred.png sharp.png --psf gaussian:1.5
   convinv deblur car.jpg plate.png --psf motion:15,30 --tv
   convinv deblur stack.tif sharp.tif --psf gaussian:2.5,1.2,1.2 --poisson
+  convinv deblur big.zarr sharp.zarr --psf psf.npy --max-memory 2GB
 
 Numbers such as --noise and --bounds are in units in which the brightest value of an
 integer is 1; in the units of the file, if it holds floats. A PSF in a file has as many
 axes as one picture: two, or three for a volume.
+
+Files of zarr and HDF5 are larger than memory: they are read and written by regions, as
+are .npy and .tif with --chunks, --scheduler or --restart. What is done stays in
+OUT.partial if the process is interrupted or killed, and the same command goes on.
 """
 
 
@@ -41,8 +53,8 @@ def add(commands: Any) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("input", metavar="IN", help="PNG, JPEG, TIFF, .npy")
-    add("output", metavar="OUT", help="PNG, JPEG, TIFF, .npy; JPEG loses detail")
+    add("input", metavar="IN", help="PNG, JPEG, TIFF, .npy, .zarr, FILE.h5:/dataset")
+    add("output", metavar="OUT", help="the same kinds; JPEG loses detail")
     add("--psf", required=True, metavar="PSF", help=FORMS)
     add(
         "--strength",
@@ -87,13 +99,34 @@ def add(commands: Any) -> argparse.ArgumentParser:
         help="the axis with the colors of an array, such as -1, or none",
     )
     add("--max-memory", metavar="SIZE", help='such as "500MB"')
+    add(
+        "--chunks",
+        type=per_axis,
+        metavar="N[,N..]",
+        help="size of tiles and of the chunks of OUT (default: by --max-memory)",
+    )
+    add(
+        "--scheduler",
+        metavar="NAME",
+        help="of Dask: threads, processes or the address of a cluster (default: one "
+        "tile after the other)",
+    )
+    add(
+        "--restart",
+        action="store_true",
+        help="do not go on from OUT.partial, begin anew",
+    )
     add("--force", action="store_true", help="overwrite OUT")
     return parser
 
 
-def run(args: argparse.Namespace, output: Output) -> None:
-    """Read, deblur, write, and say how."""
+def run(args: argparse.Namespace, output: Output) -> str | None:
+    """Read, deblur, write, and say how; the message of a failure."""
     _refuse_nonsense(args)
+    if _by_regions(args):
+        from . import _large
+
+        return _large.deblur(args, output)
     psf = named_psf(args.psf)
     picture = with_channel_axis(_files.read(args.input), args)
     psf = read_psf(args.psf) if psf is None else psf
@@ -127,6 +160,14 @@ def run(args: argparse.Namespace, output: Output) -> None:
         "clipped": clipped,
         "seconds": seconds,
     }
+    return None
+
+
+def _by_regions(args: argparse.Namespace) -> bool:
+    """Whether files are not read in full: zarr, HDF5, or an option for such files."""
+    names = args.input, args.output
+    options = args.chunks, args.scheduler, args.restart or None
+    return any(map(_files.is_large, names)) or any(o is not None for o in options)
 
 
 def _refuse_nonsense(args: argparse.Namespace) -> None:
