@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import fft
 
-from .._core.arrays import to_numpy
+from .._core.arrays import namespace, to_numpy
 from .noise import noise_of
 from .spectral_model import SpectralModel, differences, fit, visibility
-from .welch import tile_side, welch
+from .welch import sampled, tile_side, welch
 
 LOWEST, HIGHEST, PER_DECADE = 1e-5, 1e2, 10  # weights tried, per size of the PSF's sum
 # How often the noise counts. With 1 the mean squared error is least, but in flat parts
@@ -44,7 +44,8 @@ def choose_strength(
     ----------
     images : list of array, shape (N, *size)
         For every exposure its pictures, of N channels or items of a batch, in one to
-        three dimensions. Exposures may differ in size.
+        three dimensions. Exposures may differ in size. Of objects that are no arrays,
+        but have slices, tiles are read.
     psfs : list of array, shape (*k)
         The point spread function of each exposure.
     penalty : {"gradient", "laplacian", "identity"} or array
@@ -75,7 +76,7 @@ def choose_strength(
     if noise is None and max(stride) > 1:
         # Details finer than the pixels look like noise: rather too much of it.
         if visibility(model, transfers, side, stride) < VISIBLE:
-            level = np.mean([noise_of(image, axes) ** 2 for image in images]) ** 0.5
+            level = np.mean([_finest(image, side) for image in images]) ** 0.5
             model = fit(powers, transfers, side, stride, float(level))
     lowest = LOWEST * max(abs(float(psf.sum())) for psf in psfs)
     if not model.scale > 0:  # no scene beside the noise
@@ -175,7 +176,17 @@ def _least(error, lowest):
 
 def _plain(image):
     """On the host, in single precision at least; complex pictures as real ones."""
+    if namespace(image) is None:
+        return image
     image = to_numpy(image)
     if image.dtype.kind == "c":
         image = np.concatenate([image.real, image.imag])
     return image.astype(np.result_type(image.dtype, np.float32), copy=False)
+
+
+def _finest(image, side):
+    """The variance of the noise by the finest details."""
+    if namespace(image) is None:
+        tiles = [noise_of(tiles, len(side)) for tiles in sampled(image, side)]
+        return np.mean(np.concatenate(tiles) ** 2)
+    return np.mean(noise_of(image, len(side)) ** 2)

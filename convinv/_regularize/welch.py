@@ -9,7 +9,6 @@ import itertools
 import math
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from scipy import fft
 
 LEAST = {1: 256, 2: 64, 3: 32}  # samples along a side of a tile, per number of axes
@@ -42,13 +41,29 @@ def _widths(psf):
     return found
 
 
+def sampled(images, side):
+    """Tiles ``(count, *side)``, those of one row of an image at a time.
+
+    They are half a side apart, or further in large images, so that not all is read of
+    images that are no arrays in memory.
+    """
+    axes = len(side)
+    size = images.shape[images.ndim - axes :]
+    first, *rest = (_places(n, s, axes) for n, s in zip(size, side, strict=True))
+    for image, row in itertools.product(range(images.shape[0]), first):
+        corners = itertools.product([row], *rest)
+        boxes = ([slice(a, a + s) for a, s in zip(c, side)] for c in corners)
+        yield np.asarray(np.stack([images[(image, *box)] for box in boxes]))
+
+
 def welch(images, side):
     """The mean power in tiles, so that white noise has its variance everywhere.
 
     Parameters
     ----------
-    images : ndarray, shape (N, *size)
-        Real pictures of one size; their powers are averaged.
+    images : array, shape (N, *size)
+        Real pictures of one size; their powers are averaged. Any object that has slices
+        will do.
     side : tuple of int
         As `tile_side` gives.
 
@@ -62,16 +77,10 @@ def welch(images, side):
         window = np.multiply.outer(window, hann(n))
     window = window.astype(images.dtype)
     axes = tuple(range(-len(side), 0))
-    tiles = sliding_window_view(images, side, axis=axes)
-    first, *rest = (
-        _places(n, s, len(side)) for n, s in zip(images.shape[1:], side, strict=True)
-    )
     total, count = 0.0, 0
-    for image, row in itertools.product(range(len(images)), first):
-        part = tiles[image, row][np.ix_(*rest)] if rest else tiles[image, row]
-        mean = (part * window).sum(axis=axes, keepdims=True) / window.sum()
-        power = np.abs(fft.rfftn((part - mean) * window, axes=axes)) ** 2
-        power = power.reshape(-1, *power.shape[power.ndim - len(side) :])
+    for tiles in sampled(images, side):
+        mean = (tiles * window).sum(axis=axes, keepdims=True) / window.sum()
+        power = np.abs(fft.rfftn((tiles - mean) * window, axes=axes)) ** 2
         total, count = total + power.sum(axis=0, dtype=float), count + len(power)
     return total / (count * float(np.sum(window.astype(float) ** 2)))
 

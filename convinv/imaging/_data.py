@@ -27,43 +27,48 @@ class Data:
         layout = given[0].layout
         xp = namespace(given[0].data)
         per_channel = spread.per_channel
-
-        def arranged(parts):
-            stack = xp.stack(parts)  # exposures, channels, items, *size
-            if per_channel:
-                stack = xp.moveaxis(stack, 2, 0).swapaxes(1, 2)
-                stack = stack.reshape(len(stack), -1, *layout.size)
-            else:
-                stack = xp.moveaxis(stack, 0, 2)
-                stack = stack.reshape(-1, len(given), *layout.size)
-            return xp.ascontiguousarray(stack)
-
-        b = arranged([picture.data for picture in given])
+        b = _arranged(xp, [picture.data for picture in given], per_channel)
         used = None
         if any(picture.used is not None for picture in given):
-            used = arranged(
-                [
-                    (
-                        xp.ones(picture.data.shape, bool)
-                        if picture.used is None
-                        else picture.used
-                    )
-                    for picture in given
-                ]
-            ).astype(b.real.dtype)
+            known = [
+                (
+                    xp.ones(picture.data.shape, bool)
+                    if picture.used is None
+                    else picture.used
+                )
+                for picture in given
+            ]
+            used = _arranged(xp, known, per_channel).astype(b.real.dtype)
         if weights is not None:
             part = layout.split(weights_of(weights, layout, xp)).astype(b.real.dtype)
-            part = arranged([part] * len(given))
+            part = _arranged(xp, [part] * len(given), per_channel)
             used = part if used is None else used * part
         return cls(b, used, per_channel)
 
     def layout_of(self, x, layout):
         """Scenes ``(items, channels, *size)`` in the layout of the pictures."""
-        if self.per_channel:
-            x = x.swapaxes(0, 1)
-        else:
-            x = x.reshape(layout.channels, -1, *x.shape[2:])
-        return layout.join(x)
+        return layout.join(by_channel(x, self.per_channel, layout.channels))
+
+
+def arranged(xp, parts, per_channel):
+    """``(channels, items, *size)`` of every exposure as right-hand sides."""
+    stack = xp.stack(parts)
+    size = stack.shape[3:]
+    if per_channel:
+        stack = xp.moveaxis(stack, 2, 0).swapaxes(1, 2)
+        return stack.reshape((stack.shape[0], -1, *size))
+    return xp.moveaxis(stack, 0, 2).reshape((-1, len(parts), *size))
+
+
+def by_channel(x, per_channel, channels):
+    """Scenes ``(items, channels, *size)`` as ``(channels, items, *size)`` again."""
+    if per_channel:
+        return x.swapaxes(0, 1)
+    return x.reshape((channels, -1, *x.shape[2:]))
+
+
+def _arranged(xp, parts, per_channel):
+    return xp.ascontiguousarray(arranged(xp, parts, per_channel))
 
 
 def weights_of(weights, layout, xp):

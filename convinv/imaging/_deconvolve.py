@@ -17,6 +17,8 @@ from ._camera import UNKNOWN, camera, check_boundary, strides
 from ._counts import likely_scene
 from ._data import Data
 from ._exposed import Exposed
+from ._frames import Frames, is_by_regions
+from ._large import Large, check_out, large_scene, refuse
 from ._smoothness import penalty_of, smooth_scene
 from ._total_variation import piecewise_smooth_scene
 
@@ -44,6 +46,7 @@ def deconvolve(
     method: str = "auto",
     rtol: float | None = None,
     max_memory: float | str | None = None,
+    out: Any = None,
     progress: bool = False,
     callback: Callback = None,
     return_result: bool = False,
@@ -60,7 +63,8 @@ def deconvolve(
         A picture or a stack of them, with as many axes at its end as `psf` has, beside
         the channels. A list holds several exposures of one scene. Integers become
         fractions of the largest one, as `skimage.util.img_as_float` has it. NaNs and
-        what a `numpy.ma` array masks is not used.
+        what a `numpy.ma` array masks is not used. Memory maps, arrays of zarr, h5py or
+        Dask, and others that give arrays for slices, are read by regions; see Notes.
     psf : array_like, or list of arrays
         The point spread function: what the picture of a point is. With as many axes as
         a picture, one to three, or with a channel axis as `image` has it, where it
@@ -108,6 +112,9 @@ def deconvolve(
     method, max_memory, progress
         As `convinv.solve` has them; `convinv.proximal.minimize` has its own methods
         for "tv", no bar and no limit of memory.
+    out : array, optional
+        What the result is written to, and what is returned then: an array, a memory
+        map, an array of zarr or another that takes slices, of floating-point numbers.
     rtol : float, optional
         Likewise; by default small enough that the error of iterations is well below
         that of noise and blur.
@@ -176,28 +183,33 @@ def deconvolve(
         )
     axes = _point_spread.spatial_axes(psfs[0], len(shapes[0]), channel_axis)
     step = strides(stride, axes)
+    layout = _pictures.layout_of(shapes[0], axes, channel_axis)
+    spread = _point_spread.read(psfs, shapes, layout.channel_axis, origin, normalize)
+    settings: dict[str, Any] = {"method": method, "rtol": rtol, "callback": callback}
+    limits: dict[str, Any] = {"max_memory": max_memory, "progress": progress}
+    if model == "poisson" and not (isinstance(penalty, str) and penalty == "tv"):
+        raise ValueError(
+            f"regularizer must be 'tv' with model='poisson', got {regularizer!r}"
+        )
+    if any(map(is_by_regions, images)):
+        refuse(model, penalty, bounds, mask, weights, method)
+        frames = Frames.of(images, layout, spread.per_channel, preserve_range)
+        view = camera(spread, layout.size, boundary, step, frames.dtype)
+        large = Large(frames, spread, view, step)
+        if out is not None:
+            check_out(out, large.shape, frames.dtype)
+        found = large_scene(large, penalty, weight, noise, out, **settings, **limits)
+        return _told(found, found.result.x) if return_result else found.result.x
     given = [
         _pictures.read(image, axes, channel_axis, preserve_range, mask)
         for image in images
     ]
-    layout = given[0].layout
-    spread = _point_spread.read(psfs, shapes, layout.channel_axis, origin, normalize)
     data = Data.of(given, spread, weights)
     b = data.b
     view = camera(spread, layout.size, boundary, step, b.dtype, namespace(b))
     exposed = Exposed(data, spread, view, step)
-    settings: dict[str, Any] = {
-        "method": method,
-        "rtol": rtol,
-        "bounds": bounds,
-        "callback": callback,
-    }
-    limits: dict[str, Any] = {"max_memory": max_memory, "progress": progress}
+    settings["bounds"] = bounds
     if model == "poisson":
-        if not isinstance(penalty, str) or penalty != "tv":
-            raise ValueError(
-                f"regularizer must be 'tv' with model='poisson', got {regularizer!r}"
-            )
         found = likely_scene(exposed, weight, noise, **settings, **limits)
     elif isinstance(penalty, str) and penalty == "tv":
         if max_memory is not None:
@@ -205,11 +217,18 @@ def deconvolve(
         found = piecewise_smooth_scene(exposed, weight, noise, **settings)
     else:
         found = smooth_scene(exposed, penalty, weight, noise, **settings, **limits)
-    result = found.result
-    x = result.x[(slice(None), slice(None), *view.frame)]
+    x = found.result.x[(slice(None), slice(None), *view.frame)]
     picture = data.layout_of(x, layout)
-    if not return_result:
-        return picture
+    if out is not None:
+        check_out(out, picture.shape, picture.dtype)
+        out[...] = picture
+        picture = out
+    return _told(found, picture) if return_result else picture
+
+
+def _told(found, picture):
+    """The result of a solver with the picture, and all that is known of the scene."""
+    result = found.result
     return replace(
         result,
         x=picture,
@@ -253,5 +272,5 @@ def _is_list_of_arrays(values):
     return (
         isinstance(values, (list, tuple))
         and len(values) > 0
-        and all(hasattr(value, "dtype") and value.ndim > 0 for value in values)
+        and all(hasattr(value, "dtype") and np.shape(value) for value in values)
     )

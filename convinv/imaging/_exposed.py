@@ -43,21 +43,31 @@ class Exposed:
             x = xp.take(x, xp.asarray(at.clip(0, x.shape[axis] - 1)), axis=axis)
         return x
 
+    @property
+    def weights(self):
+        return self.data.weights
+
     def automatic(self, penalty, noise):
         """``(strength, noise)`` that the spectra of all channels tell."""
-        exposures, channels = self.spread.kernels.shape[:2]
-        b, found = to_numpy(self.b), []
-        for channel in range(channels):
-            first = channel * exposures
-            parts = [b[:, first + exposure] for exposure in range(exposures)]
-            kernels = list(self.spread.kernels[:, channel])
-            found.append(
-                choose_strength(
-                    parts, kernels, penalty=penalty, stride=self.stride, noise=noise
-                )
-            )
-        weight = float(np.exp(np.mean([np.log(one.weight) for one in found])))
-        return weight, float(np.sqrt(np.mean([one.model.noise**2 for one in found])))
+        b = to_numpy(self.b)
+        return automatic(
+            lambda number: b[:, number], self.spread, self.stride, penalty, noise
+        )
+
+
+def automatic(part, spread, stride, penalty, noise):
+    """``(strength, noise)`` for data of which ``part(i)`` has the i-th channel."""
+    exposures, channels = spread.kernels.shape[:2]
+    found = []
+    for channel in range(channels):
+        first = channel * exposures
+        parts = [part(first + exposure) for exposure in range(exposures)]
+        kernels = list(spread.kernels[:, channel])
+        found.append(
+            choose_strength(parts, kernels, penalty=penalty, stride=stride, noise=noise)
+        )
+    weight = float(np.exp(np.mean([np.log(one.weight) for one in found])))
+    return weight, float(np.sqrt(np.mean([one.model.noise**2 for one in found])))
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from scipy import ndimage
 
-from .._core.arrays import namespace, to_numpy
+from .._core.arrays import contiguous, namespace, to_numpy
 from .._core.validation import boolean
 
 
@@ -45,11 +45,28 @@ class Layout:
 
     def join(self, array):
         """``(channels, items, *any size)`` in the layout of the pictures."""
-        xp = namespace(array)
+        xp = namespace(array) or np  # arrays of Dask go by NumPy's protocol
         array = array.reshape((self.channels, *self.lead, *array.shape[2:]))
         if self.channel_axis is None:
             return array[0]
-        return xp.ascontiguousarray(xp.moveaxis(array, 0, self.channel_axis))
+        return contiguous(xp.moveaxis(array, 0, self.channel_axis))
+
+    def of_one(self):
+        """That of a stack of one picture."""
+        lead = len(self.shape) - self.axes - (self.channel_axis is not None)
+        shape = [*[1] * lead, *self.size]
+        if self.channel_axis is not None:
+            shape.insert(self.channel_axis, self.channels)
+        return replace(self, shape=tuple(shape))
+
+    def index(self, box, place=None, channel=None):
+        """Where a box of the spatial axes is, of all pictures or of one, as slices."""
+        lead = [slice(i, i + 1) for i in place or ()] or [slice(None)] * len(self.lead)
+        found = [*lead, *box]
+        if self.channel_axis is not None:
+            part = slice(None) if channel is None else slice(channel, channel + 1)
+            found.insert(self.channel_axis, part)
+        return tuple(found)
 
 
 @dataclass(frozen=True)

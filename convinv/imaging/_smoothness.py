@@ -14,8 +14,9 @@ from ._exposed import Exposed, Found, given, source
 
 # Of the normal residual, per strength, and the largest: what is left then of the error
 # of iterations is less than 0.05 dB on the photographs of `benchmarks.imaging`.
-RTOL, LARGEST_RTOL, LEAST_RTOL = 5e-3, 1e-3, 1e-6
-STRONG = 5  # strength from which on rounding in single precision is more than that
+RTOL, LARGEST_RTOL, LEAST_RTOL = 5e-3, 1e-3, 1e-5
+# Strengths below and above which rounding in single precision is more than that.
+WEAK, STRONG = 2e-3, 5
 
 
 def smooth_scene(
@@ -25,31 +26,40 @@ def smooth_scene(
 
     A strength of None is the automatic one.
     """
-    if strength is None:
-        strength, level = exposed.automatic(penalty, noise)
-        message = (
-            f"strength {strength:.3g}, for the least expected error at the "
-            f"{source(noise)} noise of {level:.3g}"
-        )
-        noise = level if noise is None else noise
-    else:
-        message = given(strength)
+    strength, noise, message = chosen(exposed, penalty, strength, noise)
+    result = solved(exposed, penalty, strength, method=method, rtol=rtol, **options)
+    result = replace(result, x=result.x.astype(exposed.b.dtype, copy=False))
+    return Found(result, strength, noise, message)
+
+
+def chosen(exposed, penalty, strength, noise):
+    """``(strength, noise, message)``, automatic where the strength is None."""
+    if strength is not None:
+        return strength, noise, given(strength)
+    strength, level = exposed.automatic(penalty, noise)
+    message = (
+        f"strength {strength:.3g}, for the least expected error at the "
+        f"{source(noise)} noise of {level:.3g}"
+    )
+    return strength, level if noise is None else noise, message
+
+
+def solved(exposed, penalty, strength, *, method, rtol, **options):
+    """The result of `convinv.solve` with a strength."""
     op, b = exposed.op, exposed.b
-    if strength > STRONG:
+    if not WEAK < strength < STRONG:
         op, b = (a.astype(np.result_type(a.dtype, np.float64)) for a in (op, b))
-    result = solve(
+    return solve(
         op,
         b,
         method,
         x0=exposed.start(),
         damp=strength,
         regularizer=penalty,
-        weights=exposed.data.weights,
+        weights=exposed.weights,
         rtol=tolerance(strength) if rtol is None else rtol,
         **options,
     )
-    result = replace(result, x=result.x.astype(exposed.b.dtype, copy=False))
-    return Found(result, strength, noise, message)
 
 
 def tolerance(strength) -> float:
