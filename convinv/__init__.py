@@ -23,19 +23,21 @@ def _adapter(module: str, name: str) -> Callable[[], Adapter]:
     """What makes the adapter of a module, which imports the library it is for."""
 
     def load() -> Adapter:
-        found = importlib.import_module(f"{__name__}.interop.{module}")
+        found = importlib.import_module(f"{__name__}.{module}")
         return getattr(found, name)()
 
     return load
 
 
-register_adapter("torch", _adapter("torch._adapter", "TorchAdapter"))
-register_adapter("deepinv", _adapter("deepinv._adapter", "DeepinvAdapter"))
-register_adapter("jax", _adapter("jax._adapter", "JaxAdapter"))
-register_adapter("jaxlib", _adapter("jax._adapter", "JaxAdapter"))
-register_adapter("odl", _adapter("odl", "OdlAdapter"))
-register_adapter("pylops", _adapter("pylops", "PyLopsAdapter"))
-register_adapter("sigpy", _adapter("sigpy", "SigPyAdapter"))
+register_adapter("torch", _adapter("interop.torch._adapter", "TorchAdapter"))
+register_adapter("dask", _adapter("distributed._adapter", "DaskAdapter"))
+register_adapter("deepinv", _adapter("interop.deepinv._adapter", "DeepinvAdapter"))
+register_adapter("jax", _adapter("interop.jax._adapter", "JaxAdapter"))
+register_adapter("jaxlib", _adapter("interop.jax._adapter", "JaxAdapter"))
+register_adapter("odl", _adapter("interop.odl", "OdlAdapter"))
+register_adapter("pylops", _adapter("interop.pylops", "PyLopsAdapter"))
+register_adapter("sigpy", _adapter("interop.sigpy", "SigPyAdapter"))
+register_adapter("xarray", _adapter("interop._xarray", "XarrayAdapter"))
 
 __all__ = [
     "ConvLinearOperator",
@@ -55,6 +57,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from . import (
+        distributed,
         gallery,
         imaging,
         interop,
@@ -73,6 +76,7 @@ if TYPE_CHECKING:
 _load, _submodules, _ = lazy_loader.attach(
     __name__,
     (
+        "distributed",
         "gallery",
         "imaging",
         "interop",

@@ -44,7 +44,7 @@ def adapts(
         def adapted(*args, **kwargs):
             if any(map(is_foreign, (*args, *kwargs.values()))):
                 bound = signature.bind(*args, **kwargs)
-                return _adapted(function, bound, data, side)
+                return _adapted(function, adapted, bound, data, side)
             return function(*args, **kwargs)
 
         return adapted
@@ -52,10 +52,17 @@ def adapts(
     return decorate
 
 
-def _adapted(function, bound, data, side):
-    """The call with arrays, and what it returns as the data are."""
+def _adapted(function, adapted, bound, data, side):
+    """The call with arrays, and what it returns as the data are.
+
+    `adapted` is the function with its decorator: what an array holds may be an array of
+    one more library.
+    """
     given, name = bound.arguments, function.__name__
     like = _like(given.get(data))
+    whole = NotImplemented if like is None else _whole(function, bound, like)
+    if whole is not NotImplemented:
+        return whole
     for key, value in given.items():
         if bound.signature.parameters[key].kind is inspect.Parameter.VAR_KEYWORD:
             value = {k: argument(v, k, name) for k, v in value.items()}
@@ -67,6 +74,8 @@ def _adapted(function, bound, data, side):
             given.setdefault("columns", False)
     if like is None:
         return function(*bound.args, **bound.kwargs)
+    if _like(given[data]) is not None:
+        function = adapted
     if callable(given.get("callback")):
         given["callback"] = _listening(given["callback"], like)
     try:
@@ -75,6 +84,13 @@ def _adapted(function, bound, data, side):
         error.result = _restored(error.result, like)
         error.args = (error.args[0], error.result)
         raise
+
+
+def _whole(function, bound, like):
+    """What the library of the data makes of the call, if it takes whole calls."""
+    adapter = adapter_of(like)
+    assert adapter is not None
+    return adapter.call(function, bound)
 
 
 def _like(value):
@@ -91,7 +107,7 @@ def _restored(found, like):
     """An array or a result with arrays as `like` is."""
     if isinstance(found, Result):
         return dataclasses.replace(found, x=_restored(found.x, like))
-    if namespace(found) is None:
+    if namespace(found) is None and not is_foreign(found):
         return found
     adapter = adapter_of(like)
     return found if adapter is None else adapter.restored(found, like)

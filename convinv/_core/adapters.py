@@ -8,6 +8,7 @@ library comes up first; ``convinv/__init__.py`` registers them.
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -20,8 +21,9 @@ class Adapter:
     """What the package does with the objects of a library.
 
     A subclass says which of the three kinds its library has, and defines the methods
-    of these: of arrays `snapshot`, `argument` and `restored`; of layers `convolution`,
-    `system` and `way_out`; of operators `operator`.
+    of these: of arrays `snapshot`, `argument` and `restored`, or `call` where a library
+    computes with arrays that are not in memory; of layers `convolution`, `system` and
+    `way_out`; of operators `operator`.
     """
 
     def is_array(self, thing: Any) -> bool:
@@ -43,6 +45,14 @@ class Adapter:
     def argument(self, array: Any, name: str, function: str) -> AnyArray:
         """The same for an argument of a function, which has no gradient."""
         return self.snapshot(array, name)
+
+    def call(self, function: Callable, bound: inspect.BoundArguments) -> Any:
+        """What a function gives whose data are an array of the library.
+
+        NotImplemented where the function is to be called with the `argument`, and its
+        array `restored`.
+        """
+        return NotImplemented
 
     def restored(self, array: AnyArray, like: Any) -> Any:
         """An array of NumPy or CuPy as one of the library, as `like` is."""

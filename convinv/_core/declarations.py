@@ -63,6 +63,8 @@ class Storage:
         ``numbers(use)``: numbers for a right-hand side that are no vectors.
     shared_bytes : callable, optional
         ``shared_bytes(use)``: bytes that all right-hand sides have in common.
+    captured : bool
+        Whether a device may run iterations as a graph, which holds copies of them all.
     """
 
     m: int = 0
@@ -77,6 +79,7 @@ class Storage:
     set_up: str = ""
     numbers: Callable[[Use], float] | None = None
     shared_bytes: Callable[[Use], float] | None = None
+    captured: bool = False
 
     def __str__(self):
         words = [_sum({"m": self.m, "n": self.n, "min(m, n)": self.gram})]

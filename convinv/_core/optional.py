@@ -6,7 +6,12 @@ import importlib
 from typing import Any
 
 # The name to install where it is not that of the module.
-PACKAGES = {"PIL": "pillow", "skimage": "scikit-image", "sklearn": "scikit-learn"}
+PACKAGES = {
+    "dask": "dask[array]",
+    "PIL": "pillow",
+    "skimage": "scikit-image",
+    "sklearn": "scikit-learn",
+}
 
 
 def optional(module: str, user: str) -> Any:

@@ -7,9 +7,12 @@ at once, another kills a forked child at its first parallel kernel. Here concurr
 callers share one pool, and a forked child makes a new one.
 """
 
+import contextlib
 import itertools
 import os
 import sys
+import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 # The work below which a second thread costs more than it saves, and the work after
@@ -19,8 +22,37 @@ SERIAL_WORK = 1e6
 CHUNK_WORK = 1e8
 
 
+class _Limit(threading.local):
+    """What `limited_threads` asks for in the thread that runs."""
+
+    most: Callable[[], int] | None = None
+
+
+_limit = _Limit()
+
+
+@contextlib.contextmanager
+def limited_threads(most: Callable[[], int]) -> Iterator[None]:
+    """Let what this thread computes take ``most()`` threads at a time, this among them.
+
+    It is asked at each parallel loop: the share of one caller changes as others come
+    and go.
+    """
+    before, _limit.most = _limit.most, most
+    try:
+        yield
+    finally:
+        _limit.most = before
+
+
 def thread_count() -> int:
-    """Threads to use: numba.set_num_threads where it was used, else its default."""
+    """Threads to use: those of the process, or fewer inside `limited_threads`."""
+    count = process_threads()
+    return count if _limit.most is None else max(min(count, _limit.most()), 1)
+
+
+def process_threads() -> int:
+    """Threads of the process: numba.set_num_threads where it was used, else its own."""
     parallel = sys.modules.get("numba.np.ufunc.parallel")
     if parallel is not None and getattr(parallel, "_is_initialized", False):
         return sys.modules["numba"].get_num_threads()
