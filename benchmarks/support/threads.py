@@ -27,6 +27,24 @@ def restart_with(count, module):
 
 
 @contextlib.contextmanager
+def inherited(count):
+    """Processes that are started in it get `count` threads for every library.
+
+    None leaves what the environment says.
+    """
+    before = {name: os.environ.get(name) for name in VARIABLES}
+    if count is not None:
+        os.environ.update(dict.fromkeys(VARIABLES, str(count)))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
+
+
+@contextlib.contextmanager
 def one_torch_thread():
     """More of them wait for each other at every layer, for long on a busy machine."""
     import torch

@@ -99,6 +99,7 @@ def test_other_methods_have_their_bars(load):
     assert "| x " in report.tables([row()], [], [other])
 
 
+@pytest.mark.slow
 def test_quick_form(load, monkeypatch, tmp_path):
     cases, main = load("cases"), load("__main__")
     monkeypatch.setattr(main, "QUICK", (cases.Case("camera", "Gaussian", 0.01, 48),))

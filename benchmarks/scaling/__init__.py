@@ -1,0 +1,1 @@
+"""Images larger than memory: measured here, and simulated on many machines."""
