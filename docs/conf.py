@@ -48,7 +48,10 @@ nitpicky = True
 html_math_renderer = "mathml"
 
 # the pages of what needs a library are the same without it
-OPTIONAL = ("deepinv", "jax", "napari", "odl", "onnx", "pylops", "sigpy", "torch")
+OPTIONAL = (
+    *("cloudpickle", "dask", "deepinv", "jax", "napari", "odl", "onnx", "pylops"),
+    *("sigpy", "torch"),
+)
 autodoc_mock_imports = [n for n in OPTIONAL if not importlib.util.find_spec(n)]
 autodoc_inherit_docstrings = False  # PyTorch and SciPy describe their own classes
 autodoc_member_order = "bysource"

@@ -12,6 +12,7 @@ import sys
 EXAMPLES = pathlib.Path(__file__).parents[1] / "examples"
 SECTIONS = (
     "deblur",
+    "large",
     "layers",
     "kernels",
     "rules",
@@ -24,6 +25,7 @@ FIRST = (  # in their sections, in this order
     "plot_motion_blur.py",
     "plot_defocus.py",
     "plot_total_variation.py",
+    "plot_large_image.py",
     "plot_invert_layer.py",
     "plot_layer_report.py",
     "plot_noise_gain.py",
