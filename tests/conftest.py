@@ -34,6 +34,17 @@ def pytest_addoption(parser):
         help="fail the tests that need a GPU where none is found; by default skip them",
     )
     parser.addoption(
+        "--slow",
+        action="store_true",
+        help="run the tests marked slow too, which take a minute or so each",
+    )
+    parser.addoption(
+        "--no-pool",
+        action="store_true",
+        help="an allocation for every array of CuPy, so that a memory checker of CUDA "
+        "sees accesses outside them",
+    )
+    parser.addoption(
         "--recipes",
         action="store_true",
         help="enrol the method and the preconditioner of docs/inside/adding.rst",
@@ -41,6 +52,10 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
+    if config.getoption("--no-pool"):
+        import cupy
+
+        cupy.cuda.set_allocator(None)
     if config.getoption("--recipes"):
         from support.recipes import enrol
 
@@ -59,6 +74,10 @@ def gpu_missing():
 
 
 def pytest_collection_modifyitems(config, items):
+    if not config.getoption("--slow"):
+        for item in items:
+            if item.get_closest_marker("slow"):
+                item.add_marker(pytest.mark.skip(reason="slow: runs with --slow"))
     marked = [item for item in items if item.get_closest_marker("gpu")]
     reason = gpu_missing() if marked else None
     if reason is None or config.getoption("--require-gpu"):

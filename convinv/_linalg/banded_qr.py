@@ -86,6 +86,10 @@ class BandedQR:
                 parts.append(-inverse @ self.R[block, after])
             yield np.concatenate(parts, axis=1)
 
+    @property
+    def nbytes(self):
+        return self.R.nbytes + sum(Q.nbytes for Q in self.forward)
+
     def pseudoinverse(self):
         solve, unit = self.solver(self.R.dtype), np.eye(self.shape[0])
         found = np.empty(self.shape, self.R.dtype)

@@ -4,6 +4,8 @@ import re
 import subprocess
 import sys
 
+import pytest
+
 from support.paths import ROOT
 from support.recipes import PLACES, block
 
@@ -23,6 +25,7 @@ def passed(done):
     return int(re.search(r"(\d+) passed", done.stdout)[1])
 
 
+@pytest.mark.slow
 def test_the_recipes_are_enrolled_and_pass():
     """A method and a preconditioner, each in one file, are tested without more."""
     names = {re.search(r'@\w+\(\s*"(\w+)"', block(s))[1] for s in PLACES.values()}

@@ -192,6 +192,28 @@ def test_gains_are_means(draw):
     }
 
 
+def test_simulated_over_measured(draw):
+    rows = [
+        {"case": f"blur, 64x64, tile 8, halo 2, {workers}", "ratio": ratio}
+        for workers, ratio in (("1 worker", 0.9), ("2 workers", 0.6))
+    ]
+    rows.append({"case": "layer, 64x64, tile 8, halo 2, 2 workers", "ratio": 1.2})
+    ax = draw("scaling_compared", {"compared": rows})
+    assert rows_of_labels(ax) == ["blur, tile 8\nhalo 2", "layer, tile 8\nhalo 2"]
+    assert points(ax) == {"1 worker": [(0.9, 0)], "2 workers": [(0.6, 0), (1.2, 1)]}
+
+
+def test_errors_by_sweep(draw):
+    rows = [
+        {"case": "halo 2", "errors": [0.1, 0.01]},
+        {"case": "halo 2, from data inside alone", "errors": [0.2, 0.2]},
+    ]
+    assert points(draw("scaling_sweeps", {"sweeps": rows})) == {
+        "halo 2": [(1, 0.1), (2, 0.01)],
+        "recipe, halo 2": [(1, 0.2), (2, 0.2)],
+    }
+
+
 def test_cells(charts):
     value = charts.chart_style.value
     cells = ["46.34 ± 0.05", "9.36e-16", "7.35 / 11.01", "~4.9", "-", "none finite", ""]

@@ -57,6 +57,9 @@ def examples(page, leave_out=None):
 
 @pytest.mark.parametrize("page", PAGES, ids=docname)
 def test_examples(page):
+    for package in ("dask", "xarray"):
+        if f">>> import {package}" in page.read_text(encoding="utf-8"):
+            pytest.importorskip(package)
     run(examples(page, leave_out="torch"))
 
 

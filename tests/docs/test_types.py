@@ -71,6 +71,7 @@ class TestMypy:
         assert not failed
         return [line for line in said.splitlines() if ": error: " in line]
 
+    @pytest.mark.slow
     def test_pages(self, scripts, wrong, tmp_path, monkeypatch):
         found = self.errors([*scripts, wrong], tmp_path, monkeypatch)
         assert [line for line in found if not line.startswith(wrong)] == []

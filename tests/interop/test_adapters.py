@@ -5,6 +5,7 @@ import re
 import pytest
 
 from convinv import interop
+from convinv._core.optional import PACKAGES
 from support.optional_packages import NEEDS
 from support.paths import PACKAGE
 from support.processes import run
@@ -40,7 +41,7 @@ def test_what_is_missing_is_named(module):
         "import importlib, convinv\n"
         f"assert {module!r} not in sys.modules\n"
         f"for load in (lambda: importlib.import_module({module!r}),\n"
-        f"             lambda: convinv.interop.{module.rpartition('.')[2]}):\n"
+        f"             lambda: {module}):\n"
         "    try:\n"
         "        load()\n"
         "    except ImportError as error:\n"
@@ -48,5 +49,6 @@ def test_what_is_missing_is_named(module):
     )
     done = run(code, PYTHONPATH=str(PACKAGE.parent))
     assert done.returncode == 0, done.stderr
-    said = f"{module} needs {library}: python -m pip install {library}\n"
+    package = PACKAGES.get(library, library)
+    said = f"{module} needs {package}: python -m pip install {package}\n"
     assert done.stdout == 2 * said

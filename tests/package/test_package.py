@@ -29,7 +29,9 @@ with ROOMS.open(encoding="utf-8", newline="") as table:
 PLACES = {
     "numba": r"kernels/.*",
     "llvmlite": r"kernels/.*",
+    "cloudpickle": r"distributed/_shipped\.py",
     "cupy": r"(kernels|interop)/.*",
+    "dask": r"distributed/\w+\.py",
     "torch": r"interop/((torch|deepinv)/\w+|onnx/_modules)\.py",
     "deepinv": r"interop/deepinv/\w+\.py",
     "magicgui": r"interop/napari/_widget\.py",
@@ -103,6 +105,7 @@ def test_every_room_has_a_level():
     assert set(LEVELS) == {room(name) for name in MODULES if name}
 
 
+@pytest.mark.slow
 def test_no_circles():
     graph = {
         name: {other for other, at_import in internal(path) if at_import} - {""}
@@ -147,12 +150,13 @@ def test_third_party_imports(name):
 def test_importing_is_light(module):
     """Optional and slow packages are loaded when they are needed."""
     module = f"convinv.{module}".rstrip(".")
-    if "interop" in module or module.endswith("kernels"):
+    if "interop" in module or module.endswith(("kernels", "distributed")):
         pytest.skip("loads what it is for")
     code = f"import sys, {module}; print(*sys.modules)"
     done = run(code, PYTHONPATH=str(PACKAGE.parent))
     assert done.returncode == 0, done.stderr
     heavy = {"cupy", "numba", "llvmlite", "torch", "matplotlib", "skimage", "tqdm"}
+    heavy |= {"dask", "distributed", "xarray"}
     assert not heavy & set(done.stdout.split())
 
 
@@ -237,16 +241,17 @@ HERE = [module for module in PUBLIC if inspect.ismodule(module)]
 
 
 SUBMODULES = {
-    "gallery", "imaging", "interop", "learning", "local_inverse", "lowrank",
-    "operators", "precondition", "proximal", "spectra", "strips", "testing",
+    "distributed", "gallery", "imaging", "interop", "learning", "local_inverse",
+    "lowrank", "operators", "precondition", "proximal", "spectra", "strips", "testing",
 }  # fmt: skip
+NEEDING = {name for name in SUBMODULES if missing(f"convinv.{name}")}
 
 
 class TestSubmodules:
     def test_are_loaded_when_asked_for(self):
         code = (
             "import sys, convinv\n"
-            f"for name in {sorted(SUBMODULES - {'interop'})}:\n"
+            f"for name in {sorted(SUBMODULES - NEEDING - {'interop'})}:\n"
             "    print(f'convinv.{name}' in sys.modules, end=' ')\n"
             "    assert getattr(convinv, name) is sys.modules[f'convinv.{name}']\n"
             "print(convinv.gallery.problem.__name__, convinv.interop.__name__)"
@@ -260,11 +265,12 @@ class TestSubmodules:
         """Public names and no others, whatever has been imported."""
         shown = set(dir(convinv))
         assert shown == {*convinv.__all__, *SUBMODULES, "__version__"}
-        assert all(hasattr(convinv, name) for name in shown)
+        assert all(hasattr(convinv, name) for name in shown - NEEDING)
         with pytest.raises(AttributeError, match="convinv attribute nope"):
             convinv.nope
         assert not hasattr(convinv, "torch")
 
+    @pytest.mark.slow
     def test_type_checkers_see_them(self, tmp_path):
         api = pytest.importorskip("mypy.api")
         lines = ["import convinv", *(f"convinv.{name}" for name in sorted(SUBMODULES))]

@@ -5,6 +5,7 @@ import importlib.util
 import pytest
 
 NEEDS = {  # and their modules
+    "convinv.distributed": "dask",
     "convinv.interop.deepinv": "deepinv",
     "convinv.interop.jax": "jax",
     "convinv.interop.odl": "odl",
