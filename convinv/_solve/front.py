@@ -231,8 +231,8 @@ def solve(
     sweeps suffice as a rule; where it decays too slowly, tiles precondition conjugate
     gradients. b and `out` may then be memory maps or arrays of Zarr or HDF5, which are
     read and written by pieces. Without `out`, x is in memory all the same. A rule for
-    `damp` looks at a few windows of b. Tiles take no prior, weights, mask, bounds or
-    preconditioner, and no other method than "auto".
+    `damp` looks at a few windows of b. Tiles take no prior, weights, mask, bounds,
+    conlim or preconditioner, and no other method than "auto".
 
     `max_memory` bounds an estimate of that, of the method's vectors, and of copies of b
     and x0. What is set up for an operator and kept with it, or with a preconditioner,
@@ -285,8 +285,9 @@ def solve(
     whole = whole and preconditioner is None and bounds is None
     if whole and tiles.are_needed(request, op, b, x0, damp, regularizer):
         layout, outcome = tiles.solved(
-            request, op, b, x0, regularizer, damp, noise_level, callback, out, solve
-        )
+            request, op, b, x0, regularizer, damp, noise_level, callback, out, solve,
+            progress,
+        )  # fmt: skip
         out = None
     else:
         layout, outcome = outcome_of(

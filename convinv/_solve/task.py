@@ -135,7 +135,7 @@ class Task:
     def _outcome(self, slices, callback, progress):
         parts = slices or [slice(None)]
         total = self.maxiter * len(parts)
-        with _bar(progress, self.entry.name, total) as tick:
+        with progress_bar(progress, self.entry.name, total) as tick:
             outcome = solve_slices(self.run, self.layout, parts, callback, tick)
         if slices:
             outcome.notes["slices"] = len(slices)
@@ -214,7 +214,7 @@ class Task:
 
 
 @contextlib.contextmanager
-def _bar(progress, name, total):
+def progress_bar(progress, name, total):
     """Yield a function of the iteration number, which updates a progress bar."""
     if not progress:
         yield lambda nit: None

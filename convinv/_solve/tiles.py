@@ -17,6 +17,7 @@ from ..operators._stacked import StackedOperator
 from .memory import MemoryEstimate
 from .outcome import Outcome, merged
 from .penalties import damps, is_identity, regularizers
+from .task import progress_bar
 
 # The normal residual that sweeps aim at: in double precision that of exact methods, in
 # single precision in units of the tolerance.
@@ -229,6 +230,8 @@ def are_needed(request, op, b, x0, damp, regularizer) -> bool:
         return False
     if isinstance(regularizer, (list, tuple)) and not regularizer:
         return False
+    if request.conlim is not None:  # tiles estimate no condition number
+        return False
     images = _Images(op, b) if _is_shaped(op, b) else None
     if images is None or (images.xp or np) is not op.xp:
         return False
@@ -255,7 +258,9 @@ def _is_shaped(op, b):
     return math.prod(shape) > 0 and (shaped or shape == (op.shape[0],))
 
 
-def solved(request, op, b, x0, regularizer, damp, noise_level, callback, out, solve):
+def solved(
+    request, op, b, x0, regularizer, damp, noise_level, callback, out, solve, progress
+):
     """``(images, outcome)`` of a call of `solve` by tiles.
 
     `solve` finds the damp by a rule on windows of the data.
@@ -280,27 +285,29 @@ def solved(request, op, b, x0, regularizer, damp, noise_level, callback, out, so
         place = placement(b) if images.xp else {}
         out = op.xp.empty(images.x_shape, dtype=images.dtype, **place)
     outcomes: list[Outcome] = []
-    for number in range(images.batch):
-        stopped = bool(outcomes) and outcomes[-1].item_status[0] is Status.STOPPED
-        source = images.image(b, number, images.output_shape)
-        target = images.image(out, number, images.input_shape)
-        plan.take_units(_largest(plan, source))
-        driver = ArrayDriver(target, in_file)
-        found = iterate(
-            plan,
-            driver,
-            source,
-            x0=images.start(number),
-            rtol=request.rtol,
-            rtol_normal=request.rtol_normal,
-            atol=request.atol,
-            maxiter=0 if stopped else request.maxiter or MOST,
-            callback=_heard(callback, images, number, outcomes),
-        )
-        if stopped:
-            found.status = Status.STOPPED
-        driver.finish(plan, found.x)
-        outcomes.append(problem.outcome(plan, found, op.xp.zeros((1, 0))))
+    bar = progress_bar(progress, "tiles", plan.layout.sweeps * images.batch)
+    with bar as tick:
+        for number in range(images.batch):
+            stopped = bool(outcomes) and outcomes[-1].item_status[0] is Status.STOPPED
+            source = images.image(b, number, images.output_shape)
+            target = images.image(out, number, images.input_shape)
+            plan.take_units(_largest(plan, source))
+            driver = ArrayDriver(target, in_file)
+            found = iterate(
+                plan,
+                driver,
+                source,
+                x0=images.start(number),
+                rtol=request.rtol,
+                rtol_normal=request.rtol_normal,
+                atol=request.atol,
+                maxiter=0 if stopped else request.maxiter or MOST,
+                callback=_heard(callback, tick, images, number, outcomes),
+            )
+            if stopped:
+                found.status = Status.STOPPED
+            driver.finish(plan, found.x)
+            outcomes.append(problem.outcome(plan, found, op.xp.zeros((1, 0))))
     outcome = merged(outcomes, out) if images.batch > 1 else outcomes[0]
     outcome.x = out
     if rule is not None:
@@ -331,12 +338,15 @@ def _largest(plan, source):
     return max((float(abs(piece).max()) for piece in pieces if piece.size), default=0.0)
 
 
-def _heard(callback, images, number, before):
-    """The user's callback with a state of x in the user's shape."""
-    if callback is None:
-        return None
+def _heard(callback, tick, images, number, before):
+    """The user's callback with a state of x in the user's shape, and the bar's."""
     done = sum(len(outcome.history) for outcome in before)
-    return lambda state: callback(_State(state, images, number, done))
+
+    def heard(state):
+        tick(done + state.nit)
+        return callback is not None and callback(_State(state, images, number, done))
+
+    return heard
 
 
 class _State:

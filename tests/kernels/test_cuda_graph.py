@@ -210,7 +210,7 @@ def test_progress_counts_all(cupy, monkeypatch):
     def bar(progress, name, total):
         yield counted.append
 
-    monkeypatch.setattr("convinv._solve.task._bar", bar)
+    monkeypatch.setattr("convinv._solve.task.progress_bar", bar)
     host, device = operators(cupy, "float64")
     b = cupy.asarray(data(host, 1))
     _, launches = replayed(cupy, device, b, "cgls", rtol=0, maxiter=27)

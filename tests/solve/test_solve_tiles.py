@@ -199,6 +199,14 @@ def test_callbacks():
     assert found.x[0].any() and not found.x[1].any()
 
 
+def test_a_bar_counts_sweeps(capsys):
+    pytest.importorskip("tqdm")
+    op = layer()
+    found = solve(op, data_of(op, 14), max_memory="4MB", progress=True)
+    assert found.method == "tiles"
+    assert "tiles" in capsys.readouterr().err
+
+
 def test_what_does_not_get_there_says_so():
     blur = np.ones((1, 1, 9, 9)) / 81
     op = ConvLinearOperator(blur, (1, 150, 140), padding="same")
@@ -212,7 +220,7 @@ def test_what_does_not_get_there_says_so():
 
 @pytest.mark.parametrize(
     "options",
-    [{"prior": 0.0}, {"bounds": (0, None)}, {"method": "lsmr"}],
+    [{"prior": 0.0}, {"bounds": (0, None)}, {"method": "lsmr"}, {"conlim": 1e9}],
 )
 def test_what_tiles_do_not_take_needs_the_memory(options):
     op = layer()
