@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,8 @@ class ChunkCache:
     """An array that is read by regions, whole chunks at a time.
 
     Tiles overlap, and their boxes end within chunks: each chunk would be decompressed
-    several times.
+    several times. Where regions come row by row, chunks that lie before all of those
+    to come go first, and then the one that was not used for longest.
 
     Parameters
     ----------
@@ -39,19 +41,32 @@ class ChunkCache:
             range(start // c, -(-stop // c)) if stop > start else range(0)
             for (start, stop), c in zip(box, self.chunks)
         ]
+        cut = [
+            axis
+            for axis, (part, ends, n) in enumerate(zip(key, box, self.shape))
+            if isinstance(part, slice) and ends != (0, n)
+        ]
+        # at the start of an axis nothing lies before: the next row begins there too
+        first = [ranges[axis].start if box[axis][0] else -1 for axis in cut]
+
+        def is_over(place: tuple[int, ...]) -> bool:
+            return [place[axis] for axis in cut] < first
+
         for place in itertools.product(*ranges):
             to, of = [], []
             for number, chunk, (start, stop) in zip(place, self.chunks, box):
-                first, last = max(start, number * chunk), min(
-                    stop, (number + 1) * chunk
-                )
-                to.append(slice(first - start, last - start))
-                of.append(slice(first - number * chunk, last - number * chunk))
-            found[tuple(to)] = self._chunk(place)[tuple(of)]
+                low = max(start, number * chunk)
+                high = min(stop, (number + 1) * chunk)
+                to.append(slice(low - start, high - start))
+                of.append(slice(low - number * chunk, high - number * chunk))
+            found[tuple(to)] = self._chunk(place, is_over)[tuple(of)]
         whole = [isinstance(part, slice) for part in key]
         return found[tuple(slice(None) if kept else 0 for kept in whole)]
 
-    def _chunk(self, place: tuple[int, ...]) -> np.ndarray:
+    def _chunk(
+        self, place: tuple[int, ...], is_over: Callable[[tuple[int, ...]], bool]
+    ) -> np.ndarray:
+        """A chunk; `is_over` says which lie before all regions to come."""
         with self._lock:
             kept = self._kept.get(place)
             if kept is not None:
@@ -67,8 +82,9 @@ class ChunkCache:
                 self._kept[place] = chunk
                 self._bytes += chunk.nbytes
             while self._bytes > self.limit and len(self._kept) > 1:
-                _, old = self._kept.popitem(last=False)
-                self._bytes -= old.nbytes
+                oldest = next(iter(self._kept))
+                old = next(filter(is_over, self._kept), oldest)
+                self._bytes -= self._kept.pop(old).nbytes
         return chunk
 
 

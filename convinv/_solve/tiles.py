@@ -25,7 +25,7 @@ TIGHT, SHARE = 1e-11, 0.2
 CHUNKS = 0.5, 0.25  # parts of the memory for chunks of the data: at most, and else
 MOST = 1000  # sweeps or iterations by default
 MEMORY = 2**30  # bytes that tiles may take where nothing else is said
-SCRATCH = 0.5  # of the memory, the part that an array like x may take without a file
+SCRATCH = 0.25  # of the memory, the part that an array like x may take without a file
 SAMPLES, SAMPLE = 5, (4096, 256, 48)  # windows for rules, and their size by axes
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from functools import partial
@@ -36,6 +37,8 @@ class ArrayDriver:
 
     def __init__(self, out: Any = None, scratch: bool = False):
         self.out, self.scratch = out, scratch
+        # a chunk that two tiles share is read, changed and written again
+        self._writing = threading.Lock()
 
     def map(
         self, plan: TilePlan, name: str, *arrays: Any, **arguments: Any
@@ -46,7 +49,7 @@ class ArrayDriver:
         if name == "sweep" and self.out is not None and arrays[0] is not self.out:
             results = [self.out]
         method = partial(getattr(plan, name), **arguments)
-        work = partial(_done, method, todo, arrays, results)
+        work = partial(self._done, method, todo, arrays, results)
         tiles = getattr(plan, todo.tiles)
         count = min(tiles_at_once(plan.xp), len(tiles))
         if count == 1:
@@ -72,18 +75,18 @@ class ArrayDriver:
         place = placement(plan.parts[0].op.kernel)
         return plan.xp.empty(shape, dtype=plan.dtype, **place)
 
-
-def _done(method, todo, arrays, results, tile):
-    """What a tile adds to the sums; its cores are written."""
-    given = [
-        None if array is None else read(array, tile.runs(of))
-        for array, of in zip(arrays, todo.reads, strict=True)
-    ]
-    found = method(tile, *given)
-    *cores, sums = found if todo.writes else (found,)
-    for result, core in zip(results, cores, strict=True):
-        result[(..., *tile.core)] = core
-    return sums
+    def _done(self, method, todo, arrays, results, tile):
+        """What a tile adds to the sums; its cores are written."""
+        given = [
+            None if array is None else read(array, tile.runs(of))
+            for array, of in zip(arrays, todo.reads, strict=True)
+        ]
+        found = method(tile, *given)
+        *cores, sums = found if todo.writes else (found,)
+        with self._writing:
+            for result, core in zip(results, cores, strict=True):
+                result[(..., *tile.core)] = core
+        return sums
 
 
 def _side_by_side(work, tiles, count):

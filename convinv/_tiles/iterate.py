@@ -163,11 +163,12 @@ class _Search:
             if self.verdict is None:
                 self._begin(norms)
             elif self.check is None:
-                self.norms = norms._replace(gradient=self.norms.gradient)
+                self.norms = self._beside_the_first(norms)
             if self._told(norms):
                 return
             left, self.check = self._left(), None
-            if not left < POOR * before:  # that of the x before this sweep
+            contracts = left < POOR * before  # that of the x before this sweep
+            if not (contracts or self._is_orthogonal):
                 return
             if len(self.history) < plan.layout.sweeps and left**2 > self.aim * before:
                 before = left
@@ -191,7 +192,7 @@ class _Search:
         g, norms = driver.map(plan, "gradient", self.x, self.b)
         if self.verdict is None:
             self._begin(norms)
-        self.norms = norms._replace(gradient=self.norms.gradient)
+        self.norms = self._beside_the_first(norms)
         p = q = None
         curvature = np.ones(plan.batch)
         best, since, most = math.inf, 0, self.maxiter - len(self.history)
@@ -224,7 +225,7 @@ class _Search:
         m, n = plan.op.shape
         sizes = normal_b / np.where(norm_b > 0, norm_b, 1.0)
         self.verdict = Verdict(
-            float(sizes.max(initial=0.0)),
+            max(plan.least_norm, float(sizes.max(initial=0.0))),
             norm_b,
             normal_b,
             damp=plan.damp,
@@ -235,6 +236,10 @@ class _Search:
             eps=float(np.finfo(plan.dtype).eps),
         )
 
+    def _beside_the_first(self, norms):
+        """These, with what is found where ``x = 0``."""
+        return norms._replace(data=self.norms.data, gradient=self.norms.gradient)
+
     @property
     def aim(self):
         """The normal residual to reach, relative to that of ``x = 0``."""
@@ -243,7 +248,7 @@ class _Search:
     def _measure(self):
         """The true norms of x, and the verdict on it."""
         (found,) = self.driver.map(self.plan, "measure", self.x, self.b)
-        self.norms = found._replace(gradient=self.norms.gradient)
+        self.norms = self._beside_the_first(found)
         whole = found.residual + found.penalty.sum(axis=0)
         norms = np.sqrt(np.stack([whole, found.normal]))
         eps = float(np.finfo(self.plan.dtype).eps)
@@ -264,9 +269,15 @@ class _Search:
         if not self.check.good.all():
             return False
         reached = self._left() <= max(self.plan.rtol, self._rounding)
-        if reached:
+        if reached or self._is_orthogonal:
             self.status = Status.CONVERGED
-        return reached
+            return True
+        return False
+
+    @property
+    def _is_orthogonal(self):
+        """Whether b is orthogonal to the range but for rounding, and x is zero."""
+        return bool(self.verdict.orthogonal.all())
 
     @property
     def _rounding(self):

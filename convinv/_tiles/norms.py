@@ -12,14 +12,16 @@ class Norms(NamedTuple):
 
     Attributes
     ----------
-    data, residual : ndarray, shape (B,)
-        Of b and of ``b - A x``.
+    data : ndarray, shape (B,)
+        Of b, where a pass started from ``x = 0``.
+    residual : ndarray, shape (B,)
+        Of ``b - A x``.
     penalty : ndarray, shape (penalties, B)
         Of each penalty.
     normal : ndarray, shape (B,)
         Of the normal residual.
     gradient : ndarray, shape (B,)
-        Of the normal residual of ``x = 0``, where a sweep started from that.
+        Of the normal residual of ``x = 0``, where a pass started from that.
     solution : ndarray, shape (B,)
         Of x.
     """

@@ -24,6 +24,7 @@ from .. import kernels
 from .._core.arrays import namespace, placement
 from .._core.errors import Singular
 from .._problem.units import Units
+from ..operators._scale import size_of
 from .axes import Axis
 from .decay import Decay, measured_decay
 from .layout import (
@@ -107,7 +108,10 @@ class TilePlan:
         Whose cores make up the image; in C order over `grid`.
     checks : list of Tile
         The same without halos, for `measure`.
+    cuts : list of list of (start, stop)
+        The ends of the cores along each axis.
     grid : tuple of int
+        The number of these.
     layout : Layout
     decay : Decay or None
         None where the interior is singular: nothing preconditions then, and conjugate
@@ -189,7 +193,7 @@ class TilePlan:
             axis.cuts(*sizes)
             for axis, *sizes in zip(self.axes, self.layout.tile, units, strict=True)
         ]
-        self.grid = tuple(len(along) for along in cuts)
+        self.cuts, self.grid = cuts, tuple(len(along) for along in cuts)
         halos = self.layout.halo
         lengths = [
             (
@@ -213,6 +217,12 @@ class TilePlan:
             for place in places
         ]
 
+    @cached_property
+    def least_norm(self) -> float:
+        """A lower bound of the norm of the operator: that of a row."""
+        sizes = (size_of(part.op, part.op.kernel) for part in self.parts)
+        return max(float(np.ldexp(norm, power)) for power, norm in sizes)
+
     @property
     def bytes_per_cell(self) -> float:
         """Bytes of a sweep for each sample of a box, about."""
@@ -234,8 +244,9 @@ class TilePlan:
         kernels_ = [(p.op.kernel, sorted(p.op.options.items())) for p in self.parts]
         if self.xp is not np:
             kernels_ = [(k.get(), options) for k, options in kernels_]
-        given = kernels_, self.op.input_shape, self.damp, self.dtype.str, self.layout
-        return hashlib.sha256(pickle.dumps((given, str(self.xp)))).hexdigest()
+        given = kernels_, self.op.input_shape, self.damp, self.dtype.str, self.batch
+        cut = self.cuts, self.layout, self.rtol
+        return hashlib.sha256(pickle.dumps((given, cut, str(self.xp)))).hexdigest()
 
     @property
     def inverses(self) -> LocalInverses:
@@ -270,7 +281,6 @@ class TilePlan:
         """
         x, b = self._scaled_x(x, self.dtype), self._scaled_b(b, self.dtype)
         g, norms = self._normal_residual(self.parts, tile, x, b)
-        self._refuse_nonfinite(norms, tile)
         d = self.inverses.of(tile).apply(g)[(..., *tile.inner)]
         if x is not None:
             d = d + x[(..., *tile.in_read)][(..., *tile.inner)]
@@ -280,8 +290,7 @@ class TilePlan:
         """The norms of an x on the core of a tile of `checks`.
 
         The residual is computed in double precision: it is a small difference. Its
-        product with the adjoint has the precision of the data. The gradient is that of
-        `sweep` with x None; here it is zero unless x is None.
+        product with the adjoint has the precision of the data.
         """
         wide = np.result_type(self.dtype, np.float64)
         x, b = self._scaled_x(x, wide), self._scaled_b(b, wide)
@@ -291,7 +300,6 @@ class TilePlan:
         """The normal residual on the core of a tile of `checks`, and its norms."""
         x, b = self._scaled_x(x, self.dtype), self._scaled_b(b, self.dtype)
         g, norms = self._normal_residual(self.parts, tile, x, b)
-        self._refuse_nonfinite(norms, tile)
         return self.xp.ascontiguousarray(g[(..., *tile.inner)]), norms
 
     def zero(self, tile: Tile) -> tuple[Any, Dots]:
@@ -354,6 +362,8 @@ class TilePlan:
         return [BoxProducts(p.op.astype(wide), p.number) for p in self.parts]
 
     def _scaled_b(self, b, dtype):
+        if self.b_scale == 1 and b.dtype == self.dtype:  # it is widened in passing
+            return self.xp.ascontiguousarray(b)
         b = self.xp.ascontiguousarray(b.astype(dtype, copy=False))
         return b if self.b_scale == 1 else b * dtype.type(self.b_scale)
 
@@ -367,8 +377,8 @@ class TilePlan:
         x = x if self.x_scale == 1 else x * self.dtype.type(1 / self.x_scale)
         return self.xp.ascontiguousarray(x)
 
-    def _refuse_nonfinite(self, norms, tile):
-        if not np.isfinite(norms.data).all():
+    def _refuse_nonfinite(self, data, tile):
+        if not np.isfinite(data).all():
             where = ", ".join(f"{s.start}:{s.stop}" for s in tile.core)
             raise ValueError(
                 f"b holds NaN or infinity where it shows x[..., {where}]; replace these"
@@ -376,18 +386,25 @@ class TilePlan:
             )
 
     def _normal_residual(self, parts, tile, x, b):
-        """The normal residual on the box, and the norms on the core."""
+        """The normal residual on the box, and the norms on the core.
+
+        Those of b and of its gradient are found where x is None, and zero elsewhere.
+        """
         g: Any = 0.0
         whole: Any = None
         penalty = np.zeros((len(parts) - 1, len(b)))
         for part in parts:
             if part.number == 0:
-                r = b if x is None else b - part.forward(tile, x)
+                r = b
+                if x is not None:
+                    product = part.forward(tile, x)
+                    r = self.xp.subtract(b, product, out=product)
                 whole = _squares(r[(..., *part.owned(tile))])
             elif x is None:
                 continue
             else:
-                r = -part.forward(tile, x)
+                product = part.forward(tile, x)
+                r = self.xp.negative(product, out=product)
                 penalty[part.number - 1] = _squares(r[(..., *part.owned(tile))])
             adjoint = self.parts[part.number].adjoint
             g = g + adjoint(tile, r.astype(self.dtype, copy=False))
@@ -397,9 +414,11 @@ class TilePlan:
             solution = _squares(inside[(..., *tile.inner)])
             if self.damp:
                 g = g - self.damp**2 * inside
-        data = whole if x is None else _squares(b[(..., *parts[0].owned(tile))])
-        normal = _squares(g[(..., *tile.inner)])
-        gradient = normal if x is None else np.zeros(len(b))
+        normal, data = _squares(g[(..., *tile.inner)]), np.zeros(len(b))
+        gradient = np.zeros(len(b))
+        if x is None:
+            data, gradient = whole, normal
+            self._refuse_nonfinite(data, tile)
         return g, Norms(data, whole, penalty, normal, gradient, solution)
 
     def take_units(self, largest: float) -> None:
@@ -488,6 +507,12 @@ def _dots(x, y):
 def _squares(array):
     """The sum of squares of each item, on the host."""
     xp = namespace(array)
+    if xp is np and not array.flags.c_contiguous:  # a small copy at a time
+        channels = range(array.shape[1])
+        return sum(
+            (_squares(np.ascontiguousarray(array[:, c])) for c in channels),
+            np.zeros(len(array)),
+        )
     flat = xp.ascontiguousarray(array).reshape((len(array), -1))
     if not flat.shape[1]:
         return np.zeros(len(array))

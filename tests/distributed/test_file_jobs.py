@@ -34,7 +34,7 @@ def alone(folder):
 def cluster():
     options = {"n_workers": 2, "threads_per_worker": 1, "host": "127.0.0.1"}
     with distributed.LocalCluster(
-        dashboard_address=None, memory_limit=None, silence_logs=50, **options
+        dashboard_address="127.0.0.1:0", memory_limit=None, silence_logs=50, **options
     ) as cluster:
         yield cluster
 

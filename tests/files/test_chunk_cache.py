@@ -43,6 +43,21 @@ def test_a_chunk_that_is_kept_is_read_once():
     assert len(source.reads) == 8
 
 
+@pytest.mark.parametrize("halo", [1, 3])
+def test_passes_read_each_chunk_once(halo):
+    rows, columns, side = 6, 5, 4
+    shape = 2, rows * side, columns * side
+    source = Chunked(np.random.default_rng(0).standard_normal(shape), (2, side, side))
+    chunk = 2 * side**2 * 8
+    cache = cached_chunks(source, (2 * columns + 4) * chunk)
+    for number in range(1, 4):
+        for i in range(0, shape[1], side):
+            for j in range(0, shape[2], side):
+                box = [slice(max(a - halo, 0), a + side + halo) for a in (i, j)]
+                cache[:, *box]
+        assert len(source.reads) <= number * rows * columns
+
+
 def test_other_arrays_are_left_alone():
     array = np.zeros((3, 4))
     assert cached_chunks(array, 1e6) is array

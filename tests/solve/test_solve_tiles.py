@@ -1,5 +1,6 @@
 """`solve` where one image takes more than max_memory, and `out`."""
 
+import time
 import tracemalloc
 
 import numpy as np
@@ -231,7 +232,44 @@ def test_what_tiles_do_not_take_needs_the_memory(options):
         solve(op, b, max_memory="1MB", **options)
 
 
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_data_orthogonal_to_the_range(dtype):
+    op, wide = layer(dtype), layer()
+    b = np.random.default_rng(13).standard_normal(op.output_shape)
+    b = (b - wide.forward(solve(wide, b, rtol=1e-12).x)).astype(dtype)
+    found = solve(op, b, max_memory="5MB")
+    assert found.success and found.method == "tiles" and found.nit < 5
+    assert np.abs(found.x).max() < 1e-5
+
+
+class Chunked:
+    """An array in chunks that are read, changed and written again, slowly."""
+
+    def __init__(self, shape, chunks):
+        self.values, self.shape, self.chunks = np.zeros(shape), shape, chunks
+        self.dtype, self.is_written = self.values.dtype, False
+
+    def __getitem__(self, key):
+        return self.values[key].copy()
+
+    def __setitem__(self, key, values):
+        assert not self.is_written, "by another thread"
+        self.is_written = True
+        old = self.values.copy()
+        time.sleep(0.01)
+        old[key] = values
+        self.values, self.is_written = old, False
+
+
 class TestOut:
+    def test_tiles_share_chunks(self):
+        op = layer()
+        b = data_of(op, 14)
+        out = Chunked(SHAPE, (3, 64, 64))
+        found = solve(op, b, out=out, max_memory="4MB")
+        assert found.success and np.prod(found.extra["tiles"]) > 3
+        assert distance(out.values, solve(op, b).x) < 1e-6
+
     def test_in_memory(self):
         op = layer()
         b = data_of(op, 11, batch=(2,))
