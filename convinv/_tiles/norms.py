@@ -1,10 +1,13 @@
-"""The norms of a solution that tiles contribute to."""
+"""Norms and dot products that tiles contribute to."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 import numpy as np
+
+from .. import kernels
+from .._core.arrays import namespace
 
 
 class Norms(NamedTuple):
@@ -50,3 +53,27 @@ class Dots(NamedTuple):
 
     def __add__(self, other):  # type: ignore[override]
         return Dots(*(a + b for a, b in zip(self, other, strict=True)))
+
+
+def dots(x, y):
+    """``sum conj(x) y`` of each item, its real part, on the host."""
+    xp = namespace(x)
+    x, y = (xp.ascontiguousarray(a).reshape((len(a), -1)) for a in (x, y))
+    found = kernels.load("vectors", xp).dot(x, y).real
+    return found if xp is np else found.get()
+
+
+def squares(array):
+    """The sum of squares of each item, on the host."""
+    xp = namespace(array)
+    if xp is np and not array.flags.c_contiguous:  # a small copy at a time
+        channels = range(array.shape[1])
+        return sum(
+            (squares(np.ascontiguousarray(array[:, c])) for c in channels),
+            np.zeros(len(array)),
+        )
+    flat = xp.ascontiguousarray(array).reshape((len(array), -1))
+    if not flat.shape[1]:
+        return np.zeros(len(array))
+    found = kernels.load("vectors", xp).sumsq(flat)
+    return found if xp is np else found.get()

@@ -13,15 +13,12 @@ import hashlib
 import itertools
 import math
 import pickle
-import threading
-from collections import OrderedDict
 from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from .. import kernels
-from .._core.arrays import namespace, placement
+from .._core.arrays import placement
 from .._core.errors import Singular
 from .._problem.units import Units
 from ..operators._scale import size_of
@@ -39,15 +36,12 @@ from .layout import (
     preconditioning_layout,
     sweeps_of,
 )
-from .local_inverse import TorusInverse, are_embedded, border_inverse, local_operator
-from .norms import Dots, Norms
+from .local_inverse import are_embedded
+from .norms import Dots, Norms, dots, squares
 from .products import BoxProducts
+from .shared_inverses import LocalInverses, shared_inverses
 from .tile import Tile
 
-SHARED: OrderedDict[str, LocalInverses] = OrderedDict()
-SHARES = 4  # problems whose inverses a process keeps
-INSIDE = 0.1, 1e-3  # what local inverses leave, in units of a sweep's aim; at most
-LOCK = threading.RLock()
 MODERATE = 20  # binary exponents of kernel and data up to which nothing is scaled
 
 
@@ -251,14 +245,7 @@ class TilePlan:
     @property
     def inverses(self) -> LocalInverses:
         """The local inverses, which a process shares among equal plans."""
-        with LOCK:
-            found = SHARED.get(self.token)
-            if found is None:
-                found = SHARED[self.token] = LocalInverses(self)
-            SHARED.move_to_end(self.token)
-            while len(SHARED) > SHARES:
-                SHARED.popitem(last=False)
-            return found
+        return shared_inverses(self)
 
     def __getstate__(self) -> dict[str, Any]:
         self.token  # noqa: B018  before it travels: the kernels are at hand here
@@ -320,13 +307,13 @@ class TilePlan:
         """
         if self.decay is None:
             z = self.xp.ascontiguousarray(g[(..., *tile.inner)])
-            return z, Dots(np.zeros(len(z)) if q is None else _dots(z, q))
+            return z, Dots(np.zeros(len(z)) if q is None else dots(z, q))
         if symmetric:
             whole, g = g, self.xp.zeros_like(g)
             g[(..., *tile.inner)] = whole[(..., *tile.inner)]
         z = self.inverses.of(tile).apply(self.xp.ascontiguousarray(g))
         z = self.xp.ascontiguousarray(z[(..., *tile.inner)])
-        return z, Dots(np.zeros(len(z)) if q is None else _dots(z, q))
+        return z, Dots(np.zeros(len(z)) if q is None else dots(z, q))
 
     def direction(self, tile: Tile, z: Any, p: Any, g: Any, beta: Any):
         """The search direction ``z - beta p`` on a core, and its product with N there.
@@ -343,7 +330,7 @@ class TilePlan:
             q = q + self.damp**2 * z[(..., *tile.in_read)]
         z = self.xp.ascontiguousarray(z[(..., *tile.in_read)][(..., *tile.inner)])
         q = self.xp.ascontiguousarray(q[(..., *tile.inner)])
-        return z, q, Dots(_dots(z, q), _dots(z, g))
+        return z, q, Dots(dots(z, q), dots(z, g))
 
     def step(self, tile: Tile, x: Any, p: Any, g: Any, q: Any, alpha: Any):
         """``x + alpha p`` and ``g - alpha q`` on a core, and the square of the latter.
@@ -354,7 +341,7 @@ class TilePlan:
         if x is not None:
             moved = moved + self._scaled_x(x, self.dtype)
         g = g - _column(self.xp, alpha, q) * q
-        return self._unscaled_x(moved), g, Dots(_squares(g))
+        return self._unscaled_x(moved), g, Dots(squares(g))
 
     @cached_property
     def _wide(self):
@@ -399,22 +386,22 @@ class TilePlan:
                 if x is not None:
                     product = part.forward(tile, x)
                     r = self.xp.subtract(b, product, out=product)
-                whole = _squares(r[(..., *part.owned(tile))])
+                whole = squares(r[(..., *part.owned(tile))])
             elif x is None:
                 continue
             else:
                 product = part.forward(tile, x)
                 r = self.xp.negative(product, out=product)
-                penalty[part.number - 1] = _squares(r[(..., *part.owned(tile))])
+                penalty[part.number - 1] = squares(r[(..., *part.owned(tile))])
             adjoint = self.parts[part.number].adjoint
             g = g + adjoint(tile, r.astype(self.dtype, copy=False))
         solution = np.zeros(len(b))
         if x is not None:
             inside = x[(..., *tile.in_read)]
-            solution = _squares(inside[(..., *tile.inner)])
+            solution = squares(inside[(..., *tile.inner)])
             if self.damp:
                 g = g - self.damp**2 * inside
-        normal, data = _squares(g[(..., *tile.inner)]), np.zeros(len(b))
+        normal, data = squares(g[(..., *tile.inner)]), np.zeros(len(b))
         gradient = np.zeros(len(b))
         if x is None:
             data, gradient = whole, normal
@@ -430,94 +417,11 @@ class TilePlan:
         self.x_scale = float(np.ldexp(1.0, self.units.operator - power))
 
 
-class LocalInverses:
-    """The inverses of all kinds of tiles of a plan, made when they are asked for."""
-
-    def __init__(self, plan: TilePlan):
-        self.plan, self._lock = plan, threading.RLock()
-        self._kept: dict[Any, Any] = {}
-
-    def of(self, tile: Tile):
-        """The inverse for a tile."""
-        kind = self._kind(tile)
-        with self._lock:
-            if kind not in self._kept:
-                self._kept[kind] = self._make(tile)
-            return self._kept[kind]
-
-    def _kind(self, tile):
-        """What distinguishes its local problem: a torus has no ends."""
-        if not self._has_border(tile):
-            return tile.box
-        if are_embedded(self.plan.parts):
-            return tile.box, "embedded"
-        return tile.kind
-
-    def _has_border(self, tile):
-        """Whether the image's border is seen to, beside what is a torus inside.
-
-        Not where tiles only precondition and that would take iterations of its own.
-        """
-        if self.plan.krylov and are_embedded(self.plan.parts):
-            return False
-        return any(
-            (segment.open_low or segment.open_high) and axis.span
-            for segment, axis in zip(tile.segments, self.plan.axes)
-        )
-
-    def _make(self, tile):
-        plan = self.plan
-        op = local_operator(plan.parts, plan.axes, tile)
-        if not self._has_border(tile):
-            return TorusInverse(op, plan.damp)
-        share, most = INSIDE
-        left = min(share * plan.rtol ** (1 / plan.layout.sweeps), most)
-        kind = self._kind(tile)
-        alike = sum(self._kind(other) == kind for other in plan.tiles)
-        return border_inverse(
-            op,
-            plan.damp,
-            lambda: self._torus(tile, op),
-            left,
-            plan.batch,
-            alike * plan.layout.sweeps,
-        )
-
-    def _torus(self, tile, op):
-        if tile.box not in self._kept:
-            self._kept[tile.box] = TorusInverse(op, self.plan.damp)
-        return self._kept[tile.box]
-
-
 def _column(xp, values, like):
     """``(B,)`` on the host as factors of the items of a batch."""
     values = np.asarray(values).astype(like.dtype)
     shape = (-1,) + (1,) * (like.ndim - 1)
     return xp.asarray(values, **placement(like)).reshape(shape)
-
-
-def _dots(x, y):
-    """``sum conj(x) y`` of each item, its real part, on the host."""
-    xp = namespace(x)
-    x, y = (xp.ascontiguousarray(a).reshape((len(a), -1)) for a in (x, y))
-    found = kernels.load("vectors", xp).dot(x, y).real
-    return found if xp is np else found.get()
-
-
-def _squares(array):
-    """The sum of squares of each item, on the host."""
-    xp = namespace(array)
-    if xp is np and not array.flags.c_contiguous:  # a small copy at a time
-        channels = range(array.shape[1])
-        return sum(
-            (_squares(np.ascontiguousarray(array[:, c])) for c in channels),
-            np.zeros(len(array)),
-        )
-    flat = xp.ascontiguousarray(array).reshape((len(array), -1))
-    if not flat.shape[1]:
-        return np.zeros(len(array))
-    found = kernels.load("vectors", xp).sumsq(flat)
-    return found if xp is np else found.get()
 
 
 def _each_axis(value, name, ndim, least):
