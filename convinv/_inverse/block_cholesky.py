@@ -8,6 +8,7 @@ matrix product for the whole batch.
 """
 
 import math
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -225,21 +226,22 @@ class BlockCholesky:
         """Solve in place for `z`, ``(groups, batch, count * width)``, contiguous."""
         xp, w, p, which = namespace(z), self.width, self.band, self.which
         lowers, inverses, joined = self._matrices(xp)
+        product, another = (_products(xp, z, w) for _ in range(2))
         for i in range(1, self.count):
             before = slice(max(i - p, 0) * w, i * w)
             lower = lowers[which[i]].transpose(0, 2, 1)
-            z[:, :, i * w : (i + 1) * w] -= xp.matmul(z[:, :, before], lower)
+            z[:, :, i * w : (i + 1) * w] -= product(z[:, :, before], lower)
         for i in reversed(range(self.count)):
             last = min(i + p + 1, self.count)
             own = z[:, :, i * w : (i + 1) * w]
             after = tuple(which[i:last])
             if after in joined:
-                own[...] = xp.matmul(z[:, :, i * w : last * w], joined[after])
+                own[...] = product(z[:, :, i * w : last * w], joined[after])
                 continue
-            new = xp.matmul(own, inverses[which[i]].transpose(0, 2, 1))
+            new = product(own, inverses[which[i]].transpose(0, 2, 1))
             for j in range(i + 1, last):
                 new -= _times_conjugate(
-                    xp, z[:, :, j * w : (j + 1) * w], self._part(lowers, j, i)
+                    another, z[:, :, j * w : (j + 1) * w], self._part(lowers, j, i)
                 )
             own[...] = new
 
@@ -385,11 +387,21 @@ def factor_work(line, reach, length):
     return rows * (band**2 + 2 * band + 3) * (line * step) ** 3
 
 
-def _times_conjugate(xp, z, matrices):
+def _products(xp, z, width):
+    """Products with parts of z, of so many columns, that all lie in one place.
+
+    Only on the host, where memory for each would be taken from the system anew.
+    """
+    if xp is not np:
+        return xp.matmul
+    return partial(np.matmul, out=np.empty((*z.shape[:2], width), z.dtype))
+
+
+def _times_conjugate(product, z, matrices):
     """``z @ matrices.conj()`` without a copy of the matrices."""
     if z.dtype.kind == "c":
-        return xp.matmul(z.conj(), matrices).conj()
-    return xp.matmul(z, matrices)
+        return product(z.conj(), matrices).conj()
+    return product(z, matrices)
 
 
 def _tolerance(dtype):

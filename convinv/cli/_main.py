@@ -134,6 +134,8 @@ def _warnings_in_one_line() -> Iterator[None]:
 
     with warnings.catch_warnings():
         warnings.simplefilter("default")
+        # an interrupt may come between the opening of a file and what closes it
+        warnings.simplefilter("ignore", ResourceWarning)
         warnings.showwarning = show
         yield
 

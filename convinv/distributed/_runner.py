@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import multiprocessing.connection
+import os
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -37,13 +40,25 @@ def tile_runner(scheduler: str) -> Iterator[tuple[Runner, int]]:
             yield partial(_locally, get, workers), workers
     elif scheduler == "processes":
         context = dask.multiprocessing.get_context()
-        with ProcessPoolExecutor(workers, mp_context=context) as pool:
+        with ProcessPoolExecutor(workers, context, _end_with_parent) as pool:
             get = partial(dask.multiprocessing.get, pool=pool)
             yield partial(_locally, get, workers), workers
     else:
         with _client(scheduler) as client:
             at_once = max(sum(client.nthreads().values()), 1)
             yield partial(_on_cluster, client), at_once
+
+
+def _end_with_parent() -> None:
+    """Let this process end when the one that started it is killed."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        multiprocessing.connection.wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _client(address: str) -> Any:

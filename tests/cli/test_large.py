@@ -179,16 +179,24 @@ def begun(process, journal, records):
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="no such signals")
-@pytest.mark.parametrize("name", ["SIGKILL", "SIGINT", "SIGTERM"])
-def test_ended_and_resumed(facts, tmp_path, source, name):
+@pytest.mark.parametrize(
+    "name, scheduler",
+    [
+        ("SIGKILL", ()),
+        ("SIGINT", ()),
+        ("SIGTERM", ()),
+        ("SIGKILL", ("--scheduler", "processes")),
+    ],
+)
+def test_ended_and_resumed(facts, tmp_path, source, name, scheduler):
     """By signals; the same command goes on and makes the same bits."""
     whole, out = tmp_path / "whole.zarr", tmp_path / "out.zarr"
-    words = "--psf", "gaussian:1", "--strength", "0.1", "--chunks", "12"
+    words = "--psf", "gaussian:1", "--strength", "0.1", "--chunks", "12", *scheduler
     facts("deblur", source, whole, *words)
     process = command("deblur", source, out, *words)
     begun(process, tmp_path / "out.zarr.partial" / "journal", 20)
     process.send_signal(getattr(signal, name))
-    _, said = process.communicate()
+    _, said = process.communicate(timeout=60)  # which a process left over would hold
     assert not out.exists()
     code = {"SIGKILL": -signal.SIGKILL, "SIGINT": 130, "SIGTERM": 143}[name]
     assert process.returncode == code
