@@ -133,7 +133,7 @@ class TestSquareLayers:
         named = failed.message.partition("max_memory='")[2].partition("'")[0]
         found = solve(op, b, max_memory=named, **options)
         assert found.success and found.method == "direct"
-        np.testing.assert_allclose(found.x, x, atol=1e-7)
+        np.testing.assert_allclose(found.x, x, atol=1e-5)  # of an ill-conditioned layer
 
     def test_a_failure_is_no_count(self, op):
         b = op.forward(np.ones(op.input_shape))
