@@ -269,6 +269,8 @@ class TestOut:
         found = solve(op, b, out=out, max_memory="4MB")
         assert found.success and np.prod(found.extra["tiles"]) > 3
         assert distance(out.values, solve(op, b).x) < 1e-6
+        again = solve(op, b, max_memory="4MB")  # the same layout, cut in other places
+        assert again.success and distance(again.x, out.values) < 1e-6
 
     def test_in_memory(self):
         op = layer()
