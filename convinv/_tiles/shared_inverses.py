@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .local_inverse import TorusInverse, are_embedded, border_inverse, local_operator
 from .tile import Tile
-
-if TYPE_CHECKING:
-    from .plan import TilePlan
 
 SHARED: OrderedDict[str, LocalInverses] = OrderedDict()
 SHARES = 4  # problems whose inverses a process keeps
@@ -18,8 +15,8 @@ INSIDE = 0.1, 1e-3  # what local inverses leave, in units of a sweep's aim; at m
 LOCK = threading.RLock()
 
 
-def shared_inverses(plan: TilePlan) -> LocalInverses:
-    """Those of a plan with the same token, the last ones of which are kept."""
+def shared_inverses(plan: Any) -> LocalInverses:
+    """Those of a `TilePlan` with the same token, the last ones of which are kept."""
     with LOCK:
         found = SHARED.get(plan.token)
         if found is None:
@@ -31,9 +28,9 @@ def shared_inverses(plan: TilePlan) -> LocalInverses:
 
 
 class LocalInverses:
-    """The inverses of all kinds of tiles of a plan, made when they are asked for."""
+    """The inverses of the kinds of tiles of a `TilePlan`, made when asked for."""
 
-    def __init__(self, plan: TilePlan):
+    def __init__(self, plan: Any):
         self.plan, self._lock = plan, threading.RLock()
         self._kept: dict[Any, Any] = {}
 
