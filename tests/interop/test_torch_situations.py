@@ -45,7 +45,9 @@ def test_a_kernel_of_size_one():
     layer = nn.Conv2d(3, 3, 1, dtype=REAL)
     x = torch.rand(5, 3, 8, 8, dtype=REAL)
     found = solve(layer, apply(layer, x))
-    assert found.method == "spectral" and error(found.x, x) < 1e-12
+    condition = np.linalg.cond(layer.weight.detach().numpy()[:, :, 0, 0])
+    assert found.method == "spectral"
+    assert error(found.x, x) < 1e-15 * max(condition**2, 1000)
 
 
 @pytest.mark.parametrize("mode", ["zeros", "reflect", "replicate", "circular"])
