@@ -34,6 +34,12 @@ def pytest_addoption(parser):
         help="fail the tests that need a GPU where none is found; by default skip them",
     )
     parser.addoption(
+        "--drygpu",
+        action="store_true",
+        help="run the tests that need a GPU on a fake one: the real CuPy over memory and "
+        "kernels of the host, which g++ compiles",
+    )
+    parser.addoption(
         "--slow",
         action="store_true",
         help="run the tests marked slow too, which take a minute or so each",
@@ -52,6 +58,10 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
+    if config.getoption("--drygpu"):
+        from support import drygpu
+
+        drygpu.install()
     if config.getoption("--no-pool"):
         import cupy
 

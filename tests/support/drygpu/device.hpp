@@ -1,0 +1,122 @@
+// The fake devices: their memory, streams and counts, on the host.
+//
+// Everything here is called with Python's lock held, except what stands for cuBLAS,
+// cuFFT and cuSOLVER, which CuPy calls without it.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace dry {
+
+constexpr int DEVICES = 2;
+constexpr size_t MEMORY = size_t(8) << 30;  // bytes of each device
+constexpr size_t SHARED = 48 << 10;         // bytes of shared memory of a block
+
+// codes of CUDA's errors that the fake devices know
+enum Status {
+  INVALID_VALUE = 1,
+  OUT_OF_MEMORY = 2,
+  INVALID_HANDLE = 400,
+  ILLEGAL_STATE = 401,
+  NOT_FOUND = 500,
+  NOT_READY = 600,
+  ILLEGAL_ADDRESS = 700,
+  CAPTURE_UNSUPPORTED = 900,
+  CAPTURE_INVALIDATED = 901,
+  CAPTURE_IMPLICIT = 906,
+};
+
+// What is counted since the start; `counts()` in Python takes differences.
+struct Counts {
+  long launches = 0;         // kernels launched one by one
+  long captured = 0;         // kernels recorded in graphs
+  long graph_launches = 0;   // graphs launched
+  long graph_nodes = 0;      // kernels, copies and fills that those ran
+  long blas = 0;             // calls of cuBLAS
+  long fft = 0;              // calls of cuFFT
+  long solver = 0;           // calls of cuSOLVER
+  long waits = 0;            // the host waited for a device
+  long to_host = 0;          // copies from a device to the host
+  long to_device = 0;        // copies from the host to a device
+  long copies = 0;           // copies within a device, and fills
+  long allocations = 0;      // cudaMalloc
+  long frees = 0;            // cudaFree
+  long bytes = 0;            // of the memory that is allocated now
+};
+inline Counts counts;
+inline std::map<std::string, long> names;  // calls by the name of kernel or function
+
+// ------------------------------------------------------------------- memory
+struct Allocation {
+  size_t size;
+  int device;
+};
+inline std::map<uintptr_t, Allocation> allocations;
+// The allocation that holds an address, or null: memory of the host, or a number.
+const Allocation* find(uintptr_t address);
+
+// ------------------------------------------------------------------ streams
+using Work = std::function<bool()>;  // false: an error of Python's is set
+
+struct Recording {
+  std::vector<Work> nodes;
+  bool valid = true;
+};
+
+struct Stream {
+  int device;
+  bool blocking;                        // work on the default stream waits for it
+  Recording* recording = nullptr;       // what it captures, if it does
+  std::vector<std::function<void()>> late;  // copies from the host not yet made
+};
+
+inline int current = 0;  // device
+Stream& stream_of(intptr_t handle);
+// Make the copies that work on this stream would have to wait for.
+void catch_up(Stream& stream);
+void catch_up_all();
+// Do work now, or record it if the stream captures.
+bool perform(intptr_t handle, const Work& work);
+bool capturing(intptr_t handle);
+
+// ------------------------------------------------------------------- errors
+// Each sets an error of Python's; they return false for what returns that on errors.
+bool runtime_error(Status status);                    // CUDARuntimeError
+bool driver_error(Status status);                     // CUDADriverError
+bool fault(const std::string& message);               // RuntimeError
+inline std::string unread;  // an error of a library's function, raised at the next wait
+
+}  // namespace dry
+
+// ------------------------------------------------- the little of Python's C interface
+// that is needed, so that its headers are not
+struct _object;
+using Object = _object;
+extern "C" {
+extern char _Py_NoneStruct[];
+void Py_IncRef(Object*);
+void Py_DecRef(Object*);
+Object* Py_BuildValue(const char*, ...);
+Object* PyObject_CallFunction(Object*, const char*, ...);
+void PyErr_SetObject(Object*, Object*);
+void PyErr_SetString(Object*, const char*);
+extern Object* PyExc_RuntimeError;
+Object* PyErr_Occurred(void);
+const char* PyUnicode_AsUTF8(Object*);
+char* PyBytes_AsString(Object*);
+}
+namespace dry {
+extern Object* attributes_class;  // CuPy's PointerAttributes
+}
+inline Object* none() {
+  auto it = reinterpret_cast<Object*>(_Py_NoneStruct);
+  Py_IncRef(it);
+  return it;
+}
+inline Object* done(bool good) { return good ? none() : nullptr; }

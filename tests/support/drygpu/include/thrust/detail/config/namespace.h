@@ -1,0 +1,1 @@
+// Included by CuPy's complex numbers; `kernel.hpp` has the macros.
