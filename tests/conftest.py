@@ -36,8 +36,8 @@ def pytest_addoption(parser):
     parser.addoption(
         "--drygpu",
         action="store_true",
-        help="run the tests that need a GPU on a fake one: the real CuPy over memory and "
-        "kernels of the host, which g++ compiles",
+        help="run the tests that need a GPU on a fake one: the real CuPy over memory "
+        "of the host and kernels that g++ compiles",
     )
     parser.addoption(
         "--slow",

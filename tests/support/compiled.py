@@ -1,5 +1,6 @@
 """Libraries compiled from C++ in a test, kept for the next session."""
 
+import contextlib
 import fcntl
 import getpass
 import hashlib
@@ -19,15 +20,23 @@ def compiled(text, command, reads=(), suffix=".so"):
     for path in reads:
         key.update(path.read_bytes())
     target = folder() / f"{key.hexdigest()[:24]}{suffix}"
-    if target.exists():
-        return target
-    with open(target.with_suffix(".lock"), "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not target.exists():
+    with absent(target) as wanted:
+        if wanted:
             part = target.with_suffix(f".{os.getpid()}")
             output([*command, "-o", str(part)], text)
             part.replace(target)
     return target
+
+
+@contextlib.contextmanager
+def absent(target):
+    """``with absent(path) as wanted:`` -- whether it is this process that makes it."""
+    if target.exists():
+        yield False
+        return
+    with open(target.with_suffix(".lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield not target.exists()
 
 
 def folder():

@@ -1,15 +1,12 @@
 """HostRawModule: what cupy.RawModule does, on the CPU."""
 
 import ctypes
-import getpass
-import hashlib
-import os
 import pathlib
 import re
-import subprocess
-import tempfile
 
 import numpy as np
+
+from support.compiled import compiled, output
 
 HERE = pathlib.Path(__file__).resolve().parent
 KERNEL = re.compile(
@@ -29,7 +26,7 @@ class HostRawModule:
         if sanitize == "thread":
             macros.append("-DCOH_THREADS")
         # kernels that a macro defines show only after the preprocessor
-        names = KERNEL.findall(_run(["g++", "-E", "-P", *macros], code))
+        names = KERNEL.findall(output(["g++", "-E", "-P", *macros], code))
         tail = "".join(
             f'extern "C" int coh_launch_{n}(const unsigned* g, const unsigned* b, '
             "size_t s, void** a, const int* z, int na, int f, char* e, int el) "
@@ -42,7 +39,9 @@ class HostRawModule:
         command += ["-Wno-unknown-pragmas", f"-I{HERE}", *macros]
         command.append("-Wl,-Bsymbolic")  # a kernel may be named as a C function is
         command.append(f"-fsanitize={sanitize}" if sanitize else "-fopenmp")
-        self._lib = ctypes.CDLL(str(_compile(text, command)))
+        self._lib = ctypes.CDLL(
+            str(compiled(text, command, [HERE / "cuda_on_host.hpp"]))
+        )
         self._fibers = bool(SYNC.search(code))
 
     def get_function(self, name):
@@ -104,25 +103,3 @@ class _Guarded:
             flat = self.inside.view(self.array.dtype) if self.inside.size else None
             if flat is not None:
                 self.array[...] = flat.reshape(self.array.shape)
-
-
-def _compile(text, command):
-    """The shared library of `text`, kept for the next session."""
-    key = hashlib.sha256("\0".join([text, *command]).encode())
-    key.update((HERE / "cuda_on_host.hpp").read_bytes())
-    folder = pathlib.Path(tempfile.gettempdir()) / f"cuda_host-{getpass.getuser()}"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    library = folder / f"{key.hexdigest()[:24]}.so"
-    if not library.exists():
-        part = library.with_suffix(f".{os.getpid()}")
-        _run([*command, "-o", str(part)], text)
-        part.replace(library)
-    return library
-
-
-def _run(command, text):
-    command = [*command, "-x", "c++", "-"]
-    done = subprocess.run(command, input=text, capture_output=True, text=True)
-    if done.returncode:
-        raise RuntimeError(done.stderr)
-    return done.stdout

@@ -1,11 +1,14 @@
 """CuPy's compiler of kernels, replaced by one for the host."""
 
+import functools
 import hashlib
 import pathlib
 import re
+import shutil
+import subprocess
 
 from support import cuda_host
-from support.compiled import compiled, folder, output
+from support.compiled import absent, compiled, folder, output
 
 HERE = pathlib.Path(__file__).resolve().parent
 HOST = pathlib.Path(cuda_host.__file__).resolve().parent
@@ -36,10 +39,7 @@ def _library(source, options):
     include = pathlib.Path(cupy.__file__).parent / "_core" / "include"
     macros = [option for option in options if option.startswith("-D")]
     paths = [f"-I{path}" for path in (HERE / "include", include, _header_folder())]
-    # kernels that a macro defines show only after the preprocessor
-    names = KERNEL.findall(
-        output(["g++", "-E", "-P", *macros], _without_includes(source))
-    )
+    names = KERNEL.findall(source if "carray.cuh" in source else _plain(source, macros))
     fibers = "true" if SYNC.search(source) else "false"
     serial = "true" if "CUPY_FOR" in source and fibers == "false" else "false"
     code = DYNAMIC.sub(r"\1* \2 = reinterpret_cast<\1*>(coh::dyn_smem);", source)
@@ -50,19 +50,26 @@ def _library(source, options):
     return compiled(text, [*COMPILER, *paths, *macros, *link], HEADERS)
 
 
-def _without_includes(source):
-    return re.sub(r"#include.*", "", source)
+def _plain(source, macros):
+    """The source after the preprocessor: a macro may define kernels."""
+    return output(["g++", "-E", "-P", *macros], re.sub(r"#include.*", "", source))
 
 
+@functools.cache
 def _header_folder():
-    """Where ``kernel.hpp`` lies beside its precompiled form."""
+    """Copies of the headers beside the form of ``kernel.hpp`` that is read quickly."""
     key = hashlib.sha256(b"".join(path.read_bytes() for path in HEADERS)).hexdigest()
     place = folder() / f"headers-{key[:16]}"
     place.mkdir(exist_ok=True)
-    for path in HEADERS:
-        copy = place / path.name
-        if not copy.exists():
-            part = copy.with_suffix(".part")
-            part.write_bytes(path.read_bytes())
-            part.replace(copy)
+    target = place / "kernel.hpp.gch"
+    with absent(target) as wanted:
+        if wanted:
+            for path in HEADERS:
+                shutil.copy(path, place)
+            part = target.with_suffix(".part")
+            header = ["-x", "c++-header", str(place / "kernel.hpp"), "-o", str(part)]
+            subprocess.run(
+                [*(c for c in COMPILER if c != "-shared"), *header], check=True
+            )
+            part.replace(target)
     return place
