@@ -9,8 +9,6 @@ import dataclasses
 import os
 import sys
 
-from . import libraries
-
 _LIBRARY = None
 
 
@@ -22,9 +20,9 @@ def install():
     if "cupy_backends" in sys.modules:
         raise RuntimeError("CuPy was imported before the fake device was installed")
     os.environ["CUPY_ACCELERATORS"] = ""  # not CUB, whose kernels are compiled already
-    _LIBRARY = libraries.load()
-    from . import entry_points
+    from . import entry_points, libraries  # modules that need CuPy
 
+    _LIBRARY = libraries.load()
     entry_points.replace(_LIBRARY)
     from cupy.cuda import compiler, function
 

@@ -1,0 +1,102 @@
+"""How often the host calls a device, in an iteration and for an exact inverse.
+
+The limits are what was counted last: lower them when code gets better.
+``pytest -m gpu --drygpu -k launch_counts -rP`` prints the counts.
+"""
+
+import numpy as np
+import pytest
+
+import convinv
+from support import drygpu
+from support.quiet import quietly
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not drygpu.installed(), reason="counts need --drygpu"),
+]
+
+# Per iteration: calls (launches, and calls of libraries), waits of the host and calls
+# of cudaMalloc; per iteration in a graph: its nodes.
+ITERATIONS = {
+    "cg": {"calls": 75, "waits": 1, "allocations": 0, "nodes": 80},
+    "cgls": {"calls": 83, "waits": 1, "allocations": 0, "nodes": 88},
+    "lsqr": {"calls": 110, "waits": 1, "allocations": 0, "nodes": 118},
+    "lsmr": {"calls": 167, "waits": 1, "allocations": 0, "nodes": 179},
+    "gmres": {"calls": 79, "waits": 1, "allocations": 0},
+}
+# Per solve by an exact inverse that is there already, its check included: by method,
+# size of the square image and batch.
+INVERSES = {
+    ("direct", 64, 1): {"calls": 469, "waits": 10, "allocations": 0},
+    ("schwarz", 256, 1): {"calls": 7216, "waits": 10, "allocations": 0},
+    ("schwarz", 256, 3): {"calls": 9255, "waits": 10, "allocations": 0},
+    ("direct", 256, 1): {"calls": 1813, "waits": 10, "allocations": 0},
+}
+SLOW = {("direct", 256, 1)}  # to set up
+
+
+def check(name, counted, limits):
+    print(f"{name}: {counted}")
+    over = {key: n for key, n in counted.items() if n > limits[key]}
+    assert not over, f"{name} takes {over}, more than the limits {limits}"
+
+
+@pytest.fixture(scope="module")
+def cupy():
+    return pytest.importorskip("cupy")
+
+
+def layer(cupy, method):
+    """A layer of 3 to 8 channels, or a square and Hermitian one, and data."""
+    rng = np.random.default_rng(0)
+    if method in ("cg", "gmres"):
+        kernel = np.array([[[[0, 0.3, 0], [0.3, 1.8, 0.3], [0, 0.3, 0]]]])
+    else:
+        kernel = rng.standard_normal((8, 3, 3, 3))
+    op = convinv.ConvLinearOperator(
+        cupy.asarray(kernel), (kernel.shape[1], 16, 16), padding=1
+    )
+    return op, cupy.asarray(rng.standard_normal((3, *op.output_shape)))
+
+
+@pytest.mark.parametrize("method", ITERATIONS)
+def test_an_iteration(cupy, method):
+    op, b = layer(cupy, method)
+    limits = ITERATIONS[method]
+
+    def run(maxiter):
+        with drygpu.counts() as done:
+            quietly(op, b, method, rtol=0, maxiter=maxiter)
+        return done
+
+    run(32)  # compiles, and fills the pools
+    few, more, many = (run(maxiter) for maxiter in (4, 6, 32))
+    counted = {
+        key: (getattr(more, key) - getattr(few, key)) / 2
+        for key in ("calls", "waits", "allocations")
+    }
+    if "nodes" in limits:
+        assert many.graph_launches == 3  # of eight iterations each
+        counted["nodes"] = many.graph_nodes / 24
+    check(method, counted, limits)
+
+
+@pytest.mark.parametrize(
+    "case",
+    [pytest.param(c, marks=pytest.mark.slow if c in SLOW else ()) for c in INVERSES],
+    ids=lambda case: "-".join(map(str, case)),
+)
+def test_an_exact_inverse(cupy, case):
+    method, size, batch = case
+    rng = np.random.default_rng(0)
+    kernel = cupy.asarray(rng.standard_normal((8, 3, 3, 3)))
+    op = convinv.ConvLinearOperator(kernel, (3, size, size), padding=1)
+    x = cupy.asarray(rng.standard_normal((batch, 3, size, size)))
+    b = op.forward(x)
+    for _ in range(3):  # the pools are full after two
+        with drygpu.counts() as done:
+            result = convinv.solve(op, b, method)
+    assert result.success and float(abs(result.x - x).max()) < 1e-4
+    keys = ("calls", "waits", "allocations")
+    check(case, {key: getattr(done, key) for key in keys}, INVERSES[case])
