@@ -32,6 +32,26 @@ int gemm(int ta, int tb, int m, int n, int k, const void* alpha, const void* a, 
   return SUCCESS;
 }
 
+template <class T>
+T element(int operation, const T* a, int lda, int i, int j) {
+  const T value = operation ? a[size_t(i) * lda + j] : a[size_t(j) * lda + i];
+  if constexpr (is_complex<T>) return operation == 2 ? std::conj(value) : value;
+  return value;
+}
+
+// The sum of two matrices; it may be where one of them is.
+template <class T>
+int geam(int ta, int tb, int m, int n, T alpha, const T* a, int lda, T beta, const T* b,
+         int ldb, T* c, int ldc) {
+  std::vector<T> sum;
+  for (int j = 0; j < n; j++)
+    for (int i = 0; i < m; i++)
+      sum.push_back((alpha == T(0) ? T(0) : alpha * element(ta, a, lda, i, j)) +
+                    (beta == T(0) ? T(0) : beta * element(tb, b, ldb, i, j)));
+  for (int j = 0; j < n; j++) std::copy_n(&sum[size_t(j) * m], m, c + size_t(j) * ldc);
+  return SUCCESS;
+}
+
 // CUDA's codes of real and complex types in single and double precision
 template <class Call>
 int by_type(int type, Call call) {
@@ -150,6 +170,12 @@ int cublasGemmStridedBatchedEx(void* handle, int ta, int tb, int m, int n, int k
     const char operation = letter(ta);                                                 \
     lapack<T>("gemv")(&operation, &m, &n, alpha, a, &lda, x, &incx, beta, y, &incy);   \
     return SUCCESS;                                                                    \
+  }                                                                                    \
+  int cublas##L##geam(void* handle, int ta, int tb, int m, int n, const T* alpha,      \
+                      const T* a, int lda, const T* beta, const T* b, int ldb, T* c,   \
+                      int ldc) {                                                       \
+    if (!ready(handle, "cublas" #L "geam", {a, b, c})) return FAILED;                  \
+    return geam<T>(ta, tb, m, n, *alpha, a, lda, *beta, b, ldb, c, ldc);               \
   }                                                                                    \
   int cublas##L##trsm_v2(void* handle, int side, int uplo, int ta, int diagonal,       \
                          int m, int n, const T* alpha, const T* a, int lda, T* b,      \

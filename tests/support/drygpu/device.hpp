@@ -1,13 +1,12 @@
 // The fake devices: their memory, streams and counts, on the host.
 //
 // Everything here is called with Python's lock held, except what stands for cuBLAS,
-// cuFFT and cuSOLVER, which CuPy calls without it.
+// cuFFT and cuSOLVER, which CuPy calls without it: work must not touch Python.
 #pragma once
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <map>
-#include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
@@ -62,7 +61,9 @@ inline std::map<uintptr_t, Allocation> allocations;
 const Allocation* find(uintptr_t address);
 
 // ------------------------------------------------------------------ streams
-using Work = std::function<bool()>;  // false: an error of Python's is set
+// Work is done as late as CUDA may do it: when somebody waits for it. So a stream that
+// uses what another has not been made to wait for finds the memory as it was.
+using Work = std::function<std::string()>;  // gives an error, or nothing
 
 struct Recording {
   std::vector<Work> nodes;
@@ -71,26 +72,26 @@ struct Recording {
 
 struct Stream {
   int device;
-  bool blocking;                        // work on the default stream waits for it
-  Recording* recording = nullptr;       // what it captures, if it does
-  std::vector<std::function<void()>> late;  // copies from the host not yet made
+  bool blocking;                   // its work and the default stream's are in order
+  Recording* recording = nullptr;  // what it captures, if it does
+  std::vector<Work> waiting;       // what it has still to do
 };
 
 inline int current = 0;  // device
 Stream& stream_of(intptr_t handle);
-// Make the copies that work on this stream would have to wait for.
-void catch_up(Stream& stream);
-void catch_up_all();
-// Do work now, or record it if the stream captures.
-bool perform(intptr_t handle, const Work& work);
 bool capturing(intptr_t handle);
+// Have work done, or record it if the stream captures.
+bool perform(intptr_t handle, const Work& work);
+// Do all that is waiting; errors are kept for `raise_errors`.
+void finish(Stream& stream);
+void finish_all();
+bool raise_errors();
 
 // ------------------------------------------------------------------- errors
 // Each sets an error of Python's; they return false for what returns that on errors.
 bool runtime_error(Status status);                    // CUDARuntimeError
 bool driver_error(Status status);                     // CUDADriverError
 bool fault(const std::string& message);               // RuntimeError
-inline std::string unread;  // an error of a library's function, raised at the next wait
 
 }  // namespace dry
 

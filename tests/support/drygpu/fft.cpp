@@ -26,8 +26,9 @@ int execute(int handle, void* in, void* out, int direction) {
   const Stream& stream = stream_of(held.stream);
   if (!stream.recording) counts.fft++, names["cufftExec"]++;
   auto plan = std::make_shared<Plan>(held.plan);
-  const bool good = perform(held.stream, [=] {
-    return !transform(reinterpret_cast<const long*>(plan.get()), in, out, direction);
+  const bool good = perform(held.stream, [=]() -> std::string {
+    auto numbers = reinterpret_cast<const long*>(plan.get());
+    return transform(numbers, in, out, direction) ? "cuFFT failed" : "";
   });
   return good ? 0 : 6;  // CUFFT_EXEC_FAILED
 }

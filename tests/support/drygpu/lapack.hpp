@@ -45,10 +45,10 @@ Fortran lapack(const std::string& name) {
   return {lapack_functions.at(prefix<T> + name)};
 }
 
-// Work of a library on a stream: late copies are made; its memory must be the current
-// device's.
+// Before a library works on a stream, at once: what is before it is done, and its memory
+// must be the current device's.
 inline bool begin(intptr_t stream, std::initializer_list<const void*> operands) {
-  catch_up(stream_of(stream));
+  finish(stream_of(stream));
   for (const void* operand : operands) {
     const Allocation* held = find(reinterpret_cast<uintptr_t>(operand));
     if (held && held->device != current) return false;

@@ -31,11 +31,11 @@ struct Arguments {
   }
 };
 
-static bool run(const Function& function, const unsigned* grid, const unsigned* block,
-                size_t shared, void** arguments) {
+static std::string run(const Function& function, const unsigned* grid,
+                       const unsigned* block, size_t shared, void** arguments) {
   char error[512] = "";
-  if (!function.launch(grid, block, shared, arguments, error, sizeof error)) return true;
-  return fault(std::string("kernel ") + function.name + ": " + error);
+  if (!function.launch(grid, block, shared, arguments, error, sizeof error)) return {};
+  return std::string("kernel ") + function.name + ": " + error;
 }
 
 // Pointers to memory of another device are as invalid there as on a real one. An

@@ -1,7 +1,6 @@
 // Device memory: allocations, copies, fills.
 #include <cstdlib>
 #include <cstring>
-#include <memory>
 
 #include "device.hpp"
 
@@ -10,7 +9,7 @@ namespace dry {
 constexpr size_t GUARD = 512;  // bytes behind an allocation that nobody may write to
 constexpr unsigned char FILL = 0xFF;  // of fresh memory: NaN, or -1
 
-static std::map<uintptr_t, size_t> pinned;  // memory of the host that copies may be late
+static std::map<uintptr_t, size_t> pinned;  // memory of the host
 static long used[DEVICES];
 
 const Allocation* find(uintptr_t address) {
@@ -35,14 +34,6 @@ static void count_copy(int kind) {
                      : counts.copies)++;
 }
 
-// A copy from pinned memory takes effect when its stream, or a wait, needs it: work on
-// another stream that was not made to wait finds the memory as it was.
-static void copy_late(Stream& stream, uintptr_t to, uintptr_t from, size_t size) {
-  auto bytes = std::make_shared<std::string>(reinterpret_cast<char*>(from), size);
-  stream.late.push_back(
-      [=] { std::memcpy(reinterpret_cast<void*>(to), bytes->data(), bytes->size()); });
-}
-
 }  // namespace dry
 
 using namespace dry;
@@ -65,7 +56,7 @@ Object* cuda_free(intptr_t pointer, int) {
   if (!pointer) return none();
   auto found = allocations.find(uintptr_t(pointer));
   if (found == allocations.end()) return done(runtime_error(INVALID_VALUE));
-  catch_up_all();
+  finish_all();
   const Allocation held = found->second;
   auto end = reinterpret_cast<unsigned char*>(pointer) + held.size;
   bool whole = true;
@@ -75,7 +66,8 @@ Object* cuda_free(intptr_t pointer, int) {
   counts.frees++;
   counts.bytes -= long(held.size);
   used[held.device] -= long(held.size);
-  return done(whole || fault("a kernel wrote behind an allocation"));
+  if (!whole) return done(fault("a kernel wrote behind an allocation"));
+  return done(raise_errors());
 }
 
 intptr_t cuda_hostAlloc(size_t size, unsigned, int) {
@@ -94,30 +86,34 @@ Object* cuda_freeHost(intptr_t pointer, int) {
 
 Object* cuda_memcpy(intptr_t to, intptr_t from, size_t size, int kind, int) {
   if (capturing(0)) return done(runtime_error(CAPTURE_IMPLICIT));
-  catch_up(stream_of(0));
+  finish(stream_of(0));
   std::memmove(reinterpret_cast<void*>(to), reinterpret_cast<void*>(from), size);
   counts.waits++;
   count_copy(kind);
-  return none();
+  return done(raise_errors());
 }
 
 Object* cuda_memcpyAsync(intptr_t to, intptr_t from, size_t size, int kind,
                          intptr_t stream, int) {
-  Stream& on = stream_of(stream);
-  if (!on.recording) count_copy(kind);
-  if (kind == TO_DEVICE && !on.recording && is_pinned(uintptr_t(from))) {
-    copy_late(on, uintptr_t(to), uintptr_t(from), size);
-    return none();
+  const bool recorded = stream_of(stream).recording;
+  if (!recorded) count_copy(kind);
+  if (kind == TO_DEVICE && !recorded) {
+    // its source may be used again as soon as CuPy sees that an event is done
+    std::string bytes(reinterpret_cast<char*>(from), size);
+    return done(perform(stream, [to, bytes = std::move(bytes)] {
+      std::memcpy(reinterpret_cast<void*>(to), bytes.data(), bytes.size());
+      return std::string();
+    }));
   }
   return done(perform(stream, [=] {
     std::memmove(reinterpret_cast<void*>(to), reinterpret_cast<void*>(from), size);
-    return true;
+    return std::string();
   }));
 }
 
 Object* cuda_memcpyPeerAsync(intptr_t to, int, intptr_t from, int, size_t size,
                              intptr_t stream, int) {
-  catch_up_all();
+  finish_all();
   return cuda_memcpyAsync(to, from, size, WITHIN, stream, 0);
 }
 
@@ -126,7 +122,7 @@ Object* cuda_memsetAsync(intptr_t pointer, int value, size_t size, intptr_t stre
   if (!stream_of(stream).recording) counts.copies++;
   return done(perform(stream, [=] {
     std::memset(reinterpret_cast<void*>(pointer), value, size);
-    return true;
+    return std::string();
   }));
 }
 

@@ -1,8 +1,7 @@
 // Streams, events, captures and graphs.
-//
-// Work is done at once, in the order of its calls: only copies from the host are late.
 #include <algorithm>
 #include <chrono>
+#include <memory>
 #include <set>
 
 #include "device.hpp"
@@ -11,33 +10,42 @@ namespace dry {
 
 static std::set<Stream*> streams;  // those that were created
 static Stream defaults[DEVICES] = {{0, true}, {1, true}};
-static std::set<Recording*> relaxed;  // captures beside which memory may be allocated
+static std::string error;  // the first of work that has been done
 
 // Handles 0 to 2 are the default streams.
 Stream& stream_of(intptr_t handle) {
   return handle <= 2 ? defaults[current] : *reinterpret_cast<Stream*>(handle);
 }
 
-static void make_copies(Stream& stream) {
-  auto late = std::move(stream.late);
-  stream.late.clear();
-  for (auto& copy : late) copy();
+static void work_off(Stream& stream) {
+  auto waiting = std::move(stream.waiting);
+  stream.waiting.clear();
+  for (auto& work : waiting) {
+    const std::string failure = work();
+    if (error.empty()) error = failure;
+  }
 }
 
-void catch_up(Stream& stream) {
-  make_copies(stream);
+// What the default stream of a device and its blocking streams do is in order.
+static void work_off_before(Stream& stream) {
   Stream& standard = defaults[stream.device];
   if (!stream.blocking) return;
-  make_copies(standard);
-  if (&stream == &standard)
-    for (Stream* other : streams)
-      if (other->blocking && other->device == stream.device) make_copies(*other);
+  if (&stream != &standard) return work_off(standard);
+  for (Stream* other : streams)
+    if (other->blocking && other->device == stream.device) work_off(*other);
 }
 
-void catch_up_all() {
-  for (Stream& stream : defaults) make_copies(stream);
-  for (Stream* stream : streams) make_copies(*stream);
+void finish(Stream& stream) {
+  work_off_before(stream);
+  work_off(stream);
 }
+
+void finish_all() {
+  for (Stream& stream : defaults) finish(stream);
+  for (Stream* stream : streams) work_off(*stream);
+}
+
+bool raise_errors() { return error.empty() || fault(std::exchange(error, {})); }
 
 bool capturing(intptr_t handle) {
   Stream& stream = stream_of(handle);
@@ -50,9 +58,12 @@ bool perform(intptr_t handle, const Work& work) {
   Stream& stream = stream_of(handle);
   if (handle > 2 && stream.device != current) return runtime_error(INVALID_HANDLE);
   if (handle <= 2 && capturing(handle)) return runtime_error(CAPTURE_IMPLICIT);
-  catch_up(stream);
-  if (!stream.recording) return work();
-  stream.recording->nodes.push_back(work);
+  if (stream.recording) {
+    stream.recording->nodes.push_back(work);
+  } else {
+    work_off_before(stream);
+    stream.waiting.push_back(work);
+  }
   return true;
 }
 
@@ -62,9 +73,8 @@ static bool wait(Stream& stream) {
     return runtime_error(CAPTURE_UNSUPPORTED);
   }
   counts.waits++;
-  catch_up(stream);
-  if (unread.empty()) return true;
-  return fault(std::exchange(unread, {}));
+  finish(stream);
+  return raise_errors();
 }
 
 struct Event {
@@ -91,7 +101,7 @@ intptr_t cuda_streamCreateWithPriority(unsigned flags, int, int) {
 }
 Object* cuda_streamDestroy(intptr_t handle, int) {
   Stream* stream = &stream_of(handle);
-  catch_up(*stream);
+  finish(*stream);
   streams.erase(stream);  // not deleted: an event may still name it
   return none();
 }
@@ -101,11 +111,11 @@ Object* cuda_streamSynchronize(intptr_t handle, int) {
 Object* cuda_deviceSynchronize(int) {
   for (Stream* stream : streams)
     if (stream->recording) return done(wait(*stream));
-  catch_up_all();
+  finish_all();
   return done(wait(stream_of(0)));
 }
 Object* cuda_streamQuery(intptr_t handle, int) {
-  return Py_BuildValue("i", stream_of(handle).late.empty() ? 0 : NOT_READY);
+  return Py_BuildValue("i", stream_of(handle).waiting.empty() ? 0 : NOT_READY);
 }
 unsigned cuda_streamGetFlags(intptr_t handle, int) { return !stream_of(handle).blocking; }
 int cuda_streamGetPriority(intptr_t, int) { return 0; }
@@ -124,7 +134,7 @@ Object* cuda_eventRecord(intptr_t event, intptr_t stream, int) {
   return none();
 }
 Object* cuda_streamWaitEvent(intptr_t, intptr_t event, int, void*) {
-  if (event_of(event).stream) catch_up(*event_of(event).stream);
+  if (event_of(event).stream) finish(*event_of(event).stream);
   return none();
 }
 Object* cuda_eventSynchronize(intptr_t event, int) {
@@ -132,7 +142,7 @@ Object* cuda_eventSynchronize(intptr_t event, int) {
 }
 Object* cuda_eventQuery(intptr_t event, int) {
   Stream* stream = event_of(event).stream;
-  return Py_BuildValue("i", !stream || stream->late.empty() ? 0 : NOT_READY);
+  return Py_BuildValue("i", !stream || stream->waiting.empty() ? 0 : NOT_READY);
 }
 float cuda_eventElapsedTime(intptr_t start, intptr_t end, int) {
   return float(event_of(end).milliseconds - event_of(start).milliseconds);
@@ -148,32 +158,35 @@ Object* cuda_streamBeginCapture(intptr_t handle, int, void*) {
 }
 intptr_t cuda_streamEndCapture(intptr_t handle, int) {
   Stream& stream = stream_of(handle);
-  Recording* recording = std::exchange(stream.recording, nullptr);
+  std::shared_ptr<Recording> recording(std::exchange(stream.recording, nullptr));
   if (!recording) return runtime_error(ILLEGAL_STATE);
   if (!recording->valid) return runtime_error(CAPTURE_INVALIDATED);
-  return reinterpret_cast<intptr_t>(recording);
+  return reinterpret_cast<intptr_t>(new std::shared_ptr<Recording>(recording));
 }
 int cuda_streamIsCapturing(intptr_t handle, int) {
   return handle > 2 && stream_of(handle).recording;
 }
+// A graph, and one that can be launched: work that waits may hold it longer.
+using Graph = std::shared_ptr<Recording>;
+static Graph& graph_of(intptr_t handle) { return *reinterpret_cast<Graph*>(handle); }
 intptr_t cuda_graphInstantiate(intptr_t graph, int) {
-  return reinterpret_cast<intptr_t>(
-      new Recording(*reinterpret_cast<Recording*>(graph)));
+  return reinterpret_cast<intptr_t>(new Graph(graph_of(graph)));
 }
 Object* cuda_graphDestroy(intptr_t graph, int) {
-  delete reinterpret_cast<Recording*>(graph);
+  delete &graph_of(graph);
   return none();
 }
 Object* cuda_graphExecDestroy(intptr_t graph, int) { return cuda_graphDestroy(graph, 0); }
 Object* cuda_graphUpload(intptr_t, intptr_t, int) { return none(); }
-Object* cuda_graphLaunch(intptr_t graph, intptr_t stream, int) {
-  auto& nodes = reinterpret_cast<Recording*>(graph)->nodes;
+Object* cuda_graphLaunch(intptr_t handle, intptr_t stream, int) {
+  const Graph graph = graph_of(handle);
   counts.graph_launches++;
-  counts.graph_nodes += long(nodes.size());
-  return done(perform(stream, [&nodes] {
-    for (auto& node : nodes)
-      if (!node()) return false;
-    return true;
+  counts.graph_nodes += long(graph->nodes.size());
+  return done(perform(stream, [graph] {
+    std::string failure;
+    for (auto& node : graph->nodes)
+      if ((failure = node()).size()) break;
+    return failure;
   }));
 }
 }
