@@ -55,6 +55,30 @@ def placement(array) -> dict:
     return {"device": array.device}
 
 
+def check_device(array, name: str) -> None:
+    """Refuse a CuPy array on another device than the current one.
+
+    A kernel would read it there all the same, and take the device's context down.
+    """
+    cupy = cupy_module()
+    if cupy is not None and isinstance(array, cupy.ndarray):
+        here = cupy.cuda.Device().id
+        if array.device.id != here:
+            raise ValueError(
+                f"{name} is on device {array.device.id}, but device {here} is current"
+            )
+
+
+def settled(made, xp):
+    """What was `made` to be kept, after a wait for what CuPy has still to do for it.
+
+    Whoever uses it next may work on another stream, which waits for nothing.
+    """
+    if xp is not None and xp is cupy_module():
+        xp.cuda.get_current_stream().synchronize()
+    return made
+
+
 def copy(array):
     """A copy of `array`."""
     if hasattr(array, "copy"):

@@ -7,7 +7,13 @@ import numpy as np
 from scipy import sparse
 
 from .. import kernels
-from .._core.arrays import contiguous, namespace, placement, working_dtype
+from .._core.arrays import (
+    check_device,
+    contiguous,
+    namespace,
+    placement,
+    working_dtype,
+)
 
 
 class Layout:
@@ -38,6 +44,9 @@ class Layout:
                 f"b must be a {op.xp.__name__} array, as the operator's kernel is, "
                 f"got {type(b).__module__}.{type(b).__name__}"
             )
+        check_device(b, "b")
+        for layer in op.convolutions:
+            check_device(layer.kernel, "the operator")
         self.input_shape, self.columns = op.input_shape, False
         (m, n), shape, wanted = op.shape, tuple(b.shape), tuple(op.output_shape)
         dims = len(wanted)

@@ -35,8 +35,8 @@ def method(name, op):
     if entry.needs_rows and not op.has_rows:
         raise TypeError(
             f"method {entry.name!r} needs the operator's rows: a ConvLinearOperator or "
-            "a sparse or dense matrix, got an operator that only has products; use "
-            "'cgls' or 'rshk'"
+            "a sparse or dense matrix of NumPy or SciPy, got an operator that only has "
+            "products; use 'cgls' or 'rshk'"
         )
     return entry
 

@@ -10,7 +10,7 @@ from importlib import resources
 
 import numpy as np
 
-from .._core.arrays import INEXACT
+from .._core.arrays import INEXACT, check_device
 
 THREADS = 256  # of every block; common.cuh relies on it
 BLOCKS = 2048  # of a grid over vectors: fills a device several times
@@ -84,11 +84,7 @@ def check(name: str, array, dtype, shape=None) -> None:
         raise ValueError(f"{name} must have shape {tuple(shape)}, got {array.shape}")
     if not array.flags.c_contiguous:
         raise ValueError(f"{name} must be C-contiguous")
-    here = cupy.cuda.Device().id
-    if array.device.id != here:
-        raise ValueError(
-            f"{name} is on device {array.device.id}, but device {here} is current"
-        )
+    check_device(array, name)
 
 
 def vector_grid(n: int, batch: int) -> tuple[int, int]:

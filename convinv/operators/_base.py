@@ -19,7 +19,7 @@ from scipy.sparse.linalg import LinearOperator
 
 from .._core.adapted_calls import adapts
 from .._core.adapters import operator_of, way_out
-from .._core.arrays import namespace, working_dtype
+from .._core.arrays import namespace, settled, working_dtype
 from .._core.typing import AnyArray, ArrayInput, Shape
 from ._batches import (
     checked_batch,
@@ -149,8 +149,11 @@ class ShapedOperator(LinearOperator):
 
     @property
     def has_rows(self) -> bool:
-        """Whether its rows can be read: it is a convolution itself, or has a matrix."""
-        return self.is_convolution or self.matrix is not None
+        """Whether its rows can be read.
+
+        It is a convolution itself, or has a matrix on the host.
+        """
+        return self.is_convolution or (self.matrix is not None and self.xp is np)
 
     def cached(self, key: tuple, make: Callable[[], Any]) -> Any:
         """What ``make()`` gives, made once and kept with the operator.
@@ -173,7 +176,7 @@ class ShapedOperator(LinearOperator):
         """
         found = self._cache.get(key)
         if found is None:
-            found = make()
+            found = settled(make(), self.xp)
             others = list(self._cache)  # other threads may change the dict meanwhile
             old = [k for k in others if k[0] == key[0]]
             for k in old[: max(len(old) - KEPT + 1, 0)]:

@@ -9,7 +9,15 @@ from numpy.typing import DTypeLike
 from scipy import sparse
 
 from .. import kernels
-from .._core.arrays import INEXACT, host_array, namespace, to_numpy, working_dtype
+from .._core.arrays import (
+    INEXACT,
+    check_device,
+    host_array,
+    namespace,
+    settled,
+    to_numpy,
+    working_dtype,
+)
 from .._core.geometry import Geometry, make_geometry
 from .._core.typing import AnyArray, ArrayInput, Padding, PerAxis, Shape
 from .._core.validation import boolean
@@ -152,7 +160,8 @@ class ConvLinearOperator(LayerOptions, ShapedOperator):
         dtype = _operator_dtype(array, dtype)
         self._flip = boolean(options.pop("flip"), "flip")
         geometry = make_geometry(array.shape, input_shape, **options)
-        self._set(array.astype(dtype, order="C", copy=True), geometry, xp)
+        array = settled(array.astype(dtype, order="C", copy=True), xp)
+        self._set(array, geometry, xp)
 
     def _set(self, kernel, geometry: Geometry, xp):
         self.geometry, self.xp = geometry, xp
@@ -251,11 +260,12 @@ class ConvLinearOperator(LayerOptions, ShapedOperator):
 
     def plan(self, dtype: np.dtype) -> Any:
         """The prepared products with data of `dtype`, which are kept."""
+        check_device(self.kernel, "the operator")
         plan = self._plans.get(dtype)
         if plan is None:
             weights = self.weights.astype(dtype, copy=False)
             weights = self.xp.ascontiguousarray(weights)
-            plan = prepare(weights, self.geometry, self.xp)
+            plan = settled(prepare(weights, self.geometry, self.xp), self.xp)
             self._plans[dtype] = plan
         return plan
 

@@ -236,8 +236,8 @@ def sweep_analysis(
     op = as_operator(op)
     if not op.has_rows:
         raise TypeError(
-            "op must be a ConvLinearOperator or a sparse or dense matrix, got an "
-            "operator that only has products"
+            "op must be a ConvLinearOperator or a sparse or dense matrix of NumPy or "
+            "SciPy, got an operator that only has products"
         )
     samples = integer(samples, "samples", 2)
     rng = np.random.default_rng(rng)

@@ -8,6 +8,7 @@ import math
 import cupy
 import numpy as np
 
+from ..._core.arrays import check_device, settled
 from .. import launcher
 from .arguments import (
     cells_of,
@@ -33,7 +34,7 @@ class Plan:
         if self.dtype.kind == "f":
             blocks = make_hermitian(blocks.copy(), self.torus)
         blocks = np.ascontiguousarray(blocks, dtype=self.complex)
-        self.blocks = cupy.asarray(blocks)
+        self.blocks = settled(cupy.asarray(blocks), cupy)
         self.nbytes = blocks.nbytes
 
 
@@ -153,6 +154,7 @@ def _multiply(plan, v):
     batch, groups = v.shape[:2]
     (p, q), bins = plan.shape, v.shape[3:]
     count = math.prod(bins)
+    check_device(plan.blocks, "the plan")
     launcher.check("v", v, plan.complex)
     out = cupy.empty((batch, groups, p, *bins), dtype=plan.complex)
     grid = (

@@ -13,6 +13,7 @@ import math
 import cupy
 import numpy as np
 
+from ..._core.arrays import settled
 from ..._core.geometry import axis_index, folds
 from .. import launcher
 from ..vectors.cuda import total
@@ -44,13 +45,17 @@ class Plan:
         axes = Axes(maps, g.stride, g.dilation)
         shape = shape_of(self.dtype, g.kernel, weights.shape[2:], g.output, axes)
         if shape:
-            return (Tiles(weights, g.kernel, axes, shape),)
+            return settled((Tiles(weights, g.kernel, axes, shape),), cupy)
         maps = map(cupy.asarray, maps)
-        return (Gather("forward", weights, g, (*maps, *g.stride, *g.dilation)),)
+        gather = Gather("forward", weights, g, (*maps, *g.stride, *g.dilation))
+        return settled((gather,), cupy)
 
     @functools.cached_property
     def adjoint(self):
         """The parts that fill the result together."""
+        return settled(self._adjoint(), cupy)
+
+    def _adjoint(self):
         g, weights = self.geometry, self._weights.transpose(0, 1, 3, 2).conj()
         maps, owned = zip(*(flipped(g, axis) for axis in range(3)))
         axes, shape = Axes(maps, g.stride, g.dilation), None

@@ -7,6 +7,7 @@ over pixels and samples have a warp for each pixel or sample of a color.
 import cupy
 import numpy as np
 
+from ..._core.arrays import check_device, settled
 from .. import launcher
 from .tables import Plan as Tables
 
@@ -30,7 +31,7 @@ class Plan:
         self.rows = (offsets, *map(put, (*tables.start, *tables.table)))
         single = map(_single, tables.begin, tables.output)
         lists = (*tables.begin, *tables.output, *tables.tap, *single)
-        self.columns = tuple(map(put, lists))
+        self.columns = settled(tuple(map(put, lists)), cupy)
 
 
 def prepare(kernel, geometry):
@@ -84,6 +85,7 @@ def _colors(order, starts, reverse):
 
 
 def _sizes(plan, x):
+    check_device(plan.layer[0], "the plan")
     g, batch = plan.geometry, x.shape[0]
     n, m = (c * int(np.prod(s)) for c, s in ((g.c_in, g.input), (g.c_out, g.output)))
     return batch, m, n

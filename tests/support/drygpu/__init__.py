@@ -46,6 +46,7 @@ class Counts:
     blas: int = 0  # calls of cuBLAS
     fft: int = 0  # of cuFFT
     solver: int = 0  # of cuSOLVER
+    sparse: int = 0  # of cuSPARSE
     waits: int = 0  # of the host for a device
     to_host: int = 0  # copies from a device
     to_device: int = 0
@@ -58,7 +59,8 @@ class Counts:
     @property
     def calls(self):
         """All that the host has started: launches, graphs and calls of libraries."""
-        return self.launches + self.graph_launches + self.blas + self.fft + self.solver
+        libraries = self.blas + self.fft + self.solver + self.sparse
+        return self.launches + self.graph_launches + libraries
 
 
 NUMBERS = [field.name for field in dataclasses.fields(Counts)][:-1]

@@ -40,6 +40,7 @@ struct Counts {
   long blas = 0;             // calls of cuBLAS
   long fft = 0;              // calls of cuFFT
   long solver = 0;           // calls of cuSOLVER
+  long sparse = 0;           // products of cuSPARSE
   long waits = 0;            // the host waited for a device
   long to_host = 0;          // copies from a device to the host
   long to_device = 0;        // copies from the host to a device

@@ -15,7 +15,7 @@ from scipy.linalg import cython_blas, cython_lapack
 from support.compiled import compiled
 
 HERE = pathlib.Path(__file__).resolve().parent
-SOURCES = ("devices", "memory", "streams", "launch", "blas", "solver", "fft")
+SOURCES = ("devices", "memory", "streams", "launch", "blas", "solver", "sparse", "fft")
 # CuPy's modules that are linked to a library of the CUDA toolkit each
 LINKED = (
     "cupy_backends.cuda.libs.cublas",
