@@ -299,18 +299,13 @@ def test_no_gpu(refusal, monkeypatch):
     assert "--device gpu: CuPy finds no device" in error
 
 
-def test_gpu(demo, monkeypatch):
+def test_gpu(cupy, demo, monkeypatch):
     """On the stand-in for CuPy, which runs the CUDA kernels on the host."""
-    from support.cuda_host import installed
-
     pool = argparse.Namespace(free_all_blocks=lambda: None, total_bytes=lambda: 2000)
     monkeypatch.setitem(compare.REFERENCE, "rtol", 1e-3)
     args = "--method cgls --size 12 --maxiter 8".split()
-    with installed() as cupy:
-        monkeypatch.setattr(
-            cupy, "get_default_memory_pool", lambda: pool, raising=False
-        )
-        found = rows(demo("--device", "gpu", *args)[0])["cgls"]
+    monkeypatch.setattr(cupy, "get_default_memory_pool", lambda: pool, raising=False)
+    found = rows(demo("--device", "gpu", *args)[0])["cgls"]
     expected = rows(demo(*args)[0])["cgls"]
     assert found[0] == expected[0] and found[-1] == "maxiter"
     values = [[float(v) for v in row[3:5]] for row in (found, expected)]

@@ -189,9 +189,7 @@ def test_estimates(make, dtype):
 
 @pytest.mark.parametrize("dtype", ["float64", "complex64"])
 @every_damp
-def test_device_equals_host(dtype, damp):
-    from support.cuda_host import installed
-
+def test_device_equals_host(cupy, dtype, damp):
     rtol = 1e-5 if dtype == "complex64" else 1e-10
     for host in (
         separable("groups", dtype), separable("tall", dtype, "reflect"),
@@ -202,23 +200,19 @@ def test_device_equals_host(dtype, damp):
             one = host.H if turned else host
             b, x0 = (random(s, dtype, 9) for s in (one.output_shape, one.input_shape))
             want = solve(one, b, "spectral", damp=damp, x0=x0, rtol=rtol)
-            with installed() as cupy:
-                kernel = cupy.asarray(host.kernel)
-                op = ConvLinearOperator(kernel, host.input_shape, **host.options)
-                op = op.H if turned else op
-                b, x0 = cupy.asarray(b), cupy.asarray(x0)
-                got = solve(op, b, "spectral", damp=damp, x0=x0, rtol=rtol)
-                assert isinstance(got.x, cupy.ndarray) and got.success
-                size = np.abs(want.x).max()
-                np.testing.assert_allclose(got.x.get(), want.x, atol=10 * rtol * size)
+            kernel = cupy.asarray(host.kernel)
+            op = ConvLinearOperator(kernel, host.input_shape, **host.options)
+            op = op.H if turned else op
+            b, x0 = cupy.asarray(b), cupy.asarray(x0)
+            got = solve(op, b, "spectral", damp=damp, x0=x0, rtol=rtol)
+            assert isinstance(got.x, cupy.ndarray) and got.success
+            size = np.abs(want.x).max()
+            np.testing.assert_allclose(got.x.get(), want.x, atol=10 * rtol * size)
 
 
-def test_no_cosine_transform_on_a_device():
-    from support.cuda_host import installed
-
+def test_no_cosine_transform_on_a_device(cupy):
     host = cosine("tall")
-    with installed() as cupy:
-        kernel = cupy.asarray(host.kernel)
-        op = ConvLinearOperator(kernel, host.input_shape, **host.options)
-        with pytest.raises(ValueError, match="and its arrays are on a device"):
-            solve(op, cupy.asarray(random(op.output_shape)), "spectral")
+    kernel = cupy.asarray(host.kernel)
+    op = ConvLinearOperator(kernel, host.input_shape, **host.options)
+    with pytest.raises(ValueError, match="and its arrays are on a device"):
+        solve(op, cupy.asarray(random(op.output_shape)), "spectral")

@@ -186,23 +186,18 @@ def test_wrong_arguments():
 
 @pytest.mark.parametrize("dtype", ["float64", "complex64"])
 @pytest.mark.parametrize("name", ["stride, groups", "deficient"])
-def test_device_equals_host(name, dtype):
-    from support.cuda_host import installed
-
+def test_device_equals_host(cupy, name, dtype):
     host = named(name, dtype)
     b = data(host)
     x0 = random(host.input_shape, dtype, 9)
     rtol = 1e-5 if dtype == "complex64" else 1e-10
-    with installed() as cupy:
-        device = ConvLinearOperator(
-            cupy.asarray(host.kernel), host.input_shape, **host.options
-        )
-        for damp in (0, 0.1):
-            want = solve(host, b, "spectral", damp=damp, x0=x0, rtol=rtol)
-            start = cupy.asarray(x0)
-            got = solve(
-                device, cupy.asarray(b), "spectral", damp=damp, x0=start, rtol=rtol
-            )
-            assert isinstance(got.x, cupy.ndarray) and got.success
-            size = np.abs(want.x).max()
-            np.testing.assert_allclose(got.x.get(), want.x, atol=10 * rtol * size)
+    device = ConvLinearOperator(
+        cupy.asarray(host.kernel), host.input_shape, **host.options
+    )
+    for damp in (0, 0.1):
+        want = solve(host, b, "spectral", damp=damp, x0=x0, rtol=rtol)
+        start = cupy.asarray(x0)
+        got = solve(device, cupy.asarray(b), "spectral", damp=damp, x0=start, rtol=rtol)
+        assert isinstance(got.x, cupy.ndarray) and got.success
+        size = np.abs(want.x).max()
+        np.testing.assert_allclose(got.x.get(), want.x, atol=10 * rtol * size)

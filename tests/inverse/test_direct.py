@@ -354,23 +354,20 @@ class TestDirect:
 @pytest.mark.parametrize("dtype", ["float32", "complex128"])
 @pytest.mark.parametrize("name", ["tall", "wide", "strided"])
 @pytest.mark.parametrize("method", ["direct", "schwarz", "auto"])
-def test_device_equals_host(method, name, dtype):
-    from support.cuda_host import installed
-
+def test_device_equals_host(cupy, method, name, dtype):
     host = make(name, dtype)
     b, x0 = random((2, *host.output_shape), dtype), random(host.input_shape, dtype, 1)
     options = {"rtol": 1e-5 if dtype == "float32" else 1e-10, **DEPTH.get(method, {})}
-    with installed() as cupy:
-        device = ConvLinearOperator(
-            cupy.asarray(host.kernel), host.input_shape, **host.options
+    device = ConvLinearOperator(
+        cupy.asarray(host.kernel), host.input_shape, **host.options
+    )
+    for damp in (0, 0.2):
+        want = run(host, b, method, damp=damp, x0=x0, **options)
+        start = cupy.asarray(x0)
+        got = convinv.solve(
+            device, cupy.asarray(b), method, damp=damp, x0=start, **options
         )
-        for damp in (0, 0.2):
-            want = run(host, b, method, damp=damp, x0=x0, **options)
-            start = cupy.asarray(x0)
-            got = convinv.solve(
-                device, cupy.asarray(b), method, damp=damp, x0=start, **options
-            )
-            assert isinstance(got.x, cupy.ndarray) and got.success and want.success
-            size = np.abs(want.x).max()
-            close = 1e-3 if dtype == "float32" else 1e-8
-            np.testing.assert_allclose(got.x.get(), want.x, atol=close * size)
+        assert isinstance(got.x, cupy.ndarray) and got.success and want.success
+        size = np.abs(want.x).max()
+        close = 1e-3 if dtype == "float32" else 1e-8
+        np.testing.assert_allclose(got.x.get(), want.x, atol=close * size)

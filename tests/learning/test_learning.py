@@ -9,7 +9,6 @@ from convinv import ConvLinearOperator, gallery, solve
 from convinv.learning import GramSchmidtNetwork, QRNetwork, SpectralOperator
 from support import oracles
 from support.arrays import doubles, random
-from support.cuda_host import installed
 from support.pairs import atol, learn, methods, small
 
 
@@ -209,28 +208,27 @@ def test_later_errors():
 
 
 @methods
-def test_cupy(method):
+def test_cupy(cupy, method):
     F, X, Y = small()
     X, Y = np.concatenate([X, X[:2] + X[3:5]]), np.concatenate([Y, Y[:2] + Y[3:5]])
     expected = learn(X, Y, method, weights=(np.full(12, 2.0), None))
-    with installed() as cupy:
-        there = [cupy.asarray(a) for a in (X, Y)]
-        learned = SpectralOperator(
-            orthonormalization=method, weights=(np.full(12, 2.0), None)
-        )
-        learned.partial_fit(there[0][:5], there[1][:5])
-        learned.partial_fit(there[0][5:], there[1][5:])
-        assert all(isinstance(a, cupy.ndarray) for a in (learned.u, learned.s))
-        np.testing.assert_allclose(learned.s.get(), expected.s, rtol=1e-6)
-        x = learned.reconstruct(there[1])
-        np.testing.assert_allclose(x.get(), X, atol=1e-11)
-        transposed = cupy.asarray(F)
-        known = learned.diagnostics(lambda y: y @ transposed)
-        assert isinstance(known.residuals, np.ndarray)
-        op = learned.as_linear_operator()
-        assert solve(op, learned.predict(there[0]), rtol=1e-6).success
-        with pytest.raises(TypeError, match="one library"):
-            learned.partial_fit(X, there[1])
-        Q, P = GramSchmidtNetwork(5)(there[0][:5], there[1][:5])
-        values, _ = QRNetwork(60)(P.conj() @ P.T)
-        np.testing.assert_allclose(values.get(), learn(X[:5], Y[:5]).s ** 2, rtol=1e-2)
+    there = [cupy.asarray(a) for a in (X, Y)]
+    learned = SpectralOperator(
+        orthonormalization=method, weights=(np.full(12, 2.0), None)
+    )
+    learned.partial_fit(there[0][:5], there[1][:5])
+    learned.partial_fit(there[0][5:], there[1][5:])
+    assert all(isinstance(a, cupy.ndarray) for a in (learned.u, learned.s))
+    np.testing.assert_allclose(learned.s.get(), expected.s, rtol=1e-6)
+    x = learned.reconstruct(there[1])
+    np.testing.assert_allclose(x.get(), X, atol=1e-11)
+    transposed = cupy.asarray(F)
+    known = learned.diagnostics(lambda y: y @ transposed)
+    assert isinstance(known.residuals, np.ndarray)
+    op = learned.as_linear_operator()
+    assert solve(op, learned.predict(there[0]), rtol=1e-6).success
+    with pytest.raises(TypeError, match="one library"):
+        learned.partial_fit(X, there[1])
+    Q, P = GramSchmidtNetwork(5)(there[0][:5], there[1][:5])
+    values, _ = QRNetwork(60)(P.conj() @ P.T)
+    np.testing.assert_allclose(values.get(), learn(X[:5], Y[:5]).s ** 2, rtol=1e-2)

@@ -9,7 +9,6 @@ from convinv import ConvLinearOperator, gallery, solve
 from convinv.learning import _normal_equations, fit_kernel
 from support import oracles
 from support.arrays import random
-from support.cuda_host import installed
 
 # kernel shape, input shape, then what differs from an undilated "valid" layer
 LAYERS = {
@@ -296,15 +295,14 @@ def test_errors(change, error, match):
 
 
 @pytest.mark.parametrize("name", ["groups", "periodic"])
-def test_cupy(name):
+def test_cupy(cupy, name):
     op = layer(name)
     X, Y = noisy(op)
     expected = fit(op, X, Y)
-    with installed() as cupy:
-        found = fit(op, cupy.asarray(X), cupy.asarray(Y))
-        with pytest.raises(TypeError, match="one library"):
-            fit(op, cupy.asarray(X), Y)
-        assert isinstance(found.kernel, cupy.ndarray)
+    found = fit(op, cupy.asarray(X), cupy.asarray(Y))
+    with pytest.raises(TypeError, match="one library"):
+        fit(op, cupy.asarray(X), Y)
+    assert isinstance(found.kernel, cupy.ndarray)
     np.testing.assert_allclose(found.kernel.get(), expected.kernel, atol=1e-13)
     np.testing.assert_allclose(found.stderr, expected.stderr, rtol=1e-10)
 

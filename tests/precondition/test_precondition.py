@@ -329,19 +329,16 @@ def test_the_names():
 
 @FAST
 @pytest.mark.parametrize("dtype", ["float32", "complex128"])
-def test_on_the_device(cls, dtype):
-    from support.cuda_host import installed
-
+def test_on_the_device(cupy, cls, dtype):
     host = tall(dtype)
     x, b = random((2, *host.input_shape), dtype), random(host.output_shape, dtype)
-    with installed() as cupy:
-        device = ConvLinearOperator(cupy.asarray(host.kernel), host.input_shape)
-        want, got = make(cls, host, 0.3).forward(x), make(cls, device, 0.3)
-        y = got.forward(cupy.asarray(x))
-        close = 1e-4 if dtype == "float32" else 1e-10
-        np.testing.assert_allclose(y.get(), want, atol=close * np.abs(want).max())
-        name = cls.__name__.lower()
-        result = solve(device, cupy.asarray(b), "cgls", preconditioner=name, rtol=1e-5)
-        expected = solve(host, b, "cgls", preconditioner=name, rtol=1e-5)
-        assert result.success and isinstance(result.x, cupy.ndarray)
-        np.testing.assert_allclose(result.x.get(), expected.x, atol=1e-3)
+    device = ConvLinearOperator(cupy.asarray(host.kernel), host.input_shape)
+    want, got = make(cls, host, 0.3).forward(x), make(cls, device, 0.3)
+    y = got.forward(cupy.asarray(x))
+    close = 1e-4 if dtype == "float32" else 1e-10
+    np.testing.assert_allclose(y.get(), want, atol=close * np.abs(want).max())
+    name = cls.__name__.lower()
+    result = solve(device, cupy.asarray(b), "cgls", preconditioner=name, rtol=1e-5)
+    expected = solve(host, b, "cgls", preconditioner=name, rtol=1e-5)
+    assert result.success and isinstance(result.x, cupy.ndarray)
+    np.testing.assert_allclose(result.x.get(), expected.x, atol=1e-3)

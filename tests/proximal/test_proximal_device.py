@@ -16,14 +16,6 @@ from convinv.proximal import (
 from support.proximal_methods import METHODS
 
 
-@pytest.fixture
-def cupy():
-    from support.cuda_host import installed
-
-    with installed() as module:
-        yield module
-
-
 class TestDevice:
     """The same numbers on arrays that refuse to become NumPy's unasked."""
 

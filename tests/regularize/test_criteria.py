@@ -61,21 +61,18 @@ def test_criteria_are_the_dense_formulas(name, rule):
         ("periodic", 256, "ncp"),
     ],
 )
-def test_device_equals_host(monkeypatch, boundary, small, rule):
-    from support.cuda_host import installed
-
+def test_device_equals_host(cupy, monkeypatch, boundary, small, rule):
     decompose(monkeypatch, small)
     op = blur(boundary)
     b, level = data(op, 0.1, batch=2)
     want = chosen(op, b, rule, level, "cgls")
-    with installed() as cupy:
-        device = ConvLinearOperator(
-            cupy.asarray(op.kernel), op.input_shape, padding=3, boundary=boundary
-        )
-        got = chosen(device, cupy.asarray(b), rule, level, "cgls")
-        assert isinstance(got.x, cupy.ndarray)
-        assert got.extra["damp"] == pytest.approx(want.extra["damp"], rel=1e-6)
-        np.testing.assert_allclose(got.x.get(), want.x, rtol=1e-5)
+    device = ConvLinearOperator(
+        cupy.asarray(op.kernel), op.input_shape, padding=3, boundary=boundary
+    )
+    got = chosen(device, cupy.asarray(b), rule, level, "cgls")
+    assert isinstance(got.x, cupy.ndarray)
+    assert got.extra["damp"] == pytest.approx(want.extra["damp"], rel=1e-6)
+    np.testing.assert_allclose(got.x.get(), want.x, rtol=1e-5)
 
 
 def test_gcv_of_a_small_image_is_exact():

@@ -12,6 +12,7 @@ from scipy.sparse.linalg import LinearOperator
 import convinv
 from convinv import ConvLinearOperator, solve
 from convinv._core.declarations import Products
+from convinv._solve import memory_errors
 from convinv._solve.memory_errors import explained
 from convinv.solvers._registry import solver
 from support.memory_cases import OutOfMemoryError, data, estimate_of, layer
@@ -136,15 +137,8 @@ class TestDevice:
         assert "max_memory" not in text
 
 
-class TestOnTheStandIn:
-    """Slices and errors of solves on device arrays, which the host emulates."""
-
-    @pytest.fixture
-    def cupy(self):
-        from support.cuda_host import installed
-
-        with installed() as module:
-            yield module
+class TestOnADevice:
+    """Slices and errors of solves on device arrays."""
 
     @pytest.mark.parametrize("dtype", ["float32", "float64"])
     def test_slices(self, cupy, sliced, dtype):
@@ -163,11 +157,7 @@ class TestOnTheStandIn:
         device = ConvLinearOperator(cupy.asarray(host.kernel), host.input_shape)
         estimate = estimate_of(device, b, "cgls")
         free = int(estimate.sliced(2) / 0.9) + 1
-        monkeypatch.setattr(type(b.device), "mem_info", (free, 2**40), raising=False)
-        pool = types.SimpleNamespace(free_bytes=lambda: 0)
-        monkeypatch.setattr(
-            cupy, "get_default_memory_pool", lambda: pool, raising=False
-        )
+        monkeypatch.setattr(memory_errors, "_free", lambda layout: free)
 
         def fail(*_, **options):
             raise OutOfMemoryError(10, 20)

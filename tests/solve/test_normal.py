@@ -177,15 +177,12 @@ def test_wrong_arguments(arguments, error, match):
 
 
 @pytest.mark.parametrize("name", ["tall", "wide", "torus"])
-def test_on_the_device(name):
-    from support.cuda_host import installed
-
+def test_on_the_device(cupy, name):
     host = made(name)
     g = random((2, *host.input_shape))
-    with installed() as cupy:
-        device = ConvLinearOperator(
-            cupy.asarray(host.kernel), host.input_shape, **host.options
-        )
-        v = normal_solve(device, cupy.asarray(g), 0.1)
-        assert isinstance(v, cupy.ndarray)
-        np.testing.assert_allclose(v.get(), normal_solve(host, g, 0.1), atol=1e-10)
+    device = ConvLinearOperator(
+        cupy.asarray(host.kernel), host.input_shape, **host.options
+    )
+    v = normal_solve(device, cupy.asarray(g), 0.1)
+    assert isinstance(v, cupy.ndarray)
+    np.testing.assert_allclose(v.get(), normal_solve(host, g, 0.1), atol=1e-10)

@@ -158,19 +158,16 @@ def test_the_solution_nearest_to_a_prior(name, method):
     np.testing.assert_allclose(convinv.project_nullspace(op, shortest), 0, atol=1e-8)
 
 
-def test_device_arrays():
-    from support.cuda_host import installed
-
+def test_device_arrays(cupy):
     host = layer("wide")
     x = random((2, *host.input_shape), "float64")
-    with installed() as cupy:
-        device = ConvLinearOperator(
-            cupy.asarray(host.kernel), host.input_shape, **host.options
-        )
-        z = convinv.project_nullspace(device, cupy.asarray(x))
-        assert isinstance(z, cupy.ndarray)
-        with pytest.raises(TypeError, match="x must be a .*cupy array"):
-            convinv.project_nullspace(device, x)
+    device = ConvLinearOperator(
+        cupy.asarray(host.kernel), host.input_shape, **host.options
+    )
+    z = convinv.project_nullspace(device, cupy.asarray(x))
+    assert isinstance(z, cupy.ndarray)
+    with pytest.raises(TypeError, match="x must be a .*cupy array"):
+        convinv.project_nullspace(device, x)
     np.testing.assert_allclose(z.get(), convinv.project_nullspace(host, x), atol=1e-12)
 
 

@@ -207,13 +207,10 @@ def test_what_is_refused(monkeypatch):
         logabsdet_and_gradient(op)
 
 
-def test_device_layers():
-    from support.cuda_host import installed
-
+def test_device_layers(cupy):
     host = square("padding, zero")
-    with installed() as cupy:
-        device = ConvLinearOperator(
-            cupy.asarray(host.kernel), host.input_shape, **host.options
-        )
-        found = logabsdet(device)
+    device = ConvLinearOperator(
+        cupy.asarray(host.kernel), host.input_shape, **host.options
+    )
+    found = logabsdet(device)
     assert found == logabsdet(host)

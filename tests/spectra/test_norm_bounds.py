@@ -148,16 +148,13 @@ def test_wrong_arguments():
         norm_bounds(np.eye(3))
 
 
-def test_device_layers():
-    from support.cuda_host import installed
-
+def test_device_layers(cupy):
     host = layer((4, 3, 3, 3), (3, 6, 6), padding=1)
-    with installed() as cupy:
-        device = ConvLinearOperator(
-            cupy.asarray(host.kernel), host.input_shape, **host.options
-        )
-        assert norm_bounds(device) == norm_bounds(host)
-        found = leading_triplet(device, rtol=1e-9)
-        assert isinstance(found.v, cupy.ndarray)
+    device = ConvLinearOperator(
+        cupy.asarray(host.kernel), host.input_shape, **host.options
+    )
+    assert norm_bounds(device) == norm_bounds(host)
+    found = leading_triplet(device, rtol=1e-9)
+    assert isinstance(found.v, cupy.ndarray)
     truth = np.linalg.norm(matrix(host), 2)
     assert np.isclose(found.value, truth, rtol=1e-12)

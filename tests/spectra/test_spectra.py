@@ -251,16 +251,13 @@ def test_plot(name):
     plt.close("all")
 
 
-def test_device_layers():
-    from support.cuda_host import installed
-
+def test_device_layers(cupy):
     host = layer("stride, groups")
-    with installed() as cupy:
-        device = ConvLinearOperator(
-            cupy.asarray(host.kernel), host.input_shape, **host.options
-        )
-        found, s = spectrum(device), singular_values(device)
-        report = convinv.layer_report(device)
+    device = ConvLinearOperator(
+        cupy.asarray(host.kernel), host.input_shape, **host.options
+    )
+    found, s = spectrum(device), singular_values(device)
+    report = convinv.layer_report(device)
     np.testing.assert_array_equal(found.values, spectrum(host).values)
     np.testing.assert_array_equal(s, singular_values(host))
     assert isinstance(found.values, np.ndarray) and "full row rank" in str(report)
