@@ -24,6 +24,7 @@ settings.register_profile(
     "fixed", max_examples=300, deadline=None, derandomize=True, database=None
 )
 settings.register_profile("more", max_examples=2000, deadline=None, print_blob=True)
+settings.register_profile("few", settings.get_profile("fixed"), max_examples=10)
 settings.load_profile("fixed")
 
 
@@ -62,6 +63,7 @@ def pytest_configure(config):
         from support import drygpu
 
         drygpu.install()
+        settings.load_profile("few")  # each example may need a kernel of its own
     if config.getoption("--no-pool"):
         import cupy
 

@@ -1,4 +1,6 @@
 // Device memory: allocations, copies, fills.
+#include <sys/mman.h>
+
 #include <cstdlib>
 #include <cstring>
 
@@ -42,8 +44,10 @@ extern "C" {
 
 intptr_t cuda_malloc(size_t size, int) {
   if (used[current] + long(size) > long(MEMORY)) return runtime_error(OUT_OF_MEMORY);
-  void* memory = nullptr;
-  if (posix_memalign(&memory, 512, size + GUARD)) return runtime_error(OUT_OF_MEMORY);
+  // not of the heap, whose addresses may be small: no number looks like one of these
+  void* memory = mmap(nullptr, size + GUARD, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) return runtime_error(OUT_OF_MEMORY);
   std::memset(memory, FILL, size + GUARD);
   counts.allocations++;
   counts.bytes += long(size);
@@ -61,7 +65,7 @@ Object* cuda_free(intptr_t pointer, int) {
   auto end = reinterpret_cast<unsigned char*>(pointer) + held.size;
   bool whole = true;
   for (size_t i = 0; i < GUARD; i++) whole &= end[i] == FILL;
-  std::free(reinterpret_cast<void*>(pointer));
+  munmap(reinterpret_cast<void*>(pointer), held.size + GUARD);
   allocations.erase(found);
   counts.frees++;
   counts.bytes -= long(held.size);
