@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .problem import NOISE, Goals
+from .items import NOISE, Goals
 
 AIM = 0.8  # methods aim a little lower, since their own norms drift
 FLOOR = 4  # rounding errors of ||A|| ||b|| that no normal residual can go below

@@ -9,8 +9,9 @@ import numpy as np
 from .._core.arrays import contiguous, copy, placement, to_numpy
 from .._core.result import Status
 from .._problem.batch import Layout
+from .._problem.items import Goals
+from .._problem.monitor import Monitor
 from .._problem.poisson import AIM, PoissonProblem, refuse_negative
-from .._problem.problem import Goals, Monitor
 from .._problem.scaled_operator import scale_operator
 from .._problem.scaling import DATA_POWER
 from .._problem.units import Units
@@ -162,7 +163,7 @@ class _Run:
         self.notes.update(notes)
         self.nit = monitor.nit
         self.items.history += [to_numpy(norm) for norm in monitor.history]
-        codes, counts = to_numpy(monitor.code), to_numpy(monitor.item_nit)
+        codes, counts = to_numpy(monitor.items.code), to_numpy(monitor.items.nit)
         for i in np.flatnonzero(running):
             code = int(codes[i])
             self.items.status[i] = list(Status)[code] if code >= 0 else Status.MAXITER

@@ -9,8 +9,10 @@ from .._core.arrays import to_numpy
 from .._core.errors import MemoryLimit
 from .._core.pulse import Ended, beating
 from .._core.result import Status
+from .._problem.items import STOPPED
+from .._problem.monitor import Monitor
 from .._problem.preconditioner import preconditioner as make_preconditioner
-from .._problem.problem import STOPPED, Monitor, Unsuitable
+from .._problem.problem import Unsuitable
 from ..precondition import Schwarz
 from ..solvers import METHODS
 from ..spectra._smallest import has_full_rank
@@ -119,8 +121,8 @@ class Run:
         if self.callback is None or now - self.heard < SILENCE:
             return
         monitor = self.monitor
-        if monitor is not None and monitor.last is not None:
-            ended = self._report(monitor, monitor.latest, monitor.last)
+        if monitor is not None and monitor.latest is not None:
+            ended = self._report(monitor, monitor.latest, monitor.items.last)
         else:
             check = self.scaled.check()
             watched = check.normal if self.watches_normal else check.residual
@@ -282,13 +284,14 @@ class Run:
             return running
         if not (scaled.damp and self.layout.x0 is not None):
             # of a part of x0 that A does not see a method knows nothing
-            scaled.verdict.learn(to_numpy(monitor.smallest), running)
+            scaled.verdict.learn(to_numpy(monitor.items.smallest), running)
         self.nit = monitor.nit
         self.watches_normal = monitor.watches_normal
         self.items.history += [
-            _unscaled(h, scaled.units, self.watches_normal) for h in monitor.history
+            _unscaled(norms, scaled.units, self.watches_normal)
+            for norms in _on_host(problem.xp, monitor.history)
         ]
-        codes, counts = to_numpy(monitor.code), to_numpy(monitor.item_nit)
+        codes, counts = to_numpy(monitor.items.code), to_numpy(monitor.items.nit)
         statuses = list(Status)
         for i in np.flatnonzero(running):
             code = int(codes[i])
@@ -403,6 +406,11 @@ class _State:
         units = self._run.scaled.units
         norm = _unscaled(self._watched, units, self._normal)
         return self._run.layout.items(norm)
+
+
+def _on_host(xp, history):
+    """The rows of a history; those on a device come in one copy."""
+    return to_numpy(xp.stack(history)) if history and xp is not np else history
 
 
 def _unscaled(norms, units, are_normal):

@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .._core.arrays import copy
-from .._problem.problem import BREAKDOWN, divide
+from .._problem.items import BREAKDOWN, divide
+from .._problem.recurrence import recurrence
 
 
 @dataclass
@@ -26,6 +27,8 @@ class Bidiagonalization:
     u_scale, v_scale, alpha, beta : array, shape (B,)
     normal : array, shape (B,)
         The norm of ``alpha p``; it is alpha without a preconditioner.
+    back : array, shape (B,)
+        What of U the next one takes.
 
     References
     ----------
@@ -44,6 +47,7 @@ class Bidiagonalization:
     alpha: Any = field(init=False)
     beta: Any = field(init=False)
     normal: Any = field(init=False)
+    back: Any = field(init=False)
     one: Any = field(init=False)
     _forward: Any = field(init=False, default=None)  # memory of the products
     _adjoint: Any = field(init=False, default=None)
@@ -53,46 +57,59 @@ class Bidiagonalization:
         self.U = copy(problem.b)
         self.beta = xp.sqrt(problem.vectors.sumsq(self.U))
         self.one = xp.ones_like(self.beta)
-        self.u_scale = self._inverse(self.beta)
+        self.u_scale = self._inverse(xp, self.monitor.items, self.beta)
         self.P, sums = problem.adjoint(self.U, sumsq=True)
-        norm = self._precondition(sums)
-        self.alpha, self.v_scale = norm * self.u_scale, self._inverse(norm)
-        self.normal = self.normal * self.u_scale
+        self.lengthen(xp, self.monitor.items, sums, self._precondition())
+        # U is b, which u_scale has not been applied to yet
+        self.alpha, self.normal = self.alpha * self.u_scale, self.normal * self.u_scale
+        self.back = self.back * self.u_scale
 
-    def _inverse(self, norm):
-        return divide(self.problem.xp, self.monitor.active, self.one, norm)
+    def _inverse(self, xp, items, norm):
+        return divide(xp, items.active, 1.0, norm)
 
-    def _precondition(self, sums):
-        """Make V from a P of squared norm `sums`; returns the norm of V."""
-        problem, xp = self.problem, self.problem.xp
-        self.normal = xp.sqrt(sums)
-        if problem.preconditioner is None:
+    def _precondition(self):
+        """Make V from P; returns their product, the squared norm of V, or None."""
+        if self.problem.preconditioner is None:
             self.V = self.P
-            return self.normal
+            return None
         self.V = None  # frees its memory for the new one
-        self.V = problem.precondition(self.P)
-        gamma = problem.real_dot(self.P, self.V)
-        good = gamma > 0
-        self.monitor.end(~good & (sums > 0), BREAKDOWN)
-        return xp.sqrt(xp.where(good, gamma, 0 * sums))
+        self.V = self.problem.precondition(self.P)
+        return self.problem.real_dot(self.P, self.V)
 
     def advance(self):
-        """Make the next beta, u, alpha and v."""
-        problem, vectors, xp = self.problem, self.problem.vectors, self.problem.xp
+        """Make the next beta, u and v but for the scale of v.
+
+        Returns what `lengthen` takes in the recurrence of the method.
+        """
+        problem, vectors = self.problem, self.problem.vectors
         q = self._forward = problem.forward(self.V, out=self._forward)
-        back = -self.alpha * self.u_scale
-        self.U, sums = vectors.axpby(self.v_scale, q, back, self.U)
-        self.beta = xp.sqrt(sums)
-        self.u_scale = self._inverse(self.beta)
+        self.U, sums = vectors.axpby(self.v_scale, q, self.back, self.U)
+        back = _turn(problem.xp, self, self.monitor.items, sums)
         q = self._adjoint = problem.adjoint(self.U, out=self._adjoint)
-        back = -self.beta * self.v_scale
         self.P, sums = vectors.axpby(self.u_scale, q, back, self.P)
-        self.alpha = self._precondition(sums)
-        self.v_scale = self._inverse(self.alpha)
+        return sums, self._precondition()
+
+    def lengthen(self, xp, items, sums, gamma):
+        """The next alpha and scale of v, from ``||P||^2`` and `_precondition`."""
+        self.normal = self.alpha = xp.sqrt(sums)
+        if gamma is not None:
+            good = gamma > 0
+            items.end(~good & (sums > 0), BREAKDOWN)
+            self.alpha = xp.sqrt(xp.where(good, gamma, 0.0))
+        self.v_scale = self._inverse(xp, items, self.alpha)
+        self.back = -self.alpha * self.u_scale
+
+
+@recurrence
+def _turn(xp, basis, items, sums):
+    """The next beta and scale of u; returns what of P the next one takes."""
+    basis.beta = xp.sqrt(sums)
+    basis.u_scale = basis._inverse(xp, items, basis.beta)
+    return -basis.beta * basis.v_scale
 
 
 def rotation(xp, a, b):
     """``(c, s, r)`` of the Givens rotation that turns ``(a, b)`` into ``(r, 0)``."""
     r = xp.hypot(a, b)
-    safe = xp.where(r > 0, r, xp.ones_like(r))
-    return xp.where(r > 0, a / safe, xp.ones_like(r)), b / safe, r
+    safe = xp.where(r > 0, r, 1.0)
+    return xp.where(r > 0, a / safe, 1.0), b / safe, r

@@ -8,7 +8,7 @@ import dataclasses
 import warnings
 
 from .._core.arrays import cupy_module
-from .._problem.problem import DEVICE_CHECK
+from .._problem.monitor import DEVICE_CHECK
 
 # Up to so many numbers in the longer vectors of a batch, a device waits for launches
 # more than for memory: on an H100 graphs take a quarter of the time there, and less for
@@ -72,8 +72,8 @@ class _Replay:
         self.problem, self.monitor = problem, monitor
         self.step, self.state, self.on_host = step, state, on_host
         self.graph, self.failed = None, False
-        self.places = [(monitor, name) for name in vars(monitor)]
-        self.places += _places(state)
+        self.places = [(monitor, name) for name in vars(monitor) if name != "items"]
+        self.places += [*_places(monitor.items), *_places(state)]
 
     def is_due(self):
         """Whether the next iterations up to the next look can be replayed."""
@@ -93,7 +93,8 @@ class _Replay:
         before = [getattr(*place) for place in places]
         is_array = [isinstance(value, xp.ndarray) for value in before]
         self.arrays = [place for place, array in zip(places, is_array) if array]
-        self.norms = xp.empty((DEVICE_CHECK, *monitor.last.shape), monitor.last.dtype)
+        last = monitor.items.last
+        self.norms = xp.empty((DEVICE_CHECK, *last.shape), last.dtype)
         try:
             self.graph = Graph(self._work, self._values())
             self.counts = list(self._counted(before, is_array))

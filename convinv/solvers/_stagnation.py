@@ -3,7 +3,7 @@
 from dataclasses import InitVar, dataclass, field
 from typing import Any
 
-from .._problem.problem import STALLED
+from .._problem.items import STALLED
 
 PATIENCE = 100  # iterations in which the residual must fall by PROGRESS
 PROGRESS = 0.99
@@ -61,5 +61,5 @@ class StagnationTest:
 
     def notes(self):
         """What the result says where an item has stalled."""
-        stalled = bool(self.problem.xp.any(self.monitor.code == STALLED))
+        stalled = bool(self.problem.xp.any(self.monitor.items.code == STALLED))
         return {"message": MESSAGE} if stalled else {}

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .._core.arrays import copy
-from .._problem.problem import divide
+from .._problem.items import divide
 from ._iterate import iterate
 from ._stagnation import StagnationTest
 

@@ -5,7 +5,8 @@ from typing import Any
 
 from .._core.arrays import copy
 from .._core.declarations import Products, Storage
-from .._problem.problem import BREAKDOWN, CONVERGED, INDEFINITE, divide
+from .._problem.items import BREAKDOWN, CONVERGED, INDEFINITE, divide
+from .._problem.recurrence import recurrence
 from ._iterate import iterate
 from ._registry import solver
 
@@ -109,18 +110,34 @@ class _State:
 
 
 def _step(problem, monitor, state):
-    xp, vectors = problem.xp, problem.vectors
+    xp, vectors, items = problem.xp, problem.vectors, monitor.items
     state.q = problem.forward(state.p, out=state.q)
     curvature = problem.real_dot(state.p, state.q)
-    monitor.end(curvature < 0, INDEFINITE)
-    monitor.end(~(curvature > 0), BREAKDOWN)
-    monitor.factor(curvature / state.gamma, state.above, hermitian=True)
-    alpha = divide(xp, monitor.active, state.gamma, curvature)
-    state.r, residual = vectors.axpy(-alpha, state.q, state.r)
-    z, previous = problem.precondition(state.r), state.gamma
-    state.gamma = residual if z is state.r else problem.real_dot(state.r, z)
-    monitor.end(~(state.gamma >= 0), INDEFINITE)
-    beta = divide(xp, monitor.active, state.gamma, previous)
-    state.above = beta / alpha
+    alpha, minus = _forth(xp, state, items, curvature)
+    state.r, residual = vectors.axpy(minus, state.q, state.r)
+    z = problem.precondition(state.r)
+    gamma = residual if z is state.r else problem.real_dot(state.r, z)
+    beta, norm = _turn(xp, state, items, alpha, residual, gamma)
     state.x, state.p = vectors.step(alpha, state.p, state.x, z, beta)
-    monitor.update(state.x, xp.sqrt(residual))
+    monitor.count(state.x, norm)
+
+
+@recurrence
+def _forth(xp, state, items, curvature):
+    """The length of the step along p, and its negative."""
+    items.end(curvature < 0, INDEFINITE)
+    items.end(~(curvature > 0), BREAKDOWN)
+    items.factor(curvature / state.gamma, state.above, hermitian=True)
+    alpha = divide(xp, items.active, state.gamma, curvature)
+    return alpha, -alpha
+
+
+@recurrence
+def _turn(xp, state, items, alpha, residual, gamma):
+    """What of p the next one takes, and the norm of the residual."""
+    items.end(~(gamma >= 0), INDEFINITE)
+    beta = divide(xp, items.active, gamma, state.gamma)
+    state.gamma, state.above = gamma, beta / alpha
+    norm = xp.sqrt(residual)
+    items.judge(norm)
+    return beta, norm

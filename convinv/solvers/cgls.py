@@ -5,7 +5,8 @@ from typing import Any
 
 from .._core.arrays import copy
 from .._core.declarations import Products, Storage
-from .._problem.problem import BREAKDOWN, CONVERGED, divide
+from .._problem.items import BREAKDOWN, CONVERGED, divide
+from .._problem.recurrence import recurrence
 from ._iterate import iterate
 from ._registry import solver
 
@@ -106,24 +107,41 @@ class _State:
 
 
 def _step(problem, monitor, state):
-    xp, vectors = problem.xp, problem.vectors
+    xp, vectors, items = problem.xp, problem.vectors, monitor.items
     state.q, delta = problem.forward(state.p, sumsq=True, out=state.q)
-    if problem.damp:
-        delta = delta + problem.damp**2 * vectors.sumsq(state.p)
-    monitor.end(~(delta > 0), BREAKDOWN)
-    monitor.factor(delta / state.gamma, state.above)
-    alpha = divide(xp, monitor.active, state.gamma, delta)
-    state.r, residual = vectors.axpy(-alpha, state.q, state.r)
+    damped = (vectors.sumsq(state.p), float(problem.damp)) if problem.damp else ()
+    alpha, minus = _forth(xp, state, items, delta, *damped)
+    state.r, residual = vectors.axpy(minus, state.q, state.r)
     if problem.damp:  # the normal residual needs the new x
         state.x, _ = vectors.axpy(alpha, state.p, state.x)
     state.s, normal = problem.normal_residual(state.r, state.x, out=state.s)
-    z, previous = problem.precondition(state.s), state.gamma
-    state.gamma = normal if z is state.s else problem.real_dot(state.s, z)
-    monitor.end(~(state.gamma >= 0), BREAKDOWN)
-    beta = divide(xp, monitor.active, state.gamma, previous)
-    state.above = beta / alpha
+    z = problem.precondition(state.s)
+    gamma = normal if z is state.s else problem.real_dot(state.s, z)
+    beta, *norms = _turn(xp, state, items, alpha, residual, normal, gamma)
     if problem.damp:
         state.p, _ = vectors.axpby(state.one, z, beta, state.p)
     else:
         state.x, state.p = vectors.step(alpha, state.p, state.x, z, beta)
-    monitor.update(state.x, xp.sqrt(residual), xp.sqrt(normal))
+    monitor.count(state.x, *norms)
+
+
+@recurrence
+def _forth(xp, state, items, delta, square=None, damp=None):
+    """The length of the step along p, and its negative."""
+    if damp is not None:
+        delta = delta + damp**2 * square
+    items.end(~(delta > 0), BREAKDOWN)
+    items.factor(delta / state.gamma, state.above)
+    alpha = divide(xp, items.active, state.gamma, delta)
+    return alpha, -alpha
+
+
+@recurrence
+def _turn(xp, state, items, alpha, residual, normal, gamma):
+    """What of p the next one takes, and the norms of both residuals."""
+    items.end(~(gamma >= 0), BREAKDOWN)
+    beta = divide(xp, items.active, gamma, state.gamma)
+    state.gamma, state.above = gamma, beta / alpha
+    residual, normal = xp.sqrt(residual), xp.sqrt(normal)
+    items.judge(residual, normal)
+    return beta, residual, normal

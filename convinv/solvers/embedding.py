@@ -3,7 +3,8 @@
 from .._core.declarations import Products, Storage
 from .._core.errors import Singular
 from .._inverse.embedding import Embedding, added_filters, is_embedded, torus_of
-from .._problem.problem import BREAKDOWN, CONVERGED, Unsuitable, divide
+from .._problem.items import BREAKDOWN, CONVERGED, divide
+from .._problem.problem import Unsuitable
 from ._iterate import iterate
 from ._registry import solver
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from .._core.arrays import copy
 from .._core.declarations import Products, Storage
 from .._core.options import Range
-from .._problem.problem import divide
+from .._problem.items import divide
 from ._greedy import GreedyRows
 from ._iterate import iterate
 from ._registry import solver

@@ -11,7 +11,7 @@ from .._core.arrays import to_numpy
 from .._core.blas_threads import one_blas_thread
 from .._core.declarations import Products, Storage
 from .._core.options import Count
-from .._problem.problem import BREAKDOWN, CONVERGED, STALLED
+from .._problem.items import BREAKDOWN, CONVERGED, STALLED
 from ._hessenberg_qr import hessenberg_qr
 from ._iterate import iterate
 from ._registry import solver
@@ -186,7 +186,7 @@ def _start_cycle(problem, monitor, state):
     """The first vector of the basis is the residual, normalized."""
     xp, norm = problem.xp, state.norm
     state.qr.start(norm)
-    state.active, state.item_nit = monitor.active, monitor.item_nit
+    state.active, state.item_nit = monitor.active, monitor.items.nit
     good = state.active & (norm > 0)
     factor = xp.where(good, 1 / xp.where(good, norm, xp.ones_like(norm)), 0 * norm)
     state.basis[0, ...] = state.r * xp.astype(factor, state.r.dtype)[:, None]
@@ -221,7 +221,7 @@ def _end_cycle(problem, monitor, state):
     """Move x and compute its residual; end items that make no progress."""
     xp, equations, before = problem.xp, state.equations, state.norm
     # on a device that is to wait for it
-    if monitor.known and (xp is np or monitor.goals.conlim is not None):
+    if monitor.items.known and (xp is np or monitor.goals.conlim is not None):
         _estimate_condition(problem, monitor, state)
     candidate = state.x + _correction(problem, state, state.steps)
     state.r = equations.residual(candidate)
@@ -239,10 +239,10 @@ def _end_cycle(problem, monitor, state):
 
 def _estimate_condition(problem, monitor, state):
     """Tell the monitor the ends of the triangles, as far as items ran."""
-    steps = to_numpy(monitor.item_nit - state.item_nit)
+    steps = to_numpy(monitor.items.nit - state.item_nit)
     ran = to_numpy(state.active & (state.qr.norm > 0)) & (steps > 0)
     triangles = to_numpy(state.qr.triangle)
-    ends = np.stack([to_numpy(monitor.smallest), np.zeros(problem.batch)])
+    ends = np.stack([to_numpy(monitor.items.smallest), np.zeros(problem.batch)])
     trtri = linalg.lapack.get_lapack_funcs("trtri", (triangles,))
     for i in np.flatnonzero(ran):
         triangle = triangles[i, : steps[i], : steps[i]]
@@ -250,13 +250,13 @@ def _estimate_condition(problem, monitor, state):
         if info == 0:
             sizes = 1 / np.linalg.norm(inverse), np.max(abs(triangle))
             ends[:, i] = state.equations.singular(np.array(sizes))
-    monitor.ends(*(problem.xp.asarray(end, **problem.place) for end in ends))
+    monitor.items.ends(*(problem.xp.asarray(end, **problem.place) for end in ends))
 
 
 def _notes(problem, monitor, length):
     """What to do where short cycles get nowhere; longer ones might."""
     stalled = length < problem.shape[1] and bool(
-        problem.xp.any(monitor.code == STALLED)
+        problem.xp.any(monitor.items.code == STALLED)
     )
     if not stalled:
         return {}

@@ -6,7 +6,7 @@ from typing import Any, Literal
 from .._core.arrays import copy, to_numpy
 from .._core.declarations import Products, Storage
 from .._core.options import Positive
-from .._problem.problem import CONVERGED, divide
+from .._problem.items import CONVERGED, divide
 from ._iterate import iterate
 from ._registry import solver
 

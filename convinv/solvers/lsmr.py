@@ -5,7 +5,8 @@ from typing import Any
 
 from .._core.arrays import copy
 from .._core.declarations import Products, Storage
-from .._problem.problem import CONVERGED, divide
+from .._problem.items import CONVERGED, divide
+from .._problem.recurrence import recurrence
 from ._bidiagonal import Bidiagonalization, rotation
 from ._iterate import iterate
 from ._registry import solver
@@ -146,12 +147,32 @@ class _State:
 
 
 def _step(problem, monitor, state):
-    xp, basis = problem.xp, state.basis
-    active = monitor.active  # items whose preconditioner fails move x a last time
-    basis.advance()
+    basis, items, direction = state.basis, monitor.items, state.direction
+    sums = basis.advance()
+    back, length, turn, residual, normal = _turn(problem.xp, state, items, *sums)
+    state.h, state.h_bar, state.x = problem.vectors.three_term(
+        state.h, back, state.h_bar, length, state.x, basis.V, turn
+    )
+    if direction.g is None:
+        monitor.count(state.x, residual, normal)
+    else:
+        normal = normal * direction.update(problem, state)
+        monitor.update(state.x, residual, normal)
+
+
+@recurrence
+def _turn(xp, state, items, sums, gamma):
+    """The next rotations.
+
+    Returns the coefficients of h_bar, x and h, and the norms of the residual and of the
+    normal residual, without a preconditioner: else it is relative to the direction's.
+    """
+    basis = state.basis
+    active = items.active  # items whose preconditioner fails move x a last time
+    basis.lengthen(xp, items, sums, gamma)
     rho_old, rho_bar_old, zeta_old = state.rho, state.rho_bar, state.zeta
     c, s, rho = rotation(xp, state.alpha_bar, basis.beta)
-    active = active & ~monitor.factor(rho * rho, state.above)
+    active = active & ~items.factor(rho * rho, state.above)
     theta, state.alpha_bar = s * basis.alpha, c * basis.alpha
     state.above = theta * theta
     theta_bar = state.s_bar * rho
@@ -162,15 +183,14 @@ def _step(problem, monitor, state):
     back = -divide(xp, active, back, rho_old * rho_bar_old * state.h_scale)
     length = divide(xp, active, zeta * state.h_scale, rho * rho_bar)
     turn = -divide(xp, active, theta * state.h_scale, rho * basis.v_scale)
-    state.h, state.h_bar, state.x = problem.vectors.three_term(
-        state.h, back, state.h_bar, length, state.x, basis.V, turn
-    )
     state.bar_scale, state.h_scale = state.h_scale, basis.v_scale
     state.rho, state.rho_bar, state.zeta = rho, rho_bar, zeta
     state.c_bar, state.s_bar = c_bar, s_bar
     residual = state.residual.update(xp, c, s, theta_bar, rho_bar, zeta_old, zeta)
-    normal = xp.abs(state.zeta_bar) * state.direction.update(problem, state)
-    monitor.update(state.x, residual, normal)
+    normal = xp.abs(state.zeta_bar)
+    if state.direction.g is None:
+        items.judge(residual, normal)
+    return back, length, turn, residual, normal
 
 
 @dataclass
@@ -210,8 +230,6 @@ class _NormalDirection:
     def update(self, problem, state):
         """The norm of the new direction."""
         basis = state.basis
-        if self.g is None:
-            return basis.one
         here, back = state.c_bar * basis.v_scale, -state.s_bar * self.scale
         self.g, sums = problem.vectors.axpby(here, basis.P, back, self.g)
         self.scale = basis.one

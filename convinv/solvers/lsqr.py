@@ -5,7 +5,8 @@ from typing import Any
 
 from .._core.arrays import copy
 from .._core.declarations import Products, Storage
-from .._problem.problem import CONVERGED, divide
+from .._problem.items import CONVERGED, divide
+from .._problem.recurrence import recurrence
 from ._bidiagonal import Bidiagonalization, rotation
 from ._iterate import iterate
 from ._registry import solver
@@ -118,21 +119,30 @@ class _State:
 
 
 def _step(problem, monitor, state):
-    xp, basis = problem.xp, state.basis
-    active = monitor.active  # items whose preconditioner fails move x a last time
-    basis.advance()
+    basis, items = state.basis, monitor.items
+    sums = basis.advance()
+    length, back, residual, normal = _turn(problem.xp, state, items, *sums)
+    state.x, state.w = problem.vectors.step(length, state.w, state.x, basis.V, back)
+    monitor.count(state.x, residual, normal)
+
+
+@recurrence
+def _turn(xp, state, items, sums, gamma):
+    """The next rotation; returns the coefficients of x and w, and both norms."""
+    basis = state.basis
+    active = items.active  # items whose preconditioner fails move x a last time
+    basis.lengthen(xp, items, sums, gamma)
     c, s, rho = rotation(xp, state.rho_bar, basis.beta)
-    active = active & ~monitor.factor(rho * rho, state.above)
+    active = active & ~items.factor(rho * rho, state.above)
     theta, state.rho_bar = s * basis.alpha, -c * basis.alpha
     state.above = theta * theta
-    length = divide(xp, active, c * state.phi_bar, rho)
+    length = divide(xp, active, c * state.phi_bar, rho) * state.w_scale
     state.phi_bar = s * state.phi_bar
     # w = v - (theta / rho) w, in units of v
-    back = -divide(xp, monitor.active, theta * state.w_scale, rho * basis.v_scale)
-    state.x, state.w = problem.vectors.step(
-        length * state.w_scale, state.w, state.x, basis.V, back
-    )
+    back = -divide(xp, items.active, theta * state.w_scale, rho * basis.v_scale)
     state.w_scale = basis.v_scale
+    residual = xp.abs(state.phi_bar)
     # A^H r = -c phi_bar (alpha p), whatever inner product alpha is from
     normal = xp.abs(state.phi_bar * basis.normal * c)
-    monitor.update(state.x, xp.abs(state.phi_bar), normal)
+    items.judge(residual, normal)
+    return length, back, residual, normal

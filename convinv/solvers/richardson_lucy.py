@@ -7,7 +7,7 @@ import numpy as np
 
 from .._core.declarations import Products, Storage
 from .._core.options import NotNegative
-from .._problem.problem import divide
+from .._problem.items import divide
 from ._iterate import iterate
 from ._registry import solver
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from .._core.arrays import copy
 from .._core.declarations import Products, Storage
-from .._problem.problem import CONVERGED, divide
+from .._problem.items import CONVERGED, divide
 from ._iterate import iterate
 from ._registry import solver
 

@@ -9,7 +9,7 @@ from .._core.arrays import copy
 from .._core.declarations import Products, Storage
 from .._core.options import Fraction
 from .._linalg.pseudoinverse import Factorization
-from .._problem.problem import BREAKDOWN, CONVERGED, STALLED, divide
+from .._problem.items import BREAKDOWN, CONVERGED, STALLED, divide
 from ..strips._plan import strip_plan
 from ..strips._sweeps import AdditiveSchwarz, Sweeps
 from ._block_sweeps import block_sweeps, residuals
@@ -197,7 +197,7 @@ def strip(
         x = _refine(problem, monitor, sweeps)
     elif sweeps.direct:
         x = _sweep_once(problem, monitor, sweeps)
-        if bool(problem.xp.any(monitor.code == STALLED)):
+        if bool(problem.xp.any(monitor.items.code == STALLED)):
             notes["message"] = (
                 "every strip determines its unknowns, so that further sweeps change "
                 "nothing; refine=True leads to the least-squares solution"

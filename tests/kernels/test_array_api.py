@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from convinv import ConvergenceWarning, Status, solve
-from convinv._problem.problem import Monitor
+from convinv._problem.monitor import Monitor
 from convinv.kernels import load
 from convinv.kernels.vectors import array_api
 from support import counts, kernel_cases, oracles

@@ -5,7 +5,8 @@ import pytest
 
 from convinv import ConvergenceWarning, ConvLinearOperator, Status, methods, solve
 from convinv._problem.batch import Layout
-from convinv._problem.problem import Goals, Monitor
+from convinv._problem.items import Goals
+from convinv._problem.monitor import Monitor
 from convinv._problem.scaling import ScaledProblem
 from convinv.solvers._bidiagonal import Bidiagonalization
 from support import oracles
@@ -75,9 +76,9 @@ def test_iterates_of_lsqr_are_those_of_cgls(dtype, damp):
 class Recorder(Monitor):
     """A monitor that keeps what the method reports."""
 
-    def update(self, d, residual=None, normal=None, watched=None):
+    def count(self, d, residual=None, normal=None):
         self.seen.append((d + 0, residual + 0, normal + 0))
-        return super().update(d, residual, normal, watched)
+        return super().count(d, residual, normal)
 
 
 @BOTH
@@ -198,5 +199,5 @@ def test_without_one_nothing_is_kept_twice():
     goals = Goals(-one, -one, -one)
     monitor = Monitor(inner, goals, one > 0, None, 0, lambda nit: None)
     basis = Bidiagonalization(inner, monitor)
-    basis.advance()
+    basis.lengthen(np, monitor.items, *basis.advance())
     assert basis.P is basis.V and basis.normal is basis.alpha
