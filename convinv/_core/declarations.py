@@ -64,7 +64,8 @@ class Storage:
     shared_bytes : callable, optional
         ``shared_bytes(use)``: bytes that all right-hand sides have in common.
     captured : bool
-        Whether a device may run iterations as a graph, which holds copies of them all.
+        Whether a device may run iterations as a graph, which holds copies of them all,
+        but for a basis.
     """
 
     m: int = 0
@@ -114,6 +115,13 @@ class Storage:
             m, n = m + products, n + products
         elif not use.fused:
             m, n = m + 1, n + 1
+        return m, n
+
+    def copied(self, use: Use, defaults: Mapping[str, Any]) -> tuple[float, float]:
+        """Those of `vectors` that a graph copies: all but a basis, named by `n`."""
+        m, n = self.vectors(use, defaults)
+        if isinstance(self.n, str):
+            n += 2 - self._unknowns(use, defaults)  # x and the residual
         return m, n
 
     def _unknowns(self, use, defaults):

@@ -108,16 +108,21 @@ class Monitor:
         """Record iterations made without `update`: their rows of the history."""
         self.history += list(norms)
         self.tick(self.nit)
-        self.stopped = self._over()
+        self.stopped = self._done() >= self.maxiter or not self.any_active()
 
     def recheck(self):
         """Stop if no item runs any more: for steps that end items after `update`."""
-        self.stopped = self.stopped or not self.any_active()
+        if not self.recording:
+            self.stopped = self.stopped or not self.any_active()
+
+    def _done(self):
+        """Iterations that the method has made."""
+        return self.nit - self.start
 
     def _over(self):
-        if self.nit - self.start >= self.maxiter:
+        if self._done() >= self.maxiter:
             return True
-        return self.nit % self.check_every == 0 and not self.any_active()
+        return self._done() % self.check_every == 0 and not self.any_active()
 
     def any_active(self) -> bool:
         return bool(to_numpy(self.xp.any(self.active)))

@@ -13,7 +13,7 @@ def recurrence(work):
     """Let ``work(xp, ...)`` run as one kernel on CuPy arrays.
 
     `work` computes element by element with arrays of shape ``(B,)`` and returns None,
-    an array, or a tuple of arrays. Its arguments are such arrays, floats, and
+    an array, or a tuple of these. Its arguments are such arrays, floats, and
     dataclasses: it may read and set their fields, and those of dataclasses among them,
     that hold arrays of shape ``(B,)`` or floats. It may branch on arguments and fields
     that are None or bools, and on nothing else: other fields count as constants.
@@ -79,6 +79,7 @@ class _Kernel:
         for place, source in self.changed.items():
             owner, name = inputs[place][:2]
             setattr(owner, name, values[source])
+        values.append(None)
         returned = tuple(values[source] for source in self.returned)
         return returned if self.is_tuple else returned[0] if returned else None
 
@@ -106,6 +107,7 @@ class _Kernel:
         self.is_tuple = isinstance(result, tuple)
         result = result if self.is_tuple else () if result is None else (result,)
         numbers = {id(symbol): number for number, symbol in enumerate(symbols)}
+        numbers[id(None)] = -1  # may be among the results
         outputs = []
         for value in (*result, *after):
             if id(value) not in numbers:

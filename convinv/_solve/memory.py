@@ -158,7 +158,7 @@ class MemoryEstimate:
         """Bytes of an item that a graph of a method's iterations takes."""
         if self.host or preconditioner is not None or not entry.storage.captured:
             return 0
-        rows, columns = entry.vectors(self._use(entry, preconditioner))
+        rows, columns = entry.copied(self._use(entry, preconditioner))
         return COPIES * (rows * self.shape[0] + columns * self.shape[1]) * self.itemsize
 
     def _graphs(self, items):

@@ -16,6 +16,7 @@ KERNELS = (
     "circulant",
     "correlate",
     "differences",
+    "givens",
     "poisson",
     "rows",
     "vectors",

@@ -6,65 +6,51 @@ give the residual norm. `hessenberg_qr` returns the form for the arrays at hand.
 
 import numpy as np
 
-from .._core.arrays import copy
+from .. import kernels
+from .._core.arrays import copy, cupy_module
 
 
 def hessenberg_qr(problem, length, tiny):
     """Room for `length` steps; lengths up to `tiny` of what they were are rounding."""
-    form = CompiledHessenbergQR if problem.xp is np else ArrayHessenbergQR
+    compiled = problem.xp is np or problem.xp is cupy_module()
+    form = CompiledHessenbergQR if compiled else ArrayHessenbergQR
     return form(problem, length, tiny)
 
 
 class CompiledHessenbergQR:
-    """One compiled call for a step, on NumPy arrays."""
+    """One compiled call for a step, on NumPy and CuPy arrays."""
 
     def __init__(self, problem, length, tiny):
-        from ..kernels import givens
-
-        self.kernels, self.tiny, self.length = givens, tiny, length
-        self.small = np.dtype("complex128" if problem.is_complex else "float64")
-        self.batch = problem.batch
+        xp, batch = problem.xp, problem.batch
+        self.kernels, self.tiny = kernels.load("givens", xp), tiny
+        small = "complex128" if problem.is_complex else "float64"
+        self.triangle = xp.zeros((batch, length, length), small)
+        self.cosines = xp.zeros((batch, length), small)
+        self.sines = xp.zeros((batch, length))
+        self.right = xp.zeros((batch, length + 1), small)
 
     def start(self, norm):
         """A new matrix, and `norm` of the first residual."""
         self.norm = norm
-        batch, size = self.batch, self.length
-        self.triangle = np.zeros((batch, size, size), self.small)
-        self.cosines = np.zeros((batch, size), self.small)
-        self.sines = np.zeros((batch, size))
-        self.right = np.zeros((batch, size + 1), self.small)
         self.right[:, 0] = 1
 
     def append(self, h, before, after, active):
         """A column, of squared length `before`, and what it leaves, of `after`.
 
-        Returns what to scale the next vector by and the items that broke down. Items
-        that are not active are left with a solution of 0 from here on.
+        Returns what to scale the next vector by, the items that broke down, and the
+        norm of the residual relative to the first. Items that are not active are left
+        with a solution of 0 from here on.
         """
-        factor = np.empty(self.batch)
-        broken = np.empty(self.batch, np.bool_)
-        self.kernels.append(
-            0, self.batch, h, before, after, self.tiny, active, self.triangle,
-            self.cosines, self.sines, self.right, factor, broken,
-        )  # fmt: skip
-        return factor, broken
-
-    def residual(self, steps):
-        """The residual norms after `steps` steps."""
-        return self.norm * np.abs(self.right[:, steps])
+        kept = self.triangle, self.cosines, self.sines, self.right
+        return self.kernels.append(h, before, after, self.tiny, active, *kept)
 
     def solve(self, steps):
         """The solutions after `steps` steps."""
-        y = self.right[:, :steps] * self.norm[:, None]
-        self.kernels.substitute(0, self.batch, self.triangle, y)
-        return y
+        return self.kernels.substitute(self.triangle, self.right, self.norm, steps)
 
 
 class ArrayHessenbergQR:
-    """The same of any array library, in few calls: the rotations are kept multiplied.
-
-    Devices compute it without looking at the results.
-    """
+    """The same of any array library, in few calls: it keeps the rotations' product."""
 
     def __init__(self, problem, length, tiny):
         self.xp, self.place, self.batch = problem.xp, problem.place, problem.batch
@@ -91,7 +77,8 @@ class ArrayHessenbergQR:
         self._rotate(j, rotated, norm, r, active)
         good = active & (norm > 0)
         factor = xp.where(good, norm, xp.ones_like(norm))
-        return xp.where(good, 1 / factor, 0 * norm), broken
+        residual = xp.abs(self.rotations[:, j + 1, 0])
+        return xp.where(good, 1 / factor, 0 * norm), broken, residual
 
     def _rotate(self, j, column, norm, r, active):
         """Append a column to the triangle; items not active get a unit column."""
@@ -109,9 +96,6 @@ class ArrayHessenbergQR:
         self.rotations[:, j, j + 1] = s
         self.rotations[:, j + 1, :] = -s[:, None] * row
         self.rotations[:, j + 1, j + 1] = c
-
-    def residual(self, steps):
-        return self.norm * self.xp.abs(self.rotations[:, steps, 0])
 
     def solve(self, steps):
         xp = self.xp

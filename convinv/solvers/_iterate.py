@@ -17,23 +17,23 @@ SMALL = 2**24
 COPIES = 3  # of the state that a graph holds: its own, and as much again twice
 
 
-def iterate(problem, monitor, step, state, *, on_host=False):
+def iterate(problem, monitor, step, state, *, on_host=False, period=DEVICE_CHECK):
     """Call ``step(problem, monitor, state)`` until ``monitor.update`` stops it.
 
     A step changes the fields of `state` in place and calls ``monitor.update`` once.
 
-    On a device, the iterations between two looks at the stopping test may be captured
-    and from then on launched as one graph. What an iteration leaves to the next
-    therefore has to be in fields of `state`, or of dataclasses among these fields:
-    arrays that keep their shape and dtype, and integers that grow by the same number
-    in each iteration and that no array depends on. Methods whose host takes part in an
-    iteration, as it draws a number or looks at a norm, say ``on_host=True`` and are
+    On a device, `period` iterations, by default those between two looks at the stopping
+    test, may be captured and from then on launched as one graph. What a period leaves to
+    the next therefore has to be in fields of `state`, or of dataclasses among these
+    fields: arrays that keep their shape and dtype, and integers that grow by the same
+    number in each period and that no array depends on. Methods whose host takes part in
+    an iteration, as it draws a number or looks at a norm, say ``on_host=True`` and are
     never captured. Where it does so in some iterations only, ``on_host(count)`` says
     whether it will in one of the next `count`.
     """
     replay = None
     if on_host is not True and _is_small(problem, monitor):
-        replay = _Replay(problem, monitor, step, state, on_host)
+        replay = _Replay(problem, monitor, step, state, on_host, period)
     stop = not monitor.any_active()
     while not stop:
         if replay is not None and replay.is_due():
@@ -66,20 +66,20 @@ def _places(state):
 
 
 class _Replay:
-    """The iterations between two looks as a graph, captured when first due."""
+    """The iterations of a period as a graph, captured when first due."""
 
-    def __init__(self, problem, monitor, step, state, on_host):
+    def __init__(self, problem, monitor, step, state, on_host, period):
         self.problem, self.monitor = problem, monitor
         self.step, self.state, self.on_host = step, state, on_host
-        self.graph, self.failed = None, False
+        self.period, self.graph, self.failed = period, None, False
         self.places = [(monitor, name) for name in vars(monitor) if name != "items"]
         self.places += [*_places(monitor.items), *_places(state)]
 
     def is_due(self):
-        """Whether the next iterations up to the next look can be replayed."""
-        monitor, count = self.monitor, DEVICE_CHECK
+        """Whether the iterations of the next period can be replayed."""
+        monitor, count = self.monitor, self.period
         done = monitor.nit - monitor.start
-        if self.failed or done < count or monitor.nit % count:
+        if self.failed or done < count or done % count:
             return False  # the first iterations load the kernels
         if done + count > monitor.maxiter or self.on_host and self.on_host(count):
             return False
@@ -94,7 +94,7 @@ class _Replay:
         is_array = [isinstance(value, xp.ndarray) for value in before]
         self.arrays = [place for place, array in zip(places, is_array) if array]
         last = monitor.items.last
-        self.norms = xp.empty((DEVICE_CHECK, *last.shape), last.dtype)
+        self.norms = xp.empty((self.period, *last.shape), last.dtype)
         try:
             self.graph = Graph(self._work, self._values())
             self.counts = list(self._counted(before, is_array))
@@ -116,7 +116,7 @@ class _Replay:
         monitor = self.monitor
         self._put(values)
         history, monitor.history, monitor.recording = monitor.history, [], True
-        for _ in range(DEVICE_CHECK):
+        for _ in range(self.period):
             self.step(self.problem, monitor, self.state)
         for row, norm in zip(self.norms, monitor.history):
             self.problem.xp.copyto(row, norm)

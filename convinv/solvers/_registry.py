@@ -141,6 +141,11 @@ class Method:
         defaults = {name: option.default for name, option in self.options.items()}
         return self.storage.vectors(use, defaults)
 
+    def copied(self, use: Use) -> tuple[float, float]:
+        """Those of `vectors` that a graph of the iterations copies."""
+        defaults = {name: option.default for name, option in self.options.items()}
+        return self.storage.copied(use, defaults)
+
     def __repr__(self):
         needs = f" [{', '.join(self.needs)} operators]" if self.needs else ""
         return f"<{self.name}: {self.summary}{needs}>"

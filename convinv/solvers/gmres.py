@@ -1,6 +1,5 @@
 """Restarted GMRES, for square operators and for the normal equations."""
 
-import contextlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,10 +7,10 @@ import numpy as np
 from scipy import linalg
 
 from .._core.arrays import to_numpy
-from .._core.blas_threads import one_blas_thread
 from .._core.declarations import Products, Storage
 from .._core.options import Count
-from .._problem.items import BREAKDOWN, CONVERGED, STALLED
+from .._problem.items import BREAKDOWN, CONVERGED, STALLED, divide
+from .._problem.recurrence import recurrence
 from ._hessenberg_qr import hessenberg_qr
 from ._iterate import iterate
 from ._registry import solver
@@ -36,7 +35,7 @@ def _coefficients(use):
     preconditioner=True,
     minimum_norm=False,
     condition=True,
-    storage=Storage(n="restart", numbers=_coefficients),
+    storage=Storage(n="restart", numbers=_coefficients, captured=True),
     products=Products(1, 0),
     by_setting={
         ("normal", True): {
@@ -130,118 +129,157 @@ def gmres(problem, monitor, *, restart: Count = RESTART, normal: bool = False):
     """
     equations = _NormalEquations(problem) if normal else _SquareSystem(problem)
     length = min(restart, problem.shape[1])
-    state = _State(problem.zeros(problem.shape[1]), equations, length)
-    state.allocate(problem)
+    state = _State(problem.zeros(problem.shape[1]), _Cycle(problem, equations, length))
     state.r = equations.first()
     state.norm = problem.xp.sqrt(problem.vectors.sumsq(state.r))
     monitor.end(state.norm == 0, CONVERGED)
-    # the host looks at the end of every cycle
-    iterate(problem, monitor, _step, state, on_host=True)
+    iterate(
+        problem,
+        monitor,
+        _step,
+        state,
+        on_host=_estimates_condition(problem, monitor),
+        period=length,
+    )
     return state.x, _notes(problem, monitor, length)
+
+
+class _Cycle:
+    """What the steps of a cycle leave to its later ones, in memory used by them all."""
+
+    def __init__(self, problem, equations, length):
+        xp, batch, dtype = problem.xp, problem.batch, problem.b.dtype
+        self.equations, self.length = equations, length  # of steps, at most
+        shape = (length + 1, batch, problem.shape[1])
+        self.basis = xp.zeros(shape, dtype=dtype, **problem.place)
+        small = xp.complex128 if problem.is_complex else xp.float64
+        # memory of the Gram-Schmidt process
+        shape = (batch, length + 1, length + 1)
+        self.gram = xp.zeros(shape, dtype=small, **problem.place)
+        tiny = float(10 * xp.finfo(dtype).eps)
+        self.qr = hessenberg_qr(problem, length, tiny)  # of the Hessenberg matrix
 
 
 @dataclass
 class _State:
-    """A cycle and where it starts; its storage is used again by the next one."""
+    """Where a cycle starts, and how far it is."""
 
-    x: Any  # where the cycle starts
-    equations: Any
-    length: int  # steps of a cycle, at most
+    x: Any
+    cycle: _Cycle
     r: Any = None  # the residual of x
     norm: Any = None  # ||r||
     steps: int = 0  # that the cycle has made
     active: Any = None  # items that run when the cycle starts
     item_nit: Any = None  # their iterations then
-    basis: Any = None  # shape (length + 1, B, n)
-    gram: Any = None  # memory of the Gram-Schmidt process
-    qr: Any = None  # of the Hessenberg matrix
-
-    def allocate(self, problem):
-        xp, batch, dtype = problem.xp, problem.batch, problem.b.dtype
-        shape = (self.length + 1, batch, problem.shape[1])
-        self.basis = xp.zeros(shape, dtype=dtype, **problem.place)
-        small = xp.complex128 if problem.is_complex else xp.float64
-        shape = (batch, self.length + 1, self.length + 1)
-        self.gram = xp.zeros(shape, dtype=small, **problem.place)
-        tiny = float(10 * xp.finfo(dtype).eps)
-        self.qr = hessenberg_qr(problem, self.length, tiny)
 
 
 def _step(problem, monitor, state):
     """Extend the basis by one vector; the last step of a cycle moves x."""
+    cycle = state.cycle
     if state.steps == 0:
         _start_cycle(problem, monitor, state)
-    _extend_basis(problem, monitor, state)
+    left, broken = _extend_basis(problem, monitor, cycle, state.steps)
+    norms = _record(
+        problem.xp, monitor.items, state.norm, left, broken, cycle.equations.is_normal
+    )
     state.steps += 1
     x, steps = state.x, state.steps
-    monitor.update(
-        lambda: x + _correction(problem, state, steps),
-        **state.equations.norms(state.qr.residual(steps)),
-    )
-    if monitor.stopped or steps == state.length:
+    monitor.count(lambda: x + _correction(problem, cycle, steps), *norms)
+    if monitor.stopped or steps == cycle.length:
         _end_cycle(problem, monitor, state)
 
 
 def _start_cycle(problem, monitor, state):
     """The first vector of the basis is the residual, normalized."""
-    xp, norm = problem.xp, state.norm
-    state.qr.start(norm)
+    xp, basis = problem.xp, state.cycle.basis
+    state.cycle.qr.start(state.norm)
     state.active, state.item_nit = monitor.active, monitor.items.nit
-    good = state.active & (norm > 0)
-    factor = xp.where(good, 1 / xp.where(good, norm, xp.ones_like(norm)), 0 * norm)
-    state.basis[0, ...] = state.r * xp.astype(factor, state.r.dtype)[:, None]
+    factor = divide(xp, state.active, 1.0, state.norm)
+    basis[0, ...] = state.r
+    _scale(problem, basis, 0, factor)
 
 
-def _extend_basis(problem, monitor, state):
-    """Append a vector, and its column of the Hessenberg matrix."""
-    j, xp, basis = state.steps, problem.xp, state.basis
+def _extend_basis(problem, monitor, cycle, j):
+    """Append vector j + 1, and its column of the Hessenberg matrix.
+
+    Returns the norm of the residual relative to the cycle's first, and the items that
+    break down.
+    """
+    basis = cycle.basis
     row, next_row = basis[j, ...], basis[j + 1, ...]
+    w = cycle.equations.apply(problem.precondition(row), next_row)
     # the operator may give back what it was given: w is written to, so it is moved
-    basis[j + 1, ...] = state.equations.apply(problem.precondition(row), next_row)
-    # orthogonal to rounding, where the paper has one pass of modified Gram-Schmidt
-    w, *column = problem.vectors.project(basis, j + 1, state.gram, next_row)
-    factor, broken = state.qr.append(*column, monitor.active)
-    w *= xp.astype(factor, w.dtype)[:, None]
     if w is not next_row:
         basis[j + 1, ...] = w
-    monitor.end(broken, BREAKDOWN)
+    # orthogonal to rounding, where the paper has one pass of modified Gram-Schmidt
+    w, *column = problem.vectors.project(basis, j + 1, cycle.gram, next_row)
+    factor, broken, left = cycle.qr.append(*column, monitor.active)
+    if w is not next_row:
+        basis[j + 1, ...] = w
+    _scale(problem, basis, j + 1, factor)
+    return left, broken
 
 
-def _correction(problem, state, steps):
+def _scale(problem, basis, j, factor):
+    """Scale vector j of the basis."""
+    row = basis[j, ...]
+    scaled = problem.vectors.scale(factor, row)
+    if scaled is not row:
+        basis[j, ...] = scaled
+
+
+@recurrence
+def _record(xp, items, norm, left, broken, is_normal):
+    """The norms of the residual and of the normal residual, one of which is None."""
+    items.end(broken, BREAKDOWN)
+    norms = (None, norm * left) if is_normal else (norm * left, None)
+    items.judge(*norms)
+    return norms
+
+
+def _correction(problem, cycle, steps):
     """The iterate's change after `steps` steps of the cycle."""
-    xp = problem.xp
-    y = xp.astype(state.qr.solve(steps), problem.b.dtype)
-    basis = xp.permute_dims(state.basis[:steps, ...], (1, 0, 2))
-    with one_blas_thread if xp is np else contextlib.nullcontext():
-        d = (y[:, None, :] @ basis)[:, 0, :]
-    return problem.precondition(d)
+    y = cycle.qr.solve(steps)
+    return problem.precondition(problem.vectors.combine(cycle.basis, y))
 
 
 def _end_cycle(problem, monitor, state):
     """Move x and compute its residual; end items that make no progress."""
-    xp, equations, before = problem.xp, state.equations, state.norm
-    # on a device that is to wait for it
-    if monitor.items.known and (xp is np or monitor.goals.conlim is not None):
+    xp, equations = problem.xp, state.cycle.equations
+    if _estimates_condition(problem, monitor):
         _estimate_condition(problem, monitor, state)
-    candidate = state.x + _correction(problem, state, state.steps)
-    state.r = equations.residual(candidate)
-    state.norm = norm = xp.sqrt(problem.vectors.sumsq(state.r))
-    if equations.size is not None:  # the steps do not know the residual of A x = b
-        monitor.end(equations.size <= monitor.goals.residual, CONVERGED)
-    worse = state.active & ~(norm <= before)
+    candidate = state.x + _correction(problem, state.cycle, state.steps)
+    state.r, squares, size = equations.residual(candidate)
+    worse = _compare(xp, state, monitor.items, squares, size)
     state.x = xp.where(worse[:, None], state.x, candidate)
-    same = (norm > SLOW * before) & (norm * SLOW <= before)
-    monitor.end(same, STALLED)
-    monitor.end(worse, BREAKDOWN)
     state.steps = 0
     monitor.recheck()
+
+
+@recurrence
+def _compare(xp, state, items, squares, size):
+    """The new norm; ends items and returns those of which the cycle made it larger."""
+    before, state.norm = state.norm, xp.sqrt(squares)
+    if size is not None:  # the steps do not know the residual of A x = b
+        items.end(size <= items.goals.residual, CONVERGED)
+    worse = state.active & ~(state.norm <= before)
+    same = (state.norm > SLOW * before) & (state.norm * SLOW <= before)
+    items.end(same, STALLED)
+    items.end(worse, BREAKDOWN)
+    return worse
+
+
+def _estimates_condition(problem, monitor):
+    """Whether cycles estimate it: on a device, only if it is asked for, as they wait."""
+    on_host = problem.xp is np or monitor.goals.conlim is not None
+    return monitor.items.known and on_host
 
 
 def _estimate_condition(problem, monitor, state):
     """Tell the monitor the ends of the triangles, as far as items ran."""
     steps = to_numpy(monitor.items.nit - state.item_nit)
-    ran = to_numpy(state.active & (state.qr.norm > 0)) & (steps > 0)
-    triangles = to_numpy(state.qr.triangle)
+    ran = to_numpy(state.active & (state.cycle.qr.norm > 0)) & (steps > 0)
+    triangles = to_numpy(state.cycle.qr.triangle)
     ends = np.stack([to_numpy(monitor.items.smallest), np.zeros(problem.batch)])
     trtri = linalg.lapack.get_lapack_funcs("trtri", (triangles,))
     for i in np.flatnonzero(ran):
@@ -249,7 +287,7 @@ def _estimate_condition(problem, monitor, state):
         inverse, info = trtri(triangle)
         if info == 0:
             sizes = 1 / np.linalg.norm(inverse), np.max(abs(triangle))
-            ends[:, i] = state.equations.singular(np.array(sizes))
+            ends[:, i] = state.cycle.equations.singular(np.array(sizes))
     monitor.items.ends(*(problem.xp.asarray(end, **problem.place) for end in ends))
 
 
@@ -269,23 +307,24 @@ def _notes(problem, monitor, length):
 class _SquareSystem:
     """``A x = b``."""
 
-    size = None  # the norm of the residual, where that is not what the steps know
+    is_normal = False
 
     def __init__(self, problem):
         self.problem = problem
 
     def apply(self, v, out):
-        return self.problem.forward(v, out=out)
+        """The product with v: `out`, if it could be written there."""
+        w = self.problem.forward(v, out=out)
+        return out if self.problem.op.fused else w
 
     def first(self):
         """The residual of 0, not to be written to."""
         return self.problem.b
 
     def residual(self, x):
-        return self.problem.b - self.problem.forward(x)
-
-    def norms(self, residual):
-        return {"residual": residual}
+        """The residual, its squared norm, and the norm of ``b - A x`` if another."""
+        r = self.problem.b - self.problem.forward(x)
+        return r, self.problem.vectors.sumsq(r), None
 
     def singular(self, sizes):
         return sizes
@@ -294,23 +333,27 @@ class _SquareSystem:
 class _NormalEquations:
     """``(A^H A + damp^2 I) x = A^H b``."""
 
+    is_normal = True
+
     def __init__(self, problem):
-        self.problem, self.size = problem, None
+        self.problem = problem
 
     def apply(self, v, out):
-        w = self.problem.adjoint(self.problem.forward(v), out=out)
-        return w + self.problem.damp**2 * v if self.problem.damp else w
+        problem = self.problem
+        w = problem.adjoint(problem.forward(v), out=out)
+        w = out if problem.op.fused else w
+        if problem.damp:
+            w, _ = problem.vectors.axpy(problem.fill(problem.damp**2), v, w)
+        return w
 
     def first(self):
         return self.problem.first_normal_residual()[0]
 
     def residual(self, x):
-        r = self.problem.b - self.problem.forward(x)
-        self.size = self.problem.xp.sqrt(self.problem.vectors.sumsq(r))
-        return self.problem.normal_residual(r, x)[0]
-
-    def norms(self, residual):
-        return {"normal": residual}
+        problem = self.problem
+        r = problem.b - problem.forward(x)
+        size = problem.xp.sqrt(problem.vectors.sumsq(r))
+        return *problem.normal_residual(r, x), size
 
     def singular(self, sizes):
         return np.sqrt(sizes)

@@ -103,8 +103,7 @@ def test_iterations_do_not_wait_for_the_device(cupy, method):
     for maxiter in (16, 32):
         _, result, syncs = both(cupy, method, "float64", rtol=0, maxiter=maxiter)
         assert result.nit == maxiter
-        # one copy of each norm is made at the end
-        waits.append(syncs - result.history.shape[0])
+        waits.append(syncs)
     # and one look per restart, and in every 8 inner iterations
     allowed = {"gmres": 4, "gbk": 2 + 16 * 2}.get(method, 2)
     assert waits[1] - waits[0] <= allowed
@@ -137,10 +136,12 @@ def graphs(cupy, monkeypatch):
 def test_graphs_change_nothing(cupy, graphs, monkeypatch, method):
     options = {"rtol": 0, "maxiter": 29}
     _, replayed, _ = both(cupy, method, "float64", **options)
-    assert graphs.launches == 2  # of eight iterations, after eight others
+    # of eight iterations, after eight others; of a cycle, after another
+    launches = 29 // OPTIONS.get(method, {}).get("restart", 8) - 1
+    assert graphs.launches == launches > 0
     monkeypatch.setattr(_iterate, "SMALL", 0)
     _, single, _ = both(cupy, method, "float64", **options)
-    assert graphs.launches == 2
+    assert graphs.launches == launches
     np.testing.assert_array_equal(replayed.x.get(), single.x.get())
     np.testing.assert_array_equal(replayed.history, single.history)
 
@@ -148,7 +149,7 @@ def test_graphs_change_nothing(cupy, graphs, monkeypatch, method):
 @pytest.mark.parametrize("method", CAPTURED)
 def test_graphs_hold_what_is_said(cupy, graphs, method):
     """Their state, and twice its bytes for what an iteration makes."""
-    _, result, _ = both(cupy, method, "float64", rtol=0, maxiter=16)
+    both(cupy, method, "float64", rtol=0, maxiter=24)
     (state,) = graphs.states
     op = convinv.ConvLinearOperator(cupy.asarray(layer("float64")), (2, 9, 8))
     if METHODS[method].hermitian:

@@ -23,6 +23,9 @@ first `count` vectors of a basis of shape ``(length, B, n)``, which are orthonor
 ``(B, count)``, and ``sumsq(w)`` before and after. `count` is 1, 2 and so on in
 successive calls, `gram` of shape ``(B, length, length)``, in double
 precision, is memory between them. The result is orthogonal to a few roundings.
+``scale(a, x)``: ``x *= a``; returns x.
+``combine(basis, y)``: the sum of ``y[:, k] basis[k]`` over the first ``y.shape[1]``
+vectors of such a basis, in new memory; y is in double precision.
 
 Updates work in place if the library can, and return the array with the result. Each is
 one pass over its arrays, except `project`.

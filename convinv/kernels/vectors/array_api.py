@@ -70,6 +70,16 @@ def project(basis, count, gram, w):
     return w, h, before, sumsq(w)
 
 
+def scale(a, x):
+    return _column(a, x) * x
+
+
+def combine(basis, y):
+    xp = basis.__array_namespace__()
+    basis = xp.permute_dims(basis[: y.shape[1], ...], (1, 0, 2))
+    return (xp.astype(y, basis.dtype)[:, None, :] @ basis)[:, 0, :]
+
+
 def _products(xp, basis, w):
     """``V^H w`` without a conjugated copy of the basis."""
     turned = xp.permute_dims(basis, (0, 2, 1))

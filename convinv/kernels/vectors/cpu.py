@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..._core.blas_threads import one_blas_thread
 from ..._core.threads import parallel_for
 from ..jit import jit
 from . import cpu_project
@@ -75,6 +76,17 @@ def three_term(h, a, hb, b, x, v, c):
 
 def project(basis, count, gram, w):
     return cpu_project.project(basis, count, gram, w)
+
+
+def scale(a, x):
+    x *= a.astype(x.dtype)[:, None]
+    return x
+
+
+def combine(basis, y):
+    basis = basis[: y.shape[1]].transpose(1, 0, 2)
+    with one_blas_thread:
+        return (y.astype(basis.dtype)[:, None, :] @ basis)[:, 0, :]
 
 
 def _pieces(x):

@@ -135,3 +135,21 @@ project_subtract(const Scalar* basis, const Wide* __restrict__ h, Scalar* w,
     return square(w[i]);
   });
 }
+
+KERNEL(4)
+scale(const Wide* __restrict__ a, Scalar* x, long long n, long long batch) {
+  each(n, batch, [=](long long b, long long i) { x[i] = narrow(a[b]) * x[i]; });
+}
+
+// The sum of the first `count` vectors of a basis (length, batch, n), times y.
+KERNEL(4)
+combine(const Scalar* __restrict__ basis, const Wide* __restrict__ y,
+        Scalar* __restrict__ result, long long count, long long n, long long batch) {
+  each(n, batch, [=](long long b, long long i) {
+    Wide value = {};
+#pragma unroll 4
+    for (long long k = 0; k < count; ++k)
+      value = value + y[b * count + k] * widen(basis[k * batch * n + i]);
+    result[i] = narrow(value);
+  });
+}

@@ -78,6 +78,23 @@ def project(basis, count, gram, w):
     return w, h, before, total(partial, w.dtype)
 
 
+def scale(a, x):
+    _check(x, x=x)
+    _launch("scale", x, _coefficient("a", a, x), x)
+    return x
+
+
+def combine(basis, y):
+    batch, count = y.shape
+    launcher.check(
+        "basis", basis, basis.dtype, (basis.shape[0], batch, *basis.shape[2:])
+    )
+    launcher.check("y", y, launcher.wide(basis.dtype))
+    result = cupy.empty(basis.shape[1:], dtype=basis.dtype)
+    _launch("combine", result, basis, y, result, count)
+    return result
+
+
 def total(partial, dtype):
     """Sums of the rows of `partial`, by the kernel compiled for data of `dtype`.
 

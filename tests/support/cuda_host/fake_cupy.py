@@ -244,6 +244,11 @@ def get_array_module(*args):
     return sys.modules[__name__] if fake else np
 
 
+def fuse(kernel_name):
+    """The operations of a function one by one, where CuPy makes one kernel of them."""
+    return lambda function: function
+
+
 class RawModule:
     sanitize = None  # an argument for -fsanitize
 

@@ -1,16 +1,29 @@
-"""Givens rotations that keep a matrix triangular, for every item of a batch.
+"""Givens rotations on NumPy arrays; the contract is that of `kernels.givens`.
 
-On NumPy arrays. One call replaces some forty NumPy calls on tiny arrays in a step of
-GMRES.
+One call replaces some forty NumPy calls on tiny arrays in a step of GMRES.
 """
 
 import numpy as np
 
-from .jit import jit
+from ..jit import jit
+
+
+def append(h, before, after, tiny, active, triangle, cosines, sines, right):
+    batch = h.shape[0]
+    factor, broken = np.empty(batch), np.empty(batch, np.bool_)
+    arrays = (h, before, after, tiny, active, triangle, cosines, sines, right)
+    _append(0, batch, *arrays, factor, broken)
+    return factor, broken, np.abs(right[:, h.shape[1]])
+
+
+def substitute(triangle, right, norm, steps):
+    y = right[:, :steps] * norm[:, None]
+    _substitute(0, y.shape[0], triangle, y)
+    return y
 
 
 @jit
-def append(
+def _append(
     first, last, h, before, after, tiny, active, triangle, cosines, sines, right,
     factor, broken,
 ):  # fmt: skip
@@ -47,7 +60,7 @@ def append(
 
 
 @jit
-def substitute(first, last, triangle, y):
+def _substitute(first, last, triangle, y):
     """Solve with the triangle: `y` holds the right side and receives the solution."""
     steps = y.shape[1]
     for item in range(first, last):
