@@ -36,6 +36,17 @@ def first_vector(length, batch, n, dtype):
     return basis
 
 
+class TestCombine:
+    @every_dtype
+    @pytest.mark.parametrize("count", [1, 4])
+    def test_equals_oracle(self, dtype, count):
+        basis = random((5, 3, 1000), dtype)
+        y = random((3, count), np.result_type(dtype, "float64"), 1)
+        got = vectors_cpu.combine(basis, y)
+        assert got.dtype == dtype
+        assert_close(got, oracles.vectors_combine(basis, y), dtype, count)
+
+
 class TestProject:
     CHUNK = cpu_project.CHUNK
 

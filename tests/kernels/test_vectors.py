@@ -44,7 +44,7 @@ class TestVectors:
             size = np.finfo(dtype).eps * n if sums and not exact else 0
             assert_close(got, want, dtype if size else got.dtype, np.sqrt(n) + 4)
 
-    @pytest.mark.parametrize("name", ["axpy", "axpby", "step", "three_term"])
+    @pytest.mark.parametrize("name", ["axpy", "axpby", "step", "three_term", "scale"])
     @every_dtype
     def test_complex_coefficients_and_updates_in_place(self, name, dtype):
         kind = "complex128" if "complex" in dtype else "float64"

@@ -145,6 +145,7 @@ def vector_calls(dtype, batch, n):
         ("subtract", (v[0], v[1].astype(launcher.wide(dtype))), (1,)),
         ("step", (c[0], v[0], v[1], v[2], c[1]), (2, 1)),
         ("three_term", (v[0], c[0], v[1], c[1], v[2], v[3], c[2]), (0, 2, 4)),
+        ("scale", (c[0], v[0]), (1,)),
     ]
 
 
@@ -192,6 +193,11 @@ def check_project(module, upload, download, in_place, dtype, batch, n, count=5):
         assert a.dtype == of and a.shape == b.shape
         scale = np.max(np.abs(b), initial=1)
         np.testing.assert_allclose(a, b, rtol=0, atol=tolerance(dtype) * scale)
+    y = random((batch, count), wide, 8)
+    combined = download(module.combine(upload(basis), upload(y)))
+    assert combined.dtype == dtype
+    want = oracles.vectors_combine(basis, y)
+    np.testing.assert_allclose(combined, want, rtol=0, atol=tolerance(dtype))
     products = np.einsum("kbn,bn->bk", basis[:count].conj(), download(got[0]))
     assert np.max(np.abs(products), initial=0) < 100 * np.finfo(dtype).eps
 

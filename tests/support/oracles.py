@@ -116,6 +116,14 @@ def vectors_three_term(h, a, hb, b, x, v, c):
     return wide(v) + c[:, None] * h, hb, wide(x) + b[:, None] * hb
 
 
+def vectors_scale(a, x):
+    return a[:, None] * wide(x)
+
+
+def vectors_combine(basis, y):
+    return np.einsum("bk,kbn->bn", y, wide(basis[: y.shape[1]]))
+
+
 def vectors_project(basis, count, gram, w):
     """By least squares, which ask nothing of the basis; `gram` is of no use."""
     before, rest, h = vectors_sumsq(w), [], []

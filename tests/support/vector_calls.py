@@ -24,6 +24,7 @@ CALLS = {
     "subtract": "vw",
     "step": "cvvvc",
     "three_term": "vcvcvvc",
+    "scale": "cv",
 }
 
 
