@@ -70,6 +70,13 @@ inline unsigned __float_as_uint(float f) { return dry::bits<unsigned>(f); }
 inline float __uint_as_float(unsigned i) { return dry::bits<float>(i); }
 inline long long __double_as_longlong(double f) { return dry::bits<long long>(f); }
 inline double __longlong_as_double(long long i) { return dry::bits<double>(i); }
+// of half precision, which every fused kernel of CuPy mentions: numbers by their bits
+inline unsigned short __float2half_rn(float f) {
+  return dry::bits<unsigned short>(_Float16(f));
+}
+inline float __half2float(unsigned short h) { return dry::bits<_Float16>(h); }
+inline unsigned short __half_as_ushort(unsigned short h) { return h; }
+inline unsigned short __ushort_as_half(unsigned short h) { return h; }
 inline double rsqrt(double a) { return 1 / std::sqrt(a); }
 inline float rsqrtf(float a) { return 1 / std::sqrt(a); }
 inline int __popc(unsigned x) { return __builtin_popcount(x); }
