@@ -7,11 +7,11 @@ import types
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from convinv import ConvLinearOperator, gallery
 from support.columns import column
 
+Image = pytest.importorskip("PIL.Image")
 pytest.importorskip("sklearn")
 
 

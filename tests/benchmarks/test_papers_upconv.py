@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from convinv import ConvLinearOperator, gallery
 from support.columns import column
 from support.strip_layers import strip_rows
 
+Image = pytest.importorskip("PIL.Image")
 pytest.importorskip("sklearn")
 
 
