@@ -26,6 +26,7 @@ from support.random_layers import (
     random_layer,
     wide_kernel,
 )
+from support.waits import waits
 
 SIZES = {1: (23,), 2: (9, 11), 3: (5, 6, 4)}
 TAPS = {1: (6,), 2: (3, 4), 3: (2, 1, 3)}
@@ -382,11 +383,11 @@ def test_cupy(cupy, by_fft, dtype, cut):
         given_ = cupy.asarray(x), cupy.asarray(y)
         want = host.forward(x), host.adjoint(y)
         device.forward(given_[0]), device.adjoint(given_[1])
-        waits = getattr(cupy, "SYNCS", 0)
+        before = waits(cupy)
         got = device.forward(given_[0]), device.adjoint(given_[1])
         out = cupy.empty((2, *host.output_shape), dtype=dtype)
         again, sums = device.apply(given_[0], sumsq=True, out=out)
-        assert getattr(cupy, "SYNCS", 0) == waits
+        assert waits(cupy) == before
         for a, b in zip(got, want):
             assert_close(a.get(), b, dtype)
         np.testing.assert_array_equal(out.get(), got[0].get())

@@ -69,11 +69,11 @@ NUMBERS = [field.name for field in dataclasses.fields(Counts)][:-1]
 @contextlib.contextmanager
 def counts():
     """``with counts() as done:`` -- then ``done.launches`` and the others."""
-    before, result = _now(), Counts()
+    before, result = now(), Counts()
     try:
         yield result
     finally:
-        after = _now()
+        after = now()
         for name in NUMBERS:
             setattr(result, name, getattr(after, name) - getattr(before, name))
         for name, count in after.names.items():
@@ -81,7 +81,8 @@ def counts():
                 result.names[name] = count - before.names.get(name, 0)
 
 
-def _now():
+def now():
+    """All that was done since `install`."""
     read = _LIBRARY.dry_counts
     read.restype = ctypes.POINTER(ctypes.c_long)
     names = {}
