@@ -8,34 +8,27 @@ matrix product for the whole batch.
 """
 
 import math
-from functools import partial
-from typing import NamedTuple
 
 import numpy as np
 from scipy.linalg import lapack
 
+from .. import kernels
 from .._core.arrays import namespace
 from .._core.blas_threads import one_blas_thread
 from .._core.errors import MemoryLimit, Singular
 from .._core.pulse import pulse
 from .._core.threads import parallel_map, thread_count
+from ..kernels.sweeps.block_rows import BlockRow, lower_part
+from ..kernels.sweeps.cpu import OFTEN
 from .settling import Settling
 
 LEAST_ITEMS = 8  # of a batch that a thread takes together
 LARGE_BLOCK = 1024  # size above which the BLAS may use its threads
 SETTLES = 40  # cells after which a recursion usually repeats itself
 SMALL_BLOCK = 48  # below it a matrix product costs less than the call
-OFTEN = 4  # blocks that a row serves, above which its backward step is one product
 # Entries smaller than this, relative to the largest, are dropped in single precision:
 # as subnormal numbers they would make products several times slower.
 TINY = 1e-12
-
-
-class _Row(NamedTuple):
-    """One block row: ``L[i, i - p .. i - 1]`` side by side and ``D[i]^-1``."""
-
-    lower: np.ndarray  # (groups, w, p w)
-    inverse: np.ndarray  # (groups, w, w)
 
 
 class BlockCholesky:
@@ -62,7 +55,7 @@ class BlockCholesky:
 
     Attributes
     ----------
-    rows : list of _Row
+    rows : list of BlockRow
         The distinct block rows; ``which[i]`` is the one that serves block row i.
     width : int
         Unknowns in a block (of one group).
@@ -108,7 +101,7 @@ class BlockCholesky:
         self.memory = memory
         self._refuse(min(self.count, 2))
         self.rows, self.which = self._factored()
-        self.sweeps: dict = {}
+        self.plans: dict = {}
 
     @property
     def rcond(self):
@@ -116,10 +109,8 @@ class BlockCholesky:
 
     @property
     def nbytes(self):
-        rows = [part for row in self.rows for part in row]
-        for lowers, inverses, joined in self.sweeps.values():
-            rows += [*lowers, *inverses, *joined.values()]
-        return sum({id(matrix): matrix.nbytes for matrix in rows}.values())
+        rows = {id(part): part.nbytes for row in self.rows for part in row}
+        return sum(rows.values()) + sum(plan.nbytes for plan in self.plans.values())
 
     def _refuse_early(self, rows, settling):
         """Raise MemoryLimit as soon as the rate of convergence predicts it."""
@@ -198,7 +189,7 @@ class BlockCholesky:
             if self.compute == self.dtype:  # rows can be stored at once
                 lower, inverse = self._stored(lower), self._stored(inverse)
                 stored = len(rows) + 1
-            rows.append(_Row(lower, inverse))
+            rows.append(BlockRow(lower, inverse))
             which.append(len(rows) - 1)
             pivots.append((_norm(pivot), _norm(inverse)))
             stored = self._store(rows, stored, which[max(block - self.band, 0)])
@@ -211,7 +202,7 @@ class BlockCholesky:
     def _store(self, rows, first, last):
         """Convert rows that the recursion no longer needs to the factor's dtype."""
         for i in range(first, last):
-            rows[i] = _Row(*map(self._stored, rows[i]))
+            rows[i] = BlockRow(*map(self._stored, rows[i]))
         return max(first, last)
 
     def _stored(self, matrices):
@@ -222,85 +213,43 @@ class BlockCholesky:
             matrices[size < TINY * size.max(initial=0)] = 0
         return matrices
 
-    def sweep(self, z):
-        """Solve in place for `z`, ``(groups, batch, count * width)``, contiguous."""
-        xp, w, p, which = namespace(z), self.width, self.band, self.which
-        lowers, inverses, joined = self._matrices(xp)
-        product, another = (_products(xp, z, w) for _ in range(2))
-        for i in range(1, self.count):
-            before = slice(max(i - p, 0) * w, i * w)
-            lower = lowers[which[i]].transpose(0, 2, 1)
-            z[:, :, i * w : (i + 1) * w] -= product(z[:, :, before], lower)
-        for i in reversed(range(self.count)):
-            last = min(i + p + 1, self.count)
-            own = z[:, :, i * w : (i + 1) * w]
-            after = tuple(which[i:last])
-            if after in joined:
-                own[...] = product(z[:, :, i * w : last * w], joined[after])
-                continue
-            new = product(own, inverses[which[i]].transpose(0, 2, 1))
-            for j in range(i + 1, last):
-                new -= _times_conjugate(
-                    another, z[:, :, j * w : (j + 1) * w], self._part(lowers, j, i)
-                )
-            own[...] = new
-
-    def _part(self, lowers, row, column):
-        """The part of block row `row` in block column `column`."""
-        matrix = lowers[self.which[row]]
-        start = matrix.shape[2] - (row - column) * self.width
-        return matrix[:, :, start : start + self.width]
-
-    def _matrices(self, xp):
-        """The block rows on a device, and those whose backward step is one product.
-
-        One product for a whole row is faster, but needs a second copy of its entries:
-        on the host only rows that serve many blocks have one.
-        """
-        if xp.__name__ not in self.sweeps:
-            lowers = [xp.asarray(row.lower) for row in self.rows]
-            inverses = [xp.asarray(row.inverse) for row in self.rows]
-            often = 1 if xp is not np else OFTEN
-            counts: dict = {}
-            for i in range(self.count):
-                after = tuple(self.which[i : i + self.band + 1])
-                counts.setdefault(after, []).append(i)
-            joined = {
-                after: xp.asarray(self._back(blocks[0]))
-                for after, blocks in counts.items()
-                if len(blocks) >= often
-            }
-            self.sweeps[xp.__name__] = lowers, inverses, joined
-        return self.sweeps[xp.__name__]
-
-    def _back(self, i):
-        """The matrices that give block i from itself and the blocks after it."""
-        parts = [self.rows[self.which[i]].inverse.transpose(0, 2, 1)]
-        lowers = [row.lower for row in self.rows]
-        for j in range(i + 1, min(i + self.band + 1, self.count)):
-            parts.append(-self._part(lowers, j, i).conj())
-        return np.ascontiguousarray(np.concatenate(parts, axis=1))
+    def plan(self, xp):
+        """The factor as the kernel of the sweeps takes it, for arrays of `xp`."""
+        if xp.__name__ not in self.plans:
+            kernel = kernels.load("sweeps", xp)
+            self.plans[xp.__name__] = kernel.prepare(self.rows, self.which, self.band)
+        return self.plans[xp.__name__]
 
     def solve(self, v):
         """``N^-1 v`` for `v` of shape ``(B, groups, channels, *window)``."""
         return solve_all([(self, v)])[0]
 
-    def _solve(self, v):
-        xp, axis = namespace(v), 3 + self.axis
-        order = [1, 0, axis, 2] + [a for a in (3, 4, 5) if a != axis]
-        moved = xp.transpose(v, order)
-        shape = moved.shape
-        whole = self.count * self.step
-        dtype = self.dtype
-        if v.dtype.kind == "c" and dtype.kind != "c":
-            dtype = np.result_type(dtype, np.complex64)
-        z = xp.empty((*shape[:2], whole, *shape[3:]), dtype=dtype)
+    def _numbers(self, batch):
+        """Numbers of the values of so many items, with those that fill up blocks."""
+        return batch * self.gram.groups * self.count * self.width
+
+    def _order(self):
+        """The axes of `v`, as blocks of the axis of the recursion need them."""
+        axis = 3 + self.axis
+        return [1, 0, axis, 2] + [a for a in (3, 4, 5) if a != axis]
+
+    def _write(self, v, z):
+        """The values of `v` into the blocks of `z`, both of the same batch."""
+        moved = v.transpose(self._order())
+        shape = (*moved.shape[:2], self.count * self.step, *moved.shape[3:])
+        z = z.reshape(shape)
         z[:, :, : self.length] = moved
-        z[:, :, self.length :] = 0
-        self.sweep(z.reshape((*shape[:2], -1)))
+        if self.count * self.step > self.length:
+            z[:, :, self.length :] = 0
+
+    def _read(self, z, like):
+        """An array as `like` is, with the values of the blocks of `z`."""
+        order = self._order()
+        shape = [like.shape[a] for a in order]
+        shape[2] = self.count * self.step
         back = [order.index(a) for a in range(6)]
-        x = xp.transpose(z[:, :, : self.length], back)
-        return x.astype(v.dtype, copy=False)
+        x = z.reshape(shape)[:, :, : self.length].transpose(back)
+        return x.astype(like.dtype, copy=False)
 
 
 def solve_all(pairs):
@@ -309,21 +258,49 @@ def solve_all(pairs):
     On the CPU, threads divide the pairs and, since items of a batch are independent,
     pieces of batches.
     """
-    if namespace(pairs[0][1]) is not np:
-        return [factor._solve(v) for factor, v in pairs]
+    xp = namespace(pairs[0][1])
+    if xp is not np:
+        return _solve_on_device(xp, pairs)
     for factor, _ in pairs:  # computed once, not by two threads
-        factor._matrices(np)
+        factor.plan(np)
     pieces = -(-2 * thread_count() // len(pairs))
     tasks = []
     for number, (factor, v) in enumerate(pairs):
         count = max(min(pieces, v.shape[0] // LEAST_ITEMS), 1)
         tasks += [(number, factor, part) for part in np.array_split(v, count)]
     with one_blas_thread:
-        parts = parallel_map(lambda task: task[1]._solve(task[2]), tasks)
+        parts = parallel_map(lambda task: _solve_together(np, [task[1:]])[0], tasks)
     found: list[list] = [[] for _ in pairs]
     for (number, *_), part in zip(tasks, parts):
         found[number].append(part)
     return [part[0] if len(part) == 1 else np.concatenate(part) for part in found]
+
+
+def _solve_on_device(xp, pairs):
+    """All factors together; a real factor takes the parts of complex numbers."""
+    if pairs[0][1].dtype.kind != "c" or pairs[0][0].dtype.kind == "c":
+        return _solve_together(xp, pairs)
+    parts = [(factor, xp.concatenate([v.real, v.imag])) for factor, v in pairs]
+    found = _solve_together(xp, parts)
+    return [
+        (x[: len(v)] + 1j * x[len(v) :]).astype(v.dtype, copy=False)
+        for x, (_, v) in zip(found, pairs)
+    ]
+
+
+def _solve_together(xp, pairs):
+    """Solutions for pairs of factors of one dtype and arrays of one batch."""
+    batch, dtype = pairs[0][1].shape[0], pairs[0][0].dtype
+    if pairs[0][1].dtype.kind == "c" and dtype.kind != "c":
+        dtype = np.result_type(dtype, np.complex64)
+    ends = np.cumsum([factor._numbers(batch) for factor, _ in pairs]).tolist()
+    z = xp.empty(ends[-1], dtype=dtype)
+    parts = [z[start:stop] for start, stop in zip([0, *ends], ends)]
+    for part, (factor, v) in zip(parts, pairs):
+        factor._write(v, part)
+    plans = [factor.plan(xp) for factor, _ in pairs]
+    kernels.load("sweeps", xp).solve(plans, batch, z)
+    return [factor._read(part, v) for part, (factor, v) in zip(parts, pairs)]
 
 
 class _Recursion:
@@ -356,11 +333,9 @@ class _Recursion:
 
     def _lower(self, row, column):
         """L[row, column], None where it is zero."""
-        lower = self.rows[self.which[row]].lower
-        w = lower.shape[1]
-        have = lower.shape[2] // w
-        slot = column - (row - have)
-        return lower[:, :, slot * w : (slot + 1) * w] if slot >= 0 else None
+        found = self.rows[self.which[row]]
+        have = found.lower.shape[2] // found.lower.shape[1]
+        return lower_part(found, row - column) if row - column <= have else None
 
 
 def block_cells(line, reach, length):
@@ -385,23 +360,6 @@ def factor_work(line, reach, length):
     rows = min(-(-length // step), SETTLES // step + 2)
     band = -(-reach // step)
     return rows * (band**2 + 2 * band + 3) * (line * step) ** 3
-
-
-def _products(xp, z, width):
-    """Products with parts of z, of so many columns, that all lie in one place.
-
-    Only on the host, where memory for each would be taken from the system anew.
-    """
-    if xp is not np:
-        return xp.matmul
-    return partial(np.matmul, out=np.empty((*z.shape[:2], width), z.dtype))
-
-
-def _times_conjugate(product, z, matrices):
-    """``z @ matrices.conj()`` without a copy of the matrices."""
-    if z.dtype.kind == "c":
-        return product(z.conj(), matrices).conj()
-    return product(z, matrices)
 
 
 def _tolerance(dtype):

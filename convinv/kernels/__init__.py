@@ -19,6 +19,7 @@ KERNELS = (
     "givens",
     "poisson",
     "rows",
+    "sweeps",
     "vectors",
     "windows",
 )

@@ -27,6 +27,7 @@ REGISTERS = {
     "differences/cuda": 80,
     "poisson/cuda": 80,
     "rows/cuda": 80,
+    "sweeps/cuda": 128,
     "vectors/cuda": 64,
     "windows/cuda": 80,
 }

@@ -12,7 +12,7 @@ import numpy as np
 from convinv._core.geometry import make_geometry
 from convinv.kernels import launcher
 
-from . import cuda_checks, oracles, row_checks
+from . import cuda_checks, factors, oracles, row_checks
 from .arrays import random
 from .circulants import circulant_parts
 
@@ -217,12 +217,26 @@ def rows(dtype):
         yield checked(function, row_checks.check_columns)
 
 
+def sweeps(dtype):
+    shapes = [factors.SHAPES[name] for name in ("tridiagonal", "wide")]
+    given = [factors.random_factor(shape, dtype) for shape in shapes]
+    z = factors.values(shapes, 3, dtype)
+
+    def solve(module, put):
+        plans, target = [module.prepare(*one) for one in given], put(z)
+        module.solve(plans, 3, target)
+        return (target,)
+
+    yield Case("solve", solve, (factors.solved(shapes, given, 3, z),))
+
+
 CASES = {
     "circulant": circulant,
     "correlate": correlate,
     "differences": differences,
     "poisson": poisson,
     "rows": rows,
+    "sweeps": sweeps,
     "vectors": vectors,
     "windows": windows,
 }

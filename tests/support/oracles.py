@@ -304,6 +304,22 @@ def circulant_apply_parts(blocks, torus, v, out, parts):
     return out
 
 
+def sweeps_solve(rows, which, band, z):
+    """By the dense matrix ``(I + L) D (I + L)^H`` of each group."""
+    out = []
+    for group, given in enumerate(z):
+        width = rows[0].inverse.shape[1]
+        lower = np.eye(len(which) * width, dtype=wide(rows[0].inverse).dtype)
+        inverse = np.zeros_like(lower)
+        for i, row in enumerate(which):
+            own, first = slice(i * width, (i + 1) * width), max(i - band, 0) * width
+            lower[own, first : i * width] = rows[row].lower[group]
+            inverse[own, own] = rows[row].inverse[group]
+        matrix = lower @ np.linalg.inv(inverse) @ lower.conj().T
+        out.append(np.linalg.solve(matrix, wide(given).T).T)
+    return np.array(out)
+
+
 def rows_row_sweep(A, x, b, z, scale, damp, active, order, reverse=False):
     """``(x, z)`` after the actions of rows of a dense matrix; z may be None."""
     x, z = wide(x).copy(), None if z is None else wide(z).copy()

@@ -16,7 +16,7 @@ import types
 import numpy as np
 import scipy.fft
 
-from . import fake_streams
+from . import fake_blas, fake_streams
 from .fake_streams import act, compute
 from .host_module import FILL, HostRawModule
 
@@ -58,6 +58,8 @@ cuda = types.SimpleNamespace(
     Graph=fake_streams.Graph,
     MemoryPool=fake_streams.MemoryPool,
     Stream=fake_streams.Stream,
+    cublas=fake_blas,
+    device=types.SimpleNamespace(get_cublas_handle=lambda: 1),
     get_current_stream=fake_streams.current,
     get_elapsed_time=fake_streams.get_elapsed_time,
     is_available=lambda: True,

@@ -1,0 +1,112 @@
+"""Exact inverses on CuPy arrays: the results of NumPy arrays, in few launches."""
+
+import numpy as np
+import pytest
+
+from convinv import ConvLinearOperator
+from convinv._inverse.block_cholesky import BlockCholesky, solve_all
+from convinv._inverse.border_correction import BorderCorrectedCirculant
+from convinv._inverse.gram import Gram
+from convinv.kernels import launcher
+from support.arrays import every_dtype, random
+from support.cuda_host import on_host
+from support.layers import layer
+
+
+def counted(monkeypatch, cupy):
+    """A list that launches of our kernels and products of cuBLAS are added to."""
+    calls, launch, blas = [], launcher.launch, cupy.cuda.cublas
+
+    def note(name, function):
+        def call(*args, **options):
+            calls.append(name)
+            return function(*args, **options)
+
+        return call
+
+    monkeypatch.setattr(launcher, "launch", note("launch", launch))
+    for name in ("sgemmBatched", "dgemmBatched", "gemmStridedBatchedEx"):
+        monkeypatch.setattr(blas, name, note("product", getattr(blas, name)))
+    return calls
+
+
+def factors(dtype, channels=3, axes=(1, 2, 2)):
+    op = layer((2 * channels, channels, 3, 3), (channels, 22, 26), padding=1)
+    op = ConvLinearOperator(op.kernel.astype(dtype), op.input_shape, padding=1)
+    gram = Gram(op, "input")
+    return gram, [
+        BlockCholesky(gram, axis, damp=damp)
+        for axis, damp in zip(axes, (0.3, 0.1, 0.2, 0.4))
+    ]
+
+
+def given(gram, count, dtype):
+    shape = (4, gram.groups, gram.channels, *gram.grid)
+    return [random(shape, dtype, seed) for seed in range(count)]
+
+
+def agrees(cupy, found, wanted, dtype):
+    for x, want in zip(found, wanted):
+        assert x.dtype == dtype and x.shape == want.shape
+        close = 2000 * np.finfo(dtype).eps * np.abs(want).max()
+        np.testing.assert_allclose(x.get(), want, rtol=0, atol=close)
+
+
+@every_dtype
+def test_factors_agree_with_numpy(cupy, dtype):
+    gram, some = factors(dtype)
+    v = given(gram, len(some), dtype)
+    found = solve_all(list(zip(some, map(cupy.asarray, v))))
+    agrees(cupy, found, solve_all(list(zip(some, v))), dtype)
+
+
+@pytest.mark.parametrize("real", ["float32", "float64"])
+def test_complex_arrays_of_real_factors(cupy, real):
+    gram, some = factors(real)
+    dtype = np.result_type(real, np.complex64)
+    v = given(gram, len(some), dtype)
+    found = solve_all(list(zip(some, map(cupy.asarray, v))))
+    agrees(cupy, found, solve_all(list(zip(some, v))), dtype)
+
+
+@on_host
+def test_narrow_factors_take_one_launch(cupy, monkeypatch):
+    gram, some = factors("float32")
+    pairs = list(zip(some, map(cupy.asarray, given(gram, len(some), "float32"))))
+    calls = counted(monkeypatch, cupy)
+    solve_all(pairs)
+    assert calls == ["launch"]
+
+
+@on_host
+@pytest.mark.parametrize("axes", [(1,), (1, 1, 1)])
+def test_wide_factors_take_a_product_for_each_step(cupy, monkeypatch, axes):
+    """Two for each block row, however many factors, and one for all inverses of D."""
+    gram, some = factors("float32", 12, axes)
+    assert some[0].width > launcher.THREADS
+    v = given(gram, len(some), "float32")
+    calls = counted(monkeypatch, cupy)
+    found = solve_all(list(zip(some, map(cupy.asarray, v))))
+    assert calls == ["product"] * (2 * (some[0].count - 1) + 1)
+    agrees(cupy, found, solve_all(list(zip(some, v))), "float32")
+
+
+@on_host
+def test_bands_of_an_image_take_one_launch_together(cupy, monkeypatch):
+    op = layer((6, 2, 3, 3), (2, 60, 50))
+    inverse, of_numpy = (
+        BorderCorrectedCirculant(
+            Gram(ConvLinearOperator(xp.asarray(op.kernel), op.input_shape), "input"),
+            **{"damp": 0.5, "depth": 5, "xp": xp},
+        )
+        for xp in (cupy, np)
+    )
+    assert len(inverse.faces) == 4
+    v = random((2, 1, 2, 1, 60, 50))
+    names, function = [], launcher.function
+    monkeypatch.setattr(
+        launcher, "function", lambda f, n, *a: names.append(f) or function(f, n, *a)
+    )
+    found = inverse.apply(cupy.asarray(v))
+    assert names.count("sweeps/cuda") == 1
+    agrees(cupy, [found], [of_numpy.apply(v)], "float64")
