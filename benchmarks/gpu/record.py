@@ -35,6 +35,18 @@ class Record:
                 "notes": outcome.notes,
             }
         )
+        self.write()
+
+    def add_failure(self, name, error, **details):
+        """Note that nothing came back of a part."""
+        failures = [{"case": name, "error": error, "trace": ""}]
+        nothing = {"tables": [], "claims": [], "notes": [], "failures": failures}
+        state = {"before": "unknown", "after": "unknown"}
+        self.found["parts"][name] = plain({**details, **state, **nothing})
+        self.write()
+
+    def write(self):
+        """Put what is there into the folder, if there is one."""
         if self.folder is None:
             return
         data = json.dumps(self.found, indent=1, allow_nan=False)
@@ -57,6 +69,16 @@ def plain(value):
     if hasattr(value, "item"):  # a number of NumPy's
         value = value.item()
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def failed(found):
+    """Words on all that failed: agreements that were missed, and exceptions."""
+    words = []
+    for name, part in found["parts"].items():
+        claims = [Claim(**claim) for claim in part["claims"] if not claim["soft"]]
+        words += [f"{name}: {c.text}, {c.found}" for c in claims if not c.holds]
+        words += [f"{name}: {f['case']}: {f['error']}" for f in part["failures"]]
+    return words
 
 
 def markdown(found):

@@ -50,13 +50,15 @@ QUICK = Settings(
 # Seconds that a part may take before the cases that are left are left out; a quick run
 # has no such limit, as a memory checker makes it slow.
 ALLOWED = {
-    "check": 130,
+    "check": 60,
     "ceilings": 10,
-    "products": 75,
-    "methods": 120,
+    "products": 50,
+    "methods": 110,
     "strip": 50,
-    "gmres": 40,
+    "gmres": 30,
     "peers": 25,
     "graphs": 60,
     "busy": 40,
 }
+START = 20  # seconds more that the start of a part's process may take
+LONGEST = 470  # of all parts, after which those that are left are ended

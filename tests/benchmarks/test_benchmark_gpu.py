@@ -169,17 +169,62 @@ def test_without_cudnn_it_is_said(command, tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_check_that_fails_ends_the_run(command, monkeypatch, tmp_path, capsys):
+def test_what_is_missed_does_not_stop_the_timing(
+    command, monkeypatch, tmp_path, capsys
+):
     checks = load("checks")
     few = {"3->8": checks.LAYERS["3->8"]}
     monkeypatch.setattr(checks, "LAYERS", few)
     monkeypatch.setattr(checks.convinv, "methods", lambda: [])
     monkeypatch.setattr(checks, "largest_error", lambda found, expected: 1.0)
-    assert command("--output", str(tmp_path)) == 1
+    assert command("--output", str(tmp_path), "--only", "check", "ceilings") == 1
     found, text = written(tmp_path)
-    assert list(found["parts"]) == ["check"]
+    assert list(found["parts"]) == ["check", "ceilings"]
     assert "3->8, float32, forward: within 1e-05: **missed**, 1.0e+00" in text
     assert "failed: check: 3->8, float32, forward" in capsys.readouterr().out
+    assert rows(found, "ceilings")
+
+
+def test_a_part_that_ends_early_does_not_stop_the_others(
+    command, monkeypatch, tmp_path, capsys
+):
+    apart = load("apart")
+    measure = apart.process
+
+    def process(words, seconds):
+        return "exit status -11" if "gmres" in words else measure(words, seconds)
+
+    monkeypatch.setattr(apart, "process", process)
+    parts = ("ceilings", "gmres", "peers")
+    assert command("--output", str(tmp_path), "--only", *parts) == 1
+    found, text = written(tmp_path)
+    assert list(found["parts"]) == ["ceilings", "gmres", "peers"]
+    assert rows(found, "peers") and "gmres: **failed**, exit status -11" in text
+    assert "failed: gmres: gmres: exit status -11" in capsys.readouterr().out
+
+
+def test_a_process_of_a_part(monkeypatch, tmp_path):
+    """It ends by itself, in an error that nobody caught, or when its time is over."""
+    apart = load("apart")
+    package = tmp_path / "parts"
+    package.mkdir()
+    (package / "__main__.py").write_text(
+        "import sys, time\n"
+        "if sys.argv[1] == 'late': time.sleep(60)\n"
+        "sys.exit(int(sys.argv[1]))\n",
+        encoding="utf-8",
+    )
+    monkeypatch.setattr(apart, "MODULE", "parts")
+    monkeypatch.chdir(tmp_path)
+    assert apart.process(["0"], 60) is apart.process(["1"], 60) is None
+    assert apart.process(["3"], 60) == "exit status 3"
+    assert apart.process(["late"], 0.5).startswith("ended after ")
+
+
+def test_all_parts_together_take_less_than_eight_minutes():
+    settings = load("settings")
+    assert set(settings.ALLOWED) == set(load("__main__").TITLES)
+    assert sum(settings.ALLOWED.values()) < settings.LONGEST < 480
 
 
 def test_nan_fails_the_check():
