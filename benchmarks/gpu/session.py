@@ -6,7 +6,7 @@ import time
 import traceback
 from typing import NamedTuple
 
-from convinv._inverse.block_cholesky import MemoryLimit
+from convinv._core.errors import MemoryLimit
 
 from . import ceilings
 

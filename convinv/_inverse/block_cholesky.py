@@ -10,16 +10,16 @@ matrix product for the whole batch.
 import math
 
 import numpy as np
-from scipy.linalg import lapack
 
 from .. import kernels
 from .._core.arrays import namespace
 from .._core.blas_threads import one_blas_thread
-from .._core.errors import MemoryLimit, Singular
+from .._core.errors import MemoryLimit
 from .._core.pulse import pulse
 from .._core.threads import parallel_map, thread_count
-from ..kernels.sweeps.block_rows import BlockRow, lower_part
+from ..kernels.sweeps.block_rows import BlockRow
 from ..kernels.sweeps.cpu import OFTEN
+from .recursion import WIDE, Recursion, norm, peak, stored
 from .settling import Settling
 
 LEAST_ITEMS = 8  # of a batch that a thread takes together
@@ -52,6 +52,8 @@ class BlockCholesky:
         level of rounding.
     compute : dtype, optional
         Precision of the recursion, by default double.
+    xp : module, optional
+        Library of the arrays that it is for. Wide factors are computed there.
 
     Attributes
     ----------
@@ -80,6 +82,7 @@ class BlockCholesky:
         memory=math.inf,
         settle=None,
         compute=None,
+        xp=np,
     ):
         self.gram, self.axis, self.damp = gram, axis, damp
         self.window = [(0, n) for n in gram.grid] if window is None else window
@@ -98,7 +101,7 @@ class BlockCholesky:
         stands = np.full(self.count * self.step, -1)
         stands[: self.length] = gram.place(axis, np.arange(self.start, stop))
         self.stands = stands.reshape(self.count, self.step)
-        self.memory = memory
+        self.memory, self.xp = memory, xp if self.width > WIDE else np
         self._refuse(min(self.count, 2))
         self.rows, self.which = self._factored()
         self.plans: dict = {}
@@ -147,7 +150,7 @@ class BlockCholesky:
         extra = diagonal[self.width - ghosts :]
         found[-1][:, :, extra] = 0
         found[-1][:, diagonal, diagonal] += self.damp**2
-        size = _peak(found[-1]) or 1.0  # of N's entries, which may be tiny or huge
+        size = peak(found[-1]) or 1.0  # of N's entries, which may be tiny or huge
         if not self.damp:  # unknowns without influence on the output
             unseen = found[-1][:, diagonal, diagonal] == 0
             found[-1][:, diagonal, diagonal] += np.where(unseen, size, 0)
@@ -169,8 +172,8 @@ class BlockCholesky:
 
     def _factor(self):
         """The recursion, until its blocks stop changing or the far end is near."""
-        rows, which, pivots, stored = [], [], [], 0
-        state = _Recursion(self.band, rows, which)
+        rows, which, pivots, done = [], [], [], 0
+        state = Recursion(self.band, rows, which, self.xp)
         rounding = 64 * float(np.finfo(self.compute).eps)
         settling, key = Settling(self.band, self.settle, rounding), None
         for block in range(self.count):
@@ -181,20 +184,20 @@ class BlockCholesky:
                 which.append(which[-1])
                 continue
             if not same:
-                entries = self._entries(block)
+                entries = [self.xp.asarray(e) for e in self._entries(block)]
                 settling = Settling(self.band, self.settle, rounding)
             lower, pivot, inverse = state.advance(block, entries)
             if same:
                 settling.take(state.change)
-            if self.compute == self.dtype:  # rows can be stored at once
-                lower, inverse = self._stored(lower), self._stored(inverse)
-                stored = len(rows) + 1
             rows.append(BlockRow(lower, inverse))
             which.append(len(rows) - 1)
-            pivots.append((_norm(pivot), _norm(inverse)))
-            stored = self._store(rows, stored, which[max(block - self.band, 0)])
+            needed = which[max(block - self.band, 0)]
+            if self.compute == self.dtype:  # rows can be stored at once
+                needed = len(rows)
+            done = self._store(rows, done, needed)
+            pivots.append((norm(pivot), norm(rows[-1].inverse)))
             self._refuse_early(rows, settling)
-        self._store(rows, stored, len(rows))
+        self._store(rows, done, len(rows))
         largest, smallest = np.max(pivots, axis=0)
         self.rconds, self.least = 1 / (largest * smallest), 1 / float(smallest.max())
         return rows, which
@@ -202,16 +205,8 @@ class BlockCholesky:
     def _store(self, rows, first, last):
         """Convert rows that the recursion no longer needs to the factor's dtype."""
         for i in range(first, last):
-            rows[i] = BlockRow(*map(self._stored, rows[i]))
+            rows[i] = stored(rows[i], self.dtype, TINY)
         return max(first, last)
-
-    def _stored(self, matrices):
-        """Matrices in the factor's dtype; in single precision without tiny entries."""
-        matrices = matrices.astype(self.dtype, copy=False)
-        if np.finfo(self.dtype).eps > TINY:
-            size = np.abs(matrices)
-            matrices[size < TINY * size.max(initial=0)] = 0
-        return matrices
 
     def plan(self, xp):
         """The factor as the kernel of the sweeps takes it, for arrays of `xp`."""
@@ -303,41 +298,6 @@ def _solve_together(xp, pairs):
     return [factor._read(part, v) for part, (factor, v) in zip(parts, pairs)]
 
 
-class _Recursion:
-    """Computes block rows of L and D from the previous ones."""
-
-    def __init__(self, band, rows, which):
-        self.band, self.rows, self.which = band, rows, which
-        self.last = None
-
-    def advance(self, block, entries):
-        """``(L[i, i - p ..], D[i], D[i]^-1)`` of one block row."""
-        *lower, pivot = (e.copy() for e in entries)
-        first = block - len(lower)
-        scaled = []
-        for a, target in enumerate(lower):
-            for k in range(a):
-                earlier = self._lower(first + a, first + k)
-                if earlier is not None:
-                    target -= lower[k] @ earlier.conj().transpose(0, 2, 1)
-            scaled.append(target @ self.rows[self.which[first + a]].inverse)
-        for target, part in zip(lower, scaled):
-            pivot -= target @ part.conj().transpose(0, 2, 1)
-        pivot = (pivot + pivot.conj().transpose(0, 2, 1)) / 2
-        made = np.concatenate([*lower, pivot], axis=2)  # L D and D, of one size
-        if self.last is not None and self.last.shape == made.shape:
-            self.change = np.max(np.abs(made - self.last)) / _peak(pivot)
-        self.last = made
-        empty = np.zeros((*pivot.shape[:2], 0), pivot.dtype)
-        return np.concatenate([empty, *scaled], axis=2), pivot, _inverse(pivot)
-
-    def _lower(self, row, column):
-        """L[row, column], None where it is zero."""
-        found = self.rows[self.which[row]]
-        have = found.lower.shape[2] // found.lower.shape[1]
-        return lower_part(found, row - column) if row - column <= have else None
-
-
 def block_cells(line, reach, length):
     """Cells in a block: one, or more if lines are so short that calls dominate."""
     if line >= SMALL_BLOCK:
@@ -365,34 +325,3 @@ def factor_work(line, reach, length):
 def _tolerance(dtype):
     eps = np.finfo(dtype).eps
     return eps / 8 if eps > 1e-10 else 8 * eps
-
-
-def _peak(matrices):
-    return np.max(np.abs(matrices[:, *[np.arange(matrices.shape[1])] * 2]))
-
-
-def _norm(matrices):
-    return np.max(np.sum(np.abs(matrices), axis=2), axis=1)
-
-
-def _inverse(pivots):
-    """Inverses of Hermitian positive definite matrices (groups, w, w)."""
-    potrf, potri = lapack.get_lapack_funcs(("potrf", "potri"), (pivots,))
-    result, bad = np.empty_like(pivots), []
-    for group, (pivot, out) in enumerate(zip(pivots, result)):
-        factor, info = potrf(pivot, lower=True)  # zero above the diagonal
-        if info == 0:
-            inverse, info = potri(factor, lower=True, overwrite_c=True)
-        if info or not np.all(np.isfinite(inverse)):
-            bad.append(group)
-            continue
-        np.add(inverse, inverse.conj().T, out=out)
-        diagonal = np.arange(len(out))
-        out[diagonal, diagonal] /= 2
-    if bad:
-        raise Singular(
-            "the layer is rank-deficient to working precision: a pivot block is not "
-            "definite",
-            bad,
-        )
-    return result

@@ -93,6 +93,7 @@ class BorderCorrectedCirculant:
                 dtype=self.dtype,
                 settle=self.accuracy.settle,
                 compute=self.dtype if self.accuracy.narrow else None,
+                xp=self.xp,
             )
         return self.factors[window]
 

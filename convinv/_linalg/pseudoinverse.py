@@ -70,7 +70,7 @@ def pseudoinverse(
     choice(factorization, "factorization", get_args(Factorization))
     matrix = np.asarray(matrix)
     matrix = matrix.astype(np.result_type(matrix.dtype, np.float64))
-    rcond = _cutoff(matrix, rcond)
+    rcond = cutoff(matrix, rcond)
     if matrix.size == 0:
         return Pseudoinverse(matrix.conj().T, 0, factorization)
     scale = 2.0 ** -np.frexp(np.abs(matrix).max())[1]
@@ -95,10 +95,11 @@ def banded_inverse(matrix, rcond=None):
 
     Also None without a narrow band; see `pseudoinverse` for `rcond`.
     """
-    return _banded(matrix, _cutoff(matrix, rcond))
+    return _banded(matrix, cutoff(matrix, rcond))
 
 
-def _cutoff(matrix, rcond):
+def cutoff(matrix, rcond):
+    """`rcond`, or its default for a matrix."""
     if rcond is None:
         return max(matrix.shape, default=0) * np.finfo(float).eps
     return rcond

@@ -224,6 +224,7 @@ def _factor(gram, axis, damp, dtype, memory, accuracy):
         memory=memory,
         settle=accuracy.settle,
         compute=dtype if accuracy.narrow else None,
+        xp=gram.op.xp,
     )
 
 

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from .._core.arrays import namespace
+from .._linalg.device_pseudoinverse import full_rank_inverse, pays
 from .._linalg.pseudoinverse import banded_inverse, pseudoinverse
 
 
@@ -67,40 +69,55 @@ def _banded(op, plan, label, damp, rcond):
 
 def _dense(op, plan, label, wanted, dtype, used):
     """P, K and A of a class; the factorizations go to `used`."""
-    factorization, damp, rcond = wanted
+    xp, damp = op.xp, wanted[1]
     active = np.tile(plan.active(label), plan.geometry.c_in // plan.groups)
     inverses, projectors, matrices = [], [], []
     full = not damp
     for group in range(plan.groups):
-        A = plan.matrix(op, label, group)
-        P, rank, name = pseudoinverse(A, factorization, damp, rcond)
+        A, P, rank, name = _factored(op, plan, label, group, wanted, active.all())
         used.add(name)
-        inverses.append(_spread(P, active, (0,), dtype))
+        inverses.append(_spread(xp, P, active, (0,), dtype))
         if damp:
-            matrices.append(_spread(A, active, (1,), dtype))
+            matrices.append(_spread(xp, A, active, (1,), dtype))
         if damp or rank < A.shape[1]:
             full = False
-            K = np.eye(A.shape[1]) - P @ A
-            projectors.append(_spread(K, active, (0, 1), dtype))
+            K = namespace(A).eye(A.shape[1]) - P @ A
+            projectors.append(_spread(xp, K, active, (0, 1), dtype))
         else:
             projectors.append(None)
     if not full:  # a group lacks full rank: the others project to zero
         size = (active.size,) * 2
-        projectors = [np.zeros(size, dtype) if K is None else K for K in projectors]
+        projectors = [xp.zeros(size, dtype) if K is None else K for K in projectors]
     return (
-        op.xp.asarray(np.stack(inverses)),
-        None if full else op.xp.asarray(np.stack(projectors)),
-        op.xp.asarray(np.stack(matrices)) if damp else None,
+        xp.stack(inverses),
+        None if full else xp.stack(projectors),
+        xp.stack(matrices) if damp else None,
     )
 
 
-def _spread(matrix, active, axes, dtype):
-    """`matrix` with zeros along `axes` where `active` is false."""
+def _factored(op, plan, label, group, wanted, whole):
+    """A, P, the rank and the factorization, of a `whole` window or a part of one.
+
+    Large matrices of full rank are made and factorized where the arrays are.
+    """
+    factorization, damp, rcond = wanted
+    on_device = op.xp is not np and factorization == "qr" and whole
+    if on_device and pays(plan.matrix_shape(label)):
+        A = plan.matrix(op, label, group, xp=op.xp)
+        P = full_rank_inverse(A, damp, rcond)
+        if P is not None:
+            return A, P, min(A.shape), factorization
+    A = plan.matrix(op, label, group)
+    return A, *pseudoinverse(A, factorization, damp, rcond)
+
+
+def _spread(xp, matrix, active, axes, dtype):
+    """`matrix` in an array of `xp`, with zeros along `axes` where `active` is false."""
     matrix = matrix.astype(dtype)
     if active.all():
-        return matrix
+        return xp.asarray(matrix)
     shape = [active.size if a in axes else n for a, n in enumerate(matrix.shape)]
     spread = np.zeros(shape, dtype)
     index = [active if a in axes else np.full(n, True) for a, n in enumerate(shape)]
     spread[np.ix_(*index)] = matrix
-    return spread
+    return xp.asarray(spread)

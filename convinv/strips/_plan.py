@@ -6,14 +6,14 @@ import math
 import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from .._core.adapters import way_out
 from .._core.arrays import to_numpy
 from .._core.geometry import Geometry, folds, tap_samples
-from .._core.typing import OperatorInput
+from .._core.typing import AnyArray, OperatorInput
 from .._core.validation import integer
 from ..operators._convolution import ConvLinearOperator
 
@@ -115,11 +115,23 @@ class StripPlan:
         samples = [axis.samples for axis in self.axes]
         return _flat_index(samples, strip, g.input, g.c_in // g.groups, group)
 
-    def matrix(self, op: OperatorInput, label: int, group: int = 0) -> np.ndarray:
-        """The trimmed matrix of a class, of ``rows(strip)`` and ``columns(strip)``."""
+    def matrix(
+        self, op: OperatorInput, label: int, group: int = 0, xp: Any = np
+    ) -> AnyArray:
+        """The trimmed matrix of a class, of ``rows(strip)`` and ``columns(strip)``.
+
+        As an array of the library `xp`.
+        """
         patterns = self.patterns(label)
         counts = [int(pattern.max(initial=-1)) + 1 for pattern in patterns]
-        return window_matrix(group_weights(op, group), patterns, counts)
+        return window_matrix(group_weights(op, group), patterns, counts, xp)
+
+    def matrix_shape(self, label: int) -> tuple[int, int]:
+        """The shape of `matrix`."""
+        patterns, g = self.patterns(label), self.geometry
+        counts = [int(pattern.max(initial=-1)) + 1 for pattern in patterns]
+        rows = g.c_out // self.groups * math.prod(map(len, patterns))
+        return rows, g.c_in // self.groups * math.prod(counts)
 
     def patterns(self, label: int) -> list:
         """The pattern on every axis of a class."""
@@ -229,7 +241,7 @@ def strip_plan(
     )
 
 
-def window_matrix(weights, patterns, counts) -> np.ndarray:
+def window_matrix(weights, patterns, counts, xp=np):
     """The matrix of a window from its pattern on every axis.
 
     Parameters
@@ -241,18 +253,22 @@ def window_matrix(weights, patterns, counts) -> np.ndarray:
         taps of one output reach get the sum of their weights.
     counts : three ints
         Number of samples n on every axis.
+    xp : module
+        Library of the result.
 
     Returns
     -------
-    ndarray, shape (C_out * prod(p), C_in * prod(n))
+    array, shape (C_out * prod(p), C_in * prod(n))
     """
     sizes = [len(pattern) for pattern in patterns]
     c_out, c_in = weights.shape[:2]
-    matrix = np.zeros((c_out, *sizes, c_in, *counts), weights.dtype)
+    matrix = xp.zeros((c_out, *sizes, c_in, *counts), dtype=weights.dtype)
+    weights = xp.asarray(weights)
     for taps in np.ndindex(weights.shape[2:]):
         under = [pattern[:, tap] for pattern, tap in zip(patterns, taps)]
         rows = np.ix_(*(np.flatnonzero(sample >= 0) for sample in under))
         columns = np.ix_(*(sample[sample >= 0] for sample in under))
+        rows, columns = (map(xp.asarray, indices) for indices in (rows, columns))
         matrix[(slice(None), *rows, slice(None), *columns)] += weights[(..., *taps)]
     return matrix.reshape(c_out * math.prod(sizes), c_in * math.prod(counts))
 

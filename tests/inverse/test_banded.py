@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from convinv import ConvLinearOperator, gallery
+from convinv._core.errors import MemoryLimit, Singular
 from convinv._inverse import block_cholesky
-from convinv._inverse.block_cholesky import BlockCholesky, MemoryLimit, Singular
+from convinv._inverse.block_cholesky import BlockCholesky
 from convinv._inverse.gram import Gram
 from support.arrays import random
 from support.layers import layer, layers, normal_matrix, restricted, windows

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from convinv import ConvLinearOperator
-from convinv._inverse.block_cholesky import Singular
+from convinv._core.errors import Singular
 from convinv._inverse.border_correction import BorderCorrectedCirculant, check_depth
 from convinv._inverse.circulant import DEEP, decay, halo_of
 from convinv._inverse.gram import Gram, Patch

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from convinv import ConvergenceWarning, ConvLinearOperator, Status, solve
-from convinv._inverse.block_cholesky import MemoryLimit, Singular
+from convinv._core.errors import MemoryLimit, Singular
 from convinv._planning.ways import Plan
 from support.arrays import random
 from support.layers import layer, matrix

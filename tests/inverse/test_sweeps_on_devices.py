@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from convinv import ConvLinearOperator
+from convinv._core.errors import MemoryLimit, Singular
+from convinv._inverse import recursion
 from convinv._inverse.block_cholesky import BlockCholesky, solve_all
 from convinv._inverse.border_correction import BorderCorrectedCirculant
 from convinv._inverse.gram import Gram
@@ -110,3 +112,53 @@ def test_bands_of_an_image_take_one_launch_together(cupy, monkeypatch):
     found = inverse.apply(cupy.asarray(v))
     assert names.count("sweeps/cuda") == 1
     agrees(cupy, [found], [of_numpy.apply(v)], "float64")
+
+
+class TestWideFactorsMadeOnDevices:
+    """Lines of more than 256 unknowns are factorized there, as on the host."""
+
+    @staticmethod
+    def both(cupy, dtype, **options):
+        gram, _ = factors("float64" if dtype.startswith("f") else "complex128", 12, ())
+        made = [
+            BlockCholesky(gram, 1, dtype=dtype, xp=xp, **options) for xp in (cupy, np)
+        ]
+        assert made[0].width > 256
+        return gram, *made
+
+    @every_dtype
+    def test_as_on_the_host(self, cupy, dtype):
+        gram, ours, theirs = self.both(cupy, dtype, damp=0.3)
+        assert isinstance(ours.rows[0].inverse, cupy.ndarray)
+        assert ours.which == theirs.which and len(ours.rows) == len(theirs.rows)
+        np.testing.assert_allclose(ours.rconds, theirs.rconds, rtol=1e-6)
+        np.testing.assert_allclose(ours.least, theirs.least, rtol=1e-6)
+        v = given(gram, 1, dtype)[0]
+        found, want = ours.solve(cupy.asarray(v)), theirs.solve(v)
+        agrees(cupy, [found], [want], dtype)
+        assert ours.nbytes == sum(part.nbytes for row in ours.rows for part in row) + (
+            sum(back.nbytes for back in ours.plan(cupy).arrays[2 * len(ours.rows) :])
+        )
+
+    def test_in_single_precision_throughout(self, cupy):
+        _, ours, theirs = self.both(cupy, "float32", damp=0.3, compute="float32")
+        assert ours.rows[0].inverse.dtype == "float32"
+        np.testing.assert_allclose(ours.rconds, theirs.rconds, rtol=1e-3)
+
+    def test_memory(self, cupy):
+        with pytest.raises(MemoryLimit):
+            self.both(cupy, "float64", damp=0.3, memory=2**20)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "complex128"])
+def test_matrices_that_are_not_definite_are_noticed(cupy, dtype):
+    good = np.stack([np.eye(7) + 0.1 * np.ones((7, 7)), 3 * np.eye(7)]).astype(dtype)
+    found = recursion.inverse(cupy.asarray(good))
+    close = 10 * np.finfo(dtype).eps
+    np.testing.assert_allclose(found.get(), np.linalg.inv(good), atol=close)
+    for spoil in (-1.0, np.nan):
+        bad = good.copy()
+        bad[1, 4, 4] = spoil
+        with pytest.raises(Singular) as caught:
+            recursion.inverse(cupy.asarray(bad))
+        assert list(caught.value.groups) == [1]

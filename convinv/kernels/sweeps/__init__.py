@@ -3,13 +3,14 @@
 Contract
 --------
 ``prepare(rows, which, band)`` -> plan, of a factorization ``N = (I + L) D (I + L)^H``
-in blocks of ``w`` unknowns. ``rows`` is a list of `block_rows.BlockRow`, host arrays
-of one dtype: ``lower``, ``(groups, w, k w)``, has the last ``k <= band`` blocks of L
-before the diagonal, side by side, and ``inverse``, ``(groups, w, w)``, is that of a
-block of D. ``which`` is a list of int: ``rows[which[i]]`` serves block row i, and has
-``k = min(i, band)`` blocks. The plan has the attributes ``dtype``, ``groups``,
-``size``, the numbers of an item (``groups * len(which) * w``), and ``nbytes``, without
-what it shares with ``rows``. It is not changed by use.
+in blocks of ``w`` unknowns. ``rows`` is a list of `block_rows.BlockRow` of one dtype,
+host arrays, or CuPy arrays where w is more than 256: ``lower``, ``(groups, w, k w)``,
+has the last ``k <= band`` blocks of L before the diagonal, side by side, and
+``inverse``, ``(groups, w, w)``, is that of a block of D. ``which`` is a list of int:
+``rows[which[i]]`` serves block row i, and has ``k = min(i, band)`` blocks. The plan has
+the attributes ``dtype``, ``groups``, ``size``, the numbers of an item (``groups *
+len(which) * w``), and ``nbytes``, without what it shares with ``rows``. It is not
+changed by use.
 
 ``solve(plans, batch, z)`` -> None. Solves with several plans, of the same dtype and
 groups, for ``batch`` items each. ``z``, one-dimensional and contiguous, holds the

@@ -8,7 +8,7 @@ The products with the inverses of D do not wait for each other: they are one cal
 import cupy
 import numpy as np
 
-from .block_rows import backward_parts, by_rows_after
+from .block_rows import BlockRow, backward_parts, by_rows_after
 
 N, T = 0, 1  # of cuBLAS: a matrix as it is, or transposed
 LETTER = {"f": "s", "d": "d", "F": "c", "D": "z"}  # in the names of functions
@@ -27,15 +27,17 @@ class Plan:
         self.shape = (self.count, self.width, band)
         self.steps = self.count - 1 if band else 0  # of a sweep
         put = cupy.asarray
-        lowers = [put(row.lower) for row in rows]
-        inverses = [put(row.inverse) for row in rows]
+        shared = isinstance(rows[0].inverse, cupy.ndarray)
+        rows = [BlockRow(put(row.lower), put(row.inverse)) for row in rows]
+        lowers, inverses = ([row[part] for row in rows] for part in range(2))
         backs = {
-            after: put(np.concatenate(backward_parts(rows, after), axis=1))
+            after: cupy.concatenate(backward_parts(rows, after), axis=1)
             for after in by_rows_after(which, band)
             if len(after) > 1
         }
         self.arrays = (*lowers, *inverses, *backs.values())
-        self.nbytes = sum(array.nbytes for array in self.arrays)
+        own = backs.values() if shared else self.arrays
+        self.nbytes = sum(array.nbytes for array in own)
         after = [tuple(which[i : i + band + 1]) for i in range(self.steps)]
         self.lower = self._addresses([lowers[r] for r in which[1 : self.steps + 1]])
         self.inverse = self._addresses([inverses[r] for r in which])
