@@ -7,10 +7,12 @@ and the kernel's values determine the transform.
 import abc
 import functools
 import math
+from typing import NamedTuple
 
 import numpy as np
 
 from .._core.errors import Singular
+from .._core.rates import rates_of
 from .._linalg.small_inverses import SMALL
 from ..operators._cells import cells_of
 from ..operators._polyphase import Polyphase
@@ -22,11 +24,10 @@ from .separable import Decomposition
 from .separable_kernel import LONGEST, count_vectors, factors_of, longest_side
 
 # Seconds of this package's kernels on two cores; only their ratios matter. Rates of
-# other loops than these are in `_planning.costs`: of streams where here axes are
-# reordered, of single large products where here many are made.
+# other loops than these, and those of devices, are in `_core.rates`: of streams where
+# here axes are reordered, of single large products where here many are made.
 PRODUCT_RATE = {4: 60e9, 8: 30e9}  # multiply-adds of matrix products in a second
 BANDWIDTH = 6e9  # bytes per second of copies that reorder axes
-TRANSFORM = {4: 0.2e-9, 8: 0.4e-9}  # seconds per number of a transform, per log2
 MULTIPLICATION = {4: 0.25e-9, 8: 0.5e-9}  # one by the matrix of a frequency
 SMALL_MATRIX, ENTRY = 30e-9, 3e-9  # a small matrix among many, and one of its products
 LARGE_MATRIX = 15e-6  # a matrix by LAPACK, in addition to its products
@@ -34,6 +35,31 @@ COMPLEX = 2.5  # cost of complex matrices, in units of real ones
 FACTOR_RATE = 10e9  # multiply-adds of inverses and SVDs in a second
 SVD = 5  # multiply-adds of one, in units of the cube of its size
 CALL = 25e-6  # an array operation
+
+
+class Speeds(NamedTuple):
+    """Seconds of a call, of a number of a transform and of one multiplication.
+
+    And rates of matrix products, in multiply-adds, and of copies, in bytes.
+    """
+
+    call: float
+    transform: float
+    multiplication: float
+    products: float
+    bandwidth: float
+
+
+def _speeds(op) -> Speeds:
+    """Those for the arrays of `op`, of its precision."""
+    rates, real = rates_of(op.xp), _real_size(op.dtype)
+    transform = rates.transform[real]
+    if op.xp is np:
+        products = PRODUCT_RATE[real]
+        return Speeds(CALL, transform, MULTIPLICATION[real], products, BANDWIDTH)
+    products = rates.multiply[real] / 2
+    channel = rates.channel[real]
+    return Speeds(rates.apply, transform, channel, products, rates.bandwidth)
 
 
 class ClosedForm(abc.ABC):
@@ -127,12 +153,13 @@ class FrequencyForm(ClosedForm):
         real, numbers = self._real, batch * self._vectors
         ratio = self._itemsize // real
         products = batch * self._entries * self._cells * ratio
+        fast = _speeds(self._op)
         if self._matrices == 1:
             moved = numbers * self._itemsize
             products *= ratio
-            return CALL + products / PRODUCT_RATE[real] + moved / BANDWIDTH
-        transform = TRANSFORM[real] * math.log2(max(self._cells, 2)) * ratio
-        return CALL + transform * numbers + MULTIPLICATION[real] * products
+            return fast.call + products / fast.products + moved / fast.bandwidth
+        transform = fast.transform * math.log2(max(self._cells, 2)) * ratio
+        return fast.call + transform * numbers + fast.multiplication * products
 
     def scratch(self, damped):
         return self._op.shape[0] if self._gathers else 0
@@ -180,7 +207,7 @@ class SeparableForm(ClosedForm):
         real = _real_size(op.dtype)
         self._work = (op.dtype.itemsize // real) ** 2  # of a multiplication
         self._ranks = [min(m, n) for _, m, n in sides]
-        self._rate, self._samples = PRODUCT_RATE[real], max(op.shape)
+        self._samples = max(op.shape)
         entry = SVD * self._work / FACTOR_RATE
         self.setup = sum(
             groups * (CALL + entry * min(m, n) ** 2 * max(m, n))
@@ -192,7 +219,8 @@ class SeparableForm(ClosedForm):
 
     def application(self, batch):
         work = 2 * sum(self._ranks) * batch * self._samples * self._work
-        return 2 * CALL * len(self._ranks) + work / self._rate
+        fast = _speeds(self._op)
+        return 2 * fast.call * len(self._ranks) + work / fast.products
 
     def scratch(self, damped):
         # with a start, its part outside the singular vectors
@@ -239,11 +267,11 @@ class StackForm(ClosedForm):
         self._entries = entries
 
     def application(self, batch):
-        numbers, real = batch * self._op.shape[1], self._real
-        transform = TRANSFORM[real] * math.log2(max(math.prod(self._cells.cells), 2))
-        data = batch * self._op.shape[0] * self._op.dtype.itemsize / BANDWIDTH
-        products = MULTIPLICATION[real] * batch * self._entries
-        return CALL + 2 * transform * numbers + products + data
+        numbers, fast = batch * self._op.shape[1], _speeds(self._op)
+        transform = fast.transform * math.log2(max(math.prod(self._cells.cells), 2))
+        data = batch * self._op.shape[0] * self._op.dtype.itemsize / fast.bandwidth
+        products = fast.multiplication * batch * self._entries
+        return fast.call + 2 * transform * numbers + products + data
 
     def scratch(self, damped):
         return 2 * self._op.shape[1]

@@ -1,7 +1,8 @@
 """Costs of products, iterations and exact inverses in seconds, from sizes alone.
 
 Multiplications, numbers and calls are counted, so that a choice by cost is the same in
-every run. The rates that convert counts to seconds are those of two cores; only their
+every run. The rates that convert counts to seconds are those of `_core.rates`; what
+set-ups take, most of which the host makes, is here, in seconds of two cores. Only
 ratios matter.
 """
 
@@ -10,33 +11,29 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .._closed_forms.forms import TRANSFORM
 from .._core.errors import MemoryLimit
+from .._core.rates import HOST, rates_of
 from .._core.threads import thread_count
 from .._inverse.accuracy import FULL
 from .._inverse.block_cholesky import block_cells, stored_matrices
 from .._inverse.border_correction import circulant_pays
 from .._inverse.circulant import DEEP, FIRST, SLOW, beyond_bands, look, pieces
 from .._inverse.embedding import added_filters, torus_of
+from .._inverse.recursion import WIDE
 from .._linalg.small_inverses import SMALL
 from ..kernels.products.route_costs import count_taps, direct_nanoseconds, fft_torus
 from ..operators._cells import parts_of
 
-MULTIPLY = {4: 110e9, 8: 55e9}  # the same of a large matrix product by one thread
-HALF = 40  # rows and columns at which it reaches half of that
-BANDWIDTH = 20e9  # bytes in a second
-CACHED = 28e9  # the same of a matrix that is reused for successive rows
-TOUCH = 3e9  # the same if entries are gathered and rearranged
+TOUCH = 3e9  # bytes in a second of which entries are gathered and rearranged
 SPECTRUM = 2.6e-8  # a number of the matrices of all frequencies, made and packed
-CHANNEL = 0.2e-9  # one multiplication by an inverse at a frequency
-PRODUCT = 15e-6  # the call of a product
-STEP = 100e-6  # the calls of an iteration in addition to its products
-ROW, CALL = 120e-6, 4e-6  # one row of a factor's recursion, one small matrix product
+ROW, DEVICE_ROW = 120e-6, 5e-3  # one row of a factor's recursion
 LOOK = 2e-3  # fixed cost of planning a set-up
-CHECK = 0.4e-3  # a residual in double precision, in addition to its products
 # The last computed row is where the inverse has decayed to the square root of this.
 DECAYED = {4: 1.5e-8, 8: 1e-12}
 FACE = 3e-3  # fixed cost of a band's set-up
+# On a device, parts of the rates of products of matrices and of copies that products
+# with layers reach.
+MULTIPLYING, STREAMING = 0.45, 0.37
 
 
 class Cost(NamedTuple):
@@ -59,16 +56,21 @@ def real_size(dtype) -> int:
     return dtype.itemsize // (1 if dtype.kind == "f" else 2)
 
 
-def product(op, batch, dtype=None):
+def product(op, batch, dtype=None, rates=None):
     """Seconds of one product with a layer or a stack, by the route of its products."""
     dtype = op.dtype if dtype is None else np.dtype(dtype)
-    one, key = 0.0, (f"nanoseconds {dtype}",)
+    rates = rates_of(op.xp) if rates is None else rates
+    on_host = rates is HOST
+    nanoseconds, one = _on_host if on_host else _on_device, 0.0
+    key = (f"nanoseconds {dtype}", on_host)
     for part in parts_of(op):
-        one += part.cached(key, lambda part=part: _nanoseconds(part, dtype))
-    return PRODUCT * len(parts_of(op)) + 1e-9 * batch * one / thread_count()
+        one += part.cached(key, lambda part=part: nanoseconds(part, dtype))
+    threads = thread_count() if on_host else 1
+    return rates.product * len(parts_of(op)) + 1e-9 * batch * one / threads
 
 
-def _nanoseconds(layer, dtype):
+def _on_host(layer, dtype):
+    """Nanoseconds of one image on one core."""
     taps = count_taps(layer.kernel)
     torus = fft_torus(layer.geometry, dtype, taps)
     if torus is not None:
@@ -76,20 +78,36 @@ def _nanoseconds(layer, dtype):
     return direct_nanoseconds(layer.geometry, dtype, taps)
 
 
+def _on_device(layer, dtype):
+    """Nanoseconds of one image by what limits the product, memory or arithmetic."""
+    rates, g, taps = rates_of(layer.xp), layer.geometry, count_taps(layer.kernel)
+    torus = fft_torus(g, dtype, taps, gpu=True)
+    if torus is not None:
+        return torus.nanoseconds * rates.transform[4] / HOST.transform[4]
+    real = real_size(dtype)
+    products = math.prod(g.output) * g.c_out * g.c_in // g.groups * taps
+    arithmetic = 2 * products * (dtype.itemsize // real) / rates.multiply[real]
+    memory = sum(layer.shape) * dtype.itemsize / rates.bandwidth
+    return 1e9 * max(arithmetic / MULTIPLYING, memory / STREAMING)
+
+
 def iteration(op, batch, damp=0.0):
     """Seconds of one iteration of cgls."""
     m, n = op.shape
     numbers = batch * (4 * m + (6 + 2 * bool(damp)) * n)
-    calls = STEP * (1 + bool(damp))
-    return 2 * product(op, batch) + numbers * op.dtype.itemsize / BANDWIDTH + calls
+    rates = rates_of(op.xp)
+    calls = rates.step * (1 + bool(damp))
+    moved = numbers * op.dtype.itemsize / rates.bandwidth
+    return 2 * product(op, batch) + moved + calls
 
 
 def check(op, batch):
     """Seconds of a residual, a normal residual and the update of x, in double."""
     m, n = op.shape
     wide = np.result_type(op.dtype, np.float64)
-    moved = batch * (2 * m + 4 * n) * wide.itemsize / BANDWIDTH
-    return CHECK + 2 * product(op, batch, wide) + moved
+    rates = rates_of(op.xp)
+    moved = batch * (2 * m + 4 * n) * wide.itemsize / rates.bandwidth
+    return rates.check + 2 * product(op, batch, wide) + moved
 
 
 def stencil(gram):
@@ -102,7 +120,7 @@ def stencil(gram):
     entries = gram.groups * gram.channels**2 * template
     nbytes = 8 * entries * (2 * offsets + 2 * probes)
     wide = np.result_type(op.dtype, np.float64)
-    probing = 2 * share * count * (product(op, 1, wide) - PRODUCT)
+    probing = 2 * share * count * (product(op, 1, wide, HOST) - HOST.product)
     return LOOK / 2 + 2 * probing + nbytes / TOUCH, nbytes
 
 
@@ -159,17 +177,27 @@ def sweeps(gram, damp, batch, accuracy, line, axis, length):
     operations = (2 * (3 * band + 2 * (band > 1)) + 6) * width**3 * work
     computed = 4 if accuracy.narrow else 8
     entries = (2 * band + 1) * width**2 * gram.groups
-    setup = rows * (
-        ROW * gram.groups**0.5
-        + operations / _rate(width, computed)
-        + 2 * entries * 8 / TOUCH
-    )
-    moved = entries * size / CACHED
+    rates, gathered = rates_of(gram.op.xp), 2 * entries * 8 / TOUCH
+    if rates.wait and width > WIDE:  # made on the device, but for different entries
+        setup = rows * (DEVICE_ROW * gram.groups + operations / _rate(rates, width, 8))
+        setup += min(rows, 2 * (gram.border[axis] + gram.reach[axis]) + 1) * gathered
+    else:
+        setup = ROW * gram.groups**0.5 + operations / _rate(HOST, width, computed)
+        setup = rows * (setup + gathered)
+    moved = entries * size / rates.cached
     times = batch * 2 * (2 * band + 1) * width**2 * work
-    times /= _rate(min(width, 8 * batch), min(size, 8))
-    once = count * ((2 + band) * CALL + max(moved, times if batch > 1 else 0))
+    times /= _rate(rates, min(width, 8 * batch), min(size, 8))
+    calls = _calls(rates, width, band)
+    once = count * (calls + max(moved, times if batch > 1 else 0))
     kept = stored_matrices(rows, count, band) * width**2 * gram.groups * size
     return setup, once, kept
+
+
+def _calls(rates, width, band):
+    """What starting the steps of a block row's sweeps takes, or waiting for them."""
+    if not rates.wait:
+        return (2 + band) * rates.call
+    return 2 * (rates.call if width > WIDE else rates.wait)
 
 
 def schwarz(gram, damp, batch, accuracy) -> Cost:
@@ -221,7 +249,8 @@ def _tori(gram, damp, batch, accuracy, depth, halo) -> Cost:
     thick = sum(
         2 * (frame[a] + gram.reach[a] + gram.border[a]) / gram.grid[a] for a in long
     )
-    patches = 2 * thick * product(gram.op, batch) + 8 * len(long) * CALL
+    calls = 8 * len(long) * rates_of(gram.op.xp).call
+    patches = 2 * thick * product(gram.op, batch) + calls
     return Cost(setup, once + patches, kept)
 
 
@@ -233,9 +262,11 @@ def circulant(gram, batch, accuracy=FULL, halo=None) -> Cost:
         torus = [-(-n // k) + 2 * h for n, k, h in zip(gram.grid, cut, halo)]
     real, cells = min(_size(gram, accuracy), 8), math.prod(torus)
     numbers = batch * gram.groups * gram.channels * cells * math.prod(cut)
-    once = 2 * TRANSFORM[real] * math.log2(max(cells, 2)) + CHANNEL * gram.channels
+    rates = rates_of(gram.op.xp)
+    once = 2 * rates.transform[real] * math.log2(max(cells, 2))
+    once += rates.channel[real] * gram.channels
     kept = real * cells * gram.groups * gram.channels**2
-    return Cost(LOOK + _matrices(gram, cells), numbers * once + 2 * STEP, kept)
+    return Cost(LOOK + _matrices(gram, cells), numbers * once + rates.apply, kept)
 
 
 def embedding(op, batch) -> Cost:
@@ -243,14 +274,15 @@ def embedding(op, batch) -> Cost:
     torus = math.prod(torus_of(op))
     channels, filters = op.input_shape[0], added_filters(op)
     real = real_size(op.dtype)
-    transform = TRANSFORM[real] * math.log2(max(torus, 2))
+    rates = rates_of(op.xp)
+    transform = rates.transform[real] * math.log2(max(torus, 2))
     numbers = batch * torus * filters
-    passes = 12 * numbers * op.dtype.itemsize / BANDWIDTH
+    passes = 12 * numbers * op.dtype.itemsize / rates.bandwidth
     spectra = torus * (channels + filters) ** 2
     setup, nbytes = 4 * LOOK + SPECTRUM * spectra, 2 * spectra * real
     inverses = added_slabs(op)
     setup += inverses.setup
-    once = 2 * numbers * transform + passes + STEP + inverses.once
+    once = 2 * numbers * transform + passes + rates.step + inverses.once
     return Cost(setup, once, nbytes + inverses.nbytes)
 
 
@@ -263,9 +295,9 @@ def added_slabs(op) -> Cost:
             inside = g.input[axis] - g.dilation[axis] * (g.kernel[axis] - 1)
             width += g.c_out * (n - (n if g.wraps else inside))
         frequencies = math.prod(torus) / n / 2
-        setup += frequencies * 24 * width**3 / _rate(max(width, 1), 8)
+        setup += frequencies * 24 * width**3 / _rate(HOST, max(width, 1), 8)
         nbytes += frequencies * width**2 * 2 * real_size(op.dtype)
-    return Cost(setup, nbytes / CACHED, nbytes)
+    return Cost(setup, nbytes / rates_of(op.xp).cached, nbytes)
 
 
 def depths(gram, damp, target):
@@ -310,6 +342,6 @@ def _size(gram, accuracy):
     return gram.dtype.itemsize // (1 + halved)
 
 
-def _rate(width, size):
+def _rate(rates, width, size):
     """Operations per second in products of blocks of that width."""
-    return MULTIPLY[4 if size < 8 else 8] * width / (width + HALF)
+    return rates.multiply[4 if size < 8 else 8] * width / (width + rates.half)

@@ -309,8 +309,8 @@ class Plan:
         if not self.may_probe:
             return []
         seen = look(self.gram, self.damp)
-        on_device = self.op.xp is not np
-        coarse = seen.profiles and not on_device
+        # a device's applications take milliseconds, the refinements of coarse ones more
+        coarse = seen.profiles and self.op.xp is np
         found = []
         for decay in levels(seen.rcond) if coarse else [FINEST]:
             accuracy = at(decay, seen.rcond)
@@ -320,7 +320,7 @@ class Plan:
             cost = costs.schwarz(self.gram, self.damp, self.batch, accuracy)
             left = left_by_border_correction(decay, seen.rcond or 1.0)
             found.append(self._exact("schwarz", cost, decay, left))
-        if not (seen.profiles or self.damp or on_device):
+        if not (seen.profiles or self.damp):
             found.append(self._regularized(found[0]))
         memory = self.memory - self.probes
         self.smallest = min(found, key=lambda way: way.cost.nbytes)
@@ -373,7 +373,7 @@ class Plan:
         known = gram.side == "output" and boundary == "zero"
         if not regular or known or len(gram.geometries) > 1:
             names.append("circulant")
-        if self.may_probe and self.op.xp is np:
+        if self.may_probe:
             names.append("schwarz")
         for name in names:
             cost = costs.circulant(gram, batch)
