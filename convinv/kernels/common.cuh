@@ -39,6 +39,17 @@ __device__ __forceinline__ Complex<T> operator*(T a, Complex<T> b) {
   return {a * b.re, a * b.im};
 }
 
+// sum + a b, in two or four fused instructions.
+template <typename T>
+__device__ __forceinline__ T add_product(T sum, T a, T b) {
+  return sum + a * b;
+}
+template <typename T>
+__device__ __forceinline__ Complex<T> add_product(Complex<T> sum, Complex<T> a,
+                                                  Complex<T> b) {
+  return {(sum.re + a.re * b.re) - a.im * b.im, (sum.im + a.re * b.im) + a.im * b.re};
+}
+
 // |a|^2, in double precision.
 __device__ __forceinline__ double square(double a) { return a * a; }
 template <typename T>
@@ -65,12 +76,6 @@ __device__ __forceinline__ Scalar narrow(Wide a) {
   return REAL(a);
 #endif
 }
-
-// The places that correlate_tiles.cu fills, by their axes; unused unless `some`.
-struct Owned {
-  const signed char *d, *h, *w;
-  int some;
-};
 
 // A load through the read-only cache.
 template <typename T>

@@ -14,16 +14,21 @@ from .._core.arrays import INEXACT, check_device
 
 THREADS = 256  # of every block; common.cuh relies on it
 BLOCKS = 2048  # of a grid over vectors: fills a device several times
+RESIDENT = 4  # blocks that a multiprocessor holds of every kernel for vectors
 MAX_X, MAX_YZ = 2**31 - 1, 65535  # largest grid on any device
 
 
 def source(name: str) -> str:
-    """The CUDA C++ text of ``name.cu``, a path in this folder, complete."""
+    """The CUDA C++ text of ``name.cu``, a path in this folder, complete.
+
+    ``name.cuh``, if there is one, is a part of it.
+    """
     files = resources.files(__package__)
-    return "\n".join(
-        files.joinpath(*file.split("/")).read_text(encoding="utf-8")
-        for file in ("common.cuh", f"{name}.cu")
+    parts = (
+        files.joinpath(*file.split("/"))
+        for file in ("common.cuh", f"{name}.cuh", f"{name}.cu")
     )
+    return "\n".join(p.read_text(encoding="utf-8") for p in parts if p.is_file())
 
 
 def options(dtype) -> tuple[str, ...]:
@@ -64,6 +69,7 @@ def _function(file, name, dtype, defines, device):
 def forget() -> None:
     """Drop the compiled kernels."""
     _function.cache_clear()
+    _multiprocessors.cache_clear()
     _module.cache_clear()
 
 
@@ -85,6 +91,20 @@ def check(name: str, array, dtype, shape=None) -> None:
     if not array.flags.c_contiguous:
         raise ValueError(f"{name} must be C-contiguous")
     check_device(array, name)
+
+
+@functools.cache
+def _multiprocessors(device):
+    import cupy
+
+    return cupy.cuda.Device(device).attributes["MultiProcessorCount"]
+
+
+def resident_blocks() -> int:
+    """Blocks that the current device runs at once."""
+    import cupy
+
+    return RESIDENT * _multiprocessors(cupy.cuda.Device().id)
 
 
 def vector_grid(n: int, batch: int) -> tuple[int, int]:

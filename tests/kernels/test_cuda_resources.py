@@ -23,7 +23,7 @@ SHARED = 1024
 REGISTERS = {
     "circulant/cuda": 80,
     "correlate/cuda": 240,
-    "correlate/cuda_tiles": 255,  # KERNEL's number of blocks is what limits these
+    "correlate/cuda_tiles": 128,  # KERNEL's number of blocks is what limits these
     "differences/cuda": 80,
     "poisson/cuda": 80,
     "rows/cuda": 80,

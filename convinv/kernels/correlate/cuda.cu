@@ -1,5 +1,5 @@
 // Products with a convolution and with its adjoint, one gather for both: for layers and
-// places that correlate_tiles.cu does not compute.
+// places that cuda_tiles.cu does not compute.
 //
 // A target sample (channel k of a group, place t) is a sum over the taps that join it
 // to source places, and over the channels j of its group:
@@ -83,63 +83,66 @@ __device__ __forceinline__ void sum_taps(Scalar (&sum)[TILE], const Axis (&axes)
   });
 }
 
-// blockIdx.z: item, group and tile of channels; y: rows (d, h); x: columns. With
-// `want`, partial[item, :] receives one sum of squares of every block.
+// The places of one launch: `count` of those in `list`, or all.
+struct Places {
+  const long long* list;
+  long long count;
+  int all;
+  __device__ __forceinline__ long long operator[](long long i) const {
+    return all ? i : fetch(list + i);
+  }
+};
+
+// blockIdx.y: item, group and tile of channels; x: places. With `want`, partial[item, :]
+// receives one sum of squares of every block.
 template <int TILE, class Axis>
 __device__ __forceinline__ void product(const Scalar* __restrict__ source, Size from,
                                         Scalar* __restrict__ target, Size to,
                                         const Scalar* __restrict__ table,
-                                        const Axis (&axes)[3], Channels n, Owned owned,
+                                        const Axis (&axes)[3], Channels n, Places places,
                                         int want, double* __restrict__ partial) {
   const long long tiles = (n.target + TILE - 1) / TILE, width = tiles * TILE;
   const long long taps = (long long)axes[0].taps * axes[1].taps * axes[2].taps;
-  const long long rows = to.d * to.h, volume = to.volume();
-  const long long row_step = (long long)gridDim.y * blockDim.y;
-  const long long column_step = (long long)gridDim.x * blockDim.x;
-  for (long long z = blockIdx.z; z < n.batch * n.groups * tiles; z += gridDim.z) {
-    const long long tile = z % tiles, part = z / tiles;  // part: item and group
+  const long long volume = to.volume(), step = (long long)gridDim.x * THREADS;
+  for (long long y = blockIdx.y; y < n.batch * n.groups * tiles; y += gridDim.y) {
+    const long long tile = y % tiles, part = y / tiles;  // part: item and group
     const Scalar* in = source + part * n.source * from.volume();
     Scalar* out = target + (part * n.target + tile * TILE) * volume;
     const Scalar* weights =
         table + part % n.groups * taps * n.source * width + tile * TILE;
     const long long left = n.target - tile * TILE;
     double squares = 0;
-    for (long long row = (long long)blockIdx.y * blockDim.y + threadIdx.y; row < rows;
-         row += row_step) {
-      const long long d = row / to.h, h = row % to.h;
-      for (long long w = (long long)blockIdx.x * blockDim.x + threadIdx.x; w < to.w;
-           w += column_step) {
-        // correlate_tiles.cu has filled these
-        if (owned.some && fetch(owned.d + d) && fetch(owned.h + h) && fetch(owned.w + w))
-          continue;
-        Scalar sum[TILE] = {};
-        sum_taps<TILE>(sum, axes, d, h, w, in, from, weights, n.source, width);
-        for (int k = 0; k < TILE; ++k)
-          if (k < left) {
-            out[k * volume + row * to.w + w] = sum[k];
-            if (want) squares += square(sum[k]);
-          }
-      }
+    for (long long i = (long long)blockIdx.x * THREADS + threadIdx.x; i < places.count;
+         i += step) {
+      const long long place = places[i], row = place / to.w;
+      Scalar sum[TILE] = {};
+      sum_taps<TILE>(sum, axes, row / to.h, row % to.h, place % to.w, in, from, weights,
+                     n.source, width);
+      for (int k = 0; k < TILE; ++k)
+        if (k < left) {
+          out[k * volume + place] = sum[k];
+          if (want) squares += square(sum[k]);
+        }
     }
     if (want) {
       squares = block_sum(squares);
-      if (thread_number() == 0)
-        partial[(z * gridDim.y + blockIdx.y) * gridDim.x + blockIdx.x] = squares;
+      if (threadIdx.x == 0) partial[y * gridDim.x + blockIdx.x] = squares;
     }
   }
 }
 
 #define TRIPLE(type, name) type name##_d, type name##_h, type name##_w
-#define COMMON                                                                   \
-  const Scalar *source, Scalar *target, const Scalar *table, double *partial,    \
-      long long batch, long long groups, long long source_channels,              \
-      long long target_channels, TRIPLE(long long, from), TRIPLE(long long, to), \
-      TRIPLE(long long, taps), long long want
-#define PRODUCT(TILE, OWNED)                                                          \
+#define COMMON                                                                      \
+  const Scalar *source, Scalar *target, const Scalar *table, double *partial,       \
+      const long long *list, long long count, long long all, long long batch,       \
+      long long groups, long long source_channels, long long target_channels,       \
+      TRIPLE(long long, from), TRIPLE(long long, to), TRIPLE(long long, taps),      \
+      long long want
+#define PRODUCT(TILE)                                                                 \
   product<TILE>(source, Size{from_d, from_h, from_w}, target, Size{to_d, to_h, to_w}, \
                 table, axes,                                                          \
-                Channels{batch, groups, source_channels, target_channels}, OWNED,     \
-                int(want), partial)
+                Channels{batch, groups, source_channels, target_channels},            \
+                Places{list, count, int(all)}, int(want), partial)
 
 #define FORWARD_AXIS(a) {map_##a, stride_##a, dilation_##a, int(taps_##a)}
 #define FORWARD(NAME, TILE)                                                          \
@@ -147,7 +150,7 @@ __device__ __forceinline__ void product(const Scalar* __restrict__ source, Size 
   NAME(COMMON, TRIPLE(const long long*, map), TRIPLE(long long, stride),             \
        TRIPLE(long long, dilation)) {                                                \
     const ForwardAxis axes[3] = {FORWARD_AXIS(d), FORWARD_AXIS(h), FORWARD_AXIS(w)}; \
-    PRODUCT(TILE, Owned{});                                                          \
+    PRODUCT(TILE);                                                          \
   }
 
 #define ADJOINT_AXIS(a) \
@@ -156,11 +159,9 @@ __device__ __forceinline__ void product(const Scalar* __restrict__ source, Size 
   KERNEL(1)                                                                          \
   NAME(COMMON, TRIPLE(const long long*, start), TRIPLE(const long long*, tap),       \
        TRIPLE(const long long*, index), TRIPLE(long long, tap_step),                 \
-       TRIPLE(long long, index_step), TRIPLE(const signed char*, owned),             \
-       long long some) {                                                             \
+       TRIPLE(long long, index_step)) {                                              \
     const AdjointAxis axes[3] = {ADJOINT_AXIS(d), ADJOINT_AXIS(h), ADJOINT_AXIS(w)}; \
-    const Owned owned = {owned_d, owned_h, owned_w, int(some)};                      \
-    PRODUCT(TILE, owned);                                                            \
+    PRODUCT(TILE);                                                                   \
   }
 
 FORWARD(forward_1, 1)

@@ -1,10 +1,11 @@
 """Convolutions of CuPy arrays; the contract is that of `kernels.correlate`.
 
-correlate_tiles.cu computes rectangles of a layer; the adjoint's are those of the
-product with the flipped kernel. correlate.cu computes layers that the former does not
-support, and places where a boundary folds samples together. It is one gather for both
-products; they differ in the weights and in the tables that say, for each axis, which
-taps and source samples contribute to a target sample.
+cuda_tiles.cu computes rectangles of a layer, for each phase of its strides; the
+adjoint's are those of products with the flipped kernel. cuda.cu computes layers whose
+kernel is too large for the former, and the places where a boundary folds samples
+together. It is one gather for both products; they differ in the weights and in the
+tables that say, for each axis, which taps and source samples contribute to a target
+sample.
 """
 
 import functools
@@ -17,9 +18,10 @@ from ..._core.arrays import settled
 from ..._core.geometry import axis_index, folds
 from .. import launcher
 from ..vectors.cuda import total
-from .cuda_tiles import Axes, Tiles, shape_of
+from .cuda_tiles import Tiles, shape_of
+from .phases import adjoint_axis, forward_axis
 
-TILES = (1, 2, 4, 8)  # channels that one thread of correlate.cu computes
+TILES = (1, 2, 4, 8)  # channels that one thread of cuda.cu computes
 
 
 class Plan:
@@ -40,15 +42,16 @@ class Plan:
     @functools.cached_property
     def forward(self):
         """The parts that fill the result together."""
+        return settled(self._forward(), cupy)
+
+    def _forward(self):
         g, weights = self.geometry, self._weights
-        maps = [axis_index(g, axis) for axis in range(3)]
-        axes = Axes(maps, g.stride, g.dilation)
-        shape = shape_of(self.dtype, g.kernel, weights.shape[2:], g.output, axes)
-        if shape:
-            return settled((Tiles(weights, g.kernel, axes, shape),), cupy)
-        maps = map(cupy.asarray, maps)
-        gather = Gather("forward", weights, g, (*maps, *g.stride, *g.dilation))
-        return settled((gather,), cupy)
+        axes = [forward_axis(g, axis) for axis in range(3)]
+        tiles = self._tiles(weights, axes, (g.input, g.output))
+        if tiles:
+            return (tiles,)
+        maps = (cupy.asarray(axis_index(g, axis)) for axis in range(3))
+        return (Gather("forward", weights, g, (*maps, *g.stride, *g.dilation)),)
 
     @functools.cached_property
     def adjoint(self):
@@ -57,38 +60,46 @@ class Plan:
 
     def _adjoint(self):
         g, weights = self.geometry, self._weights.transpose(0, 1, 3, 2).conj()
-        maps, owned = zip(*(flipped(g, axis) for axis in range(3)))
-        axes, shape = Axes(maps, g.stride, g.dilation), None
-        if max(g.stride) == 1:
-            shape = shape_of(self.dtype, g.kernel, weights.shape[2:], g.input, axes)
+        axes, owned = zip(*(adjoint_axis(g, axis) for axis in range(3)))
+        places = None
+        if not all(o.all() for o in owned):
+            places = np.flatnonzero(~np.einsum("i,j,k->ijk", *owned))
+        tiles = self._tiles(
+            weights, axes, (g.output, g.input), places is not None and owned
+        )
+        if tiles and places is None:
+            return (tiles,)
         arrays = zip(*(first_taps(g, axis) for axis in range(3)))
         tables = [cupy.asarray(a) for per_axis in arrays for a in per_axis]
         common = [math.gcd(s, d) for s, d in zip(g.stride, g.dilation)]
         steps = [s // c for s, c in zip(g.stride, common)]
         steps += [d // c for d, c in zip(g.dilation, common)]
+        rest = Gather("adjoint", weights, g, (*tables, *steps), tiles and places)
+        return (tiles, rest) if tiles else (rest,)
+
+    def _tiles(self, weights, axes, sizes, owned=None):
+        """The launch by tiles, or None for a layer that they do not support."""
+        shape = shape_of(self.dtype, weights.shape[2:], sizes, axes)
         if shape is None:
-            none = cupy.zeros(1, dtype="int8")
-            return (Gather("adjoint", weights, g, (*tables, *steps, *[none] * 3, 0)),)
-        back = cupy.ascontiguousarray(weights[:, ::-1])
-        if all(o.all() for o in owned):
-            return (Tiles(back, g.kernel, axes, shape),)
-        tiles = Tiles(back, g.kernel, axes, shape, owned)
-        rest = Gather("adjoint", weights, g, (*tables, *steps, *tiles.owned))
-        return tiles, rest
+            return None
+        weights = weights.reshape(-1, *self.geometry.kernel, *weights.shape[2:])
+        return Tiles(weights, axes, shape, owned or None)
 
 
 class Gather:
-    """A launch of correlate.cu: the kernel's name and its arguments besides the data.
+    """A launch of cuda.cu: the kernel's name and its arguments besides the data.
 
     `weights` end in the channels of the result, padded to a multiple of the tile.
+    `places` are those that are computed, all if None.
     """
 
-    def __init__(self, direction, weights, geometry, axes):
+    def __init__(self, direction, weights, geometry, axes, places=None):
         *lead, channels = weights.shape
         tile = tile_of(channels)
         self.name, self.geometry = f"{direction}_{tile}", geometry
         self.tiles = -(-channels // tile)
         self.axes = axes
+        self.places = None if places is None else cupy.asarray(places)
         self.weights = cupy.zeros((*lead, self.tiles * tile), dtype=weights.dtype)
         self.weights[..., :channels] = weights
 
@@ -97,15 +108,18 @@ class Gather:
         groups, parts = self.geometry.groups, self.geometry.groups * self.tiles
         batch, c_from, *n_from = source.shape
         _, c_to, *n_to = target.shape
-        grid, block = launcher.image_grid(n_to[2], n_to[0] * n_to[1], batch * parts)
-        sums = parts * grid[0] * grid[1] if sumsq else 0
-        partial = cupy.empty((batch, sums), dtype="float64")
+        all_places = self.places is None
+        count = math.prod(n_to) if all_places else self.places.size
+        blocks = min(-(-count // launcher.THREADS), launcher.MAX_X)
+        grid = blocks, min(batch * parts, launcher.MAX_YZ)
+        partial = cupy.empty((batch, parts * blocks if sumsq else 0), dtype="float64")
         launcher.launch(
             launcher.function("correlate/cuda", self.name, target.dtype),
             grid,
-            block,
+            (launcher.THREADS,),
             *(source, target, self.weights, partial),
-            *(batch, groups, c_from // groups, c_to // groups),
+            *(cupy.empty(0, "int64") if all_places else self.places, count),
+            *(int(all_places), batch, groups, c_from // groups, c_to // groups),
             *(*n_from, *n_to, *self.geometry.kernel, int(sumsq)),
             *self.axes,
         )
@@ -161,22 +175,6 @@ def first_taps(geometry, axis: int):
     kept = np.concatenate(([0], np.cumsum(reached)))
     tap = tap[reached]
     return kept[start], tap, (q[reached] - dilation * tap) // stride
-
-
-def flipped(geometry, axis: int):
-    """An axis of the adjoint as one of a product, for stride 1: ``(map, owned)``.
-
-    Tap u of the flipped kernel at input p reads output ``map[p + dilation * u]``, or
-    nothing if that is -1. The result is the whole adjoint where `owned` is true;
-    elsewhere samples appear at several padded positions.
-    """
-    n, out, taps = (a[axis] for a in (geometry.input, geometry.output, geometry.kernel))
-    reach = geometry.dilation[axis] * (taps - 1)
-    index = np.arange(n + reach) - reach + geometry.before[axis]
-    if geometry.boundary == "periodic" and n == out:  # on a ring no two taps coincide
-        return index % n, np.ones(n, bool)
-    start, _ = folds(axis_index(geometry, axis), n)
-    return np.where((index >= 0) & (index < out), index, -1), np.diff(start) == 1
 
 
 def _product(parts, source, target, sumsq):

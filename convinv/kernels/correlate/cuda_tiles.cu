@@ -1,140 +1,39 @@
-// Products of layers with dilation 1 along the last axis, by tiles in shared memory.
+// Products of layers by tiles in shared memory.
 //
-//     target[k, t] = sum_u sum_j table[u, j, k] * source[j, map[stride * t + dilation * u]]
+//     target[k, spread * t + phase] =
+//         sum_u sum_j table[phase, u, j, k] * source[j, map[phase, stride * t + dilation * u]]
 //
 // The loader defines TILE, ROWS, TAPS (columns of taps that are taken at once) and STRIDE
-// (along the last axis). A block owns a rectangle of places and up to blockDim.z * TILE
-// channels of it. It copies the samples of some source channels there to shared memory,
-// including the boundary, and adds their products; each sample is read from device
-// memory once, except at the rims of the rectangles. A thread owns COLUMNS neighbors in
-// each of ROWS rows for TILE channels: its reads from shared memory serve all of these
-// sums, so that arithmetic limits thick layers.
+// (along the last axis, on which the dilation is 1). A block owns a rectangle of the
+// places of one phase (see phases.py) and up to blockDim.z * TILE channels of it. It
+// copies the samples of some source channels there to shared memory, including the
+// boundary, and adds their products; each sample is read from device memory once, except
+// at the rims of the rectangles. The blocks of all phases of a rectangle are neighbors in
+// the grid. A thread owns COLUMNS neighbors in each of ROWS rows for TILE channels: its
+// reads from shared memory serve all of these sums.
 //
-// Positions along one axis are 32 bits wide; the launcher sees to that.
+// Positions along one axis and places in a plane are 32 bits wide; the launcher sees to
+// that. Along columns, rows and channels a block has powers of two of threads.
 
-constexpr int COLUMNS = 4;
-constexpr int WINDOW = (COLUMNS - 1) * STRIDE + TAPS;  // samples behind COLUMNS sums
-
-// The data of one access.
-struct alignas(16) Pack {
-  static constexpr int SIZE = 16 / sizeof(Scalar);
-  Scalar value[SIZE];
-};
-
-constexpr int PACKS = (WINDOW + Pack::SIZE - 1) / Pack::SIZE;
-
-struct Size {
-  int d, h, w;
-  __device__ __forceinline__ long long volume() const { return (long long)d * h * w; }
-};
-
-// Position q of the padded source copies sample map[q], or is zero where that is -1.
-struct Axis {
-  const int* map;
-  int length, stride, dilation, taps;
-
-  __device__ __forceinline__ int sample(int position) const {
-    return position < length ? fetch(map + position) : -1;
-  }
-};
-
-struct Layer {
-  int groups, source, target;  // channels in one group
-  int channels, heights;  // of the source, and taps along h, copied at once
-};
-
-// Columns of taps in the table, padded with zeros. Only TAPS of 4 are used repeatedly,
-// since steps must keep packs aligned.
-__device__ __forceinline__ int padded(int taps) {
-  return TAPS == 4 ? (taps + 3) / 4 * 4 : TAPS;
-}
-
-// Columns in shared memory: whole packs, as many as the last thread reads.
-__device__ __forceinline__ int pitch_of(int taps_w) {
-  const int last = COLUMNS * STRIDE * int(blockDim.x - 1) + taps_w - TAPS;
-  return last + (WINDOW + 3) / 4 * 4;
-}
-
-// A copy to shared memory that the thread does not wait for, of zero unless `shown`.
-__device__ __forceinline__ void copy_async(Scalar* to, const Scalar* from, bool shown) {
-#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
-  asm volatile("cp.async.ca.shared.global [%0], [%1], %2, %3;" ::"r"(
-                   unsigned(__cvta_generic_to_shared(to))),
-               "l"(from), "n"(sizeof(Scalar)), "r"(shown ? unsigned(sizeof(Scalar)) : 0u)
-               : "memory");
-#else
-  *to = shown ? fetch(from) : Scalar{};
-#endif
-}
-
-// Wait for the copies of all threads of the block.
-__device__ __forceinline__ void finish_copies() {
-#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
-  asm volatile("cp.async.wait_all;" ::: "memory");
-#endif
-  __syncthreads();
-}
-
-// Copy `channels` planes of `rows` rows, from padded position (row, column) on. A warp
-// takes a row at a time; its threads know their columns' samples beforehand.
-__device__ __forceinline__ void load_source(Scalar* tile, const Scalar* __restrict__ from,
-                                            const Size& size, const Axis& h,
-                                            const Axis& w, int row, int column,
-                                            int channels, int rows, int pitch) {
-  constexpr int SEVERAL = 5;
-  const int warp = thread_number() / 32;
-  for (int c = thread_number() % 32; c < pitch; c += 32 * SEVERAL) {
-    int at[SEVERAL];
+// STORED adjacent weights.
+__device__ __forceinline__ void read(Scalar (&weight)[STORED], const Scalar* from) {
+  if constexpr (STORED % Pack::SIZE == 0) {
 #pragma unroll
-    for (int i = 0; i < SEVERAL; ++i) at[i] = w.sample(column + c + 32 * i);
-    const Scalar* plane = from;
-    int r = warp;
-#pragma unroll 1
-    for (int e = warp; e < channels * rows; e += THREADS / 32, r += THREADS / 32) {
-      for (; r >= rows; r -= rows) plane += size.volume();
-      const int line = h.sample(row + r);
-      const Scalar* samples = plane + (long long)line * size.w;
-      Scalar* to = tile + e * pitch + c;
-#pragma unroll
-      for (int i = 0; i < SEVERAL; ++i)
-        if (c + 32 * i < pitch) {
-          const bool shown = (line | at[i]) >= 0;
-          copy_async(to + 32 * i, shown ? samples + at[i] : from, shown);
-        }
-    }
-  }
-}
-
-// Copy `run` of the `whole` numbers that the table has for every channel.
-__device__ __forceinline__ void load_weights(Scalar* tile,
-                                             const Scalar* __restrict__ table,
-                                             int channels, int run, int whole) {
-#pragma unroll 1
-  for (int j = 0; j < channels; ++j, tile += run, table += whole)
-#pragma unroll 1
-    for (int e = thread_number(); e < run; e += THREADS)
-      copy_async(tile + e, table + e, true);
-}
-
-// TILE adjacent weights.
-__device__ __forceinline__ void read(Scalar (&weight)[TILE], const Scalar* from) {
-  if constexpr (TILE % Pack::SIZE == 0) {
-#pragma unroll
-    for (int i = 0; i < TILE / Pack::SIZE; ++i) {
+    for (int i = 0; i < STORED / Pack::SIZE; ++i) {
       const Pack pack = reinterpret_cast<const Pack*>(from)[i];
 #pragma unroll
       for (int k = 0; k < Pack::SIZE; ++k) weight[i * Pack::SIZE + k] = pack.value[k];
     }
   } else {
 #pragma unroll
-    for (int k = 0; k < TILE; ++k) weight[k] = from[k];
+    for (int k = 0; k < STORED; ++k) weight[k] = from[k];
   }
 }
 
 // The products of TAPS taps with the samples of every row of the result.
 __device__ __forceinline__ void multiply(Scalar (&sum)[ROWS][COLUMNS][TILE],
                                          const Scalar* samples, int row_step,
-                                         const Scalar* weights, int width) {
+                                         const Scalar* weights) {
   Pack seen[ROWS][PACKS];
 #pragma unroll
   for (int q = 0; q < ROWS; ++q)
@@ -143,8 +42,8 @@ __device__ __forceinline__ void multiply(Scalar (&sum)[ROWS][COLUMNS][TILE],
       seen[q][i] = reinterpret_cast<const Pack*>(samples + q * row_step)[i];
 #pragma unroll
   for (int v = 0; v < TAPS; ++v) {
-    Scalar weight[TILE];
-    read(weight, weights + v * width);
+    Scalar weight[STORED];
+    read(weight, weights + v * STORED);
 #pragma unroll
     for (int q = 0; q < ROWS; ++q)
 #pragma unroll
@@ -152,139 +51,222 @@ __device__ __forceinline__ void multiply(Scalar (&sum)[ROWS][COLUMNS][TILE],
         const int i = c * STRIDE + v;
         const Scalar value = seen[q][i / Pack::SIZE].value[i % Pack::SIZE];
 #pragma unroll
-        for (int k = 0; k < TILE; ++k) sum[q][c][k] = sum[q][c][k] + weight[k] * value;
+        for (int k = 0; k < TILE; ++k)
+          sum[q][c][k] = add_product(sum[q][c][k], weight[k], value);
       }
   }
 }
 
-// All sums of a thread: of rows top + threadIdx.y + q * blockDim.y, and columns from
-// left + threadIdx.x * COLUMNS on. `in` is the item's first channel, `filters` its table.
+// The products with what is in shared memory: `channels` of `rows` rows, and `heights`
+// rows of taps.
+__device__ __forceinline__ void add_part(Scalar (&sum)[ROWS][COLUMNS][TILE],
+                                         const Scalar* samples, int channels, int rows,
+                                         int pitch, int heights, const Axis& h,
+                                         int taps_w) {
+  const int lane_run = taps_w * STORED, row_run = int(blockDim.z) * lane_run;
+  const int row_step = int(blockDim.y) * h.stride * pitch;
+  const Scalar* used = samples + channels * rows * pitch + threadIdx.z * lane_run;
+  samples += int(threadIdx.y) * h.stride * pitch + int(threadIdx.x) * COLUMNS * STRIDE;
+#pragma unroll 1
+  for (int c = 0; c < channels; ++c, samples += rows * pitch) {
+    const Scalar* seen = samples;
+#pragma unroll 1
+    for (int i = 0; i < heights; ++i, seen += h.dilation * pitch, used += row_run)
+      if constexpr (TAPS == 4) {
+#pragma unroll 1
+        for (int v = 0; v < taps_w; v += TAPS)
+          multiply(sum, seen + v, row_step, used + v * STORED);
+      } else {
+        multiply(sum, seen, row_step, used);
+      }
+  }
+}
+
+// All sums of a thread: of steps threadIdx.y + q * blockDim.y of the rows, and from
+// threadIdx.x * COLUMNS on of the columns. `in` is the item's first channel, `filters`
+// the table of the block's phase.
 __device__ __forceinline__ void add_up(Scalar (&sum)[ROWS][COLUMNS][TILE],
                                        const Scalar* __restrict__ in,
                                        const Scalar* __restrict__ filters,
                                        const Size& from, const Axis& d, const Axis& h,
-                                       const Axis& w, const Layer& n, int depth, int top,
-                                       int left) {
+                                       Axis w, const Layer& n, int most_h, int depth,
+                                       int top, int left) {
   extern __shared__ Pack shared[];
   Scalar* const samples = reinterpret_cast<Scalar*>(shared);
-  const int taps_w = padded(w.taps);
-  const int width = int(blockDim.z) * TILE, pitch = pitch_of(taps_w);
+  const int taps_w = padded(w.taps), pitch = pitch_of(taps_w);
   const int high = (int(blockDim.y) * ROWS - 1) * h.stride;
-  const int whole = h.taps * taps_w * width;  // numbers of a channel in the table
-  const int place = int(threadIdx.y) * h.stride * pitch + int(threadIdx.x) * COLUMNS * STRIDE;
+  const int row = int(blockDim.z) * taps_w * STORED;  // weights of a row of taps
+  const int whole = most_h * row;                     // and of a channel
 #pragma unroll 1
   for (int ud = 0; ud < d.taps; ++ud) {
     const int plane = d.sample(d.stride * depth + d.dilation * ud);
     if (plane < 0) continue;  // the same for the whole block
 #pragma unroll 1
-    for (int u = 0; u < h.taps; u += n.heights) {
-      const int heights = min(n.heights, h.taps - u);
-      const int rows = high + (heights - 1) * h.dilation + 1;
+    for (int residue = 0; residue < n.residues; ++residue) {
+      const Scalar* table = filters + (long long)(ud * n.residues + residue) * n.source * whole;
+      Axis columns = w;
+      columns.map += residue * w.length;
 #pragma unroll 1
-      for (int j = 0; j < n.source; j += n.channels) {
-        const int channels = min(n.channels, n.source - j);
-        const Scalar* used = samples + channels * rows * pitch;
-        __syncthreads();  // the previous ones have been read
-        load_source(samples, in + j * from.volume() + (long long)plane * from.h * from.w,
-                    from, h, w, h.stride * top + h.dilation * u, STRIDE * left, channels,
-                    rows, pitch);
-        load_weights(samples + channels * rows * pitch,
-                     filters + (long long)(ud * n.source + j) * whole + u * taps_w * width,
-                     channels, heights * taps_w * width, whole);
-        finish_copies();
-        used += threadIdx.z * TILE;
+      for (int u = 0; u < h.taps; u += n.heights) {
+        const int heights = min(n.heights, h.taps - u);
+        const int rows = high + (heights - 1) * h.dilation + 1;
 #pragma unroll 1
-        for (int c = 0; c < channels; ++c)
-#pragma unroll 1
-          for (int i = 0; i < heights; ++i) {
-            const Scalar* seen = samples + (c * rows + i * h.dilation) * pitch + place;
-#pragma unroll 1
-            for (int v = 0; v < taps_w; v += TAPS, used += TAPS * width)
-              multiply(sum, seen + v, int(blockDim.y) * h.stride * pitch, used, width);
-          }
+        for (int j = 0; j < n.source; j += n.channels) {
+          const int channels = min(n.channels, n.source - j);
+          __syncthreads();  // the previous ones have been read
+          load_source(samples, in + j * from.volume() + (long long)plane * from.plane(),
+                      from.volume(), from.w, h, columns,
+                      h.stride * top + h.dilation * u, STRIDE * left, channels, rows,
+                      pitch);
+          load_weights(samples + channels * rows * pitch,
+                       table + (long long)j * whole + u * row, channels, heights * row,
+                       whole);
+          finish_copies();
+          add_part(sum, samples, channels, rows, pitch, heights, h, taps_w);
+        }
       }
     }
   }
 }
 
-// Write the sums of rows from `top` and columns from `left` on to planes that begin at
-// `out`; returns the sum of squares of the thread's results if `want`. The threads of a
-// warp exchange their sums through shared memory, so that neighboring threads write
-// neighbors in a row, wherever the row begins.
+// Write the sums of a row of steps to a plane. The threads of a warp exchange them
+// through shared memory, so that neighboring threads write neighbors in a row, wherever
+// the row begins. where[i]: bytes to what this thread writes; -1 for nothing.
+__device__ __forceinline__ void store_row(const Scalar (&sum)[COLUMNS][TILE],
+                                          Scalar* plane, long long volume, int channels,
+                                          const int (&where)[COLUMNS], int want,
+                                          double& squares) {
+  extern __shared__ Pack shared[];
+  const int lane = thread_number() & 31;
+  Scalar* const mine =
+      reinterpret_cast<Scalar*>(shared) + (thread_number() - lane) * COLUMNS;
+#pragma unroll
+  for (int k = 0; k < TILE; ++k, plane += volume)
+    if (k < channels) {  // the same for the whole warp
+#pragma unroll
+      for (int i = 0; i < COLUMNS / Pack::SIZE; ++i) {
+        Pack pack;
+#pragma unroll
+        for (int c = 0; c < Pack::SIZE; ++c) pack.value[c] = sum[i * Pack::SIZE + c][k];
+        reinterpret_cast<Pack*>(mine + lane * COLUMNS)[i] = pack;
+      }
+      __syncwarp();
+#pragma unroll
+      for (int i = 0; i < COLUMNS; ++i)
+        if (where[i] >= 0) {
+          const Scalar value = mine[lane + 32 * i];
+          *behind(plane, where[i]) = value;
+          if (want) squares += square(value);
+        }
+      __syncwarp();
+    }
+}
+
+// Write the sums of a row of steps where rows consist of whole packs.
+__device__ __forceinline__ void store_packs(const Scalar (&sum)[COLUMNS][TILE],
+                                            Scalar* to, long long volume, int channels,
+                                            int want, double& squares) {
+#pragma unroll
+  for (int k = 0; k < TILE; ++k, to += volume)
+    if (k < channels) {
+#pragma unroll
+      for (int i = 0; i < COLUMNS / Pack::SIZE; ++i) {
+        Pack pack;
+#pragma unroll
+        for (int c = 0; c < Pack::SIZE; ++c) {
+          pack.value[c] = sum[i * Pack::SIZE + c][k];
+          if (want) squares += square(pack.value[c]);
+        }
+        reinterpret_cast<Pack*>(to)[i] = pack;
+      }
+    }
+}
+
+// Write all sums; returns the sum of squares of the thread's results if `want`.
 __device__ __forceinline__ double store(const Scalar (&sum)[ROWS][COLUMNS][TILE],
                                         Scalar* __restrict__ out, const Size& to,
-                                        int channels, int top, int left,
-                                        const Owned& owned, int want) {
-  extern __shared__ Pack shared[];
-  const int lane = thread_number() % 32, first = thread_number() - lane;
-  Scalar* const mine = reinterpret_cast<Scalar*>(shared) + first * COLUMNS;
+                                        int channels, const Span& rows,
+                                        const Span& columns, const Owned& owned,
+                                        int want) {
+  const int shift = __popc(blockDim.x - 1);
+  const int thread = thread_number(), lane = thread & 31;
   double squares = 0;
+  if (!owned.some && columns.spread == 1 && to.w % COLUMNS == 0 &&
+      reinterpret_cast<unsigned long long>(out) % sizeof(Pack) == 0) {
+#pragma unroll
+    for (int q = 0; q < ROWS; ++q) {
+      const int row = rows.place(int(threadIdx.y) + q * int(blockDim.y));
+      const int column = columns.first + int(threadIdx.x) * COLUMNS;
+      if (row < to.h && column < to.w)
+        store_packs(sum[q], out + row * to.w + column, to.volume(), channels, want,
+                    squares);
+    }
+    return squares;
+  }
   __syncthreads();  // the previous contents have been used
 #pragma unroll
   for (int q = 0; q < ROWS; ++q) {
-    long long where[COLUMNS];  // the places that this thread writes; -1 for none
+    int where[COLUMNS];
 #pragma unroll
     for (int i = 0; i < COLUMNS; ++i) {
-      const int owner = first + lane / COLUMNS + 32 / COLUMNS * i;
-      const int row = top + owner / int(blockDim.x) % int(blockDim.y) + q * int(blockDim.y);
-      const int column = left + owner % int(blockDim.x) * COLUMNS + lane % COLUMNS;
+      const int owner = thread - lane + lane / COLUMNS + 32 / COLUMNS * i;
+      const int y = owner >> shift & int(blockDim.y - 1), x = owner & int(blockDim.x - 1);
+      const int row = rows.place(y + q * int(blockDim.y));
+      const int column = columns.place(x * COLUMNS + lane % COLUMNS);
       bool here = row < to.h && column < to.w;
-      if (here && owned.some) here = fetch(owned.h + row) && fetch(owned.w + column);
-      where[i] = here ? (long long)row * to.w + column : -1;
+      if (owned.some && here) here = fetch(owned.h + row) && fetch(owned.w + column);
+      where[i] = here ? (row * to.w + column) * int(sizeof(Scalar)) : -1;
     }
-    Scalar* plane = out;
-#pragma unroll
-    for (int k = 0; k < TILE; ++k, plane += to.volume())
-      if (k < channels) {  // the same for the whole warp
-#pragma unroll
-        for (int i = 0; i < COLUMNS / Pack::SIZE; ++i) {
-          Pack pack;
-#pragma unroll
-          for (int c = 0; c < Pack::SIZE; ++c)
-            pack.value[c] = sum[q][i * Pack::SIZE + c][k];
-          reinterpret_cast<Pack*>(mine + lane * COLUMNS)[i] = pack;
-        }
-        __syncwarp();
-#pragma unroll
-        for (int i = 0; i < COLUMNS; ++i)
-          if (where[i] >= 0) {
-            const Scalar value = mine[lane + 32 * i];
-            plane[where[i]] = value;
-            if (want) squares += square(value);
-          }
-        __syncwarp();
-      }
+    store_row(sum[q], out, to.volume(), channels, where, want, squares);
   }
   return squares;
 }
 
-// blockIdx.x: item, group, rectangle and channels. With `want`, partial[blockIdx.x]
-// receives the sum of squares of the block's results.
+// The sums of a thread, of the block at `place`.
+__device__ __forceinline__ void add_all(Scalar (&sum)[ROWS][COLUMNS][TILE],
+                                        const Place& place, const Scalar* source,
+                                        const Size& from, const Scalar* table,
+                                        const int* counts, Axis d, Axis h, Axis w,
+                                        const Layer& n, const Grid& grid) {
+  const Span &rows = place.rows, &columns = place.columns;
+  const int most_h = h.taps, depths = grid.phases_d.by;
+  d.map += place.phase_d * d.length;
+  h.map += rows.phase * h.length;
+  w.map += columns.phase * n.residues * w.length;
+  const int* h_counts = counts + depths;
+  h.taps = fetch(h_counts + rows.phase);
+  d.taps = fetch(h_counts + rows.spread + columns.phase) ? fetch(counts + place.phase_d) : 0;
+  int part = place.group * grid.parts.by + place.part;  // of the table
+  part = (part * depths + place.phase_d) * rows.spread + rows.phase;
+  part = part * columns.spread + columns.phase;
+  add_up(sum, source + place.item * n.source * from.volume(), table + part * n.filters,
+         from, d, h, w, n, most_h, place.step_d, rows.first, columns.first);
+}
+
+// With `want`, partial[blockIdx.x] receives the sum of squares of the block's results.
 __device__ __forceinline__ void product(const Scalar* __restrict__ source,
                                         const Size& from, Scalar* __restrict__ target,
                                         const Size& to, const Scalar* __restrict__ table,
-                                        const Axis& d, const Axis& h, const Axis& w,
-                                        const Layer& n, const Owned& owned, int want,
+                                        const int* __restrict__ counts, const Axis& d,
+                                        const Axis& h, const Axis& w, const Layer& n,
+                                        const Grid& grid, const Owned& owned, int want,
                                         double* __restrict__ partial) {
-  const int width = int(blockDim.z) * TILE, parts = (n.target + width - 1) / width;
-  const int wide = int(blockDim.x) * COLUMNS, across = (to.w + wide - 1) / wide;
-  const int high = int(blockDim.y) * ROWS, down = (to.h + high - 1) / high;
-  const long long filters = (long long)d.taps * n.source * h.taps * padded(w.taps) * width;
-  const int part = int(blockIdx.x) % parts, place = int(blockIdx.x) / parts;
-  const int left = place % across * wide, top = place / across % down * high;
-  const int depth = place / across / down % to.d;
-  const long long item = place / across / down / to.d;
   double squares = 0;
-  if (!owned.some || fetch(owned.d + depth)) {  // the same for the whole block
+  Place place = place_of(grid, int(blockIdx.x));
+  int depth = place.depth(grid);
+  // the same for the whole block
+  if (depth < to.d && (!owned.some || fetch(owned.d + depth))) {
     Scalar sum[ROWS][COLUMNS][TILE] = {};
-    add_up(sum, source + item * n.source * from.volume(),
-           table + (item % n.groups * parts + part) * filters, from, d, h, w, n, depth,
-           top, left);
-    const int first = part * width + int(threadIdx.z) * TILE;
+    add_all(sum, place, source, from, table, counts, d, h, w, n, grid);
+    int block = int(blockIdx.x);
+    hold(block);
+    place = place_of(grid, block);  // again: it would take registers from the sums
+    depth = place.depth(grid);
+    const int first = (place.part * int(blockDim.z) + int(threadIdx.z)) * TILE;
     squares = store(sum,
-                    target + (item * n.target + first) * to.volume() +
-                        (long long)depth * to.h * to.w,
-                    to, n.target - first, top, left, owned, want);
+                    target + ((long long)place.item * n.target + first) * to.volume() +
+                        (long long)depth * to.plane(),
+                    to, n.target - first, place.rows, place.columns, owned, want);
   }
   if (want) {
     squares = block_sum(squares);
@@ -295,28 +277,36 @@ __device__ __forceinline__ void product(const Scalar* __restrict__ source,
 #define TRIPLE(type, name) type name##_d, type name##_h, type name##_w
 #define AXIS(a) {map_##a, int(length_##a), int(stride_##a), int(dilation_##a), int(taps_##a)}
 #define SIZE(name) {int(name##_d), int(name##_h), int(name##_w)}
+#define BY(name) long long name, long long name##_factor
+#define DIVISOR(a) {int(a), unsigned(a##_factor), unsigned(a##_factor >> 32)}
 
-// Few resident blocks if a thread holds many numbers, all of which must stay in
-// registers.
-#ifdef COMPLEX
-constexpr int BLOCKS = TILE == 1 && sizeof(Scalar) == 8 ? 2 : 1;
+// Resident blocks: as many as leave a thread the registers that it needs. With three,
+// the compiler spills some for a few architectures.
+#if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ < 900
+constexpr bool TIGHT = TILE == 3 || (TILE == 4 && sizeof(Scalar) == 8);
 #else
-constexpr int BYTES = sizeof(Scalar) * TILE;
-constexpr int BLOCKS = BYTES == 64 ? 1 : BYTES > 4 || WINDOW > 9 ? 2 : 3;
+constexpr bool TIGHT = __CUDA_ARCH__ >= 1200 && TILE == 8;
+#endif
+#ifdef COMPLEX
+constexpr int BLOCKS = 2;
+#else
+constexpr int BLOCKS = TAPS > 3 || TIGHT ? 2 : 3;
 #endif
 
 KERNEL(BLOCKS)
 tiles(const Scalar* source, Scalar* target, const Scalar* table, double* partial,
-      long long groups, long long source_channels,
-      long long target_channels, TRIPLE(long long, from), TRIPLE(long long, to),
-      TRIPLE(long long, taps), long long want, TRIPLE(const int*, map),
-      TRIPLE(long long, length), TRIPLE(long long, stride), TRIPLE(long long, dilation),
+      const int* counts, long long source_channels, long long target_channels,
+      long long residues, TRIPLE(long long, from), TRIPLE(long long, to), long long want,
+      TRIPLE(long long, taps), TRIPLE(const int*, map), TRIPLE(long long, length),
+      TRIPLE(long long, stride), TRIPLE(long long, dilation),
       TRIPLE(const signed char*, owned), long long some, long long channels,
-      long long heights) {
-  const Axis d = AXIS(d), h = AXIS(h), w = AXIS(w);
-  const Size from = SIZE(from), to = SIZE(to);
-  const Layer n = {int(groups), int(source_channels),
-                   int(target_channels), int(channels), int(heights)};
-  product(source, from, target, to, table, d, h, w, n,
-          Owned{owned_d, owned_h, owned_w, int(some)}, int(want), partial);
+      long long heights, long long filters, BY(parts), BY(phases_w), BY(phases_h), BY(across), BY(down),
+      BY(phases_d), BY(depths), BY(groups)) {
+  const Grid grid = {DIVISOR(parts),    DIVISOR(phases_w), DIVISOR(phases_h),
+                     DIVISOR(across),   DIVISOR(down),     DIVISOR(phases_d),
+                     DIVISOR(depths),   DIVISOR(groups)};
+  const Layer n = {int(source_channels), int(target_channels), int(residues),
+                   int(channels), int(heights), filters};
+  product(source, SIZE(from), target, SIZE(to), table, counts, AXIS(d), AXIS(h), AXIS(w),
+          n, grid, Owned{owned_d, owned_h, owned_w, int(some)}, int(want), partial);
 }

@@ -1,29 +1,25 @@
-"""Launches of correlate_tiles.cu: the layers it supports, and their rectangles."""
+"""Launches of cuda_tiles.cu: the layers it supports, and their rectangles."""
 
+import math
 from typing import NamedTuple
 
 import cupy
 import numpy as np
 
 from .. import launcher
+from .phases import STRIDES, Axis
 
 COLUMNS = 4  # neighbors that a thread computes
-TILES = {"f": (1, 4, 8), "c": (1, 4)}  # channels that it computes, by kind of dtype
-TAPS = (1, 3, 5)  # columns of taps for which there is a kernel without a loop
-STRIDES = (1, 2)  # along the last axis
+# channels that it computes, by dtype
+TILES = {"float32": (1, 3, 4, 8), "float64": (1, 3, 4)}
+COMPLEX_TILES = (1, 2)
+TAPS = (1, 2, 3, 5)  # columns of taps for which there is a kernel without a loop
 LANES = 4  # groups of channels that share the samples that a block reads
 # Shared memory that every device has for a block, minus the kernels' static part.
 SHARED = 47 * 1024
 ENOUGH = 24 * 1024  # with more, fewer blocks fit onto a multiprocessor
 LONGEST = 2**30  # positions are 32 bits wide
-
-
-class Axes(NamedTuple):
-    """What a product reads on each axis: ``map[stride * t + dilation * u]``."""
-
-    maps: list
-    stride: tuple
-    dilation: tuple
+PLANE = 2**31  # bytes of a plane, as well
 
 
 class Shape(NamedTuple):
@@ -44,47 +40,51 @@ class Shape(NamedTuple):
 
     @property
     def width(self):
+        """Channels of a block."""
         return self.tile * self.block[2]
 
 
-def shape_of(dtype, kernel, channels, size, axes):
+def shape_of(dtype, channels, sizes, axes):
     """The `Shape` for a layer, or None if this kernel does not support it.
 
-    `channels` are those of source and target in one group, `size` is the target's.
+    `channels` are those of source and target in one group, `sizes` the samples of
+    both along each axis.
     """
     dtype, (source, target) = np.dtype(dtype), channels
-    longest = max(len(m) + s * n for m, s, n in zip(axes.maps, axes.stride, size))
-    if axes.dilation[2] != 1 or axes.stride[2] not in STRIDES or longest > LONGEST:
+    steps = [axis.steps(n) for axis, n in zip(axes, sizes[1])]
+    reach = [a.maps.shape[2] + a.stride * n for a, n in zip(axes, steps)]
+    plane = max(math.prod(size[1:]) for size in sizes) * dtype.itemsize
+    if max(reach) > LONGEST or plane > PLANE:
         return None
-    tile = min(TILES[dtype.kind], key=lambda t: (-(-target // t) * (t + 1), -t))
-    rows = 2 if tile * dtype.itemsize <= 16 else 1
-    taps = min((t for t in TAPS if t >= kernel[2]), default=4)
+    tile = min(_tiles(dtype), key=lambda t: (-(-target // t) * (t + 1), -t))
+    rows = _rows(tile, dtype)
+    taps = min((t for t in TAPS if t >= axes[2].taps.shape[2]), default=4)
     lanes = min(_power_of_two_below(-(-target // tile)), LANES)
-    x = min(launcher.power_of_two(-(-size[2] // COLUMNS)), launcher.THREADS // lanes)
-    most = launcher.power_of_two(-(-size[1] // rows))
+    x = min(launcher.power_of_two(-(-steps[2] // COLUMNS)), launcher.THREADS // lanes)
+    most = launcher.power_of_two(-(-steps[1] // rows))
     x = min(x, max(32, launcher.THREADS // lanes // most))
     while x * lanes <= launcher.THREADS:
         block = x, launcher.THREADS // lanes // x, lanes
-        shape = Shape(tile, rows, taps, block, kernel[1], source, 0)
-        fitted = _fit(shape, dtype, kernel, axes)
+        shape = Shape(tile, rows, taps, block, axes[1].taps.shape[2], source, 0)
+        fitted = _fit(shape, dtype, axes)
         if fitted:
             return fitted
         x *= 2
     return None
 
 
-def _fit(shape, dtype, kernel, axes):
+def _fit(shape, dtype, axes):
     """`shape` with as many heights and channels as fit into shared memory."""
+    columns = padded(axes[2].taps.shape[2], shape.taps)
+    pitch = _pitch(shape, axes[2].stride, columns)
 
     def size(heights, channels):
-        high = (shape.rows * shape.block[1] - 1) * axes.stride[1]
-        high += (heights - 1) * axes.dilation[1] + 1
-        columns = padded(kernel[2], shape.taps)
-        weights = heights * columns * shape.width
-        samples = high * _pitch(shape, axes.stride[2], columns)
-        return channels * (samples + weights) * dtype.itemsize
+        high = (shape.rows * shape.block[1] - 1) * axes[1].stride
+        high += (heights - 1) * axes[1].dilation + 1
+        weights = heights * columns * shape.block[2] * _stored(shape.tile)
+        return channels * (high * pitch + weights) * dtype.itemsize
 
-    heights = kernel[1]
+    heights = shape.heights
     while heights > 1 and size(heights, 1) > ENOUGH:
         heights -= 1
     if size(heights, 1) > SHARED:
@@ -114,12 +114,27 @@ def _power_of_two_below(n):
     return 1 << (n.bit_length() - 1)
 
 
+def _tiles(dtype):
+    return TILES.get(dtype.name, COMPLEX_TILES)
+
+
+def _rows(tile, dtype):
+    """Rows of a thread: registers hold its sums, and the samples behind them."""
+    sums = 32 if dtype.itemsize == 4 else 16
+    return min(max(sums // (tile * dtype.itemsize), 1), 4)
+
+
+def _stored(tile):
+    """Weights in the table for `tile` channels: reads of three are aligned as four."""
+    return 4 if tile == 3 else tile
+
+
 def variants(dtype):
     """The defines of every kernel that may be compiled for `dtype`."""
     dtype = np.dtype(dtype)
     return [
-        _defines(tile, 2 if tile * dtype.itemsize <= 16 else 1, taps, stride)
-        for tile in TILES[dtype.kind]
+        _defines(tile, _rows(tile, dtype), taps, stride)
+        for tile in _tiles(dtype)
         for taps in (*TAPS, 4)
         for stride in STRIDES
     ]
@@ -129,65 +144,97 @@ def _defines(tile, rows, taps, stride):
     return (f"-DTILE={tile}", f"-DROWS={rows}", f"-DTAPS={taps}", f"-DSTRIDE={stride}")
 
 
+def divisor(n: int) -> tuple[int, int]:
+    """How a kernel divides numbers below 2**31 by `n`: see Divisor there."""
+    shift = 31 + (n - 1).bit_length()
+    return n, (2**shift // n + 1) | shift << 32
+
+
 class Tiles:
     """One direction of a layer: table, index maps and launch.
 
     Parameters
     ----------
-    weights : array, shape (groups, taps, source channels, target channels)
-    kernel : tuple of int
-        Taps along each axis.
-    axes : Axes
+    weights : array, shape (groups, depths, rows, columns, source, target channels)
+        By the kernel's taps.
+    axes : sequence of Axis
     shape : Shape
     owned : list of ndarray of bool, or None
         The places on each axis whose products are written; all if None.
     """
 
-    def __init__(self, weights, kernel, axes, shape, owned=None):
-        self.kernel, self.axes, self.shape = kernel, axes, shape
-        self.dtype, (groups, _, source, target) = weights.dtype, weights.shape
-        self.groups, self.channels = groups, (source, target)
-        self.parts = -(-target // shape.width)
-        columns = padded(kernel[2], shape.taps)
-        table = cupy.zeros(
-            (groups, *kernel[:2], columns, source, self.parts * shape.width),
-            dtype=weights.dtype,
-        )
-        table[:, :, :, : kernel[2], :, :target] = weights.reshape(
-            groups, *kernel, source, target
-        )
-        table = table.reshape(*table.shape[:-1], self.parts, shape.width)
-        self.weights = cupy.ascontiguousarray(table.transpose(0, 5, 1, 4, 2, 3, 6))
-        self.maps = [cupy.asarray(m.astype(np.int32)) for m in axes.maps]
+    def __init__(self, weights, axes: list[Axis], shape, owned=None):
+        self.axes, self.shape, self.dtype = axes, shape, weights.dtype
+        self.groups, self.channels = weights.shape[0], weights.shape[4:]
+        self.parts = -(-self.channels[1] // shape.width)
+        self.weights = self._table(weights)
+        self.residues = axes[2].maps.shape[1]
+        self.maps = [cupy.asarray(a.maps.astype(np.int32)) for a in axes]
+        counts = np.concatenate([a.counts for a in axes])
+        self.counts = cupy.asarray(counts.astype(np.int32))
         some = owned is not None
         owned = owned or [np.ones(1, bool)] * 3
         self.owned = (*(cupy.asarray(o.astype(np.int8)) for o in owned), int(some))
-        self.defines = _defines(shape.tile, shape.rows, shape.taps, axes.stride[2])
+        self.defines = _defines(shape.tile, shape.rows, shape.taps, axes[2].stride)
 
-    def blocks(self, batch, size):
-        """Blocks for a batch, and how many of them belong to an item."""
-        x, y, _ = self.shape.block
-        across = -(-size[2] // (x * COLUMNS))
-        down = -(-size[1] // (y * self.shape.rows))
-        each = self.groups * self.parts * size[0] * down * across
-        return batch * each, each
+    def _table(self, weights):
+        """The weights by group, part, phases, taps along depth, residue, channel, taps
+        along rows, lane, column and channel of a thread."""
+        columns, stored = self.axes[2].taps.shape[2], _stored(self.shape.tile)
+        lanes, tile = self.shape.block[2], self.shape.tile
+        extra = padded(columns, self.shape.taps) - columns
+        d, h, w = (a.taps for a in self.axes)
+        d, h = d[:, 0], h[:, 0]
+        w = np.pad(w, [(0, 0), (0, 0), (0, extra)], constant_values=-1)
+        source, target = self.channels
+        room = self.parts * self.shape.width
+        # one more tap, and more channels, of zeros
+        shape = (self.groups, *(n + 1 for n in weights.shape[1:4]), source, room)
+        table = cupy.zeros(shape, dtype=weights.dtype)
+        table[:, :-1, :-1, :-1, :, :target] = weights
+        for axis, taps in ((1, d), (3, h), (5, w)):  # each becomes (phases, taps)
+            taken = table.take(cupy.asarray(taps.ravel() % table.shape[axis]), axis)
+            lead = table.shape[:axis]
+            table = taken.reshape(*lead, len(taps), -1, *table.shape[axis + 1 :])
+        # (group, phases d, taps d, phases h, taps h, phases w, residue and taps w, ...)
+        residues, taken = w.shape[1:]
+        table = table.reshape(
+            *table.shape[:6], residues, taken, source, self.parts, lanes, tile
+        ).transpose(0, 9, 1, 3, 5, 2, 6, 8, 4, 10, 7, 11)
+        full = cupy.zeros((*table.shape[:-1], stored), dtype=weights.dtype)
+        full[..., :tile] = table
+        return full
+
+    def grid(self, batch, size):
+        """Blocks of an item, and what divides their number."""
+        (x, y, _), axes = self.shape.block, self.axes
+        depths, rows, columns = (a.steps(n) for a, n in zip(axes, size))
+        across = -(-columns // (x * COLUMNS))
+        down = -(-rows // (y * self.shape.rows))
+        spread = [a.spread for a in axes]
+        factors = (self.parts, *spread[:0:-1], across, down, spread[0], depths)
+        return self.groups * math.prod(factors), (*factors, self.groups)
 
     def launch(self, source, target, sumsq):
         """Fill `target`; return partial sums of squares ``(B, n)`` or None."""
         batch, _, *n_from = source.shape
-        n_to, shape = target.shape[2:], self.shape
-        blocks, each = self.blocks(batch, n_to)
+        n_to, shape, axes = target.shape[2:], self.shape, self.axes
+        each, factors = self.grid(batch, n_to)
         partial = cupy.empty((batch, each if sumsq else 0), dtype="float64")
         launcher.launch(
             launcher.function(
                 "correlate/cuda_tiles", "tiles", self.dtype, self.defines
             ),
-            (blocks,),
+            (batch * each,),
             shape.block,
-            *(source, target, self.weights, partial),
-            *(self.groups, *self.channels, *n_from, *n_to, *self.kernel, int(sumsq)),
-            *(*self.maps, *map(len, self.maps), *self.axes.stride, *self.axes.dilation),
+            *(source, target, self.weights, partial, self.counts),
+            *(*self.channels, self.residues, *n_from, *n_to, int(sumsq)),
+            *(a.taps.shape[2] for a in axes),
+            *(*self.maps, *(a.maps.shape[2] for a in axes)),
+            *(*(a.stride for a in axes), *(a.dilation for a in axes)),
             *(*self.owned, shape.channels, shape.heights),
+            math.prod(self.weights.shape[5:]),
+            *(number for n in factors for number in divisor(n)),
             shared=shape.shared,
         )
         return partial if sumsq else None

@@ -45,6 +45,19 @@ inline T __ldg(const T* p) {
   return *p;
 }
 
+template <class T>
+inline T __ldcg(const T* p) {
+  return *p;
+}
+inline unsigned atomicInc(unsigned* address, unsigned most) {
+  std::atomic_ref<unsigned> place(*address);
+  unsigned old = place.load();
+  while (!place.compare_exchange_weak(old, old >= most ? 0 : old + 1)) {
+  }
+  return old;
+}
+inline int __popc(unsigned a) { return __builtin_popcount(a); }
+
 inline thread_local uint3 threadIdx, blockIdx;
 inline thread_local dim3 blockDim, gridDim;
 
