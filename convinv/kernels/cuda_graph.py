@@ -4,11 +4,14 @@ import contextlib
 
 import cupy
 
+from .cuda_scratch import Scratch, using
+
 SPARE = 2**20  # first guess of the bytes for the small arrays of captured work
 KEPT = 2**26  # bytes that a pool which waits for the next graph may hold
 
-# By device the pools that no graph uses. A pool that is dropped never frees its memory,
-# and a new one would have to allocate it: closed graphs pass theirs on.
+# By device the pools that no graph uses, with their streams and scratch. A pool that is
+# dropped never frees its memory, and a new one would have to allocate it: closed graphs
+# pass theirs on.
 _IDLE: dict[int, list] = {}
 
 
@@ -31,17 +34,19 @@ class Graph:
         # the memory of the captured arrays must not be given to others, in use or not
         self._idle = _IDLE.setdefault(cupy.cuda.Device().id, [])
         try:
-            self._pool, stream = self._idle.pop()
+            self._pool, stream, self._scratch = self._idle.pop()
         except (
             IndexError
         ):  # a pool serves a stream from the memory that it has given it
             self._pool = cupy.cuda.MemoryPool()
             stream = cupy.cuda.Stream(non_blocking=True)  # the default can't capture
+            self._scratch = Scratch()
         self._stream = stream
         with stream, cupy.cuda.using_allocator(self._pool.malloc):
             # freed at once: a reserve that saves the device many allocations
             self._pool.malloc(SPARE + 2 * sum(array.nbytes for array in state))
-            self._graph = _capture(stream, lambda: self._settle(work(self.state)))
+            with using(self._scratch):
+                self._graph = _capture(stream, lambda: self._settle(work(self.state)))
 
     def __call__(self, state):
         """Launch once from `state`, on the current stream; returns the new state."""
@@ -76,7 +81,7 @@ class Graph:
         pool, self._pool = self._pool, None
         if pool.total_bytes() > KEPT:
             pool.free_all_blocks()
-        self._idle.append((pool, self._stream))
+        self._idle.append((pool, self._stream, self._scratch))
 
 
 def _capture(stream, work):

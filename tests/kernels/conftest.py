@@ -18,3 +18,4 @@ def small_grids(monkeypatch):
     monkeypatch.setattr(launcher, "MAX_X", 2)
     monkeypatch.setattr(launcher, "MAX_YZ", 2)
     monkeypatch.setattr(launcher, "BLOCKS", 2)
+    monkeypatch.setattr(launcher, "resident_blocks", lambda: 2)

@@ -1,13 +1,20 @@
 """The vector functions in CUDA, on the CPU and on a GPU."""
 
 import functools
+import importlib
 
 import numpy as np
 import pytest
 
+from convinv.kernels import launcher
 from convinv.kernels.vectors import array_api as vectors_array_api
 from support.arrays import DTYPES, random
-from support.cuda_checks import assert_close, check_project, check_vectors
+from support.cuda_checks import (
+    assert_close,
+    check_project,
+    check_vectors,
+    vector_calls,
+)
 
 
 class TestVectors:
@@ -86,3 +93,93 @@ class TestVectors:
             vectors.sumsq(x[0])
         with pytest.raises(ValueError, match="basis must have shape"):
             vectors.project(cupy.zeros((3, 1, 4)), 1, None, x)
+
+    @pytest.mark.parametrize("dtype", DTYPES)
+    def test_vectors_that_start_anywhere(self, cupy, kernels, dtype):
+        """Rows of odd lengths, and an array that does not begin at a whole pack."""
+        vectors = kernels("vectors")
+        for n in (1, 3, 1026, 1027):
+            x, y = (random((3, n), dtype, seed) for seed in (0, 1))
+            room = cupy.empty(3 * n + 1, dtype)[1:].reshape(3, n)
+            room[...] = cupy.asarray(y)
+            for given in (cupy.asarray(y), room):
+                got, sums = vectors.axpy(cupy.ones(3), cupy.asarray(x), given)
+                assert_close(got, x + y, dtype)
+                np.testing.assert_allclose(
+                    sums.get(), np.sum(np.abs(got.get()) ** 2.0, 1), rtol=1e-5
+                )
+
+
+class TestSums:
+    """Blocks that add up what others have left."""
+
+    @pytest.mark.parametrize("dtype", DTYPES[::3])
+    def test_launches(self, cupy, kernels, monkeypatch, dtype):
+        vectors, made = kernels("vectors"), []
+        launch = launcher.launch
+        monkeypatch.setattr(
+            launcher, "launch", lambda *a, **k: made.append(a[0]) or launch(*a, **k)
+        )
+        for name, args, _ in vector_calls(dtype, 2, 5000):
+            made.clear()
+            getattr(vectors, name)(*map(cupy.asarray, args))
+            assert len(made) == 1, name
+        basis = cupy.zeros((30, 2, 5000), dtype)
+        made.clear()
+        vectors.project(basis, 25, None, cupy.asarray(random((2, 5000), dtype)))
+        assert len(made) == 4
+
+    def test_equal_bits_in_every_run(self, cupy, kernels):
+        vectors = kernels("vectors")
+        x, y = (cupy.asarray(random((2, 50_000), "float32", s)) for s in (0, 1))
+        first = vectors.dot(x, y).get()
+        for _ in range(5):
+            np.testing.assert_array_equal(vectors.dot(x, y).get(), first)
+
+    def test_tickets_are_left_as_found(self, cupy, kernels, scratch):
+        vectors = kernels("vectors")
+        vectors.sumsq(cupy.asarray(random((3, 50_000), "float32")))
+        assert not scratch.scratch().tickets.get().any()
+
+    def test_streams_do_not_share(self, cupy, scratch):
+        here = scratch.scratch()
+        assert scratch.scratch() is here
+        with cupy.cuda.Stream(non_blocking=True):
+            there = scratch.scratch()
+            assert there is not here and scratch.scratch() is there
+        assert scratch.scratch() is here
+        own = scratch.Scratch()
+        with scratch.using(own):
+            assert scratch.scratch() is own
+        assert scratch.scratch() is here
+
+    def test_more_parts_than_there_is_room_for(
+        self, cupy, kernels, scratch, monkeypatch
+    ):
+        monkeypatch.setattr(scratch, "PARTS", 4)
+        monkeypatch.setattr(scratch, "TICKETS", 2)
+        monkeypatch.setattr(scratch, "_KEPT", {})
+        x = random((5, 5000), "complex128")
+        got = kernels("vectors").dot(cupy.asarray(x), cupy.asarray(x))
+        np.testing.assert_allclose(got.get(), np.sum(np.abs(x) ** 2, 1), rtol=1e-12)
+
+    def test_graph_of_another(self, cupy, kernels):
+        """Whoever captures our kernels may launch the graph on any stream."""
+        vectors, x = kernels("vectors"), cupy.asarray(random((1, 50_000), "float64"))
+        out, want = cupy.zeros(1), vectors.sumsq(x).get()
+        pool = cupy.cuda.MemoryPool()
+        stream = cupy.cuda.Stream(non_blocking=True)
+        with stream, cupy.cuda.using_allocator(pool.malloc):
+            pool.malloc(2**20)
+            stream.begin_capture()
+            cupy.add(vectors.sumsq(x), 0, out=out)
+            graph = stream.end_capture()
+        for _ in range(2):
+            out[...] = 0
+            graph.launch()
+            np.testing.assert_array_equal(out.get(), want)
+
+
+@pytest.fixture
+def scratch(cupy):
+    return importlib.import_module("convinv.kernels.cuda_scratch")

@@ -1,6 +1,4 @@
 // Vector algebra on batches: arrays (batch, n), one coefficient per item.
-//
-// Sums take the two steps of sum_items and add_up.
 
 // The largest magnitude and the sum of squares of numbers. Sums of these keep
 // the larger one, or NaN.
@@ -22,118 +20,226 @@ __device__ __forceinline__ Extent extent_of(Complex<T> a) {
   return extent_of(double(a.re)) + extent_of(double(a.im));
 }
 
+// The sum of a function of all numbers.
+template <class F, typename T, int N>
+__device__ __forceinline__ auto total_of(F term, const Numbers<T, N>& numbers) {
+  auto sum = term(numbers.value[0]);
+#pragma unroll
+  for (int k = 1; k < N; ++k) sum = sum + term(numbers.value[k]);
+  return sum;
+}
+template <typename T, int N>
+__device__ __forceinline__ double squares(const Numbers<T, N>& numbers) {
+  return total_of([](T a) { return square(a); }, numbers);
+}
+
+// a x + y
+template <int N>
+__device__ __forceinline__ Numbers<Scalar, N> add(Scalar a, const Numbers<Scalar, N>& x,
+                                                  const Numbers<Scalar, N>& y) {
+  Numbers<Scalar, N> out;
+#pragma unroll
+  for (int k = 0; k < N; ++k) out.value[k] = y.value[k] + a * x.value[k];
+  return out;
+}
+
+template <class... T>
+__device__ __forceinline__ auto loader(const T*... from) {
+  return [=](auto width, long long i) {
+    return Loaded<sizeof...(T), decltype(width)::count>{{read(width, from + i)...}};
+  };
+}
+
+#define SUMS(T) T *partial, T *sums, unsigned *tickets
+
 KERNEL(4)
 total_real(const double* partial, double* sums, long long n, long long batch) {
   add_up(partial, sums, n, batch);
 }
 
 KERNEL(4)
-total_wide(const Wide* partial, Wide* sums, long long n, long long batch) {
-  add_up(partial, sums, n, batch);
+sumsq(const Scalar* x, SUMS(double), long long n, long long batch) {
+  sum_pass<4>(Sums<double>{partial, sums, tickets}, n, batch, aligned(x), loader(x),
+              [=](long long, long long, const auto& got) { return squares(got.of[0]); });
 }
 
 KERNEL(4)
-sumsq(const Scalar* x, double* partial, long long n, long long batch) {
-  sum_items(partial, n, batch, [=](long long, long long i) { return square(x[i]); });
+extent(const Scalar* x, SUMS(double), long long n, long long batch) {
+  sum_pass<4>(Sums<Extent>{(Extent*)partial, (Extent*)sums, tickets}, n, batch,
+              aligned(x), loader(x), [=](long long, long long, const auto& got) {
+                return total_of([](Scalar a) { return extent_of(a); }, got.of[0]);
+              });
 }
 
 KERNEL(4)
-total_extent(const double* partial, double* sums, long long n, long long batch) {
-  add_up((const Extent*)partial, (Extent*)sums, n, batch);
+subtract(const Scalar* x, Wide* y, SUMS(double), long long n, long long batch) {
+  sum_pass<1>(Sums<double>{partial, sums, tickets}, n, batch, aligned(x, y), loader(x),
+              [=](long long, long long i, const auto& got) {
+                auto value = read(Width<sizeof(got.of[0]) / sizeof(Scalar)>{}, y + i);
+#pragma unroll
+                for (int k = 0; k < int(sizeof(got.of[0]) / sizeof(Scalar)); ++k)
+                  value.value[k] = widen(got.of[0].value[k]) + -1.0 * value.value[k];
+                write(y + i, value);
+                return squares(value);
+              });
 }
 
 KERNEL(4)
-extent(const Scalar* x, double* partial, long long n, long long batch) {
-  sum_items((Extent*)partial, n, batch,
-            [=](long long, long long i) { return extent_of(x[i]); });
+dot(const Scalar* x, const Scalar* y, SUMS(Wide), long long n, long long batch) {
+  sum_pass<2>(Sums<Wide>{partial, sums, tickets}, n, batch, aligned(x, y), loader(x, y),
+              [=](long long, long long, const auto& got) {
+                Wide sum = {};
+#pragma unroll
+                for (int k = 0; k < int(sizeof(got.of[0]) / sizeof(Scalar)); ++k)
+                  sum = sum + conjugate(widen(got.of[0].value[k])) *
+                                  widen(got.of[1].value[k]);
+                return sum;
+              });
 }
 
 KERNEL(4)
-subtract(const Scalar* x, Wide* y, double* partial, long long n, long long batch) {
-  sum_items(partial, n, batch, [=](long long, long long i) {
-    const Wide value = widen(x[i]) + -1.0 * y[i];
-    y[i] = value;
-    return square(value);
+axpy(const Wide* __restrict__ a, const Scalar* x, Scalar* y, SUMS(double), long long n,
+     long long batch) {
+  sum_pass<2>(Sums<double>{partial, sums, tickets}, n, batch, aligned(x, y),
+              loader(x, y), [=](long long b, long long i, const auto& got) {
+                const auto value = add(narrow(fetch(a + b)), got.of[0], got.of[1]);
+                write(y + i, value);
+                return squares(value);
+              });
+}
+
+KERNEL(4)
+axpby(const Wide* __restrict__ a, const Scalar* x, const Wide* __restrict__ b, Scalar* y,
+      SUMS(double), long long n, long long batch) {
+  sum_pass<2>(Sums<double>{partial, sums, tickets}, n, batch, aligned(x, y),
+              loader(x, y), [=](long long item, long long i, const auto& got) {
+                auto value = got.of[1];
+                for (auto& number : value.value) number = narrow(fetch(b + item)) * number;
+                value = add(narrow(fetch(a + item)), got.of[0], value);
+                write(y + i, value);
+                return squares(value);
+              });
+}
+
+KERNEL(4)
+step(const Wide* __restrict__ a, Scalar* __restrict__ p, Scalar* __restrict__ x,
+     const Scalar* __restrict__ s, const Wide* __restrict__ b, long long n, long long batch) {
+  const bool packs = aligned(p, x, s);
+  items(batch, [=](long long item) {
+    const Scalar first = narrow(fetch(a + item)), second = narrow(fetch(b + item));
+    pass<2>(item, n, packs, loader(p, x, s),
+            [=](long long, long long i, const auto& got) {
+              write(x + i, add(first, got.of[0], got.of[1]));
+              write(p + i, add(second, got.of[0], got.of[2]));
+            });
   });
 }
 
 KERNEL(4)
-dot(const Scalar* x, const Scalar* y, Wide* partial, long long n, long long batch) {
-  sum_items(partial, n, batch, [=](long long, long long i) {
-    return conjugate(widen(x[i])) * widen(y[i]);
-  });
-}
-
-KERNEL(4)
-axpy(const Wide* __restrict__ a, const Scalar* x, Scalar* y, double* partial,
-     long long n, long long batch) {
-  sum_items(partial, n, batch, [=](long long b, long long i) {
-    const Scalar value = y[i] + narrow(a[b]) * x[i];
-    y[i] = value;
-    return square(value);
-  });
-}
-
-KERNEL(4)
-axpby(const Wide* __restrict__ a, const Scalar* x, const Wide* __restrict__ b,
-      Scalar* y, double* partial, long long n, long long batch) {
-  sum_items(partial, n, batch, [=](long long item, long long i) {
-    const Scalar value = narrow(a[item]) * x[i] + narrow(b[item]) * y[i];
-    y[i] = value;
-    return square(value);
-  });
-}
-
-KERNEL(4)
-step(const Wide* __restrict__ a, Scalar* p, Scalar* x, const Scalar* s,
-     const Wide* __restrict__ b, long long n, long long batch) {
-  each(n, batch, [=](long long item, long long i) {
-    const Scalar old = p[i];
-    x[i] = x[i] + narrow(a[item]) * old;
-    p[i] = s[i] + narrow(b[item]) * old;
-  });
-}
-
-KERNEL(4)
-three_term(Scalar* h, const Wide* __restrict__ a, Scalar* hb,
-           const Wide* __restrict__ b, Scalar* x, const Scalar* v,
+three_term(Scalar* __restrict__ h, const Wide* __restrict__ a, Scalar* __restrict__ hb,
+           const Wide* __restrict__ b, Scalar* __restrict__ x,
+           const Scalar* __restrict__ v,
            const Wide* __restrict__ c, long long n, long long batch) {
-  each(n, batch, [=](long long item, long long i) {
-    const Scalar old = h[i], bar = old + narrow(a[item]) * hb[i];
-    hb[i] = bar;
-    x[i] = x[i] + narrow(b[item]) * bar;
-    h[i] = v[i] + narrow(c[item]) * old;
+  const bool packs = aligned(h, hb, x, v);
+  items(batch, [=](long long item) {
+    const Scalar first = narrow(fetch(a + item)), second = narrow(fetch(b + item));
+    const Scalar third = narrow(fetch(c + item));
+    pass<1>(item, n, packs, loader(h, hb, x, v),
+            [=](long long, long long i, const auto& got) {
+              const auto bar = add(first, got.of[1], got.of[0]);
+              write(hb + i, bar);
+              write(x + i, add(second, bar, got.of[2]));
+              write(h + i, add(third, got.of[0], got.of[3]));
+            });
   });
 }
 
-// Products of the first `count` vectors of a basis (length, batch, n) with w: partial
-// sums (batch, count, gridDim.x).
+constexpr int TOGETHER = 4;  // vectors of a basis that a block multiplies
+
+struct Products {
+  Wide of[TOGETHER];
+};
+
+// Products of the first `count` vectors of a basis (length, batch, n) with w, and of w
+// with itself: sums (batch, count + 1). blockIdx.z: TOGETHER of them.
 KERNEL(4)
-project_products(const Scalar* basis, const Scalar* w, Wide* partial, long long count,
+project_products(const Scalar* basis, const Scalar* w, SUMS(Wide), long long count,
                  long long n, long long batch) {
-  const long long step = (long long)gridDim.x * THREADS;
-  for (long long b = blockIdx.y; b < batch; b += gridDim.y)
-    for (long long k = 0; k < count; ++k) {
-      const Scalar* v = basis + (k * batch + b) * n;
-      Wide sum = {};
-      for (long long i = (long long)blockIdx.x * THREADS + threadIdx.x; i < n; i += step)
-        sum = sum + conjugate(widen(v[i])) * widen(w[b * n + i]);
-      sum = block_sum(sum);
-      if (threadIdx.x == 0) partial[(b * count + k) * gridDim.x + blockIdx.x] = sum;
-    }
+  const Sums<Wide> out = {partial, sums, tickets};
+  const int first = int(blockIdx.z) * TOGETHER;
+  const int many = min(TOGETHER, int(count) + 1 - first);
+  const bool packs = n % PACK == 0 && aligned(basis, w);
+  items(batch, [&](long long b) {
+    const Scalar* vectors[TOGETHER];
+#pragma unroll
+    for (int k = 0; k < TOGETHER; ++k)
+      vectors[k] = first + k < count ? basis + (first + k) * batch * n : w;
+    Products sum = {};
+    pass<1>(
+        b, n, packs,
+        [&](auto width, long long i) {
+          Loaded<TOGETHER + 1, decltype(width)::count> got;
+#pragma unroll
+          for (int k = 0; k < TOGETHER; ++k) got.of[k] = read(width, vectors[k] + i);
+          got.of[TOGETHER] = read(width, w + i);
+          return got;
+        },
+        [&](long long, long long, const auto& got) {
+#pragma unroll
+          for (int j = 0; j < int(sizeof(got.of[0]) / sizeof(Scalar)); ++j)
+#pragma unroll
+            for (int k = 0; k < TOGETHER; ++k)
+              sum.of[k] = sum.of[k] + conjugate(widen(got.of[k].value[j])) *
+                                          widen(got.of[TOGETHER].value[j]);
+        });
+#pragma unroll
+    for (int k = 0; k < TOGETHER; ++k)
+      if (k < many) out.put(b * (count + 1) + first + k, sum.of[k]);
+  });
+  if (out.last(blockIdx.y * gridDim.z + blockIdx.z))
+    items(batch, [&](long long b) {
+      for (int k = 0; k < many; ++k) out.finish(b * (count + 1) + first + k);
+    });
 }
 
+// w without the vectors of a basis, times h (batch, count + 1); the last of h is not
+// used. `all` (batch, count) becomes h, or h more if `more`.
 KERNEL(4)
-project_subtract(const Scalar* basis, const Wide* __restrict__ h, Scalar* w,
-                 double* partial, long long count, long long n, long long batch) {
-  sum_items(partial, n, batch, [=](long long b, long long i) {
-    Wide value = widen(w[i]);
-#pragma unroll 1  // or registers are spilled
-    for (long long k = 0; k < count; ++k)
-      value = value + -1.0 * (h[b * count + k] * widen(basis[k * batch * n + i]));
-    w[i] = narrow(value);
-    return square(w[i]);
-  });
+project_subtract(const Scalar* basis, const Wide* __restrict__ h, Scalar* w, Wide* all,
+                 SUMS(double), long long more, long long count, long long n,
+                 long long batch) {
+  const bool packs = n % PACK == 0 && aligned(basis, w);
+  if (blockIdx.x == 0)
+    items(batch, [&](long long b) {
+#pragma unroll 1
+      for (long long k = threadIdx.x; k < count; k += THREADS) {
+        const Wide part = fetch(h + b * (count + 1) + k);
+        all[b * count + k] = more ? all[b * count + k] + part : part;
+      }
+    });
+  sum_pass<1>(
+      Sums<double>{partial, sums, tickets}, n, batch, packs, loader(w),
+      [=](long long b, long long i, const auto& got) {
+        constexpr int N = sizeof(got.of[0]) / sizeof(Scalar);
+        Numbers<Wide, N> value;
+#pragma unroll
+        for (int j = 0; j < N; ++j) value.value[j] = widen(got.of[0].value[j]);
+        const Scalar* v = basis + i;
+        const Wide* factor = h + b * (count + 1);
+#pragma unroll 4
+        for (long long k = 0; k < count; ++k, v += batch * n) {
+          const auto numbers = read(Width<N>{}, v);
+          const Wide minus = -1.0 * fetch(factor + k);
+#pragma unroll
+          for (int j = 0; j < N; ++j)
+            value.value[j] = value.value[j] + minus * widen(numbers.value[j]);
+        }
+        Numbers<Scalar, N> out;
+#pragma unroll
+        for (int j = 0; j < N; ++j) out.value[j] = narrow(value.value[j]);
+        write(w + i, out);
+        return squares(out);
+      });
 }
 
 KERNEL(4)

@@ -3,50 +3,42 @@
 import cupy
 
 from .. import launcher
+from ..cuda_scratch import scratch
+
+TOGETHER = 4  # vectors of a basis that a block of project_products multiplies
 
 
 def sumsq(x):
     _check(x, x=x)
-    partial = _partial(x, "float64")
-    _launch("sumsq", x, x, partial)
-    return total(partial, x.dtype)
+    return _sums("sumsq", x, "float64", (), x)
 
 
 def extent(x):
     _check(x, x=x)
-    partial = _partial(x, "float64", 2)
-    _launch("extent", x, x, partial)
-    both = total(partial, x.dtype)
+    both = _sums("extent", x, "float64", (2,), x)
     return both[:, 0], both[:, 1]
 
 
 def dot(x, y):
     _check(x, x=x, y=y)
-    partial = _partial(x, launcher.wide(x.dtype))
-    _launch("dot", x, x, y, partial)
-    return total(partial, x.dtype)
+    return _sums("dot", x, launcher.wide(x.dtype).name, (), x, y)
 
 
 def axpy(a, x, y):
     _check(x, x=x, y=y)
-    partial = _partial(x, "float64")
-    _launch("axpy", x, _coefficient("a", a, x), x, y, partial)
-    return y, total(partial, x.dtype)
+    return y, _sums("axpy", x, "float64", (), _coefficient("a", a, x), x, y)
 
 
 def axpby(a, x, b, y):
     _check(x, x=x, y=y)
-    partial = _partial(x, "float64")
-    _launch("axpby", x, _coefficient("a", a, x), x, _coefficient("b", b, x), y, partial)
-    return y, total(partial, x.dtype)
+    a, b = _coefficient("a", a, x), _coefficient("b", b, x)
+    return y, _sums("axpby", x, "float64", (), a, x, b, y)
 
 
 def subtract(x, y):
     _check(x, x=x)
     launcher.check("y", y, launcher.wide(x.dtype), x.shape)
-    partial = _partial(x, "float64")
-    _launch("subtract", x, x, y, partial)
-    return y, total(partial, x.dtype)
+    return y, _sums("subtract", x, "float64", (), x, y)
 
 
 def step(a, p, x, s, b):
@@ -66,16 +58,17 @@ def project(basis, count, gram, w):
     """Two passes, without `gram`: the host need not test whether one suffices."""
     _check(w, w=w)
     launcher.check("basis", basis, w.dtype, (basis.shape[0], *w.shape))
-    wide, before, h = launcher.wide(w.dtype), sumsq(w), 0
-    for _ in range(2):
-        partial = cupy.empty((w.shape[0], count, _blocks(w)), dtype=wide)
-        _launch("project_products", w, basis, w, partial, count)
-        rows = partial.reshape(w.shape[0] * count, _blocks(w))
-        part = total(rows, w.dtype).reshape(w.shape[0], count)
-        partial = _partial(w, "float64")
-        _launch("project_subtract", w, basis, part, w, partial, count)
-        h = h + part
-    return w, h, before, total(partial, w.dtype)
+    wide, more = launcher.wide(w.dtype), (count,)
+    h = cupy.empty((w.shape[0], count), dtype=wide)
+    for turn in range(2):
+        groups = -(-(count + 1) // TOGETHER)
+        args = "project_products", w, wide.name, (count + 1,), basis, w
+        products = _sums(*args, more=more, groups=groups)
+        if turn == 0:
+            before = cupy.ascontiguousarray(products[:, count].real)
+        args = "project_subtract", w, "float64", (), basis, products, w, h
+        after = _sums(*args, more=(turn, count))
+    return w, h, before, after
 
 
 def scale(a, x):
@@ -96,16 +89,11 @@ def combine(basis, y):
 
 
 def total(partial, dtype):
-    """Sums of the rows of `partial`, by the kernel compiled for data of `dtype`.
-
-    Rows of pairs hold the partial results of `extent`.
-    """
-    name = "total_wide" if partial.dtype == launcher.wide(dtype) else "total_real"
-    name = "total_extent" if partial.ndim == 3 else name
-    batch, n, *rest = partial.shape
-    sums = cupy.empty((batch, *rest), dtype=partial.dtype)
+    """Sums of the rows of `partial`, by the kernel compiled for data of `dtype`."""
+    batch, n = partial.shape
+    sums = cupy.empty(batch, dtype="float64")
     launcher.launch(
-        launcher.function("vectors/cuda", name, dtype),
+        launcher.function("vectors/cuda", "total_real", dtype),
         (min(batch, launcher.MAX_X),),
         (launcher.THREADS,),
         partial,
@@ -132,22 +120,38 @@ def _coefficient(name, value, like):
     return value
 
 
-def _partial(x, dtype, *shape):
-    return cupy.empty((x.shape[0], _blocks(x), *shape), dtype=dtype)
+def _grid(like, most):
+    """Blocks for the packs of a vector, and at most `most` for items."""
+    batch, n = like.shape
+    packs = -(-n * like.dtype.itemsize // 16)
+    blocks = min(-(-packs // launcher.THREADS), launcher.resident_blocks())
+    return min(max(blocks, 1), launcher.MAX_X), min(batch, most)
 
 
-def _blocks(x):
-    batch, n = x.shape
-    return launcher.vector_grid(n, batch)[0]
+def _sums(name, like, dtype, shape, *args, more=(), groups=1):
+    """Launch a kernel that leaves sums of `shape` for each item.
+
+    Each of `groups` of blocks makes some of them, with a ticket for the last block.
+    """
+    batch, n = like.shape
+    room = scratch()
+    x, y = _grid(like, min(max(room.tickets.size // groups, 1), launcher.MAX_YZ))
+    sums = cupy.empty((batch, *shape), dtype=dtype)
+    launcher.launch(
+        launcher.function("vectors/cuda", name, like.dtype),
+        (x, y, groups),
+        (launcher.THREADS,),
+        *(*args, room.parts(sums.size * x, dtype), sums, room.tickets),
+        *(*more, n, batch),
+    )
+    return sums
 
 
 def _launch(name, like, *args):
     batch, n = like.shape
     launcher.launch(
         launcher.function("vectors/cuda", name, like.dtype),
-        launcher.vector_grid(n, batch),
+        _grid(like, launcher.MAX_YZ),
         (launcher.THREADS,),
-        *args,
-        n,
-        batch,
+        *(*args, n, batch),
     )

@@ -36,6 +36,7 @@ class Device:
     """``with Device(n):`` makes device `n` current."""
 
     current = 0
+    attributes = {"MultiProcessorCount": 3}
 
     def __init__(self, device=None):
         self.id = Device.current if device is None else int(device)

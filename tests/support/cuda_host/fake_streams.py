@@ -25,6 +25,7 @@ class Stream:
 
     def __init__(self, null=False, non_blocking=False):
         self.recording, self.default = None, null
+        self.ptr = 0 if null else id(self)
 
     def __enter__(self):
         Stream.stack.append(self)

@@ -1,0 +1,56 @@
+"""Memory in which the blocks of a kernel meet: tickets, and parts of sums.
+
+The kernels that run one after another share it, so every stream has its own. A captured
+graph may run beside the stream that it was captured on: it brings its own, too.
+"""
+
+import contextlib
+import threading
+
+import cupy
+
+TICKETS = 2**16  # at most, in a launch
+PARTS = 2**14  # float64; a launch that needs more gets an array of its own
+
+_THREADS_OWN = 2  # the handle of a different default stream in each thread
+_KEPT: dict[tuple, "Scratch"] = {}
+_given = threading.local()
+
+
+class Scratch:
+    """Tickets, which are 0 between launches, and room for parts of sums."""
+
+    def __init__(self):
+        self.tickets = cupy.zeros(TICKETS, dtype="uint32")
+        room = cupy.empty(PARTS, dtype="float64")
+        self._room = {"float64": room, "complex128": room.view("complex128")}
+
+    def parts(self, count, dtype):
+        """Room for `count` parts of float64 or complex128 sums."""
+        room = self._room[dtype]
+        return room if count <= room.size else cupy.empty(count, dtype=dtype)
+
+
+def scratch() -> Scratch:
+    """That of the graph that is being captured, or of the current stream."""
+    given = getattr(_given, "scratch", None)
+    if given is not None:
+        return given
+    stream = cupy.cuda.get_current_stream()
+    if stream.ptr > _THREADS_OWN and stream.is_capturing():
+        return Scratch()  # somebody else's graph, which may run at any time
+    thread = threading.get_ident() if stream.ptr == _THREADS_OWN else 0
+    key = cupy.cuda.Device().id, stream.ptr, thread
+    if key not in _KEPT:
+        _KEPT[key] = Scratch()
+    return _KEPT[key]
+
+
+@contextlib.contextmanager
+def using(own: Scratch):
+    """Launches of this thread use `own`."""
+    _given.scratch = own
+    try:
+        yield
+    finally:
+        _given.scratch = None
