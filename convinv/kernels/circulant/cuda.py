@@ -21,6 +21,8 @@ from .arguments import (
     write_part,
 )
 
+ROWS = 4  # of a product that a thread makes
+SEVERAL = {"complex64": 4, "complex128": 2}  # items that it makes them for
 STACK = 2**28  # bytes of the parts that are transformed together
 
 
@@ -157,12 +159,15 @@ def _multiply(plan, v):
     check_device(plan.blocks, "the plan")
     launcher.check("v", v, plan.complex)
     out = cupy.empty((batch, groups, p, *bins), dtype=plan.complex)
+    several = SEVERAL[plan.complex.name] if batch > 1 else 1
     grid = (
         min(-(-count // launcher.THREADS), launcher.MAX_X),
-        min(batch * groups, launcher.MAX_YZ),
+        min(-(-batch // several) * groups, launcher.MAX_YZ),
+        min(-(-p // ROWS), launcher.MAX_YZ),
     )
+    name = "multiply_several" if several > 1 else "multiply_one"
     launcher.launch(
-        launcher.function("circulant/cuda", "multiply", plan.complex),
+        launcher.function("circulant/cuda", name, plan.complex),
         grid,
         (launcher.THREADS,),
         *(plan.blocks, v, out, batch, groups, p, q, count),
