@@ -116,6 +116,60 @@ __device__ __forceinline__ T block_sum(T value) {
   return value;
 }
 
+// What another block has written, which is in no cache of this one's. T consists of
+// doubles.
+template <typename T>
+__device__ __forceinline__ T written(const T* place) {
+  constexpr int count = sizeof(T) / sizeof(double);
+  union {
+    T value;
+    double parts[count];
+  };
+#pragma unroll
+  for (int i = 0; i < count; ++i)
+    parts[i] = __ldcg(reinterpret_cast<const double*>(place) + i);
+  return value;
+}
+
+// Sums to which several blocks contribute: each first puts its parts. The last of these
+// blocks adds them up, in order, so that equal inputs give equal bits. `tickets` are 0
+// before and after a launch. All threads of a block must call the functions.
+template <typename T>
+struct Sums {
+  T *partial, *sums;
+  unsigned* tickets;
+
+  // The part of this block, one of `parts`, of a sum.
+  __device__ __forceinline__ void put(long long which, long long part, int parts,
+                                      T sum) const {
+    sum = block_sum(sum);
+    if (thread_number() == 0)
+      (parts == 1 ? sums[which] : partial[which * parts + part]) = sum;
+  }
+
+  // Whether the block is the last of `parts` with this ticket.
+  __device__ __forceinline__ bool last(long long ticket, int parts) const {
+    __shared__ bool is_last;
+    if (parts == 1) return false;
+    if (thread_number() == 0) {
+      __threadfence();  // the parts are seen before the ticket
+      is_last = atomicInc(tickets + ticket, parts - 1) == unsigned(parts - 1);
+    }
+    __syncthreads();  // one answer for all
+    if (is_last) __threadfence();
+    return is_last;
+  }
+
+  __device__ __forceinline__ void finish(long long which, int parts) const {
+    T sum = {};
+#pragma unroll 4
+    for (int i = thread_number(); i < parts; i += THREADS)
+      sum = sum + written(partial + which * parts + i);
+    sum = block_sum(sum);
+    if (thread_number() == 0) sums[which] = sum;
+  }
+};
+
 // Sums over the items of a batch (batch, n) take two steps: every block leaves one
 // partial sum per item, and add_up adds them in order. gridDim.x is then the number of
 // partial sums of an item.

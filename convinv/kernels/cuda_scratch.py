@@ -9,8 +9,8 @@ import threading
 
 import cupy
 
-TICKETS = 2**16  # at most, in a launch
-PARTS = 2**14  # float64; a launch that needs more gets an array of its own
+TICKETS = 2**16
+PARTS = 2**14  # float64
 
 _THREADS_OWN = 2  # the handle of a different default stream in each thread
 _KEPT: dict[tuple, "Scratch"] = {}
@@ -18,12 +18,20 @@ _given = threading.local()
 
 
 class Scratch:
-    """Tickets, which are 0 between launches, and room for parts of sums."""
+    """Tickets, which are 0 between launches, and room for parts of sums.
+
+    A launch that needs more of them gets arrays of its own.
+    """
 
     def __init__(self):
-        self.tickets = cupy.zeros(TICKETS, dtype="uint32")
+        self._tickets = cupy.zeros(TICKETS, dtype="uint32")
         room = cupy.empty(PARTS, dtype="float64")
         self._room = {"float64": room, "complex128": room.view("complex128")}
+
+    def tickets(self, count):
+        """At least `count` tickets."""
+        enough = count <= self._tickets.size
+        return self._tickets if enough else cupy.zeros(count, dtype="uint32")
 
     def parts(self, count, dtype):
         """Room for `count` parts of float64 or complex128 sums."""

@@ -139,7 +139,7 @@ class TestSums:
     def test_tickets_are_left_as_found(self, cupy, kernels, scratch):
         vectors = kernels("vectors")
         vectors.sumsq(cupy.asarray(random((3, 50_000), "float32")))
-        assert not scratch.scratch().tickets.get().any()
+        assert not scratch.scratch().tickets(1).get().any()
 
     def test_streams_do_not_share(self, cupy, scratch):
         here = scratch.scratch()

@@ -104,7 +104,7 @@ class Gather:
         self.weights[..., :channels] = weights
 
     def launch(self, source, target, sumsq):
-        """Fill `target`; return partial sums of squares ``(B, n)`` or None."""
+        """Fill `target`; return the sums of squares ``(B,)`` if `sumsq`."""
         groups, parts = self.geometry.groups, self.geometry.groups * self.tiles
         batch, c_from, *n_from = source.shape
         _, c_to, *n_to = target.shape
@@ -123,7 +123,7 @@ class Gather:
             *(*n_from, *n_to, *self.geometry.kernel, int(sumsq)),
             *self.axes,
         )
-        return partial if sumsq else None
+        return total(partial, target.dtype) if sumsq else None
 
 
 def prepare(kernel, geometry) -> Plan:
@@ -179,6 +179,5 @@ def first_taps(geometry, axis: int):
 
 def _product(parts, source, target, sumsq):
     """Fill `target`; return the sums of its squares if they are wanted."""
-    partial = [part.launch(source, target, sumsq) for part in parts]
-    sums = [total(p, target.dtype) for p in partial if p is not None]
-    return sum(sums[1:], sums[0]) if sums else None
+    sums = [part.launch(source, target, sumsq) for part in parts]
+    return sum(sums[1:], sums[0]) if sumsq else None

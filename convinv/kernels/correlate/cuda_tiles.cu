@@ -243,14 +243,14 @@ __device__ __forceinline__ void add_all(Scalar (&sum)[ROWS][COLUMNS][TILE],
          from, d, h, w, n, most_h, place.step_d, rows.first, columns.first);
 }
 
-// With `want`, partial[blockIdx.x] receives the sum of squares of the block's results.
+// With `want`, the squares of each item's results are added up, from `each` blocks.
 __device__ __forceinline__ void product(const Scalar* __restrict__ source,
                                         const Size& from, Scalar* __restrict__ target,
                                         const Size& to, const Scalar* __restrict__ table,
                                         const int* __restrict__ counts, const Axis& d,
                                         const Axis& h, const Axis& w, const Layer& n,
                                         const Grid& grid, const Owned& owned, int want,
-                                        double* __restrict__ partial) {
+                                        const Divisor& each, const Sums<double>& sums) {
   double squares = 0;
   Place place = place_of(grid, int(blockIdx.x));
   int depth = place.depth(grid);
@@ -269,8 +269,10 @@ __device__ __forceinline__ void product(const Scalar* __restrict__ source,
                     to, n.target - first, place.rows, place.columns, owned, want);
   }
   if (want) {
-    squares = block_sum(squares);
-    if (thread_number() == 0) partial[blockIdx.x] = squares;
+    int item = int(blockIdx.x);
+    const int part = each.split(item);
+    sums.put(item, part, each.by, squares);
+    if (sums.last(item, each.by)) sums.finish(item, each.by);
   }
 }
 
@@ -295,18 +297,19 @@ constexpr int BLOCKS = TAPS > 3 || TIGHT ? 2 : 3;
 
 KERNEL(BLOCKS)
 tiles(const Scalar* source, Scalar* target, const Scalar* table, double* partial,
-      const int* counts, long long source_channels, long long target_channels,
+      double* sums, unsigned* tickets, const int* counts, long long source_channels, long long target_channels,
       long long residues, TRIPLE(long long, from), TRIPLE(long long, to), long long want,
       TRIPLE(long long, taps), TRIPLE(const int*, map), TRIPLE(long long, length),
       TRIPLE(long long, stride), TRIPLE(long long, dilation),
       TRIPLE(const signed char*, owned), long long some, long long channels,
       long long heights, long long filters, BY(parts), BY(phases_w), BY(phases_h), BY(across), BY(down),
-      BY(phases_d), BY(depths), BY(groups)) {
+      BY(phases_d), BY(depths), BY(groups), BY(each)) {
   const Grid grid = {DIVISOR(parts),    DIVISOR(phases_w), DIVISOR(phases_h),
                      DIVISOR(across),   DIVISOR(down),     DIVISOR(phases_d),
                      DIVISOR(depths),   DIVISOR(groups)};
   const Layer n = {int(source_channels), int(target_channels), int(residues),
                    int(channels), int(heights), filters};
   product(source, SIZE(from), target, SIZE(to), table, counts, AXIS(d), AXIS(h), AXIS(w),
-          n, grid, Owned{owned_d, owned_h, owned_w, int(some)}, int(want), partial);
+          n, grid, Owned{owned_d, owned_h, owned_w, int(some)}, int(want), DIVISOR(each),
+          Sums<double>{partial, sums, tickets});
 }

@@ -7,6 +7,7 @@ import cupy
 import numpy as np
 
 from .. import launcher
+from ..cuda_scratch import scratch
 from .phases import STRIDES, Axis
 
 COLUMNS = 4  # neighbors that a thread computes
@@ -205,7 +206,7 @@ class Tiles:
         full[..., :tile] = table
         return full
 
-    def grid(self, batch, size):
+    def grid(self, size):
         """Blocks of an item, and what divides their number."""
         (x, y, _), axes = self.shape.block, self.axes
         depths, rows, columns = (a.steps(n) for a, n in zip(axes, size))
@@ -216,25 +217,27 @@ class Tiles:
         return self.groups * math.prod(factors), (*factors, self.groups)
 
     def launch(self, source, target, sumsq):
-        """Fill `target`; return partial sums of squares ``(B, n)`` or None."""
+        """Fill `target`; return the sums of squares ``(B,)`` if `sumsq`."""
         batch, _, *n_from = source.shape
         n_to, shape, axes = target.shape[2:], self.shape, self.axes
-        each, factors = self.grid(batch, n_to)
-        partial = cupy.empty((batch, each if sumsq else 0), dtype="float64")
+        each, factors = self.grid(n_to)
+        sums, room = cupy.empty(batch, dtype="float64"), scratch()
+        partial = room.parts(batch * each if sumsq else 0, "float64")
         launcher.launch(
             launcher.function(
                 "correlate/cuda_tiles", "tiles", self.dtype, self.defines
             ),
             (batch * each,),
             shape.block,
-            *(source, target, self.weights, partial, self.counts),
+            *(source, target, self.weights, partial, sums),
+            *(room.tickets(batch), self.counts),
             *(*self.channels, self.residues, *n_from, *n_to, int(sumsq)),
             *(a.taps.shape[2] for a in axes),
             *(*self.maps, *(a.maps.shape[2] for a in axes)),
             *(*(a.stride for a in axes), *(a.dilation for a in axes)),
             *(*self.owned, shape.channels, shape.heights),
             math.prod(self.weights.shape[5:]),
-            *(number for n in factors for number in divisor(n)),
+            *(number for n in (*factors, each) for number in divisor(n)),
             shared=shape.shared,
         )
-        return partial if sumsq else None
+        return sums if sumsq else None

@@ -194,11 +194,12 @@ project_products(const Scalar* basis, const Scalar* w, SUMS(Wide), long long cou
         });
 #pragma unroll
     for (int k = 0; k < TOGETHER; ++k)
-      if (k < many) out.put(b * (count + 1) + first + k, sum.of[k]);
+      if (k < many)
+        out.put(b * (count + 1) + first + k, blockIdx.x, gridDim.x, sum.of[k]);
   });
-  if (out.last(blockIdx.y * gridDim.z + blockIdx.z))
+  if (out.last((long long)blockIdx.y * gridDim.z + blockIdx.z, gridDim.x))
     items(batch, [&](long long b) {
-      for (int k = 0; k < many; ++k) out.finish(b * (count + 1) + first + k);
+      for (int k = 0; k < many; ++k) out.finish(b * (count + 1) + first + k, gridDim.x);
     });
 }
 

@@ -86,58 +86,6 @@ __device__ __forceinline__ void items(long long batch, F each) {
   for (long long b = blockIdx.y; b < batch; b += gridDim.y) each(b);
 }
 
-// Where sums of (batch, count) go: `count` in a row, each first as the partial sums of
-// gridDim.x blocks. The last of these blocks adds them up, in the order of the blocks,
-// so that equal inputs give equal bits. `tickets` are 0 before and after a launch.
-template <typename T>
-struct Sums {
-  T *partial, *sums;
-  unsigned* tickets;
-
-  // The block's part of a sum; all threads must call it.
-  __device__ __forceinline__ void put(long long which, T sum) const {
-    sum = block_sum(sum);
-    if (threadIdx.x == 0)
-      (gridDim.x == 1 ? sums[which] : partial[which * gridDim.x + blockIdx.x]) = sum;
-  }
-
-  // Whether the block is the last with this ticket to put its parts.
-  __device__ __forceinline__ bool last(unsigned ticket) const {
-    __shared__ bool is_last;
-    if (gridDim.x == 1) return false;
-    if (threadIdx.x == 0) {
-      __threadfence();  // the parts are seen before the ticket
-      is_last = atomicInc(tickets + ticket, gridDim.x - 1) == gridDim.x - 1;
-    }
-    __syncthreads();  // one answer for all
-    if (is_last) __threadfence();
-    return is_last;
-  }
-
-  // Add up the parts of a sum.
-  __device__ __forceinline__ void finish(long long which) const {
-    T sum = {};
-#pragma unroll 4
-    for (unsigned i = threadIdx.x; i < gridDim.x; i += THREADS)
-      sum = sum + written(partial + which * gridDim.x + i);
-    sum = block_sum(sum);
-    if (threadIdx.x == 0) sums[which] = sum;
-  }
-
- private:
-  // What another block has written, which is in no cache of this one's.
-  static __device__ __forceinline__ T written(const T* place) {
-    constexpr int count = sizeof(T) / sizeof(double);
-    union {
-      T value;
-      double parts[count];
-    };
-    for (int i = 0; i < count; ++i)
-      parts[i] = __ldcg(reinterpret_cast<const double*>(place) + i);
-    return value;
-  }
-};
-
 // A pass over all items whose `use` returns terms of their sums.
 template <int DEPTH, typename T, class Load, class Use>
 __device__ __forceinline__ void sum_pass(const Sums<T>& out, long long n,
@@ -148,7 +96,8 @@ __device__ __forceinline__ void sum_pass(const Sums<T>& out, long long n,
     pass<DEPTH>(b, n, packs, load, [&](long long b, long long i, const auto& loaded) {
       sum = sum + use(b, i, loaded);
     });
-    out.put(b, sum);
+    out.put(b, blockIdx.x, gridDim.x, sum);
   });
-  if (out.last(blockIdx.y)) items(batch, [&](long long b) { out.finish(b); });
+  if (out.last(blockIdx.y, gridDim.x))
+    items(batch, [&](long long b) { out.finish(b, gridDim.x); });
 }

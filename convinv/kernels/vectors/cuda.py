@@ -120,12 +120,12 @@ def _coefficient(name, value, like):
     return value
 
 
-def _grid(like, most):
-    """Blocks for the packs of a vector, and at most `most` for items."""
+def _grid(like):
+    """Blocks for the packs of a vector, and for items."""
     batch, n = like.shape
     packs = -(-n * like.dtype.itemsize // 16)
     blocks = min(-(-packs // launcher.THREADS), launcher.resident_blocks())
-    return min(max(blocks, 1), launcher.MAX_X), min(batch, most)
+    return min(max(blocks, 1), launcher.MAX_X), min(batch, launcher.MAX_YZ)
 
 
 def _sums(name, like, dtype, shape, *args, more=(), groups=1):
@@ -135,13 +135,14 @@ def _sums(name, like, dtype, shape, *args, more=(), groups=1):
     """
     batch, n = like.shape
     room = scratch()
-    x, y = _grid(like, min(max(room.tickets.size // groups, 1), launcher.MAX_YZ))
+    x, y = _grid(like)
     sums = cupy.empty((batch, *shape), dtype=dtype)
     launcher.launch(
         launcher.function("vectors/cuda", name, like.dtype),
         (x, y, groups),
         (launcher.THREADS,),
-        *(*args, room.parts(sums.size * x, dtype), sums, room.tickets),
+        *(*args, room.parts(sums.size * x, dtype), sums),
+        room.tickets(y * groups),
         *(*more, n, batch),
     )
     return sums
@@ -151,7 +152,7 @@ def _launch(name, like, *args):
     batch, n = like.shape
     launcher.launch(
         launcher.function("vectors/cuda", name, like.dtype),
-        _grid(like, launcher.MAX_YZ),
+        _grid(like),
         (launcher.THREADS,),
         *(*args, n, batch),
     )

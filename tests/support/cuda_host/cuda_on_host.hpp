@@ -5,8 +5,8 @@
 // COH_THREADS, every CUDA thread is a thread of the CPU, and ThreadSanitizer sees a
 // missing __syncthreads() as the data race that it is.
 //
-// Not there: atomics, textures, cooperative groups, tensor cores, half precision,
-// streams, and the memory model between blocks.
+// Not there: atomics but atomicInc, textures, cooperative groups, tensor cores, half
+// precision, streams, and the memory model between blocks.
 #pragma once
 #include <algorithm>
 #include <atomic>
