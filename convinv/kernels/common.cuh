@@ -99,6 +99,18 @@ __device__ __forceinline__ int thread_number() {
   return int((threadIdx.z * blockDim.y + threadIdx.y) * blockDim.x + threadIdx.x);
 }
 
+// Of this number the compiler knows nothing: it computes what depends on it neither
+// again, nor earlier than it is used here.
+template <typename T>
+__device__ __forceinline__ void hold(T& number) {
+#ifdef __CUDA_ARCH__
+  if constexpr (sizeof(T) == 8)
+    asm volatile("" : "+l"(number));
+  else
+    asm volatile("" : "+r"(number));
+#endif
+}
+
 // The sum over the block, in thread 0. All threads must call it. The order of the
 // additions is fixed, so equal inputs give equal bits.
 template <typename T>

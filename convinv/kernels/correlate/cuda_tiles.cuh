@@ -70,14 +70,6 @@ struct Span {
   }
 };
 
-// Of this number the compiler knows nothing: it computes what depends on it neither
-// again, nor earlier than it is used here.
-__device__ __forceinline__ void hold(int& number) {
-#ifdef __CUDA_ARCH__
-  asm volatile("" : "+r"(number));
-#endif
-}
-
 // What a block computes. blockIdx.x: item, group, rectangle, phases and part of the
 // channels, in the order of `Grid`.
 struct Place {
@@ -154,7 +146,9 @@ __device__ __forceinline__ void load_source(Scalar* tile, const Scalar* __restri
                                             const Axis& w, int row, int column,
                                             int channels, int rows, int pitch) {
   constexpr int SEVERAL = 5, BYTES = sizeof(Scalar);
-  const int thread = thread_number(), warp = thread >> 5;
+  int thread = thread_number();
+  hold(thread);
+  const int warp = thread >> 5;
 #pragma unroll 1
   for (int c = thread & 31; c < pitch; c += 32 * SEVERAL) {
     int at[SEVERAL];           // bytes from the row's first sample

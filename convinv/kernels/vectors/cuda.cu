@@ -170,6 +170,7 @@ project_products(const Scalar* basis, const Scalar* w, SUMS(Wide), long long cou
   const int many = min(TOGETHER, int(count) + 1 - first);
   const bool packs = n % PACK == 0 && aligned(basis, w);
   items(batch, [&](long long b) {
+    hold(b);  // no pointers to be kept from one item to the next
     const Scalar* vectors[TOGETHER];
 #pragma unroll
     for (int k = 0; k < TOGETHER; ++k)
