@@ -14,7 +14,7 @@ from ..._core.threads import parallel_for
 from ..jit import jit
 from ..pointers import copy_run
 from .fold import fill_address, fill_row, fold_address, fold_row
-from .inner_loop import correlate_rows, rows_address
+from .inner_loop import ROWS, correlate_rows, rows_address
 from .tap_lists import Plan
 
 prepare = Plan
@@ -109,7 +109,7 @@ def _forward(
     source, flat = x.reshape(x.size), y.reshape(y.size)
     in_d, in_h, in_w = x.shape[2], x.shape[3], x.shape[4]
     whole = stride_w == 1 and columns.size * comp == in_w  # rows are used unchanged
-    starts = np.empty(4, np.int64)
+    starts = np.empty(ROWS, np.int64)
     row_tasks = (height + rows - 1) // rows
     for task in range(start, stop):
         own = task % row_tasks * rows
@@ -231,7 +231,7 @@ def _adjoint(
     spare = hold * c_in * line
     plane = depth * height * width * comp
     source, flat = y.reshape(y.size), x.reshape(x.size)
-    starts = np.empty(4, np.int64)
+    starts = np.empty(ROWS, np.int64)
     row_tasks = (height + rows - 1) // rows
     for task in range(start, stop):
         own = task % row_tasks * rows

@@ -2,11 +2,11 @@
 
 The layout of a small buffer of input rows takes care of padding, strides and complex
 numbers. Then output row ``o`` of a convolution is a sum over taps of ``weight[tap, o]``
-times the buffer shifted by ``offset[tap]``. The loop here computes up to four output
-rows by up to four vectors of columns with all of them in registers, so that a tap costs
-a few loads for sixteen multiply-adds, for thin and thick layers alike. It is written as
-LLVM vector code, because a loop over arrays does not tell the compiler that the rows do
-not overlap.
+times the buffer shifted by ``offset[tap]``. The loop here computes a few output rows by
+a few vectors of columns (``ROWS`` by ``VECTORS``) with all of them in registers, so
+that a tap costs a few loads for many multiply-adds, for thin and thick layers alike. It
+is written as LLVM vector code, because a loop over arrays does not tell the compiler
+that the rows do not overlap.
 """
 
 import functools
@@ -19,8 +19,6 @@ from numba.extending import intrinsic
 
 from ..pointers import c_function, call
 
-ROWS = 4  # output rows of one call at most
-
 
 def _register_bytes():
     features = llvmlite.binding.get_host_cpu_features()
@@ -30,9 +28,11 @@ def _register_bytes():
 
 
 REGISTER_BYTES = _register_bytes()
-# Most vectors of columns of one call: the accumulators must leave room for operands in
-# 32 registers (AVX-512) or 16.
-VECTORS = 4 if REGISTER_BYTES == 64 else 2
+# Output rows and vectors of columns of one call at most, and registers.
+ROWS, VECTORS, REGISTERS = (8, 4, 32) if REGISTER_BYTES == 64 else (4, 2, 16)
+# Most vectors for each number of rows: the sums leave room for the vectors of a tap and
+# a weight. With AVX-512 these are four for six rows, three for eight.
+MOST = tuple(min(VECTORS, (REGISTERS - 1) // (rows + 1)) for rows in range(ROWS + 1))
 
 
 def slack(itemsize: int) -> int:
@@ -71,7 +71,7 @@ def _switch(context, builder, signature, args):
     done = builder.append_basic_block("done")
     switch = builder.switch(code, done)
     for r in range(1, ROWS + 1):
-        for v in range(1, VECTORS + 1):
+        for v in range(1, MOST[r] + 1):
             case = builder.append_basic_block(f"rows{r}vectors{v}")
             switch.add_case(ir.Constant(index, r * VECTORS + v - 1), case)
             builder.position_at_end(case)
@@ -206,14 +206,16 @@ def _correlate_rows(
 ):  # fmt: skip
     """Run `block` over `repeat` times `rows` rows of `width` columns.
 
-    The next rows are `src_step` and `dst_step` further. Columns are processed in wide
-    blocks, with a narrower one last. A block of columns goes down all rows, since the
-    next row uses mostly the same input.
+    The next rows are `src_step` and `dst_step` further. Columns are processed in few
+    blocks of about equal width. A block of columns goes down all rows, since the next
+    row uses mostly the same input.
     """
-    column = 0
+    column, most = 0, MOST[rows]
     while column < width:
         left = width - column
-        vectors = min((left + lanes - 1) // lanes, VECTORS)
+        vectors = (left + lanes - 1) // lanes
+        blocks = (vectors + most - 1) // most
+        vectors = (vectors + blocks - 1) // blocks
         for k in range(repeat):
             down = k * dst_step
             block(
