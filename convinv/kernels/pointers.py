@@ -32,6 +32,11 @@ def call(context, builder, address, kinds, values):
     return context.get_dummy_value()
 
 
+def called(context, builder, signature, args):
+    """The code of an intrinsic that calls the address which is its first argument."""
+    return call(context, builder, args[0], signature.args[1:], args[1:])
+
+
 def data(context, builder, kind, value):
     """The data pointer of an array; other values as they are."""
     if isinstance(kind, types.Array):

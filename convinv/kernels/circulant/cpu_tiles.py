@@ -17,17 +17,17 @@ import math
 
 import numpy as np
 
+from ..aligned import LINE, aligned_zeros
 from ..jit import jit
 
 LANES = 128  # frequencies of a tile; a constant, so that loops over it are unrolled
 HALF = LANES // 2  # pairs of a tile
-LINE = 64  # bytes of a line of the cache
 
 
 def empty_blocks(blocks, places, dtype):
     """``(groups, tiles, p, q, 2, LANES)`` for the tiles that `places` fills.
 
-    The array starts at a cache line: loads across lines take twice as long.
+    The array starts at a line of the cache.
     """
     tiles = -(-places // LANES)
     shape = (blocks.shape[0], tiles, *blocks.shape[1:3], 2, LANES)
@@ -155,14 +155,6 @@ def _row(y, b, x, q):
 
 
 @jit(inner=True)
-def _planes(like, size):
-    """Zeros that start at a cache line."""
-    memory = np.zeros(size + LINE, like.dtype)
-    skip = -memory.ctypes.data % LINE // like.itemsize
-    return memory[skip : skip + size]
-
-
-@jit(inner=True)
 def _part(z, planes):
     """Complex numbers, pairs of reals, into two planes that are HALF apart."""
     for i in range(z.size // 2):
@@ -200,8 +192,8 @@ def multiply(start, stop, blocks, v, out):
     """
     tiles, p, q = blocks.shape[1], blocks.shape[2], blocks.shape[3]
     count = v.shape[3] // 2
-    x = _planes(v, 2 * q * LANES)
-    y = _planes(v, 2 * LANES)
+    x = aligned_zeros(v, 2 * q * LANES)
+    y = aligned_zeros(v, 2 * LANES)
     for task in range(start, stop):
         g, tile = task // tiles, task % tiles
         first = tile * LANES
@@ -273,10 +265,10 @@ def multiply_packed(start, stop, blocks, runs, starts, wave, v, out):
     ``wave`` is ``(W,)``, the numbers ``exp(-2 pi i j / W)`` for ``j < W / 2``.
     """
     tiles, p, q = blocks.shape[1], blocks.shape[2], blocks.shape[3]
-    x = _planes(v, 2 * q * LANES)
-    y = _planes(v, 2 * LANES)
-    s = _planes(v, 4 * HALF)  # of Z at k, then at -k
-    w = _planes(v, 2 * HALF)
+    x = aligned_zeros(v, 2 * q * LANES)
+    y = aligned_zeros(v, 2 * LANES)
+    s = aligned_zeros(v, 4 * HALF)  # of Z at k, then at -k
+    w = aligned_zeros(v, 2 * HALF)
     back = s[2 * HALF :]
     for task in range(start, stop):
         g, tile = task // tiles, task % tiles

@@ -15,6 +15,7 @@ from ..jit import jit
 from ..pointers import copy_run
 from .fold import fill_address, fill_row, fold_address, fold_row
 from .inner_loop import ROWS, correlate_rows, rows_address
+from .row_loops import clear, sum_of_squares, times_i
 from .tap_lists import Plan
 
 prepare = Plan
@@ -67,35 +68,6 @@ def _work(plan):
     return plan.geometry.multiplications * plan.components * plan.weights.shape[0]
 
 
-# Rows are passed as a flat array and an offset: a slice would count references, which
-# is expensive if two threads work on one array.
-
-
-@jit(inner=True)
-def _clear(target, at, count):
-    to = np.uint64(at)
-    for i in range(np.uint64(count)):
-        target[to + i] = 0
-
-
-@jit(inner=True)
-def _turn(array, at, to, count):
-    """Write i times the complex numbers of a row, which are pairs, to another row."""
-    here, there, one, two = np.uint64(at), np.uint64(to), np.uint64(1), np.uint64(2)
-    for i in range(np.uint64(count // 2)):
-        array[there + two * i] = -array[here + two * i + one]
-        array[there + two * i + one] = array[here + two * i]
-
-
-@jit(inner=True, fastmath={"reassoc", "contract"})
-def _sum_of_squares(array, at, count):
-    start, total = np.uint64(at), 0.0
-    for i in range(np.uint64(count)):
-        value = np.float64(array[start + i])
-        total += value * value
-    return total
-
-
 @jit
 def _forward(
     start, stop, correlate, fill, x, y, sums, layout, used, map_d, map_h, columns,
@@ -129,7 +101,7 @@ def _forward(
                     at = ((c * parts * planes + u) * held + r) * pitch
                     of = ((channel * in_d + z) * in_h + h) * in_w
                     if h < 0 or z < 0:
-                        _clear(buffer, at, pitch)
+                        clear(buffer, at, pitch)
                     elif whole:
                         copy_run(buffer, at, source, of, in_w)
                     else:
@@ -140,7 +112,7 @@ def _forward(
                                 used[p], count, comp,
                             )  # fmt: skip
                     if parts == 2:
-                        _turn(buffer, at, at + planes * held * pitch, pitch)
+                        times_i(buffer, at, at + planes * held * pitch, pitch)
         for block in range(block_start.size - 1):
             first = block_start[block]
             outputs = block_start[block + 1] - first
@@ -164,7 +136,7 @@ def _forward(
             for o in range(c_out):
                 channel = (b * groups + group) * c_out + o
                 at = ((channel * depth + d) * height + own) * width * comp
-                sums[task] += _sum_of_squares(flat, at, (end - own) * width * comp)
+                sums[task] += sum_of_squares(flat, at, (end - own) * width * comp)
 
 
 @jit(inner=True)
@@ -184,13 +156,13 @@ def _fill_rows(buffer, source, channel, tap_planes, t_d, top, needed, layout):
                 other = at + planes * held * length
                 if z < 0 or z >= depth or h < 0 or h >= height:
                     for part in range(parts):
-                        _clear(buffer, other if part else at, length)
+                        clear(buffer, other if part else at, length)
                     continue
                 of = (((channel + c) * depth + z) * height + h) * width * comp
                 inside = before * comp  # the zeros on both sides are never overwritten
                 copy_run(buffer, at + inside, source, of, width * comp)
                 if parts == 2:
-                    _turn(buffer, at + inside, other + inside, width * comp)
+                    times_i(buffer, at + inside, other + inside, width * comp)
 
 
 @jit(inner=True)
@@ -303,7 +275,7 @@ def _adjoint(
             )
         for c in range(c_in if sums.size else 0):
             size = (end - own) * width * comp
-            sums[task] += _sum_of_squares(flat, own_rows + c * plane, size)
+            sums[task] += sum_of_squares(flat, own_rows + c * plane, size)
 
 
 @jit(inner=True)

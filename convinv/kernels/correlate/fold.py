@@ -10,7 +10,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from ..jit import jit
-from ..pointers import c_function, call
+from ..pointers import c_function, called
 
 
 def _fill_row(
@@ -127,7 +127,7 @@ def fill_row(
     """Call `_fill_row` at an address with arrays."""
     index = types.int64
     kinds = (buffer, index, source, index, index, columns, *[index] * 6)
-    return types.void(index, *kinds), _at_address
+    return types.void(index, *kinds), called
 
 
 @intrinsic
@@ -138,8 +138,4 @@ def fold_row(
     """Call `_fold_row` at an address with arrays."""
     index = types.int64
     kinds = (out, index, index, source, index, index, columns, *[index] * 4)
-    return types.void(index, *kinds), _at_address
-
-
-def _at_address(context, builder, signature, args):
-    return call(context, builder, args[0], signature.args[1:], args[1:])
+    return types.void(index, *kinds), called

@@ -11,23 +11,14 @@ that the rows do not overlap.
 
 import functools
 
-import llvmlite.binding
 import llvmlite.ir as ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
 from ..pointers import c_function, call
+from .llvm_vectors import REGISTER_BYTES, Vectors
 
-
-def _register_bytes():
-    features = llvmlite.binding.get_host_cpu_features()
-    if features.get("avx512f"):
-        return 64
-    return 32 if features.get("avx") else 16
-
-
-REGISTER_BYTES = _register_bytes()
 # Output rows and vectors of columns of one call at most, and registers.
 ROWS, VECTORS, REGISTERS = (8, 4, 32) if REGISTER_BYTES == 64 else (4, 2, 16)
 # Most vectors for each number of rows: the sums leave room for the vectors of a tap and
@@ -81,26 +72,22 @@ def _switch(context, builder, signature, args):
     return context.get_dummy_value()
 
 
-class _Block:
+class _Block(Vectors):
     """Emits the code of `block` for one number of rows and vectors."""
 
     def __init__(self, context, builder, signature, args, rows, vectors):
-        self.builder, self.rows, self.vectors = builder, rows, vectors
-
+        super().__init__(context, builder, signature.args[0].dtype)
+        self.rows, self.vectors = rows, vectors
         self.src, self.offsets, self.weights = args[0], args[2], args[5]
         self.dst, self.starts = args[7:9]
         self.base, self.weight = args[1], args[6]
         self.first, self.taps = args[3:5]
         self.column, self.valid, self.add = args[11:14]
-        self.scalar = context.get_value_type(signature.args[0].dtype)
-        self.itemsize = context.get_abi_sizeof(self.scalar)
-        self.lanes = REGISTER_BYTES // self.itemsize
-        self.vector = ir.VectorType(self.scalar, self.lanes)
 
     def emit(self):
         builder = self.builder
         out = [
-            builder.add(self._item(self.starts, self._int(o)), self.column)
+            builder.add(self.item(self.starts, self.index(o)), self.column)
             for o in range(self.rows)
         ]
         sums = [
@@ -110,24 +97,24 @@ class _Block:
         self._start(out, sums)
         self._accumulate(sums)
         whole = builder.icmp_signed(
-            ">=", self.valid, self._int(self.vectors * self.lanes)
+            ">=", self.valid, self.index(self.vectors * self.lanes)
         )
         with builder.if_else(whole) as (full, partial):
             with full:
                 for o, row in enumerate(sums):
                     for k, slot in enumerate(row):
-                        place = self._after(out[o], k)
-                        self._store(builder.load(slot), self.dst, place)
+                        place = self.after(out[o], k)
+                        self.store(builder.load(slot), self.dst, place)
             with partial:
                 self._store_partial(out, sums)
 
     def _start(self, out, sums):
-        zero = ir.Constant(self.vector, [0.0] * self.lanes)
+        zero = self.constant(0)
         with self.builder.if_else(self.add) as (accumulate, fresh):
             with accumulate:
                 for o, row in enumerate(sums):
                     for k, slot in enumerate(row):
-                        old = self._load(self.dst, self._after(out[o], k))
+                        old = self.load(self.dst, self.after(out[o], k))
                         self.builder.store(old, slot)
             with fresh:
                 for row in sums:
@@ -136,24 +123,18 @@ class _Block:
 
     def _accumulate(self, sums):
         builder = self.builder
-        name = f"llvm.fmuladd.v{self.lanes}f{8 * self.itemsize}"
-        fma = cgutils.get_or_insert_function(
-            builder.module, ir.FunctionType(self.vector, [self.vector] * 3), name
-        )
         start = builder.add(self.base, self.column)
         with cgutils.for_range(builder, self.taps) as loop:
             tap = builder.add(self.first, loop.index)
-            here = builder.add(start, self._item(self.offsets, tap))
-            x = [
-                self._load(self.src, self._after(here, k)) for k in range(self.vectors)
-            ]
-            weight = builder.mul(loop.index, self._int(self.rows))
+            here = builder.add(start, self.item(self.offsets, tap))
+            x = [self.load(self.src, self.after(here, k)) for k in range(self.vectors)]
+            weight = builder.mul(loop.index, self.index(self.rows))
             weight = builder.add(self.weight, weight)
             for o, row in enumerate(sums):
-                w = self._item(self.weights, builder.add(weight, self._int(o)))
-                w = self._splat(w)
+                w = self.item(self.weights, builder.add(weight, self.index(o)))
+                w = self.splat(w)
                 for k, slot in enumerate(row):
-                    total = builder.call(fma, [w, x[k], builder.load(slot)])
+                    total = self.multiply_add(w, x[k], builder.load(slot))
                     builder.store(total, slot)
 
     def _store_partial(self, out, sums):
@@ -163,41 +144,15 @@ class _Block:
         kept = builder.bitcast(
             cgutils.alloca_once(builder, kept), self.scalar.as_pointer()
         )
-        left = builder.sub(self.valid, self._int(last * self.lanes))
+        left = builder.sub(self.valid, self.index(last * self.lanes))
         for o, row in enumerate(sums):
             for k, slot in enumerate(row[:last]):
-                self._store(builder.load(slot), self.dst, self._after(out[o], k))
-            self._store(builder.load(row[last]), kept, self._int(0))
-            here = self._after(out[o], last)
+                self.store(builder.load(slot), self.dst, self.after(out[o], k))
+            self.store(builder.load(row[last]), kept, self.index(0))
+            here = self.after(out[o], last)
             with cgutils.for_range(builder, left) as loop:
                 target = builder.gep(self.dst, [builder.add(here, loop.index)])
-                builder.store(self._item(kept, loop.index), target)
-
-    def _int(self, value):
-        return ir.Constant(ir.IntType(64), value)
-
-    def _after(self, position, k):
-        return self.builder.add(position, self._int(k * self.lanes))
-
-    def _item(self, array, position):
-        return self.builder.load(self.builder.gep(array, [position]))
-
-    def _vector_at(self, array, position):
-        p = self.builder.gep(array, [position])
-        return self.builder.bitcast(p, self.vector.as_pointer())
-
-    def _load(self, array, position):
-        return self.builder.load(self._vector_at(array, position), align=self.itemsize)
-
-    def _store(self, value, array, position):
-        self.builder.store(value, self._vector_at(array, position), align=self.itemsize)
-
-    def _splat(self, value):
-        undefined = ir.Constant(self.vector, ir.Undefined)
-        zero = ir.Constant(ir.IntType(32), 0)
-        lane = self.builder.insert_element(undefined, value, zero)
-        mask = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), [0] * self.lanes)
-        return self.builder.shuffle_vector(lane, undefined, mask)
+                builder.store(self.item(kept, loop.index), target)
 
 
 def _correlate_rows(

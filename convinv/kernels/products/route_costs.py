@@ -25,6 +25,8 @@ CALL = 15e3
 VECTOR = 64  # bytes of the vectors of a row's samples that are computed at once
 SUMS = 8  # vectors of sums that keep the multipliers busy
 FEW = 27  # taps, 3 x 3 x 3, up to which FFTs are never tried
+# Winograd's products need channels of a group and taps to be faster.
+THICK, MANY = 32, 7
 # A GPU speeds up multiply-adds most, so that FFTs need a larger advantage.
 GPU = 4.0
 
@@ -48,6 +50,18 @@ def fft_torus(geometry: Geometry, dtype, taps: int, gpu=False) -> Torus | None:
     factor = GPU if gpu else 1
     direct = direct_nanoseconds(geometry, dtype, taps)
     return torus if factor * torus.nanoseconds < direct else None
+
+
+def takes_winograd(geometry: Geometry, dtype, taps: int) -> bool:
+    """Whether a layer's products on the CPU are Winograd's."""
+    g = geometry
+    fits = (
+        np.dtype(dtype).kind == "f"
+        and g.ndim == 2
+        and g.kernel == (1, 3, 3)
+        and max(g.stride) == max(g.dilation) == 1
+    )
+    return fits and min(g.c_in, g.c_out) // g.groups >= THICK and taps >= MANY
 
 
 def direct_nanoseconds(geometry: Geometry, dtype, taps: int) -> float:

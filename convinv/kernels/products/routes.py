@@ -1,10 +1,10 @@
-"""The two routes of products, and the choice for a layer."""
+"""The three routes of products, and the choice for a layer."""
 
 import numpy as np
 
 from .. import load
 from .fft import Plan
-from .route_costs import count_taps, fft_torus
+from .route_costs import count_taps, fft_torus, takes_winograd
 
 
 class Direct:
@@ -25,9 +25,31 @@ class Direct:
         return 0
 
 
+class Winograd:
+    """Products of layers with many channels and 3 x 3 kernels, on the CPU."""
+
+    def __init__(self, kernel, geometry):
+        from ..correlate import winograd_cpu  # loads numba
+
+        self._winograd = winograd_cpu
+        self._plan = winograd_cpu.prepare(kernel, geometry)
+
+    def forward(self, x, sumsq=False, out=None):
+        return self._winograd.forward(self._plan, x, sumsq, out)
+
+    def adjoint(self, y, sumsq=False, out=None):
+        return self._winograd.adjoint(self._plan, y, sumsq, out)
+
+    def scratch_bytes(self, batch):
+        """A bound of the memory of the transformed filters, and of a product."""
+        return self._winograd.scratch_bytes(self._plan, batch)
+
+
 def prepare(kernel, geometry, xp):
     """The products of a layer with arrays of the library `xp`."""
     taps = count_taps(kernel)
+    if xp is np and takes_winograd(geometry, kernel.dtype, taps):
+        return Winograd(kernel, geometry)
     torus = fft_torus(geometry, kernel.dtype, taps, gpu=xp is not np)
     if torus is None:
         return Direct(xp, kernel, geometry)
