@@ -105,12 +105,11 @@ def _forward(
                     elif whole:
                         copy_run(buffer, at, source, of, in_w)
                     else:
-                        for p in range(used.size):
-                            fill_row(
-                                fill, buffer, at + p * length, source, of,
-                                in_w // comp, columns, columns.size, before, stride_w,
-                                used[p], count, comp,
-                            )  # fmt: skip
+                        fill_row(
+                            fill, buffer, at, length, source, of, in_w // comp, columns,
+                            columns.size, before, stride_w, used, used.size, count,
+                            comp,
+                        )  # fmt: skip
                     if parts == 2:
                         times_i(buffer, at, at + planes * held * pitch, pitch)
         for block in range(block_start.size - 1):

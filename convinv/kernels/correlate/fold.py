@@ -12,23 +12,41 @@ from numba.extending import intrinsic
 from ..jit import jit
 from ..pointers import c_function, called
 
-
 def _fill_row(
-    buffer, at, source, of, width, columns, size, before, stride, phase, count, comp
-):
-    """Write one row of the buffer: ``source[columns[stride t + phase]]``, 0 at -1.
+    buffer, at, length, source, of, width, columns, size, before, stride, phases, used,
+    count, comp,
+):  # fmt: skip
+    """Write one row of the buffer, `used` phases of the stride that are `length` apart.
 
-    Columns from `before` on are the row itself; from `size` on they are zero.
+    Place t of a phase is ``source[columns[stride t + phase]]``, 0 at -1. Columns from
+    `before` on are the row itself; from `size` on they are zero.
     """
-    left = min(max(before - phase + stride - 1, 0) // stride, count)
-    right = min(max(before + width - phase + stride - 1, 0) // stride, count)
-    for t in range(left):
-        _put(buffer, at + comp * t, source, of, columns, size, stride * t + phase, comp)
-    if right > left:
-        inner = of + comp * (stride * left + phase - before)
-        _copy(buffer, at + comp * left, 1, source, inner, stride, right - left, comp)
-    for t in range(right, count):
-        _put(buffer, at + comp * t, source, of, columns, size, stride * t + phase, comp)
+    if stride == 2 and used == 2 and comp == 1:  # both phases at once
+        left = min((before + 1) // 2, count)
+        right = max(min((before + width) // 2, count), left)
+        inner = of + 2 * left - before
+        _part(buffer, at + left, length, source, inner, right - left)
+        for p in range(2):
+            here = at + p * length
+            for t in range(left):
+                _put(buffer, here + t, source, of, columns, size, 2 * t + p, 1)
+            for t in range(right, count):
+                _put(buffer, here + t, source, of, columns, size, 2 * t + p, 1)
+        return
+    for p in range(used):
+        phase, here = phases[p], at + p * length
+        left = min(max(before - phase + stride - 1, 0) // stride, count)
+        right = min(max(before + width - phase + stride - 1, 0) // stride, count)
+        for t in range(left):
+            q = stride * t + phase
+            _put(buffer, here + comp * t, source, of, columns, size, q, comp)
+        if right > left:
+            inner = of + comp * (stride * left + phase - before)
+            to = here + comp * left
+            _copy(buffer, to, 1, source, inner, stride, right - left, comp)
+        for t in range(right, count):
+            q = stride * t + phase
+            _put(buffer, here + comp * t, source, of, columns, size, q, comp)
 
 
 def _fold_row(out, to, width, source, at, length, columns, size, before, stride, comp):
@@ -62,16 +80,21 @@ def _put(buffer, at, source, of, columns, size, q, comp):
 @jit(inner=True)
 def _copy(target, to, spread, source, of, skip, count, comp):
     """Every `skip`-th of the items from `of` on to every `spread`-th from `to` on."""
-    if comp == 1 and spread == 1 and skip == 2:
-        for i in range(count):
-            target[to + i] = source[of + 2 * i]
-    elif spread == 1 and skip == 1:
+    if spread == 1 and skip == 1:
         for i in range(count * comp):
             target[to + i] = source[of + i]
     else:
         for i in range(count):
             for e in range(comp):
                 target[to + comp * spread * i + e] = source[of + comp * skip * i + e]
+
+
+@jit(inner=True)
+def _part(target, to, length, source, of, pairs):
+    """The inverse of `_interleave`: even items, and odd ones `length` further."""
+    for i in range(pairs):
+        target[to + i] = source[of + 2 * i]
+        target[to + length + i] = source[of + 2 * i + 1]
 
 
 @jit(inner=True)
@@ -89,24 +112,20 @@ def _interleave(out, to, width, source, at, length, before):
         out[to + width - 1] = source[at + (before + width - 1) // 2]
 
 
-def _signature(name, integers):
-    """Two arrays of numbers with a place in each, an index map between integers."""
-    numbers, index = types.CPointer(getattr(types, name)), types.int64
-    before, after = integers
-    return types.void(
-        *(numbers, index, *[index] * before, numbers, index, *[index] * after[0]),
-        *(types.CPointer(index), *[index] * after[1]),
-    )
-
-
 @functools.cache
 def _filling(name):
-    return c_function(_signature(name, (0, (1, 6))), _fill_row)
+    numbers, index = types.CPointer(getattr(types, name)), types.int64
+    indices = types.CPointer(index)
+    kinds = (numbers, index, index, numbers, index, index, indices, *[index] * 3)
+    kinds += (indices, *[index] * 3)
+    return c_function(types.void(*kinds), _fill_row)
 
 
 @functools.cache
 def _folding(name):
-    return c_function(_signature(name, (1, (1, 4))), _fold_row)
+    numbers, index = types.CPointer(getattr(types, name)), types.int64
+    kinds = (numbers, index, index, numbers, index, index, types.CPointer(index))
+    return c_function(types.void(*kinds, *[index] * 4), _fold_row)
 
 
 def fill_address(dtype) -> int:
@@ -121,13 +140,13 @@ def fold_address(dtype) -> int:
 
 @intrinsic
 def fill_row(
-    typing, address, buffer, at, source, of, width, columns, size, before, stride,
-    phase, count, comp,
+    typing, address, buffer, at, length, source, of, width, columns, size, before,
+    stride, phases, used, count, comp,
 ):  # fmt: skip
     """Call `_fill_row` at an address with arrays."""
     index = types.int64
-    kinds = (buffer, index, source, index, index, columns, *[index] * 6)
-    return types.void(index, *kinds), called
+    kinds = (buffer, index, index, source, index, index, columns, *[index] * 3)
+    return types.void(index, *kinds, phases, *[index] * 3), called
 
 
 @intrinsic

@@ -47,9 +47,9 @@ class Winograd:
 
 def prepare(kernel, geometry, xp):
     """The products of a layer with arrays of the library `xp`."""
-    taps = count_taps(kernel)
-    if xp is np and takes_winograd(geometry, kernel.dtype, taps):
+    if xp is np and takes_winograd(geometry, kernel):
         return Winograd(kernel, geometry)
+    taps = count_taps(kernel)
     torus = fft_torus(geometry, kernel.dtype, taps, gpu=xp is not np)
     if torus is None:
         return Direct(xp, kernel, geometry)
