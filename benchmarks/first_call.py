@@ -28,6 +28,7 @@ METHODS = ("cgls", "gmres", "schwarz", "direct", "lsmr", "cg", "kaczmarz", "auto
 LAYERS = {  # kernel shape, options
     "3->8": ((8, 3, 3, 3), {}),
     "3->3": ((3, 3, 3, 3), {"padding": "same"}),
+    "32->32": ((32, 32, 3, 3), {}),
     "blur": ((1, 1, 5, 5), {"padding": "same", "boundary": "symmetric"}),
 }
 

@@ -71,13 +71,14 @@ class MemoryEstimate:
             self.solving += BOUNDED * self.shape[1] * self.double
         self.checking = own + self._checking()
         self.fixed = copied + max(self._shared(*pair) for pair in pairs)
-        # plans of products by FFT, in the precision of the solve and of the check
+        # of the products, in the precision of the solve and of the check
         self.plans = []
         if self.fused:
             wide = np.result_type(layout.dtype, np.float64)
             dtypes = {layout.dtype, wide}
             pairs = op.weighted_convolutions or ((op.layer, None),)
             self.plans = [part.plan(dtype) for part, _ in pairs for dtype in dtypes]
+            self.fixed += sum(plan.nbytes for plan in self.plans)
 
     def bytes(self, items) -> float:
         """Bytes of a solve of `items` right-hand sides."""

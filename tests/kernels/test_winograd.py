@@ -1,6 +1,7 @@
 """Winograd's products equal the definition, within the bound that they state."""
 
 import itertools
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -168,7 +169,7 @@ class TestErrors:
     """Layers of many channels, against products in a higher precision."""
 
     @staticmethod
-    def layer(dtype, channels=(40, 36), size=(11, 14), **options):
+    def layer(dtype, channels=(40, 36), size=(20, 23), **options):
         kernel = random((*channels, 3, 3), dtype)
         op = ConvLinearOperator(kernel, (channels[1], *size), **options)
         assert type(op.plan(op.dtype)) is routes.Winograd
@@ -279,22 +280,44 @@ class TestChoice:
             ((64, 64, 5, 5), {}),
             ((64, 64, 3, 3), {"dtype": "complex64"}),
             ((64, 64, 1, 3, 3), {"size": (1, 20, 20)}),
+            ((64, 64, 3, 3), {"padding": 3}),
+            ((64, 64, 3, 3), {"size": (8, 9)}),
         ],
     )
     def test_other_layers(self, shape, options):
         assert self.route(*shape, **options) in (routes.Direct, Plan)
 
-    def test_few_taps(self):
+    def test_taps_that_are_zero(self):
+        """A border that a channel does not see stays exactly zero."""
         kernel = random((64, 64, 3, 3))
-        kernel[..., ::2, :] = 0
+        kernel[:, 5] = 0
         op = ConvLinearOperator(kernel, (64, 20, 20))
-        assert type(op.plan(op.dtype)) is routes.Direct
+        assert type(op.plan(op.dtype)) is routes.Winograd
+        for channel in ((slice(None), 7), (7, slice(None))):
+            some = kernel.copy()
+            some[(*channel, slice(None), 0)] = 0
+            assert type(op.with_kernel(some).plan(op.dtype)) is routes.Direct
 
-    def test_memory(self):
-        """Transformed filters are counted, and the buffers of a product."""
-        op = ConvLinearOperator(random((64, 64, 3, 3), "float32"), (64, 40, 40))
-        plan = op.plan(op.dtype)
-        assert plan.scratch_bytes(3) >= 2 * 36 * 64 * 64 * 4
+    @pytest.mark.parametrize("boundary", ["zero", "reflect"])
+    def test_memory(self, boundary):
+        """What is kept and what a product takes are counted."""
+        kernel = random((64, 48, 3, 3), "float32")
+        op = ConvLinearOperator(kernel, (48, 40, 41), padding=1, boundary=boundary)
+        plan, x = op.plan(op.dtype), random((3, 48, 1, 40, 41), "float32")
+        y = np.empty((3, 64, 1, 40, 41), "float32")
+        plan.forward(x, False, y), plan.adjoint(y, False, x)  # compiles
+        fresh = op.with_kernel(kernel).plan(op.dtype)
+        tracemalloc.start()
+        try:
+            fresh.forward(x, False, y), fresh.adjoint(y, False, x)
+            kept, most = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert fresh.nbytes == 2 * 36 * 64 * 48 * 4
+        assert fresh.nbytes <= kept <= 1.1 * fresh.nbytes + 2e4
+        assert most <= fresh.nbytes + fresh.scratch_bytes(3) + kernel.nbytes * 4
+        spare = 3 * 48 * 2 * 41 * 4 if boundary == "reflect" else 0
+        assert fresh.scratch_bytes(3) >= spare + 36 * 48 * 16 * 4
 
     @pytest.mark.parametrize("method", ["cgls", "lsmr"])
     @pytest.mark.parametrize("dtype", FLOATS)

@@ -12,6 +12,7 @@ from numba.extending import intrinsic
 from ..jit import jit
 from ..pointers import c_function, called
 
+
 def _fill_row(
     buffer, at, length, source, of, width, columns, size, before, stride, phases, used,
     count, comp,

@@ -132,7 +132,7 @@ class Plan:
         self._forward = self._adjoint = None
 
     @property
-    def filter_bytes(self):
+    def nbytes(self):
         """Bytes of the transformed filters of both directions."""
         return 2 * SIZE**2 * self._kernel[..., 0, 0].size * self.dtype.itemsize
 

@@ -41,14 +41,13 @@ def adjoint(plan: Plan, y, sumsq=False, out=None):
 
 
 def scratch_bytes(plan: Plan, batch) -> int:
-    """A bound of a product's memory besides its argument and result; with filters."""
+    """A bound of a product's memory besides its argument, its result and the plan."""
     g, most = plan.geometry, 0
     for side in (plan.forward, plan.adjoint):
         *_, pitch = _cut(side, batch, g.groups, plan.dtype)
         buffers = POINTS * (side.channels[0] + ROWS + 1) * pitch * thread_count()
         most = max(most, buffers + batch * g.c_in * _spare_rows(side) * g.input[2])
-    filters = plan.forward.filters.nbytes + plan.adjoint.filters.nbytes
-    return filters + most * plan.dtype.itemsize
+    return most * plan.dtype.itemsize
 
 
 def _product(plan, side, array, channels, sumsq, out):

@@ -73,6 +73,14 @@ class Plan:
         plan = self._circulant.prepare(blocks, lengths, self.dtype)
         return Direction(plan, parts, covered)
 
+    @property
+    def nbytes(self):
+        """Bytes of the transforms of the kernel for both directions, about."""
+        g, torus = self.geometry, self.torus
+        phases = math.prod(axis.phases for axis in torus.axes)
+        blocks = g.c_out * (g.c_in // g.groups) * phases
+        return 2 * blocks * math.prod(torus.lengths) * self.dtype.itemsize
+
     def _workers(self):
         """The number of threads that transform the kernel on the host."""
         if self.xp is not np:

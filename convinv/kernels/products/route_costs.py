@@ -70,7 +70,7 @@ def takes_winograd(geometry: Geometry, kernel) -> bool:
         and max(g.stride) == max(g.dilation) == 1
         and padding < 3
         and min(g.c_in, g.c_out) // g.groups >= THICK
-        and g.multiplications // g.groups >= MANY
+        and g.multiplications >= MANY
     )
     if not fits:
         return False

@@ -10,6 +10,8 @@ from .route_costs import count_taps, fft_torus, takes_winograd
 class Direct:
     """Products tap by tap."""
 
+    nbytes = 0  # lists of the taps
+
     def __init__(self, xp, kernel, geometry):
         self._correlate = load("correlate", xp)
         self._plan = self._correlate.prepare(kernel, geometry)
@@ -33,6 +35,7 @@ class Winograd:
 
         self._winograd = winograd_cpu
         self._plan = winograd_cpu.prepare(kernel, geometry)
+        self.nbytes = self._plan.nbytes
 
     def forward(self, x, sumsq=False, out=None):
         return self._winograd.forward(self._plan, x, sumsq, out)
@@ -41,7 +44,7 @@ class Winograd:
         return self._winograd.adjoint(self._plan, y, sumsq, out)
 
     def scratch_bytes(self, batch):
-        """A bound of the memory of the transformed filters, and of a product."""
+        """A bound of the memory of the threads' buffers and of rows to be folded."""
         return self._winograd.scratch_bytes(self._plan, batch)
 
 
