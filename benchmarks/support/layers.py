@@ -97,6 +97,8 @@ BARS = (
     Layer(1, 1, 11, 512, 4),
     Layer(64, 64, 3, 64, 8),
     Layer(16, 32, 3, 128, 16, stride=2),
+    Layer(128, 128, 3, 32, 2),
+    Layer(3, 8, 3, 61, 200),
 )
 
 # The same kinds of layers, small enough for a run over many commits.

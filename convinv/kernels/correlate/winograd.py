@@ -36,8 +36,8 @@ from .inner_loop import ROWS
 
 OUT, TAPS = 4, 3  # results of a tile and taps, along an axis
 SIZE = OUT + TAPS - 1  # samples that a tile reads, and points
-# 0 and two pairs of opposite points, beside infinity. The standard ones, 1 and 2, have
-# 2.5 times the error; a product of 1 makes a coefficient 1.
+# Pairs of opposite points, beside 0 and infinity. With the usual ones, 1 and 2, errors
+# are more than twice as large; a product of 1 makes coefficients 1.
 PAIRS = (Fraction(2, 3), Fraction(3, 2))
 NONE = np.empty(0, np.int64)
 
