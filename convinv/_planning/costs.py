@@ -21,7 +21,13 @@ from .._inverse.circulant import DEEP, FIRST, SLOW, beyond_bands, look, pieces
 from .._inverse.embedding import added_filters, torus_of
 from .._inverse.recursion import WIDE
 from .._linalg.small_inverses import SMALL
-from ..kernels.products.route_costs import count_taps, direct_nanoseconds, fft_torus
+from ..kernels.products.route_costs import (
+    count_taps,
+    direct_nanoseconds,
+    fft_torus,
+    takes_winograd,
+    winograd_nanoseconds,
+)
 from ..operators._cells import parts_of
 
 TOUCH = 3e9  # bytes in a second of which entries are gathered and rearranged
@@ -71,6 +77,8 @@ def product(op, batch, dtype=None, rates=None):
 
 def _on_host(layer, dtype):
     """Nanoseconds of one image on one core."""
+    if takes_winograd(layer.geometry, layer.kernel.astype(dtype)):
+        return winograd_nanoseconds(layer.geometry, dtype)
     taps = count_taps(layer.kernel)
     torus = fft_torus(layer.geometry, dtype, taps)
     if torus is not None:

@@ -1,13 +1,17 @@
-"""The route of a layer's products: tap by tap, or by FFT.
+"""The route of a layer's products: tap by tap, by Winograd's tiles, or by FFT.
 
 The choice depends on sizes alone, never on a clock: the same layer is computed in the
-same way everywhere. Both costs are models in nanoseconds of one core, fitted to
-alternating measurements of both routes (one core of a Xeon with AVX-512). The model of
-the FFT is in ``fft_tiles.py``, the direct one is here. On a grid of 3 to 127 taps along
+same way everywhere. The costs are models in nanoseconds of one core, fitted to
+alternating measurements of two routes (one core of a Xeon with AVX-512). The model of
+the FFT is in ``fft_tiles.py``, the others are here. On a grid of 3 to 127 taps along
 an axis, images of 24 to 1024, 1 to 16 channels, two and three axes, strides of 1 and 2,
 the route that is taken took 1.01 to 1.02 times the faster one on average, in three runs
 on a busy machine; 94 to 97 of 100 layers were within 1.1 times; the others are near the
 crossover. ``python -m benchmarks.products`` prints both.
+
+Winograd's and the direct route were compared on 32 to 256 channels, images of 3 to 66
+(one core of an EPYC with AVX-512): the model's ratio is 0.8 to 1.2 times the measured
+one for those that take about as long.
 """
 
 import math
@@ -25,10 +29,11 @@ CALL = 15e3
 VECTOR = 64  # bytes of the vectors of a row's samples that are computed at once
 SUMS = 8  # vectors of sums that keep the multipliers busy
 FEW = 27  # taps, 3 x 3 x 3, up to which FFTs are never tried
-# Winograd's products are taken from so many channels of a group on, and from so many
-# direct multiplications of an image on: about where a single image takes as long. Eight
-# images gain from a tenth of that on, but the route must not depend on the batch.
-THICK, MANY = 32, 4e6
+# Winograd's products: channels of a group from which they are tried, nanoseconds of the
+# transforms of a tile in a channel, and of the buffers of a product beside its call.
+THICK = 32
+TILE = {4: 12.0, 8: 24.0}
+BUFFERS = 20e3
 # A GPU speeds up multiply-adds most, so that FFTs need a larger advantage.
 GPU = 4.0
 
@@ -70,9 +75,10 @@ def takes_winograd(geometry: Geometry, kernel) -> bool:
         and max(g.stride) == max(g.dilation) == 1
         and padding < 3
         and min(g.c_in, g.c_out) // g.groups >= THICK
-        and g.multiplications >= MANY
     )
-    if not fits:
+    if not fits or winograd_nanoseconds(g, kernel.dtype) >= direct_nanoseconds(
+        g, kernel.dtype, 9
+    ):
         return False
     taps = kernel.reshape(g.groups, -1, g.c_in // g.groups, 9) != 0
     seen = taps.any(axis=1), taps.any(axis=2)
@@ -100,6 +106,22 @@ def direct_nanoseconds(geometry: Geometry, dtype, taps: int) -> float:
     written = g.c_in * math.prod(g.input) + g.c_out * math.prod(g.output)
     samples = (read + written) / 2 * components
     return TAP[size] * products * slow + SAMPLE[size] * samples + CALL
+
+
+def winograd_nanoseconds(geometry: Geometry, dtype) -> float:
+    """The same of Winograd's products: 36 multiplications of a vector of tiles.
+
+    Eight images would fill vectors that a small one leaves empty, but the bits of an
+    image must not depend on the batch, nor must the route.
+    """
+    g, size = geometry, real_size(dtype)
+    lanes = VECTOR // size
+    tiles = math.prod(-(-n // 4) for n in g.output[1:])
+    padded = -(-tiles // lanes) * lanes
+    slow = 1.25 if padded == lanes else 1
+    products = 36 * (g.c_in // g.groups * g.c_out) * padded
+    transforms = (g.c_in + g.c_out) * tiles
+    return TAP[size] * products * slow + TILE[size] * transforms + CALL + BUFFERS
 
 
 def count_taps(kernel) -> int:
