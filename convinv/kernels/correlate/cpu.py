@@ -14,7 +14,7 @@ from ..._core.threads import parallel_for
 from ..jit import jit
 from ..pointers import copy_run
 from .fold import fill_address, fill_row, fold_address, fold_row
-from .inner_loop import ROWS, correlate_rows, rows_address
+from .inner_loop import ROWS, correlate_rows, rows_addresses
 from .row_loops import clear, sum_of_squares, times_i
 from .tap_lists import Plan
 
@@ -28,7 +28,8 @@ def forward(plan: Plan, x, sumsq=False, out=None):
     tasks = batch * g.groups * g.output[0] * -(-g.output[1] // taps.rows)
     sums = np.zeros(tasks if sumsq else 0)
     parallel_for(
-        _forward, tasks, batch * _work(plan), rows_address(plan.real),
+        _forward, tasks, batch * _work(plan),
+        rows_addresses(plan.real, taps.block_start),
         0 if taps.plain else fill_address(plan.real), _source(plan, x),
         _planes(plan, y), sums, taps.layout, taps.extra, plan.maps[0], plan.maps[1],
         taps.columns, taps.offsets, taps.weights, taps.weight_start, taps.block_start,
@@ -43,7 +44,8 @@ def adjoint(plan: Plan, y, sumsq=False, out=None):
     tasks = batch * g.groups * g.input[0] * -(-g.input[1] // taps.rows)
     sums = np.zeros(tasks if sumsq else 0)
     parallel_for(
-        _adjoint, tasks, batch * _work(plan), rows_address(plan.real),
+        _adjoint, tasks, batch * _work(plan),
+        rows_addresses(plan.real, taps.block_start),
         0 if taps.plain else fold_address(plan.real), _source(plan, y),
         _planes(plan, x), sums, taps.layout, taps.extra, *plan.folds, plan.maps[2],
         taps.offsets,
@@ -125,9 +127,9 @@ def _forward(
                     line = ((b * groups * c_out + o) * depth + d) * height + r
                     starts[v] = line * width * comp
                 correlate_rows(
-                    correlate, buffer, (i - top) * stride_h * pitch, offsets, 0,
+                    correlate[block], buffer, (i - top) * stride_h * pitch, offsets, 0,
                     offsets.size, weights, weight_start[0, group, block], flat, starts,
-                    outputs, width * comp, repeat, together * stride_h * pitch,
+                    width * comp, repeat, together * stride_h * pitch,
                     together * width * comp, False,
                 )  # fmt: skip
                 i += repeat * together
@@ -300,7 +302,7 @@ def _scatter_block(
                 c, r = (first + v) % c_in, (first + v) // c_in
                 starts[v] = origin + c * step_c + r * step_r + (p - phase) * count
             correlate_rows(
-                correlate, buffer, base, offsets, tap_first[p], taps, weights,
-                weight_start[p, group, block], dst, starts, outputs, columns, repeat,
+                correlate[block], buffer, base, offsets, tap_first[p], taps, weights,
+                weight_start[p, group, block], dst, starts, columns, repeat,
                 layout[20] * layout[22], layout[20] * step_r, add,
             )  # fmt: skip

@@ -12,6 +12,7 @@ that the rows do not overlap.
 import functools
 
 import llvmlite.ir as ir
+import numpy as np
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
@@ -31,13 +32,14 @@ def slack(itemsize: int) -> int:
     return VECTORS * (REGISTER_BYTES // itemsize)
 
 
-@intrinsic
+@intrinsic(prefer_literal=True)
 def block(
     typing, src, base, offsets, first, taps, weights, weight, dst, starts, rows,
     vectors, column, valid, add,
 ):  # fmt: skip
     """Compute `rows` output rows on `vectors` vectors of columns; arrays are pointers.
 
+    `rows` is a constant of the compiled code, which has cases for all `vectors`.
     `valid` may exclude columns of the last vector only. Row ``o`` is written to
     ``dst[starts[o] + column:][:valid]``, or added to the values there if `add`, and is
     the sum over ``t < taps`` of ``weights[weight + t * rows + o]`` times
@@ -45,29 +47,23 @@ def block(
     """
     index = types.int64
     signature = types.void(
-        src, index, offsets, index, index, weights, index, dst, starts, index, index,
+        src, index, offsets, index, index, weights, index, dst, starts, rows, index,
         index, index, types.boolean,
     )  # fmt: skip
     return signature, _switch
 
 
 def _switch(context, builder, signature, args):
-    """Branch to the code for the number of rows and vectors asked for."""
-    rows, vectors = args[9:11]
-    index = ir.IntType(64)
-    code = builder.add(
-        builder.mul(rows, ir.Constant(index, VECTORS)),
-        builder.sub(vectors, ir.Constant(index, 1)),
-    )
+    """Branch to the code for the number of vectors asked for."""
+    rows, vectors = signature.args[9].literal_value, args[10]
     done = builder.append_basic_block("done")
-    switch = builder.switch(code, done)
-    for r in range(1, ROWS + 1):
-        for v in range(1, MOST[r] + 1):
-            case = builder.append_basic_block(f"rows{r}vectors{v}")
-            switch.add_case(ir.Constant(index, r * VECTORS + v - 1), case)
-            builder.position_at_end(case)
-            _Block(context, builder, signature, args, r, v).emit()
-            builder.branch(done)
+    switch = builder.switch(vectors, done)
+    for v in range(1, MOST[rows] + 1):
+        case = builder.append_basic_block(f"vectors{v}")
+        switch.add_case(ir.Constant(ir.IntType(64), v), case)
+        builder.position_at_end(case)
+        _Block(context, builder, signature, args, rows, v).emit()
+        builder.branch(done)
     builder.position_at_end(done)
     return context.get_dummy_value()
 
@@ -155,64 +151,67 @@ class _Block(Vectors):
                 builder.store(self.item(kept, loop.index), target)
 
 
-def _correlate_rows(
-    src, base, offsets, first, taps, weights, weight, dst, starts, rows, width, repeat,
-    src_step, dst_step, lanes, add,
-):  # fmt: skip
-    """Run `block` over `repeat` times `rows` rows of `width` columns.
+def _for_rows(rows, most):
+    """The loop for so many rows."""
 
-    The next rows are `src_step` and `dst_step` further. Columns are processed in few
-    blocks of about equal width. A block of columns goes down all rows, since the next
-    row uses mostly the same input.
-    """
-    column, most = 0, MOST[rows]
-    while column < width:
-        left = width - column
-        vectors = (left + lanes - 1) // lanes
-        blocks = (vectors + most - 1) // most
-        vectors = (vectors + blocks - 1) // blocks
-        for k in range(repeat):
-            down = k * dst_step
-            block(
-                src, base + k * src_step - down, offsets, first, taps, weights, weight,
-                dst, starts, rows, vectors, column + down, left, add,
-            )  # fmt: skip
-        column += vectors * lanes
+    def correlate_rows(
+        src, base, offsets, first, taps, weights, weight, dst, starts, width, repeat,
+        src_step, dst_step, lanes, add,
+    ):  # fmt: skip
+        """Run `block` over `repeat` times `rows` rows of `width` columns.
 
+        The next rows are `src_step` and `dst_step` further. Columns are processed in
+        few blocks of about equal width. A block of columns goes down all rows, since
+        the next row uses mostly the same input.
+        """
+        column = 0
+        while column < width:
+            left = width - column
+            vectors = (left + lanes - 1) // lanes
+            blocks = (vectors + most - 1) // most
+            vectors = (vectors + blocks - 1) // blocks
+            for k in range(repeat):
+                down = k * dst_step
+                block(
+                    src, base + k * src_step - down, offsets, first, taps, weights,
+                    weight, dst, starts, rows, vectors, column + down, left, add,
+                )  # fmt: skip
+            column += vectors * lanes
 
-def _signature(scalar):
-    numbers, index = types.CPointer(scalar), types.int64
-    indices = types.CPointer(index)
-    return types.void(
-        numbers, index, indices, index, index, numbers, index, numbers, indices, index,
-        index, index, index, index, index, types.boolean,
-    )  # fmt: skip
+    return correlate_rows
 
 
 @functools.cache
-def _compiled_rows(name):
-    return c_function(_signature(getattr(types, name)), _correlate_rows)
+def _compiled(name, rows):
+    numbers, index = types.CPointer(getattr(types, name)), types.int64
+    indices = types.CPointer(index)
+    signature = types.void(
+        numbers, index, indices, index, index, numbers, index, numbers, indices,
+        *[index] * 5, types.boolean,
+    )  # fmt: skip
+    return c_function(signature, _for_rows(rows, MOST[rows]))
 
 
-def rows_address(dtype) -> int:
-    """The address of `_correlate_rows` for a dtype, to be called by `correlate_rows`.
+def rows_addresses(dtype, block_start) -> np.ndarray:
+    """Where the loop is for the rows of each block, to be called by `correlate_rows`.
 
     Called through a pointer, its code is compiled once and not again in every loop that
-    uses it.
+    uses it, and only for the numbers of rows that a layer has.
     """
-    return _compiled_rows(dtype.name).address
+    found = [_compiled(dtype.name, int(rows)).address for rows in np.diff(block_start)]
+    return np.array(found, np.int64)
 
 
 @intrinsic
 def correlate_rows(
     typing, address, src, base, offsets, first, taps, weights, weight, dst, starts,
-    rows, width, repeat, src_step, dst_step, add,
+    width, repeat, src_step, dst_step, add,
 ):  # fmt: skip
-    """Call `_correlate_rows` at an address with arrays."""
+    """Call the loop at an address with arrays."""
     index = types.int64
     signature = types.void(
         index, src, index, offsets, index, index, weights, index, dst, starts, index,
-        index, index, index, index, types.boolean,
+        index, index, index, types.boolean,
     )  # fmt: skip
 
     def generate(context, builder, signature, args):

@@ -19,7 +19,7 @@ from ..aligned import aligned_zeros
 from ..jit import jit
 from ..pointers import copy_run
 from .fold import fold_address, fold_row
-from .inner_loop import ROWS, correlate_rows, rows_address
+from .inner_loop import ROWS, correlate_rows, rows_addresses
 from .row_loops import clear, sum_of_squares
 from .winograd import OUT, SIZE, Plan
 from .winograd_tiles import addresses, lanes_of, to_lines, to_points
@@ -67,7 +67,8 @@ def _product(plan, side, array, channels, sumsq, out):
         side.lead, *side.before, *cut, lanes_of(dtype),
     )  # fmt: skip
     parallel_for(
-        _tasks, groups * segments * chunks, float(work), rows_address(dtype),
+        _tasks, groups * segments * chunks, float(work),
+        rows_addresses(dtype, side.block_start),
         *addresses(dtype), fold_address(dtype) if folded else 0, source, flat,
         spare.reshape(spare.size), sums, tuple(map(int, layout)), side.rows,
         side.columns, side.folds[1], np.arange(side.channels[0]) * pitch, side.filters,
@@ -149,9 +150,8 @@ def _tasks(
                     starts[v] = k * plane_out + v * pitch
                 weight = 36 * (group * c_out + o) + k * outputs
                 correlate_rows(
-                    correlate, points, k * plane, offsets, 0, c_in, filters,
-                    weight * c_in, products, starts, outputs, count, one, one, one,
-                    never,
+                    correlate[block], points, k * plane, offsets, 0, c_in, filters,
+                    weight * c_in, products, starts, count, one, one, one, never,
                 )  # fmt: skip
             _write(
                 back, fold, products, lines, result, spare, sums, first, last, group,
