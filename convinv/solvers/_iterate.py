@@ -23,8 +23,8 @@ def iterate(problem, monitor, step, state, *, on_host=False, period=DEVICE_CHECK
     A step changes the fields of `state` in place and calls ``monitor.update`` once.
 
     On a device, `period` iterations, by default those between two looks at the stopping
-    test, may be captured and from then on launched as one graph. What a period leaves to
-    the next therefore has to be in fields of `state`, or of dataclasses among these
+    test, may be captured and from then on launched as one graph. What a period leaves
+    to the next therefore has to be in fields of `state`, or of dataclasses among these
     fields: arrays that keep their shape and dtype, and integers that grow by the same
     number in each period and that no array depends on. Methods whose host takes part in
     an iteration, as it draws a number or looks at a norm, say ``on_host=True`` and are

@@ -270,7 +270,7 @@ def _compare(xp, state, items, squares, size):
 
 
 def _estimates_condition(problem, monitor):
-    """Whether cycles estimate it: on a device, only if it is asked for, as they wait."""
+    """Whether cycles estimate it: on a device, which waits then, only if asked for."""
     on_host = problem.xp is np or monitor.goals.conlim is not None
     return monitor.items.known and on_host
 

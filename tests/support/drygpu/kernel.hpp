@@ -79,7 +79,6 @@ inline unsigned short __half_as_ushort(unsigned short h) { return h; }
 inline unsigned short __ushort_as_half(unsigned short h) { return h; }
 inline double rsqrt(double a) { return 1 / std::sqrt(a); }
 inline float rsqrtf(float a) { return 1 / std::sqrt(a); }
-inline int __popc(unsigned x) { return __builtin_popcount(x); }
 inline int __popcll(unsigned long long x) { return __builtin_popcountll(x); }
 inline int __clz(int x) { return x ? __builtin_clz(unsigned(x)) : 32; }
 
