@@ -28,7 +28,7 @@ CALLS = {
 }
 
 
-def arguments(name, batch, n, dtype, coefficients="float64"):
+def arguments(name, batch, n, dtype):
     """Random arguments of a vector function, and copies for the oracle."""
     made = []
     for i, kind in enumerate(CALLS[name]):
@@ -36,7 +36,7 @@ def arguments(name, batch, n, dtype, coefficients="float64"):
         shape, kind_of = {
             "v": ((batch, n), dtype),
             "w": ((batch, n), wide),
-            "c": (batch, coefficients),
+            "c": (batch, "float64"),
         }[kind]
         made.append(random(shape, kind_of, i))
     return made

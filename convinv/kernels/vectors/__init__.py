@@ -3,7 +3,7 @@
 Contract
 --------
 Vectors are C-contiguous arrays of shape ``(B, n)``, coefficients arrays of shape
-``(B,)`` in float64 (or complex128 where the data are complex), one for each item.
+``(B,)`` in float64, one for each item.
 Sums are accumulated in float64, in an order that does not depend on threads.
 
 ``sumsq(x)``: ``sum |x|**2`` of each item, float64.

@@ -79,7 +79,8 @@ def project(basis, count, gram, w):
 
 
 def scale(a, x):
-    x *= a.astype(x.dtype)[:, None]
+    real = _real(x)
+    real *= a.astype(real.dtype)[:, None]
     return x
 
 
@@ -107,11 +108,9 @@ def _read(x):
 
 
 def _operands(coefficients, vectors):
-    """Real coefficients act on real views, so that complex data vectorize too."""
-    if all(c.dtype.kind != "c" for c in coefficients):
-        vectors = [_real(v) for v in vectors]
-    dtype = vectors[0].dtype
-    return [c.astype(dtype) for c in coefficients], vectors
+    """Coefficients act on real views, so that complex data vectorize too."""
+    vectors = [_real(v) for v in vectors]
+    return [c.astype(vectors[0].dtype) for c in coefficients], vectors
 
 
 _FAST = {"reassoc", "contract"}  # sums may be reordered to fill vector registers
@@ -189,14 +188,8 @@ def _axpy(first, last, a, x, y, sums, pieces):
         for i in range(u.size):
             value = v[i] + factor * u[i]
             v[i] = value
-            total += _square(value)
+            total += np.float64(value) * np.float64(value)
         sums[task] = total
-
-
-@jit
-def _square(value):
-    re, im = np.float64(value.real), np.float64(value.imag)
-    return re * re + im * im
 
 
 @jit(fastmath=_FAST)
@@ -208,7 +201,7 @@ def _axpby(first, last, a, x, b, y, sums, pieces):
         for i in range(u.size):
             value = a_ * u[i] + b_ * v[i]
             v[i] = value
-            total += _square(value)
+            total += np.float64(value) * np.float64(value)
         sums[task] = total
 
 

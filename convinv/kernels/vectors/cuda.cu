@@ -35,7 +35,7 @@ __device__ __forceinline__ double squares(const Numbers<T, N>& numbers) {
 
 // a x + y
 template <int N>
-__device__ __forceinline__ Numbers<Scalar, N> add(Scalar a, const Numbers<Scalar, N>& x,
+__device__ __forceinline__ Numbers<Scalar, N> add(REAL a, const Numbers<Scalar, N>& x,
                                                   const Numbers<Scalar, N>& y) {
   Numbers<Scalar, N> out;
 #pragma unroll
@@ -98,35 +98,36 @@ dot(const Scalar* x, const Scalar* y, SUMS(Wide), long long n, long long batch) 
 }
 
 KERNEL(4)
-axpy(const Wide* __restrict__ a, const Scalar* x, Scalar* y, SUMS(double), long long n,
+axpy(const double* __restrict__ a, const Scalar* x, Scalar* y, SUMS(double), long long n,
      long long batch) {
   sum_pass<2>(Sums<double>{partial, sums, tickets}, n, batch, aligned(x, y),
               loader(x, y), [=](long long b, long long i, const auto& got) {
-                const auto value = add(narrow(fetch(a + b)), got.of[0], got.of[1]);
+                const auto value = add(REAL(fetch(a + b)), got.of[0], got.of[1]);
                 write(y + i, value);
                 return squares(value);
               });
 }
 
 KERNEL(4)
-axpby(const Wide* __restrict__ a, const Scalar* x, const Wide* __restrict__ b, Scalar* y,
-      SUMS(double), long long n, long long batch) {
+axpby(const double* __restrict__ a, const Scalar* x, const double* __restrict__ b,
+      Scalar* y, SUMS(double), long long n, long long batch) {
   sum_pass<2>(Sums<double>{partial, sums, tickets}, n, batch, aligned(x, y),
               loader(x, y), [=](long long item, long long i, const auto& got) {
                 auto value = got.of[1];
-                for (auto& number : value.value) number = narrow(fetch(b + item)) * number;
-                value = add(narrow(fetch(a + item)), got.of[0], value);
+                for (auto& number : value.value) number = REAL(fetch(b + item)) * number;
+                value = add(REAL(fetch(a + item)), got.of[0], value);
                 write(y + i, value);
                 return squares(value);
               });
 }
 
 KERNEL(4)
-step(const Wide* __restrict__ a, Scalar* __restrict__ p, Scalar* __restrict__ x,
-     const Scalar* __restrict__ s, const Wide* __restrict__ b, long long n, long long batch) {
+step(const double* __restrict__ a, Scalar* __restrict__ p, Scalar* __restrict__ x,
+     const Scalar* __restrict__ s, const double* __restrict__ b, long long n,
+     long long batch) {
   const bool packs = aligned(p, x, s);
   items(batch, [=](long long item) {
-    const Scalar first = narrow(fetch(a + item)), second = narrow(fetch(b + item));
+    const REAL first = REAL(fetch(a + item)), second = REAL(fetch(b + item));
     pass<2>(item, n, packs, loader(p, x, s),
             [=](long long, long long i, const auto& got) {
               write(x + i, add(first, got.of[0], got.of[1]));
@@ -136,14 +137,14 @@ step(const Wide* __restrict__ a, Scalar* __restrict__ p, Scalar* __restrict__ x,
 }
 
 KERNEL(4)
-three_term(Scalar* __restrict__ h, const Wide* __restrict__ a, Scalar* __restrict__ hb,
-           const Wide* __restrict__ b, Scalar* __restrict__ x,
-           const Scalar* __restrict__ v,
-           const Wide* __restrict__ c, long long n, long long batch) {
+three_term(Scalar* __restrict__ h, const double* __restrict__ a, Scalar* __restrict__ hb,
+           const double* __restrict__ b, Scalar* __restrict__ x,
+           const Scalar* __restrict__ v, const double* __restrict__ c, long long n,
+           long long batch) {
   const bool packs = aligned(h, hb, x, v);
   items(batch, [=](long long item) {
-    const Scalar first = narrow(fetch(a + item)), second = narrow(fetch(b + item));
-    const Scalar third = narrow(fetch(c + item));
+    const REAL first = REAL(fetch(a + item)), second = REAL(fetch(b + item));
+    const REAL third = REAL(fetch(c + item));
     pass<1>(item, n, packs, loader(h, hb, x, v),
             [=](long long, long long i, const auto& got) {
               const auto bar = add(first, got.of[1], got.of[0]);
@@ -245,19 +246,44 @@ project_subtract(const Scalar* basis, const Wide* __restrict__ h, Scalar* w, Wid
 }
 
 KERNEL(4)
-scale(const Wide* __restrict__ a, Scalar* x, long long n, long long batch) {
-  each(n, batch, [=](long long b, long long i) { x[i] = narrow(a[b]) * x[i]; });
+scale(const double* __restrict__ a, Scalar* x, long long n, long long batch) {
+  const bool packs = aligned(x);
+  items(batch, [=](long long item) {
+    const REAL factor = REAL(fetch(a + item));
+    pass<4>(item, n, packs, loader(x), [=](long long, long long i, const auto& got) {
+      auto value = got.of[0];
+      for (auto& number : value.value) number = factor * number;
+      write(x + i, value);
+    });
+  });
 }
 
 // The sum of the first `count` vectors of a basis (length, batch, n), times y.
 KERNEL(4)
 combine(const Scalar* __restrict__ basis, const Wide* __restrict__ y,
         Scalar* __restrict__ result, long long count, long long n, long long batch) {
-  each(n, batch, [=](long long b, long long i) {
-    Wide value = {};
+  const bool packs = n % PACK == 0 && aligned(basis, result);
+  items(batch, [=](long long item) {
+    const Wide* factor = y + item * count;
+    pass<1>(item, n, packs, loader(basis), [=](long long, long long i, const auto& got) {
+      constexpr int N = sizeof(got.of[0]) / sizeof(Scalar);
+      Numbers<Wide, N> value;
+#pragma unroll
+      for (int j = 0; j < N; ++j)
+        value.value[j] = fetch(factor) * widen(got.of[0].value[j]);
+      const Scalar* v = basis + batch * n + i;
 #pragma unroll 4
-    for (long long k = 0; k < count; ++k)
-      value = value + y[b * count + k] * widen(basis[k * batch * n + i]);
-    result[i] = narrow(value);
+      for (long long k = 1; k < count; ++k, v += batch * n) {
+        const auto numbers = read(Width<N>{}, v);
+        const Wide next = fetch(factor + k);
+#pragma unroll
+        for (int j = 0; j < N; ++j)
+          value.value[j] = value.value[j] + next * widen(numbers.value[j]);
+      }
+      Numbers<Scalar, N> out;
+#pragma unroll
+      for (int j = 0; j < N; ++j) out.value[j] = narrow(value.value[j]);
+      write(result + i, out);
+    });
   });
 }

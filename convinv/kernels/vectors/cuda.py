@@ -26,12 +26,13 @@ def dot(x, y):
 
 def axpy(a, x, y):
     _check(x, x=x, y=y)
-    return y, _sums("axpy", x, "float64", (), _coefficient("a", a, x), x, y)
+    _check_coefficients(x, a=a)
+    return y, _sums("axpy", x, "float64", (), a, x, y)
 
 
 def axpby(a, x, b, y):
     _check(x, x=x, y=y)
-    a, b = _coefficient("a", a, x), _coefficient("b", b, x)
+    _check_coefficients(x, a=a, b=b)
     return y, _sums("axpby", x, "float64", (), a, x, b, y)
 
 
@@ -43,13 +44,14 @@ def subtract(x, y):
 
 def step(a, p, x, s, b):
     _check(x, p=p, x=x, s=s)
-    _launch("step", x, _coefficient("a", a, x), p, x, s, _coefficient("b", b, x))
+    _check_coefficients(x, a=a, b=b)
+    _launch("step", x, a, p, x, s, b)
     return x, p
 
 
 def three_term(h, a, hb, b, x, v, c):
     _check(x, h=h, hb=hb, x=x, v=v)
-    a, b, c = (_coefficient(n, f, x) for n, f in (("a", a), ("b", b), ("c", c)))
+    _check_coefficients(x, a=a, b=b, c=c)
     _launch("three_term", x, h, a, hb, b, x, v, c)
     return h, hb, x
 
@@ -73,7 +75,8 @@ def project(basis, count, gram, w):
 
 def scale(a, x):
     _check(x, x=x)
-    _launch("scale", x, _coefficient("a", a, x), x)
+    _check_coefficients(x, a=a)
+    _launch("scale", x, a, x)
     return x
 
 
@@ -111,13 +114,9 @@ def _check(like, **arrays):
         raise ValueError(f"vectors must have shape (B, n), got {like.shape}")
 
 
-def _coefficient(name, value, like):
-    """One coefficient per item; real ones are converted for complex data."""
-    dtype = launcher.wide(like.dtype)
-    if value.dtype == "float64" != dtype:
-        value = value.astype(dtype)
-    launcher.check(name, value, dtype, like.shape[:1])
-    return value
+def _check_coefficients(like, **coefficients):
+    for name, array in coefficients.items():
+        launcher.check(name, array, "float64", like.shape[:1])
 
 
 def _grid(like):
