@@ -78,6 +78,18 @@ def test_other_devices():
 
 
 @pytest.mark.gpu
+def test_arrays_on_the_device_share_their_memory():
+    cupy = pytest.importorskip("cupy")
+    x = cupy.arange(6.0).reshape(2, 3)
+    foreign = types.SimpleNamespace(
+        __dlpack__=x.__dlpack__, __dlpack_device__=x.__dlpack_device__
+    )
+    array = from_dlpack(foreign)
+    assert isinstance(array, cupy.ndarray) and array.data.ptr == x.data.ptr
+    assert array.shape == x.shape and array.dtype == x.dtype
+
+
+@pytest.mark.gpu
 def test_tensors_on_the_device_share_their_memory():
     torch, cupy = pytest.importorskip("torch"), pytest.importorskip("cupy")
     if not torch.cuda.is_available():
