@@ -92,7 +92,7 @@ struct Ctx {
 };
 extern "C" void coh_switch(void** save, void* load)
     __attribute__((visibility("hidden")));
-asm(".text\n.globl coh_switch\n.hidden coh_switch\n.type "
+asm(".text\n.weak coh_switch\n.hidden coh_switch\n.type "
     "coh_switch,@function\ncoh_switch:\n"
     "push %rbp\npush %rbx\npush %r12\npush %r13\npush %r14\npush %r15\n"
     "mov %rsp,(%rdi)\nmov %rsi,%rsp\n"

@@ -14,7 +14,8 @@ Handle& handle_of(void* handle) { return *static_cast<Handle*>(handle); }
 constexpr int SUCCESS = 0, INVALID = 7, FAILED = 13, UNSUPPORTED = 15;
 
 // Before a call: it is counted, and its operands are on the current device.
-bool ready(void* handle, const char* name, std::initializer_list<const void*> operands) {
+bool ready(void* handle, const char* name, Operands operands) {
+  PythonLock lock;
   counts.blas++;
   names[name]++;
   return begin(handle_of(handle).stream, operands);

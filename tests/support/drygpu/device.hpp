@@ -1,7 +1,7 @@
 // The fake devices: their memory, streams and counts, on the host.
 //
-// Everything here is called with Python's lock held, except what stands for cuBLAS,
-// cuFFT and cuSOLVER, which CuPy calls without it: work must not touch Python.
+// All of this is used with Python's lock held. CuPy calls cuBLAS and the like without
+// it: they take it while they count and work off what is before them.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -121,4 +121,12 @@ inline Object* none() {
   Py_IncRef(it);
   return it;
 }
+extern "C" {
+int PyGILState_Ensure(void);
+void PyGILState_Release(int);
+}
+struct PythonLock {
+  int state = PyGILState_Ensure();
+  ~PythonLock() { PyGILState_Release(state); }
+};
 inline Object* done(bool good) { return good ? none() : nullptr; }

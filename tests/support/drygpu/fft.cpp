@@ -22,6 +22,7 @@ int last = 0;
 int (*transform)(const long* plan, const void* in, void* out, int direction) = nullptr;
 
 int execute(int handle, void* in, void* out, int direction) {
+  PythonLock lock;
   Held& held = plans.at(handle);
   const Stream& stream = stream_of(held.stream);
   if (!stream.recording) counts.fft++, names["cufftExec"]++;

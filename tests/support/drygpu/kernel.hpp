@@ -1,4 +1,4 @@
-// CUDA kernels of CuPy and of the package as C++, and their launches by the fake device.
+// CUDA kernels of CuPy and of the package as C++, and how the fake device runs them.
 #pragma once
 #include <cassert>
 #include <initializer_list>
@@ -98,86 +98,41 @@ inline Mixed<A, B> max(A a, B b) {
 
 namespace dry {
 
+using Enter = void (*)(void*);  // calls a kernel with its arguments
+
+// Launch a kernel: 0, or 1 with a message in `error`. It is in `runner.cpp`, compiled
+// once: it would take most of the time that a kernel takes to compile.
+// `fibers`: its threads wait for each other. `serial`: its loop over the elements is
+// right for any grid, so that one thread does all.
+int launch(const unsigned* grid, const unsigned* block, size_t shared, void** arguments,
+           char* error, size_t length, bool fibers, bool serial, Enter enter);
+
 template <auto kernel>
-struct Launcher;
+struct Kernel;
 
 template <class... A, void (*kernel)(A...)>
-struct Launcher<kernel> {
-  static constexpr size_t count = sizeof...(A);
+struct Kernel<kernel> {
+  static constexpr int count = sizeof...(A);
   static constexpr size_t sizes[count + 1] = {sizeof(A)..., 0};
-
-  // An argument, aligned as its type needs.
-  template <class T>
-  struct alignas(64) Slot {
-    unsigned char bytes[sizeof(T)];
-    T& value() { return *reinterpret_cast<T*>(bytes); }
-  };
-  using Slots = std::tuple<Slot<std::remove_cv_t<std::remove_reference_t<A>>>...>;
-
-  static void enter(void* slots) {
-    std::apply([](auto&... slot) { kernel(slot.value()...); },
-               *static_cast<Slots*>(slots));
+  template <size_t... I>
+  static void call(void** arguments, std::index_sequence<I...>) {
+    kernel(*static_cast<std::remove_reference_t<A>*>(arguments[I])...);
   }
-
-  static void run_block_of(dim3 block, bool fibers, Slots& slots) {
-    const unsigned n = block.x * block.y * block.z;
-    if (fibers) return coh::run_block(n, block, enter, &slots);
-    for (unsigned i = 0; i < n; i++) {
-      coh::lane_linear = i;
-      threadIdx = {i % block.x, i / block.x % block.y, i / (block.x * block.y)};
-      enter(&slots);
-    }
-  }
-
-  static void run(dim3 grid, dim3 block, size_t shared, bool fibers, Slots& slots) {
-    const unsigned n = block.x * block.y * block.z;
-    // fresh and poisoned: shared memory is not zeroed on a GPU either
-    std::vector<unsigned char> memory(shared + 64);
-    auto address = reinterpret_cast<uintptr_t>(memory.data());
-    coh::BlockState state;
-    state.n = n;
-    gridDim = grid;
-    blockDim = block;
-    for (long l = 0, blocks = long(grid.x) * grid.y * grid.z; l < blocks; l++) {
-      state.bank.assign(n, 0);
-      state.slot[0].assign(n, 0);
-      state.slot[1].assign(n, 0);
-      std::fill(memory.begin(), memory.end(), 0xCD);
-      coh::dyn_smem = reinterpret_cast<unsigned char*>((address + 63) & ~uintptr_t(63));
-      coh::state = &state;
-      blockIdx = {unsigned(l % grid.x), unsigned(l / grid.x % grid.y),
-                  unsigned(l / grid.x / grid.y)};
-      run_block_of(block, fibers, slots);
-    }
-  }
-
-  // `fibers`: its threads wait for each other. `serial`: its loop over the elements is
-  // right for any grid, so that one thread does all.
-  template <bool fibers, bool serial>
-  static int launch(const unsigned* g, const unsigned* b, size_t shared,
-                    void** arguments, char* error, size_t length) {
-    Slots slots;
-    size_t i = 0;
-    std::apply(
-        [&](auto&... slot) {
-          (std::memcpy(slot.bytes, arguments[i++], sizeof slot.bytes), ...);
-        },
-        slots);
-    const dim3 one, grid{g[0], g[1], g[2]}, block{b[0], b[1], b[2]};
-    try {
-      run(serial ? one : grid, serial ? one : block, shared, fibers, slots);
-      return 0;
-    } catch (const std::exception& e) {
-      std::snprintf(error, length, "%s", e.what());
-      return 1;
-    }
+  static void enter(void* arguments) {
+    call(static_cast<void**>(arguments), std::index_sequence_for<A...>{});
   }
 };
 
 }  // namespace dry
 
-#define DRY_KERNEL(name, fibers, serial)                                         \
-  extern "C" dry::Function dry_function_##name;                                  \
-  dry::Function dry_function_##name = {                                          \
-      dry::Launcher<&::name>::launch<fibers, serial>,                            \
-      int(dry::Launcher<&::name>::count), dry::Launcher<&::name>::sizes, #name};
+#define DRY_KERNEL(name, fibers, serial)                                             \
+  static int dry_launch_##name(const unsigned* grid, const unsigned* block,          \
+                               size_t shared, void** arguments, char* error,         \
+                               size_t length) {                                      \
+    return dry::launch(grid, block, shared, arguments, error, length, fibers, serial, \
+                       dry::Kernel<&::name>::enter);                                 \
+  }                                                                                  \
+  extern "C" dry::Function dry_function_##name;                                      \
+  dry::Function dry_function_##name = {dry_launch_##name,                            \
+                                       dry::Kernel<&::name>::count,                  \
+                                       dry::Kernel<&::name>::sizes, #name};

@@ -18,7 +18,8 @@ KERNEL = re.compile(
 DYNAMIC = re.compile(r"extern\s+__shared__\s+([\w ]+?)\s+(\w+)\[\s*\]\s*;")
 SYNC = re.compile(r"__sync|__shfl")
 COMPILER = ("g++", "-std=c++20", "-O1", "-fPIC", "-shared", "-pthread", "-w")
-HEADERS = [HERE / "kernel.hpp", HERE / "function.hpp", HOST / "cuda_on_host.hpp"]
+NAMES = ("kernel.hpp", "function.hpp", "runner.cpp")
+SOURCES = [*(HERE / name for name in NAMES), HOST / "cuda_on_host.hpp"]
 
 
 def replace(compiler, function):
@@ -38,7 +39,7 @@ def _library(source, options):
 
     include = pathlib.Path(cupy.__file__).parent / "_core" / "include"
     macros = [option for option in options if option.startswith("-D")]
-    paths = [f"-I{path}" for path in (HERE / "include", include, _header_folder())]
+    paths = [f"-I{path}" for path in (HERE / "include", include, _prepared())]
     names = KERNEL.findall(source if "carray.cuh" in source else _plain(source, macros))
     fibers = "true" if SYNC.search(source) else "false"
     serial = "true" if "CUPY_FOR" in source and fibers == "false" else "false"
@@ -47,7 +48,8 @@ def _library(source, options):
     text = f'#include "kernel.hpp"\n#line 1 "kernel.cu"\n{code}\n{tail}'
     # a kernel may be named as a C function is, and be in another library as well
     link = ["-Wl,-Bsymbolic", "-fno-gnu-unique"]
-    return compiled(text, [*COMPILER, *paths, *macros, *link], HEADERS)
+    runner = str(_prepared() / "runner.o")
+    return compiled(text, [*COMPILER, *paths, *macros, *link, runner], SOURCES)
 
 
 def _plain(source, macros):
@@ -56,20 +58,22 @@ def _plain(source, macros):
 
 
 @functools.cache
-def _header_folder():
-    """Copies of the headers beside the form of ``kernel.hpp`` that is read quickly."""
-    key = hashlib.sha256(b"".join(path.read_bytes() for path in HEADERS)).hexdigest()
-    place = folder() / f"headers-{key[:16]}"
+def _prepared():
+    """A folder with what all kernels share: ``kernel.hpp.gch`` and ``runner.o``."""
+    key = hashlib.sha256(b"".join(path.read_bytes() for path in SOURCES)).hexdigest()
+    place = folder() / f"kernels-{key[:16]}"
     place.mkdir(exist_ok=True)
-    target = place / "kernel.hpp.gch"
+    target = place / "runner.o"  # made last
     with absent(target) as wanted:
         if wanted:
-            for path in HEADERS:
+            for path in SOURCES:
                 shutil.copy(path, place)
-            part = target.with_suffix(".part")
-            header = ["-x", "c++-header", str(place / "kernel.hpp"), "-o", str(part)]
-            subprocess.run(
-                [*(c for c in COMPILER if c != "-shared"), *header], check=True
-            )
-            part.replace(target)
+            _compile(place, "-x", "c++-header", "kernel.hpp", "-o", "kernel.hpp.gch")
+            _compile(place, "-c", "runner.cpp", "-o", "runner.part")
+            (place / "runner.part").replace(target)
     return place
+
+
+def _compile(place, *arguments):
+    command = [part for part in COMPILER if part != "-shared"]
+    subprocess.run([*command, *arguments], check=True, cwd=place)

@@ -45,9 +45,10 @@ Fortran lapack(const std::string& name) {
   return {lapack_functions.at(prefix<T> + name)};
 }
 
-// Before a library works on a stream, at once: what is before it is done, and its memory
-// must be the current device's.
-inline bool begin(intptr_t stream, std::initializer_list<const void*> operands) {
+// Before a library works on a stream, at once: what is before it is done, and its
+// memory must be the current device's.
+using Operands = std::initializer_list<const void*>;
+inline bool begin(intptr_t stream, Operands operands) {
   finish(stream_of(stream));
   for (const void* operand : operands) {
     const Allocation* held = find(reinterpret_cast<uintptr_t>(operand));

@@ -145,8 +145,9 @@ int cuda_pointerGetMemoryType(intptr_t pointer, int) {
 
 Object* cuda_pointerGetAttributes(intptr_t pointer, int) {
   const Allocation* held = find(uintptr_t(pointer));
-  const ssize_t device = held ? pointer : 0;
-  return PyObject_CallFunction(attributes_class, "inni", held ? held->device : -1, device,
+  const ssize_t there = held ? pointer : 0;
+  const int device = held ? held->device : -1;
+  return PyObject_CallFunction(attributes_class, "inni", device, there,
                                ssize_t(pointer), cuda_pointerGetMemoryType(pointer, 0));
 }
 }

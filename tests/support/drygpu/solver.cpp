@@ -12,7 +12,8 @@ struct Handle {
   intptr_t stream = 0;
 };
 
-bool ready(void* handle, const char* name, std::initializer_list<const void*> operands) {
+bool ready(void* handle, const char* name, Operands operands) {
+  PythonLock lock;
   counts.solver++;
   names[name]++;
   return begin(static_cast<Handle*>(handle)->stream, operands);
@@ -49,8 +50,8 @@ void ormqr(int side, int ta, int m, int n, int k, const T* a, int lda, const T* 
            T* c, int ldc, int* info) {
   const char sides = "LR"[side], operation = "NTC"[ta];
   with_work<T>([&](T* work, const int* length) {
-    lapack<T>(is_complex<T> ? "unmqr" : "ormqr")(&sides, &operation, &m, &n, &k, a,
-                                                 &lda, tau, c, &ldc, work, length, info);
+    const Fortran function = lapack<T>(is_complex<T> ? "unmqr" : "ormqr");
+    function(&sides, &operation, &m, &n, &k, a, &lda, tau, c, &ldc, work, length, info);
   });
 }
 
@@ -138,10 +139,10 @@ int cusolverDnDestroyParams(void* params) {
   delete static_cast<int*>(params);
   return SUCCESS;
 }
-int cusolverDnCreateGesvdjInfo(void** params) { return cusolverDnCreateParams(params); }
-int cusolverDnDestroyGesvdjInfo(void* params) { return cusolverDnDestroyParams(params); }
-int cusolverDnCreateSyevjInfo(void** params) { return cusolverDnCreateParams(params); }
-int cusolverDnDestroySyevjInfo(void* params) { return cusolverDnDestroyParams(params); }
+int cusolverDnCreateGesvdjInfo(void** info) { return cusolverDnCreateParams(info); }
+int cusolverDnDestroyGesvdjInfo(void* info) { return cusolverDnDestroyParams(info); }
+int cusolverDnCreateSyevjInfo(void** info) { return cusolverDnCreateParams(info); }
+int cusolverDnDestroySyevjInfo(void* info) { return cusolverDnDestroyParams(info); }
 
 int cusolverDnXsyevd_bufferSize(void*, void*, int, int, long, int, const void*, long,
                                 int, const void*, int, size_t* device, size_t* host) {

@@ -62,19 +62,24 @@ int multiply(int ta, int tb, const T* alpha, const Sparse& a, const Dense& b,
     T value = static_cast<const T*>(a.values)[place];
     if (ta == 2) value = conjugate(value);
     for (long j = 0; j < c.columns; j++) {
-      const T factor = at<T>(b, tb, column, j);
-      at<T>(c, false, row, j) += *alpha * value * (tb == 2 ? conjugate(factor) : factor);
+      T factor = at<T>(b, tb, column, j);
+      if (tb == 2) factor = conjugate(factor);
+      at<T>(c, false, row, j) += *alpha * value * factor;
     }
   });
   return SUCCESS;
 }
 
-int product(void* handle, const char* name, int ta, int tb, const void* alpha,
-            const Sparse& a, const Dense& b, const void* beta, const Dense& c) {
+bool ready(void* handle, const char* name, Operands operands) {
+  PythonLock lock;
   counts.sparse++;
   names[name]++;
-  if (!begin(static_cast<Handle*>(handle)->stream,
-             {a.row, a.column, a.values, b.values, c.values}))
+  return begin(static_cast<Handle*>(handle)->stream, operands);
+}
+
+int product(void* handle, const char* name, int ta, int tb, const void* alpha,
+            const Sparse& a, const Dense& b, const void* beta, const Dense& c) {
+  if (!ready(handle, name, {a.row, a.column, a.values, b.values, c.values}))
     return FAILED;
   auto by = [&](auto zero) {
     using T = decltype(zero);

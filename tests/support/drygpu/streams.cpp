@@ -84,7 +84,9 @@ struct Event {
 
 static Event& event_of(intptr_t handle) { return *reinterpret_cast<Event*>(handle); }
 static intptr_t make_stream(bool blocking) {
-  return reinterpret_cast<intptr_t>(*streams.insert(new Stream{current, blocking}).first);
+  auto stream = new Stream{current, blocking};
+  streams.insert(stream);
+  return reinterpret_cast<intptr_t>(stream);
 }
 
 }  // namespace dry
@@ -117,7 +119,9 @@ Object* cuda_deviceSynchronize(int) {
 Object* cuda_streamQuery(intptr_t handle, int) {
   return Py_BuildValue("i", stream_of(handle).waiting.empty() ? 0 : NOT_READY);
 }
-unsigned cuda_streamGetFlags(intptr_t handle, int) { return !stream_of(handle).blocking; }
+unsigned cuda_streamGetFlags(intptr_t handle, int) {
+  return !stream_of(handle).blocking;
+}
 int cuda_streamGetPriority(intptr_t, int) { return 0; }
 
 // ------------------------------------------------------------------- events
@@ -176,7 +180,9 @@ Object* cuda_graphDestroy(intptr_t graph, int) {
   delete &graph_of(graph);
   return none();
 }
-Object* cuda_graphExecDestroy(intptr_t graph, int) { return cuda_graphDestroy(graph, 0); }
+Object* cuda_graphExecDestroy(intptr_t graph, int) {
+  return cuda_graphDestroy(graph, 0);
+}
 Object* cuda_graphUpload(intptr_t, intptr_t, int) { return none(); }
 Object* cuda_graphLaunch(intptr_t handle, intptr_t stream, int) {
   const Graph graph = graph_of(handle);
