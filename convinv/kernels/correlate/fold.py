@@ -13,6 +13,27 @@ from ..jit import jit
 from ..pointers import c_function, called
 
 
+def _fold_row(out, to, width, source, at, length, columns, size, before, stride, comp):
+    """Gather a row of x from its padded positions, which are stored phase by phase."""
+    if stride == 2 and comp == 1:
+        _interleave(out, to, width, source, at, length, before)
+    else:
+        for phase in range(stride):
+            left = max(before - phase + stride - 1, 0) // stride
+            right = max(before + width - phase + stride - 1, 0) // stride
+            here = at + phase * length + comp * left
+            shown = to + comp * (stride * left + phase - before)
+            _copy(out, shown, stride, source, here, 1, right - left, comp)
+    for side in range(2):
+        first, last = (0, before) if side == 0 else (before + width, size)
+        for q in range(first, last):
+            j = columns[q]
+            if j >= 0:
+                p = at + q % stride * length + q // stride * comp
+                for e in range(comp):
+                    out[to + comp * j + e] += source[p + e]
+
+
 def _fill_row(
     buffer, at, length, source, of, width, columns, size, before, stride, phases, used,
     count, comp,
@@ -48,27 +69,6 @@ def _fill_row(
         for t in range(right, count):
             q = stride * t + phase
             _put(buffer, here + comp * t, source, of, columns, size, q, comp)
-
-
-def _fold_row(out, to, width, source, at, length, columns, size, before, stride, comp):
-    """Gather a row of x from its padded positions, which are stored phase by phase."""
-    if stride == 2 and comp == 1:
-        _interleave(out, to, width, source, at, length, before)
-    else:
-        for phase in range(stride):
-            left = max(before - phase + stride - 1, 0) // stride
-            right = max(before + width - phase + stride - 1, 0) // stride
-            here = at + phase * length + comp * left
-            shown = to + comp * (stride * left + phase - before)
-            _copy(out, shown, stride, source, here, 1, right - left, comp)
-    for side in range(2):
-        first, last = (0, before) if side == 0 else (before + width, size)
-        for q in range(first, last):
-            j = columns[q]
-            if j >= 0:
-                p = at + q % stride * length + q // stride * comp
-                for e in range(comp):
-                    out[to + comp * j + e] += source[p + e]
 
 
 @jit(inner=True)
