@@ -284,10 +284,12 @@ __device__ __forceinline__ void product(const Scalar* __restrict__ source,
 
 // Resident blocks: as many as leave a thread the registers that it needs. With three,
 // the compiler spills some for a few architectures.
+constexpr bool LARGE = TILE == 4 && sizeof(Scalar) == 8;
 #if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ < 900
-constexpr bool TIGHT = TILE == 3 || (TILE == 4 && sizeof(Scalar) == 8);
+constexpr bool TIGHT = TILE == 3 || LARGE;
 #else
-constexpr bool TIGHT = __CUDA_ARCH__ >= 1200 && TILE == 8;
+constexpr bool TIGHT =
+    (__CUDA_ARCH__ >= 1200 && TILE == 8) || (LARGE && TAPS == 2 && STRIDE == 2);
 #endif
 #ifdef COMPLEX
 constexpr int BLOCKS = 2;
