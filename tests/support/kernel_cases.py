@@ -58,6 +58,8 @@ def vectors(dtype):
     basis[0] = random((3, 45), dtype, 5)
     basis[0] /= np.linalg.norm(basis[0], axis=1)[:, None]
     calls.append(("project", (basis, 1, gram, random((3, 45), dtype, 6)), ()))
+    combined = random((5, 3, 45), dtype), random((3, 4), launcher.wide(dtype), 7)
+    calls.append(("combine", combined, ()))
     for function, arguments, _ in calls:
 
         def run(module, put, function=function, arguments=arguments):
@@ -217,6 +219,37 @@ def rows(dtype):
         yield checked(function, row_checks.check_columns)
 
 
+def givens(dtype):
+    """Three columns; the matrices are in double precision whatever the data are in."""
+    small, steps, batch = launcher.wide(dtype), 3, 2
+    columns = random((batch, steps, steps), small) + 3 * np.eye(steps)
+    left, norm = np.abs(random((batch, steps), "float64", 1)) + 0.1, np.array([1.0, 2])
+    y, residual = oracles.givens_least_squares(columns, left, norm)
+
+    def appended(module, put):
+        right = np.zeros((batch, steps + 1), small)
+        right[:, 0] = 1
+        square, flat = np.zeros((batch, steps, steps), small), np.zeros((batch, steps))
+        kept = (*map(put, (square, flat.astype(small), flat, right)),)
+        for j in range(steps):
+            h = np.ascontiguousarray(columns[:, : j + 1, j])
+            before = oracles.vectors_sumsq(h) + left[:, j] ** 2
+            given = put(h), put(before), put(left[:, j] ** 2)
+            found = module.append(*given, 1e-15, put(np.ones(batch, bool)), *kept)
+        return found, kept
+
+    def append(module, put):
+        (factor, _, relative), _ = appended(module, put)
+        return factor, relative
+
+    def substitute(module, put):
+        triangle, _, _, right = appended(module, put)[1]
+        return (module.substitute(triangle, right, put(norm), steps),)
+
+    yield Case("append", append, (1 / left[:, -1], residual / norm))
+    yield Case("substitute", substitute, (y,))
+
+
 def sweeps(dtype):
     shapes = [factors.SHAPES[name] for name in ("tridiagonal", "wide")]
     given = [factors.random_factor(shape, dtype) for shape in shapes]
@@ -234,6 +267,7 @@ CASES = {
     "circulant": circulant,
     "correlate": correlate,
     "differences": differences,
+    "givens": givens,
     "poisson": poisson,
     "rows": rows,
     "sweeps": sweeps,

@@ -116,6 +116,19 @@ def vectors_three_term(h, a, hb, b, x, v, c):
     return wide(v) + c[:, None] * h, hb, wide(x) + b[:, None] * hb
 
 
+def givens_least_squares(columns, left, norm):
+    """Solutions of GMRES's problems, of H's columns and subdiagonal, and residuals."""
+    ys, residuals = [], []
+    for column, below, size in zip(columns, left, norm):
+        steps = len(below)
+        H = np.vstack([np.triu(column), np.zeros(steps)])
+        H[np.arange(1, steps + 1), np.arange(steps)] = below
+        right = size * np.eye(steps + 1)[0]
+        ys.append(np.linalg.lstsq(H, right, rcond=None)[0])
+        residuals.append(np.linalg.norm(H @ ys[-1] - right))
+    return np.array(ys), np.array(residuals)
+
+
 def vectors_scale(a, x):
     return a[:, None] * wide(x)
 
