@@ -25,6 +25,7 @@ REGISTERS = {
     "correlate/cuda": 240,
     "correlate/cuda_tiles": 128,  # KERNEL's number of blocks is what limits these
     "differences/cuda": 80,
+    "givens/cuda": 64,
     "poisson/cuda": 80,
     "rows/cuda": 80,
     "sweeps/cuda": 128,

@@ -224,7 +224,6 @@ def givens(dtype):
     small, steps, batch = launcher.wide(dtype), 3, 2
     columns = random((batch, steps, steps), small) + 3 * np.eye(steps)
     left, norm = np.abs(random((batch, steps), "float64", 1)) + 0.1, np.array([1.0, 2])
-    y, residual = oracles.givens_least_squares(columns, left, norm)
 
     def appended(module, put):
         right = np.zeros((batch, steps + 1), small)
@@ -246,8 +245,9 @@ def givens(dtype):
         triangle, _, _, right = appended(module, put)[1]
         return (module.substitute(triangle, right, put(norm), steps),)
 
-    yield Case("append", append, (1 / left[:, -1], residual / norm))
-    yield Case("substitute", substitute, (y,))
+    yield Case("append", append, oracles.givens_append(columns, left))
+    solutions = oracles.givens_substitute(columns, left, norm)
+    yield Case("substitute", substitute, (solutions,))
 
 
 def sweeps(dtype):

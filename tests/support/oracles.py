@@ -116,17 +116,36 @@ def vectors_three_term(h, a, hb, b, x, v, c):
     return wide(v) + c[:, None] * h, hb, wide(x) + b[:, None] * hb
 
 
-def givens_least_squares(columns, left, norm):
-    """Solutions of GMRES's problems, of H's columns and subdiagonal, and residuals."""
-    ys, residuals = [], []
-    for column, below, size in zip(columns, left, norm):
-        steps = len(below)
-        H = np.vstack([np.triu(column), np.zeros(steps)])
-        H[np.arange(1, steps + 1), np.arange(steps)] = below
-        right = size * np.eye(steps + 1)[0]
-        ys.append(np.linalg.lstsq(H, right, rcond=None)[0])
-        residuals.append(np.linalg.norm(H @ ys[-1] - right))
-    return np.array(ys), np.array(residuals)
+def givens_append(columns, left):
+    """What scales the next vector, and the residual of a right side of norm 1.
+
+    Of a Hessenberg matrix with these columns, and `left` below its diagonal.
+    """
+    ys, norm = givens_substitute(columns, left, np.ones(len(left))), []
+    for y, column, below in zip(ys, columns, left):
+        residual = _hessenberg(column, below) @ y
+        residual[0] -= 1
+        norm.append(np.linalg.norm(residual))
+    return 1 / left[:, -1], np.array(norm)
+
+
+def givens_substitute(columns, left, norm):
+    """Its least-squares solutions, by LAPACK."""
+    return np.array(
+        [
+            np.linalg.lstsq(
+                _hessenberg(column, below), size * np.eye(len(below) + 1)[0], rcond=None
+            )[0]
+            for column, below, size in zip(columns, left, norm)
+        ]
+    )
+
+
+def _hessenberg(column, below):
+    steps = len(below)
+    H = np.vstack([np.triu(column), np.zeros(steps)])
+    H[np.arange(1, steps + 1), np.arange(steps)] = below
+    return H
 
 
 def vectors_scale(a, x):
