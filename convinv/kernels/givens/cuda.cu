@@ -3,7 +3,7 @@
 // Column j passes through j rotations, one after the other: lane 0 computes them from
 // shared memory, into which the warp has copied a piece of the column.
 
-constexpr int LANES = 32, PIECE = 64;
+constexpr int LANES = 32, PIECE = 24;
 
 __device__ __forceinline__ double magnitude(double a) { return fabs(a); }
 template <typename T>
