@@ -19,11 +19,13 @@ pytestmark = [
 # Per iteration: calls (launches, and calls of libraries), waits of the host and calls
 # of cudaMalloc; per iteration in a graph: its nodes.
 ITERATIONS = {
-    "cg": {"calls": 7, "waits": 0, "allocations": 0, "nodes": 9},
-    "cgls": {"calls": 7, "waits": 0, "allocations": 0, "nodes": 9},
-    "lsqr": {"calls": 8, "waits": 0, "allocations": 0, "nodes": 11},
-    "lsmr": {"calls": 8, "waits": 0, "allocations": 0, "nodes": 12},
-    "gmres": {"calls": 10, "waits": 0, "allocations": 0},
+    ("cg", False): {"calls": 7, "waits": 0, "allocations": 0, "nodes": 9},
+    ("cgls", False): {"calls": 7, "waits": 0, "allocations": 0, "nodes": 9},
+    ("lsqr", False): {"calls": 8, "waits": 0, "allocations": 0, "nodes": 11},
+    ("lsmr", False): {"calls": 8, "waits": 0, "allocations": 0, "nodes": 12},
+    ("cgls", True): {"calls": 18, "waits": 0, "allocations": 0, "nodes": 20},
+    ("lsmr", True): {"calls": 16, "waits": 0, "allocations": 0, "nodes": 20},
+    ("gmres", False): {"calls": 10, "waits": 0, "allocations": 0},
 }
 # Per solve by an exact inverse that is there already, its check included: by method,
 # size of the square image and batch.
@@ -60,14 +62,15 @@ def layer(cupy, method):
     return op, cupy.asarray(rng.standard_normal((3, *op.output_shape)))
 
 
-@pytest.mark.parametrize("method", ITERATIONS)
-def test_an_iteration(cupy, method):
+@pytest.mark.parametrize("method, damped", ITERATIONS)
+def test_an_iteration(cupy, method, damped):
     op, b = layer(cupy, method)
-    limits = ITERATIONS[method]
+    limits = ITERATIONS[method, damped]
+    damp = 0.1 if damped else 0.0
 
     def run(maxiter):
         with drygpu.counts() as done:
-            quietly(op, b, method, rtol=0, maxiter=maxiter)
+            quietly(op, b, method, damp=damp, rtol=0, rtol_normal=0, maxiter=maxiter)
         return done
 
     run(32)  # compiles, and fills the pools
@@ -79,7 +82,15 @@ def test_an_iteration(cupy, method):
     if "nodes" in limits:
         assert many.graph_launches == 3  # of eight iterations each
         counted["nodes"] = many.graph_nodes / 24
-    check(method, counted, limits)
+    check(f"{method}{', damped' * damped}", counted, limits)
+
+
+def test_cycles_of_gmres(cupy):
+    """The first is as it comes, the second is captured, the others are that graph."""
+    op, b = layer(cupy, "gmres")
+    with drygpu.counts() as done:
+        quietly(op, b, "gmres", restart=4, rtol=0, maxiter=32)
+    assert done.graph_launches == 7
 
 
 @pytest.mark.parametrize(
