@@ -19,7 +19,8 @@ pytestmark = on_host  # where what a card says of itself is not there
 
 @pytest.fixture(autouse=True)
 def h100(cupy, monkeypatch):
-    """The stand-in is the card that was measured; it says it has three processors."""
+    """The stand-in is the card that was measured, and the host has two cores."""
+    monkeypatch.setattr(costs, "thread_count", lambda: 2)
     of_card = rates._of_card
 
     def answer(library, number):
