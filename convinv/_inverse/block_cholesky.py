@@ -52,6 +52,9 @@ class BlockCholesky:
         level of rounding.
     compute : dtype, optional
         Precision of the recursion, by default double.
+    widen : float, optional
+        With an `rcond` up to this one the factor stays in the precision of the
+        recursion, if it fits into `memory` there and no block row serves two.
     xp : module, optional
         Library of the arrays that it is for. Wide factors are computed there.
 
@@ -82,6 +85,7 @@ class BlockCholesky:
         memory=math.inf,
         settle=None,
         compute=None,
+        widen=0.0,
         xp=np,
     ):
         self.gram, self.axis, self.damp = gram, axis, damp
@@ -102,6 +106,8 @@ class BlockCholesky:
         stands[: self.length] = gram.place(axis, np.arange(self.start, stop))
         self.stands = stands.reshape(self.count, self.step)
         self.memory, self.xp = memory, xp if self.width > WIDE else np
+        fits = self._bytes(self.count, self.compute) <= memory
+        self.widen = widen if fits and self.compute != self.dtype else 0.0
         self._refuse(min(self.count, 2))
         self.rows, self.which = self._factored()
         self.plans: dict = {}
@@ -120,9 +126,13 @@ class BlockCholesky:
         if len(rows) % 8 == 0:
             self._refuse(min(len(rows) + settling.rows_to_come(), self.count))
 
-    def _refuse(self, rows):
+    def _bytes(self, rows, dtype):
+        """What the factor takes in a precision if so many block rows are distinct."""
         matrices = stored_matrices(rows, self.count, self.band)
-        size = matrices * self.gram.groups * self.width**2 * self.dtype.itemsize
+        return matrices * self.gram.groups * self.width**2 * dtype.itemsize
+
+    def _refuse(self, rows):
+        size = self._bytes(rows, self.dtype)
         if size > self.memory:
             raise MemoryLimit.of(self.width, size, self.memory)
 
@@ -191,16 +201,22 @@ class BlockCholesky:
                 settling.take(state.change)
             rows.append(BlockRow(lower, inverse))
             which.append(len(rows) - 1)
-            needed = which[max(block - self.band, 0)]
-            if self.compute == self.dtype:  # rows can be stored at once
-                needed = len(rows)
-            done = self._store(rows, done, needed)
+            if not self.widen:
+                done = self._store(rows, done, self._unneeded(rows, which, block))
             pivots.append((norm(pivot), norm(rows[-1].inverse)))
             self._refuse_early(rows, settling)
-        self._store(rows, done, len(rows))
         largest, smallest = np.max(pivots, axis=0)
         self.rconds, self.least = 1 / (largest * smallest), 1 / float(smallest.max())
+        if self.rcond <= self.widen and len(rows) == self.count:
+            self.dtype = self.compute
+        self._store(rows, done, len(rows))
         return rows, which
+
+    def _unneeded(self, rows, which, block):
+        """How many of the first rows the recursion needs no more in its precision."""
+        if self.compute == self.dtype:
+            return len(rows)
+        return which[max(block - self.band, 0)]
 
     def _store(self, rows, first, last):
         """Convert rows that the recursion no longer needs to the factor's dtype."""

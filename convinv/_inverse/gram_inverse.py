@@ -238,8 +238,9 @@ def sound(make, dtype, accuracy=FULL):
     """``make(dtype, accuracy)`` and its accuracy; exact if coarse leaves few digits.
 
     An inverse in single precision, because the operator is in it or the inverse is
-    coarse, is computed again in double precision if it is too ill-conditioned. Raises
-    Singular if double precision would leave no digits either.
+    coarse, is computed again in double precision if it is too ill-conditioned and has
+    not been left there. Raises Singular if double precision would leave no digits
+    either.
     """
     dtype = np.dtype(dtype)
     wide, limit = np.result_type(dtype, np.float64), 0.0
@@ -248,6 +249,9 @@ def sound(make, dtype, accuracy=FULL):
     if dtype == narrow or accuracy.single:
         found = make(narrow, accuracy)
         if found.rcond > (COARSE if accuracy.single else NARROW):
+            return found, accuracy
+        if found.dtype == wide:
+            refuse_unsound(found, dtype)
             return found, accuracy
         limit = 100 * float(np.finfo(narrow).eps)
     if accuracy.single:

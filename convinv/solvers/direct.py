@@ -5,7 +5,7 @@ import numpy as np
 from .._core.declarations import Products, Storage
 from .._core.errors import Singular
 from .._core.options import Accuracy, Fraction, Positive
-from .._inverse.accuracy import FINEST, at
+from .._inverse.accuracy import FINEST, NARROW, at
 from .._inverse.block_cholesky import BlockCholesky
 from .._inverse.circulant import look
 from .._inverse.gram import is_banded
@@ -224,6 +224,8 @@ def _factor(gram, axis, damp, dtype, memory, accuracy):
         memory=memory,
         settle=accuracy.settle,
         compute=dtype if accuracy.narrow else None,
+        # else `sound` would have the same recursion made again
+        widen=0.0 if accuracy.single else NARROW,
         xp=gram.op.xp,
     )
 
