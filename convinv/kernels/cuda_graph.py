@@ -35,18 +35,23 @@ class Graph:
         self._idle = _IDLE.setdefault(cupy.cuda.Device().id, [])
         try:
             self._pool, stream, self._scratch = self._idle.pop()
-        except (
-            IndexError
-        ):  # a pool serves a stream from the memory that it has given it
+        except IndexError:
+            # a pool serves a stream from the memory that it has given it
             self._pool = cupy.cuda.MemoryPool()
             stream = cupy.cuda.Stream(non_blocking=True)  # the default can't capture
             self._scratch = Scratch()
         self._stream = stream
-        with stream, cupy.cuda.using_allocator(self._pool.malloc):
-            # freed at once: a reserve that saves the device many allocations
-            self._pool.malloc(SPARE + 2 * sum(array.nbytes for array in state))
-            with using(self._scratch):
-                self._graph = _capture(stream, lambda: self._settle(work(self.state)))
+        try:
+            with stream, cupy.cuda.using_allocator(self._pool.malloc):
+                # freed at once: a reserve that saves the device many allocations
+                self._pool.malloc(SPARE + 2 * sum(array.nbytes for array in state))
+                with using(self._scratch):
+                    self._graph = _capture(
+                        stream, lambda: self._settle(work(self.state))
+                    )
+        except BaseException:
+            self._leave()
+            raise
 
     def __call__(self, state):
         """Launch once from `state`, on the current stream; returns the new state."""
@@ -78,6 +83,10 @@ class Graph:
         """
         cupy.cuda.get_current_stream().synchronize()
         self._graph, self.state = None, []
+        self._leave()
+
+    def _leave(self):
+        """Leave the memory, the stream and the scratch to the next graph."""
         pool, self._pool = self._pool, None
         if pool.total_bytes() > KEPT:
             pool.free_all_blocks()

@@ -35,14 +35,16 @@ def iterate(problem, monitor, step, state, *, on_host=False, period=DEVICE_CHECK
     if on_host is not True and _is_small(problem, monitor):
         replay = _Replay(problem, monitor, step, state, on_host, period)
     stop = not monitor.any_active()
-    while not stop:
-        if replay is not None and replay.is_due():
-            replay()
-        else:
-            step(problem, monitor, state)
-        stop = monitor.stopped
-    if replay is not None:
-        replay.close()
+    try:
+        while not stop:
+            if replay is not None and replay.is_due():
+                replay()
+            else:
+                step(problem, monitor, state)
+            stop = monitor.stopped
+    finally:
+        if replay is not None:
+            replay.close()
 
 
 def _is_small(problem, monitor):
@@ -99,6 +101,7 @@ class _Replay:
             self.graph = Graph(self._work, self._values())
             self.counts = list(self._counted(before, is_array))
         except Exception as error:
+            self.close()
             self.graph, self.failed = None, True
             warnings.warn(
                 "iterations could not be captured in a CUDA graph and are launched one "

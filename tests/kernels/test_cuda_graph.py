@@ -412,4 +412,7 @@ class TestGraph:
             graph = self.graph(cupy, lambda s: [5 * s[0]], 1)
             assert float(graph(graph.state)[0]) == 5
             graph.close()
+        for _ in range(3):
+            with pytest.raises(TypeError, match="of the state has become"):
+                self.graph(cupy, lambda s: [cupy.ones(2)], 1)
         assert len(pools) == 2

@@ -6,6 +6,7 @@ import pytest
 import convinv
 from convinv import kernels
 from support import drygpu
+from support.factors import random_factor
 from support.quiet import quietly
 
 pytestmark = pytest.mark.gpu
@@ -92,6 +93,13 @@ class TestAnotherDevice:
             with self.refused("the plan"):
                 rows.row_sweep(table, x, b, None, scale, 0.0, active, order)
 
+    @pytest.mark.parametrize("shape", [(1, 4, 3, 1), (1, 260, 3, 1)])
+    def test_plans_of_sweeps(self, cupy, shape):
+        sweeps = kernels.load("sweeps", cupy)
+        plan = sweeps.prepare(*random_factor(shape, "float64"))
+        with cupy.cuda.Device(1), self.refused("the plan"):
+            sweeps.solve([plan], 1, cupy.ones(plan.size))
+
 
 class TestAnotherStream:
     """What is kept may be used next on a stream that waits for no other."""
@@ -125,6 +133,29 @@ class TestAnotherStream:
             x = quietly(op, cupy.asarray(b), method, maxiter=9).x.get()
         expected = quietly(host, b, method, maxiter=9).x
         np.testing.assert_allclose(x, expected, atol=1e-10)
+
+    def test_preconditioners(self, cupy, streams):
+        """An application does not wait for the device when it ends, as solves do."""
+        host = host_layer("tiles")
+        v = np.random.default_rng(4).standard_normal((1, *host.input_shape))
+        with streams[0]:
+            M = convinv.precondition.Schwarz(on_device(cupy, host))
+            M.apply(cupy.asarray(v))
+        with streams[1]:
+            applied = M.apply(cupy.asarray(v)).get()
+        expected = convinv.precondition.Schwarz(host).apply(v)
+        np.testing.assert_allclose(applied, expected, atol=1e-10)
+
+    def test_memory_for_sums(self, cupy):
+        """It is kept for the last streams only."""
+        from convinv.kernels import cuda_scratch
+
+        vectors, x = kernels.load("vectors", cupy), cupy.ones((2, 5))
+        cupy.cuda.get_current_stream().synchronize()
+        for _ in range(cuda_scratch.STREAMS + 3):
+            with cupy.cuda.Stream(non_blocking=True):
+                assert vectors.sumsq(x).get().tolist() == [5, 5]
+        assert len(cuda_scratch._KEPT) <= cuda_scratch.STREAMS
 
 
 @pytest.mark.parametrize("method", ["cgls", "lsmr"])

@@ -9,8 +9,7 @@ has the last ``k <= band`` blocks of L before the diagonal, side by side, and
 ``inverse``, ``(groups, w, w)``, is that of a block of D. ``which`` is a list of int:
 ``rows[which[i]]`` serves block row i, and has ``k = min(i, band)`` blocks. The plan has
 the attributes ``dtype``, ``groups``, ``size``, the numbers of an item (``groups *
-len(which) * w``), and ``nbytes``, without what it shares with ``rows``. It is not
-changed by use.
+len(which) * w``), and ``nbytes``, without what it shares with ``rows``.
 
 ``solve(plans, batch, z)`` -> None. Solves with several plans, of the same dtype and
 groups, for ``batch`` items each. ``z``, one-dimensional and contiguous, holds the

@@ -7,6 +7,7 @@ a product of matrices for each step (`cuda_products.py`).
 import cupy
 import numpy as np
 
+from ..._core.arrays import check_device, settled
 from .. import launcher
 from . import cuda_products
 from .block_rows import backward_parts, by_rows_after, lower_part
@@ -19,7 +20,8 @@ FEW = 264  # blocks of one item each that two per multiprocessor of a large devi
 def prepare(rows, which, band):
     width = rows[0].inverse.shape[1]
     narrow = width <= launcher.THREADS and _shared(width, band, BYTES) <= SHARED
-    return (NarrowPlan if narrow else cuda_products.Plan)(rows, which, band)
+    plan = (NarrowPlan if narrow else cuda_products.Plan)(rows, which, band)
+    return settled(plan, cupy)
 
 
 def solve(plans, batch, z):
@@ -27,6 +29,7 @@ def solve(plans, batch, z):
     launcher.check("z", z, plans[0].dtype, (batch * size,))
     narrow, alike, start = [], {}, 0
     for plan in plans:
+        check_device(plan.arrays[0], "the plan")
         if isinstance(plan, NarrowPlan):
             narrow.append((plan, start))
         else:
@@ -104,12 +107,14 @@ def _solve_narrow(narrow, batch, z):
 def _table(narrow):
     """What `cuda.cu` needs to know of the plans, on the device, kept with the first."""
     key = tuple((id(plan), start) for plan, start in narrow)
-    tables = narrow[0][0].tables
+    first = narrow[0][0]
+    tables = first.tables
     if key not in tables:
         rows = [
             (*(array.data.ptr for array in plan.arrays), start, *plan.fields)
             for plan, start in narrow
         ]
-        # with the plans, so that no other plan gets their ids
-        tables[key] = narrow, cupy.asarray(np.array(rows, np.int64))
-    return tables[key][1]
+        table = settled(cupy.asarray(np.array(rows, np.int64)), cupy)
+        # with the other plans, so that no other plan gets their ids
+        tables[key] = table, [plan for plan, _ in narrow if plan is not first]
+    return tables[key][0]
