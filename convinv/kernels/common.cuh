@@ -2,7 +2,7 @@
 //
 // The loader defines REAL (float or double) and, for complex data, COMPLEX. Only
 // built-in CUDA C++ is used, so the same text compiles for a GPU and for a CPU.
-// Every block has THREADS threads, and sizes and offsets are 64 bits wide.
+// Every block has THREADS threads (those of givens have 32), and sizes and offsets are 64 bits wide.
 
 constexpr int THREADS = 256;
 
@@ -128,7 +128,7 @@ __device__ __forceinline__ T block_sum(T value) {
   return value;
 }
 
-// What another block has written, which is in no cache of this one's. T consists of
+// What another block has written, read past the first-level cache. T consists of
 // doubles.
 template <typename T>
 __device__ __forceinline__ T written(const T* place) {
@@ -182,22 +182,29 @@ struct Sums {
   }
 };
 
-// Sums over the items of a batch (batch, n) take two steps: every block leaves one
-// partial sum per item, and add_up adds them in order. gridDim.x is then the number of
-// partial sums of an item.
+#define SUMS(T) T *partial, T *sums, unsigned *tickets
 
-// Calls term(item, place) on every element and leaves the sums of its values.
+// The sum of each item of a batch: `sum_of(item)` is what this thread adds to it.
+// blockIdx.y and its multiples are items, and all blockIdx.x share them.
 template <typename T, class F>
-__device__ __forceinline__ void sum_items(T* partial, long long n, long long batch,
-                                          F term) {
+__device__ __forceinline__ void sum_over(const Sums<T>& out, long long batch, F sum_of) {
+  for (long long b = blockIdx.y; b < batch; b += gridDim.y)
+    out.put(b, blockIdx.x, gridDim.x, sum_of(b));
+  if (out.last(blockIdx.y, gridDim.x))
+    for (long long b = blockIdx.y; b < batch; b += gridDim.y) out.finish(b, gridDim.x);
+}
+
+// The sums of term(item, place) over all elements of items (batch, n).
+template <typename T, class F>
+__device__ __forceinline__ void sum_items(const Sums<T>& out, long long n,
+                                          long long batch, F term) {
   const long long step = (long long)gridDim.x * THREADS;
-  for (long long b = blockIdx.y; b < batch; b += gridDim.y) {
+  sum_over(out, batch, [=](long long b) {
     T sum = {};
     for (long long i = (long long)blockIdx.x * THREADS + threadIdx.x; i < n; i += step)
       sum = sum + term(b, b * n + i);
-    sum = block_sum(sum);
-    if (threadIdx.x == 0) partial[b * gridDim.x + blockIdx.x] = sum;
-  }
+    return sum;
+  });
 }
 
 template <class F>
@@ -206,15 +213,4 @@ __device__ __forceinline__ void each(long long n, long long batch, F update) {
   for (long long b = blockIdx.y; b < batch; b += gridDim.y)
     for (long long i = (long long)blockIdx.x * THREADS + threadIdx.x; i < n; i += step)
       update(b, b * n + i);
-}
-
-template <typename T>
-__device__ __forceinline__ void add_up(const T* partial, T* sums, long long n,
-                                       long long batch) {
-  for (long long b = blockIdx.x; b < batch; b += gridDim.x) {
-    T sum = {};
-    for (long long i = threadIdx.x; i < n; i += THREADS) sum = sum + partial[b * n + i];
-    sum = block_sum(sum);
-    if (threadIdx.x == 0) sums[b] = sum;
-  }
 }

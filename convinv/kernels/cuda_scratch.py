@@ -11,6 +11,7 @@ import cupy
 
 TICKETS = 2**16
 PARTS = 2**14  # float64
+STREAMS = 32  # of which memory is kept
 
 _THREADS_OWN = 2  # the handle of a different default stream in each thread
 _KEPT: dict[tuple, "Scratch"] = {}
@@ -49,9 +50,24 @@ def scratch() -> Scratch:
         return Scratch()  # somebody else's graph, which may run at any time
     thread = threading.get_ident() if stream.ptr == _THREADS_OWN else 0
     key = cupy.cuda.Device().id, stream.ptr, thread
-    if key not in _KEPT:
-        _KEPT[key] = Scratch()
-    return _KEPT[key]
+    found = _KEPT.get(key)
+    if found is None:
+        # the work of a stream may still use what goes: its pool has it back for later
+        for oldest in list(_KEPT)[: len(_KEPT) + 1 - STREAMS]:
+            _KEPT.pop(oldest, None)
+        found = _KEPT[key] = Scratch()
+    return found
+
+
+def meeting(sums, parts, tickets):
+    """What kernels with ``SUMS`` take: room for `parts` of each sum, sums, tickets.
+
+    Those that need not sum take it for no sums.
+    """
+    if sums.size == 0:
+        return sums, sums, cupy.empty(0, dtype="uint32")
+    room, dtype = scratch(), sums.dtype.name
+    return room.parts(sums.size * parts, dtype), sums, room.tickets(tickets)
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ import numpy as np
 
 from .._core.arrays import INEXACT, check_device
 
-THREADS = 256  # of every block; common.cuh relies on it
+THREADS = 256  # of a block; common.cuh relies on it
 BLOCKS = 2048  # of a grid over vectors: fills a device several times
 RESIDENT = 4  # blocks that a multiprocessor holds of every kernel for vectors
 MAX_X, MAX_YZ = 2**31 - 1, 65535  # largest grid on any device

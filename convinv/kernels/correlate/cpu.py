@@ -48,8 +48,7 @@ def adjoint(plan: Plan, y, sumsq=False, out=None):
         rows_addresses(plan.real, taps.block_start),
         0 if taps.plain else fold_address(plan.real), _source(plan, y),
         _planes(plan, x), sums, taps.layout, taps.extra, *plan.folds, plan.maps[2],
-        taps.offsets,
-        taps.first, taps.weights, taps.weight_start, taps.block_start,
+        taps.offsets, taps.first, taps.weights, taps.weight_start, taps.block_start,
     )  # fmt: skip
     return x, sums.reshape(batch, -1 if batch else 1).sum(1) if sumsq else None
 

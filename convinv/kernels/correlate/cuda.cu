@@ -93,14 +93,14 @@ struct Places {
   }
 };
 
-// blockIdx.y: item, group and tile of channels; x: places. With `want`, partial[item, :]
-// receives one sum of squares of every block.
+// blockIdx.y: item, group and tile of channels; x: places. With `want`, the squares of
+// each item's results are added up.
 template <int TILE, class Axis>
 __device__ __forceinline__ void product(const Scalar* __restrict__ source, Size from,
                                         Scalar* __restrict__ target, Size to,
                                         const Scalar* __restrict__ table,
                                         const Axis (&axes)[3], Channels n, Places places,
-                                        int want, double* __restrict__ partial) {
+                                        int want, const Sums<double>& sums) {
   const long long tiles = (n.target + TILE - 1) / TILE, width = tiles * TILE;
   const long long taps = (long long)axes[0].taps * axes[1].taps * axes[2].taps;
   const long long volume = to.volume(), step = (long long)gridDim.x * THREADS;
@@ -125,15 +125,17 @@ __device__ __forceinline__ void product(const Scalar* __restrict__ source, Size 
         }
     }
     if (want) {
-      squares = block_sum(squares);
-      if (threadIdx.x == 0) partial[y * gridDim.x + blockIdx.x] = squares;
+      const long long others = n.groups * tiles, item = y / others;
+      const int parts = int(others * gridDim.x);
+      sums.put(item, y % others * gridDim.x + blockIdx.x, parts, squares);
+      if (sums.last(item, parts)) sums.finish(item, parts);
     }
   }
 }
 
 #define TRIPLE(type, name) type name##_d, type name##_h, type name##_w
 #define COMMON                                                                      \
-  const Scalar *source, Scalar *target, const Scalar *table, double *partial,       \
+  const Scalar *source, Scalar *target, const Scalar *table, SUMS(double),          \
       const long long *list, long long count, long long all, long long batch,       \
       long long groups, long long source_channels, long long target_channels,       \
       TRIPLE(long long, from), TRIPLE(long long, to), TRIPLE(long long, taps),      \
@@ -142,7 +144,8 @@ __device__ __forceinline__ void product(const Scalar* __restrict__ source, Size 
   product<TILE>(source, Size{from_d, from_h, from_w}, target, Size{to_d, to_h, to_w}, \
                 table, axes,                                                          \
                 Channels{batch, groups, source_channels, target_channels},            \
-                Places{list, count, int(all)}, int(want), partial)
+                Places{list, count, int(all)}, int(want),                             \
+                Sums<double>{partial, sums, tickets})
 
 #define FORWARD_AXIS(a) {map_##a, stride_##a, dilation_##a, int(taps_##a)}
 #define FORWARD(NAME, TILE)                                                          \
@@ -150,7 +153,7 @@ __device__ __forceinline__ void product(const Scalar* __restrict__ source, Size 
   NAME(COMMON, TRIPLE(const long long*, map), TRIPLE(long long, stride),             \
        TRIPLE(long long, dilation)) {                                                \
     const ForwardAxis axes[3] = {FORWARD_AXIS(d), FORWARD_AXIS(h), FORWARD_AXIS(w)}; \
-    PRODUCT(TILE);                                                          \
+    PRODUCT(TILE);                                                                   \
   }
 
 #define ADJOINT_AXIS(a) \

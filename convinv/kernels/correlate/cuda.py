@@ -17,7 +17,7 @@ import numpy as np
 from ..._core.arrays import settled
 from ..._core.geometry import axis_index, folds
 from .. import launcher
-from ..vectors.cuda import total
+from ..cuda_scratch import meeting
 from .cuda_tiles import Tiles, shape_of
 from .phases import adjoint_axis, forward_axis
 
@@ -112,18 +112,19 @@ class Gather:
         count = math.prod(n_to) if all_places else self.places.size
         blocks = min(-(-count // launcher.THREADS), launcher.MAX_X)
         grid = blocks, min(batch * parts, launcher.MAX_YZ)
-        partial = cupy.empty((batch, parts * blocks if sumsq else 0), dtype="float64")
+        sums = cupy.empty(batch if sumsq else 0, dtype="float64")
+        meet = meeting(sums, parts * blocks, batch)
         launcher.launch(
             launcher.function("correlate/cuda", self.name, target.dtype),
             grid,
             (launcher.THREADS,),
-            *(source, target, self.weights, partial),
+            *(source, target, self.weights, *meet),
             *(cupy.empty(0, "int64") if all_places else self.places, count),
             *(int(all_places), batch, groups, c_from // groups, c_to // groups),
             *(*n_from, *n_to, *self.geometry.kernel, int(sumsq)),
             *self.axes,
         )
-        return total(partial, target.dtype) if sumsq else None
+        return sums if sumsq else None
 
 
 def prepare(kernel, geometry) -> Plan:

@@ -1,16 +1,17 @@
 // Products of layers by tiles in shared memory.
 //
 //     target[k, spread * t + phase] =
-//         sum_u sum_j table[phase, u, j, k] * source[j, map[phase, stride * t + dilation * u]]
+//         sum_u sum_j table[phase, u, j, k] *
+//                     source[j, map[phase, stride * t + dilation * u]]
 //
 // The loader defines TILE, ROWS, TAPS (columns of taps that are taken at once) and STRIDE
 // (along the last axis, on which the dilation is 1). A block owns a rectangle of the
 // places of one phase (see phases.py) and up to blockDim.z * TILE channels of it. It
 // copies the samples of some source channels there to shared memory, including the
-// boundary, and adds their products; each sample is read from device memory once, except
-// at the rims of the rectangles. The blocks of all phases of a rectangle are neighbors in
-// the grid. A thread owns COLUMNS neighbors in each of ROWS rows for TILE channels: its
-// reads from shared memory serve all of these sums.
+// boundary, and adds their products; blocks of other channels of the rectangle copy them
+// again, as does each tap along depth. The blocks of all phases of a rectangle are
+// neighbors in the grid. A thread owns COLUMNS neighbors in each of ROWS rows for TILE
+// channels: its reads from shared memory serve all of these sums.
 //
 // Positions along one axis and places in a plane are 32 bits wide; the launcher sees to
 // that. Along columns, rows and channels a block has powers of two of threads.
@@ -103,7 +104,8 @@ __device__ __forceinline__ void add_up(Scalar (&sum)[ROWS][COLUMNS][TILE],
     if (plane < 0) continue;  // the same for the whole block
 #pragma unroll 1
     for (int residue = 0; residue < n.residues; ++residue) {
-      const Scalar* table = filters + (long long)(ud * n.residues + residue) * n.source * whole;
+      const Scalar* table =
+          filters + (long long)(ud * n.residues + residue) * n.source * whole;
       Axis columns = w;
       columns.map += residue * w.length;
 #pragma unroll 1
@@ -235,22 +237,24 @@ __device__ __forceinline__ void add_all(Scalar (&sum)[ROWS][COLUMNS][TILE],
   w.map += columns.phase * n.residues * w.length;
   const int* h_counts = counts + depths;
   h.taps = fetch(h_counts + rows.phase);
-  d.taps = fetch(h_counts + rows.spread + columns.phase) ? fetch(counts + place.phase_d) : 0;
+  d.taps = fetch(counts + place.phase_d);
+  if (!fetch(h_counts + rows.spread + columns.phase)) d.taps = 0;
   int part = place.group * grid.parts.by + place.part;  // of the table
   part = (part * depths + place.phase_d) * rows.spread + rows.phase;
-  part = part * columns.spread + columns.phase;
-  add_up(sum, source + place.item * n.source * from.volume(), table + part * n.filters,
-         from, d, h, w, n, most_h, place.step_d, rows.first, columns.first);
+  part = part * n.tables + fetch(h_counts + rows.spread + columns.spread + columns.phase);
+  add_up(sum, source + (long long)place.item * n.source * from.volume(),
+         table + part * n.filters, from, d, h, w, n, most_h, place.step_d, rows.first,
+         columns.first);
 }
 
-// With `want`, the squares of each item's results are added up, from `each` blocks.
+// With `want`, the squares of each item's results are added up, from all its blocks.
 __device__ __forceinline__ void product(const Scalar* __restrict__ source,
                                         const Size& from, Scalar* __restrict__ target,
                                         const Size& to, const Scalar* __restrict__ table,
                                         const int* __restrict__ counts, const Axis& d,
                                         const Axis& h, const Axis& w, const Layer& n,
                                         const Grid& grid, const Owned& owned, int want,
-                                        const Divisor& each, const Sums<double>& sums) {
+                                        const Divisor& blocks, const Sums<double>& sums) {
   double squares = 0;
   Place place = place_of(grid, int(blockIdx.x));
   int depth = place.depth(grid);
@@ -270,14 +274,15 @@ __device__ __forceinline__ void product(const Scalar* __restrict__ source,
   }
   if (want) {
     int item = int(blockIdx.x);
-    const int part = each.split(item);
-    sums.put(item, part, each.by, squares);
-    if (sums.last(item, each.by)) sums.finish(item, each.by);
+    const int part = blocks.split(item);
+    sums.put(item, part, blocks.by, squares);
+    if (sums.last(item, blocks.by)) sums.finish(item, blocks.by);
   }
 }
 
 #define TRIPLE(type, name) type name##_d, type name##_h, type name##_w
-#define AXIS(a) {map_##a, int(length_##a), int(stride_##a), int(dilation_##a), int(taps_##a)}
+#define AXIS(a) \
+  {map_##a, int(length_##a), int(stride_##a), int(dilation_##a), int(taps_##a)}
 #define SIZE(name) {int(name##_d), int(name##_h), int(name##_w)}
 #define BY(name) long long name, long long name##_factor
 #define DIVISOR(a) {int(a), unsigned(a##_factor), unsigned(a##_factor >> 32)}
@@ -286,7 +291,8 @@ __device__ __forceinline__ void product(const Scalar* __restrict__ source,
 // the compiler spills some for a few architectures.
 constexpr bool LARGE = TILE == 4 && sizeof(Scalar) == 8;
 #if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ < 900
-constexpr bool TIGHT = TILE == 3 || LARGE;
+constexpr bool TIGHT =
+    TILE == 3 || LARGE || (TILE == 1 && TAPS == 2 && sizeof(Scalar) == 8);
 #else
 constexpr bool TIGHT =
     (__CUDA_ARCH__ >= 1200 && TILE == 8) || (LARGE && TAPS == 2 && STRIDE == 2);
@@ -299,19 +305,21 @@ constexpr int BLOCKS = TAPS > 3 || TIGHT ? 2 : 3;
 
 KERNEL(BLOCKS)
 tiles(const Scalar* source, Scalar* target, const Scalar* table, double* partial,
-      double* sums, unsigned* tickets, const int* counts, long long source_channels, long long target_channels,
-      long long residues, TRIPLE(long long, from), TRIPLE(long long, to), long long want,
+      double* sums, unsigned* tickets, const int* counts, long long source_channels,
+      long long target_channels, long long residues, TRIPLE(long long, from),
+      TRIPLE(long long, to), long long want,
       TRIPLE(long long, taps), TRIPLE(const int*, map), TRIPLE(long long, length),
       TRIPLE(long long, stride), TRIPLE(long long, dilation),
       TRIPLE(const signed char*, owned), long long some, long long channels,
-      long long heights, long long filters, BY(parts), BY(phases_w), BY(phases_h), BY(across), BY(down),
-      BY(phases_d), BY(depths), BY(groups), BY(each)) {
+      long long heights, long long tables, long long filters, BY(parts), BY(phases_w),
+      BY(phases_h), BY(across), BY(down), BY(phases_d), BY(depths), BY(groups),
+      BY(blocks)) {
   const Grid grid = {DIVISOR(parts),    DIVISOR(phases_w), DIVISOR(phases_h),
                      DIVISOR(across),   DIVISOR(down),     DIVISOR(phases_d),
                      DIVISOR(depths),   DIVISOR(groups)};
   const Layer n = {int(source_channels), int(target_channels), int(residues),
-                   int(channels), int(heights), filters};
+                   int(channels), int(heights), int(tables), filters};
   product(source, SIZE(from), target, SIZE(to), table, counts, AXIS(d), AXIS(h), AXIS(w),
-          n, grid, Owned{owned_d, owned_h, owned_w, int(some)}, int(want), DIVISOR(each),
-          Sums<double>{partial, sums, tickets});
+          n, grid, Owned{owned_d, owned_h, owned_w, int(some)}, int(want),
+          DIVISOR(blocks), Sums<double>{partial, sums, tickets});
 }

@@ -34,6 +34,7 @@ struct Layer {
   int source, target;     // channels in one group
   int residues;           // maps of the columns, whose samples are further channels
   int channels, heights;  // of the source, and taps along h, copied at once
+  int tables;             // of the phases of the columns, some of which share one
   long long filters;      // weights of a phase in the table
 };
 

@@ -7,7 +7,7 @@ import cupy
 import numpy as np
 
 from .. import launcher
-from ..cuda_scratch import scratch
+from ..cuda_scratch import meeting
 from .phases import STRIDES, Axis
 
 COLUMNS = 4  # neighbors that a thread computes
@@ -168,24 +168,25 @@ class Tiles:
         self.axes, self.shape, self.dtype = axes, shape, weights.dtype
         self.groups, self.channels = weights.shape[0], weights.shape[4:]
         self.parts = -(-self.channels[1] // shape.width)
-        self.weights = self._table(weights)
+        columns, table = np.unique(axes[2].taps, axis=0, return_inverse=True)
+        self.weights, self.tables = self._table(weights, columns), len(columns)
         self.residues = axes[2].maps.shape[1]
         self.maps = [cupy.asarray(a.maps.astype(np.int32)) for a in axes]
-        counts = np.concatenate([a.counts for a in axes])
+        counts = np.concatenate([*(a.counts for a in axes), table.ravel()])
         self.counts = cupy.asarray(counts.astype(np.int32))
         some = owned is not None
         owned = owned or [np.ones(1, bool)] * 3
         self.owned = (*(cupy.asarray(o.astype(np.int8)) for o in owned), int(some))
         self.defines = _defines(shape.tile, shape.rows, shape.taps, axes[2].stride)
 
-    def _table(self, weights):
+    def _table(self, weights, w):
         """The weights by group, part, phases, taps along depth, residue, channel, taps
-        along rows, lane, column and channel of a thread."""
-        columns, stored = self.axes[2].taps.shape[2], _stored(self.shape.tile)
+        along rows, lane, column and channel of a thread. `w` are the distinct taps of
+        the phases of the columns."""
+        columns, stored = w.shape[2], _stored(self.shape.tile)
         lanes, tile = self.shape.block[2], self.shape.tile
         extra = padded(columns, self.shape.taps) - columns
-        d, h, w = (a.taps for a in self.axes)
-        d, h = d[:, 0], h[:, 0]
+        d, h = (a.taps[:, 0] for a in self.axes[:2])
         w = np.pad(w, [(0, 0), (0, 0), (0, extra)], constant_values=-1)
         source, target = self.channels
         room = self.parts * self.shape.width
@@ -220,24 +221,23 @@ class Tiles:
         """Fill `target`; return the sums of squares ``(B,)`` if `sumsq`."""
         batch, _, *n_from = source.shape
         n_to, shape, axes = target.shape[2:], self.shape, self.axes
-        each, factors = self.grid(n_to)
-        sums, room = cupy.empty(batch, dtype="float64"), scratch()
-        partial = room.parts(batch * each if sumsq else 0, "float64")
+        blocks, factors = self.grid(n_to)
+        sums = cupy.empty(batch if sumsq else 0, dtype="float64")
+        meet = meeting(sums, blocks, batch)
         launcher.launch(
             launcher.function(
                 "correlate/cuda_tiles", "tiles", self.dtype, self.defines
             ),
-            (batch * each,),
+            (batch * blocks,),
             shape.block,
-            *(source, target, self.weights, partial, sums),
-            *(room.tickets(batch), self.counts),
+            *(source, target, self.weights, *meet, self.counts),
             *(*self.channels, self.residues, *n_from, *n_to, int(sumsq)),
             *(a.taps.shape[2] for a in axes),
             *(*self.maps, *(a.maps.shape[2] for a in axes)),
             *(*(a.stride for a in axes), *(a.dilation for a in axes)),
             *(*self.owned, shape.channels, shape.heights),
-            math.prod(self.weights.shape[5:]),
-            *(number for n in (*factors, each) for number in divisor(n)),
+            *(self.tables, math.prod(self.weights.shape[5:])),
+            *(number for n in (*factors, blocks) for number in divisor(n)),
             shared=shape.shared,
         )
         return sums if sumsq else None

@@ -45,7 +45,7 @@ def scratch_bytes(plan: Plan, batch) -> int:
     g, most = plan.geometry, 0
     for side in (plan.forward, plan.adjoint):
         *_, pitch = _cut(side, batch, g.groups, plan.dtype)
-        buffers = POINTS * (side.channels[0] + ROWS + 1) * pitch * thread_count()
+        buffers = POINTS * (side.channels[0] + ROWS + 3) * pitch * thread_count()
         most = max(most, buffers + batch * g.c_in * _spare_rows(side) * g.input[2])
     return most * plan.dtype.itemsize
 

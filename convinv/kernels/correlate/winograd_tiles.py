@@ -208,9 +208,7 @@ def _to_lines(points, at, plane, tiles, lanes, lines, pitch):
 @functools.cache
 def _compiled(name):
     numbers = types.CPointer(getattr(types, name))
-    forth = types.void(
-        numbers, *[INDEX] * 3, numbers, INDEX, numbers, INDEX, INDEX
-    )  # fmt: skip
+    forth = types.void(numbers, *[INDEX] * 3, numbers, INDEX, numbers, INDEX, INDEX)
     back = types.void(numbers, *[INDEX] * 4, numbers, INDEX)
     return c_function(forth, _to_points), c_function(back, _to_lines)
 

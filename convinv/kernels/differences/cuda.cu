@@ -27,7 +27,7 @@ __device__ __forceinline__ REAL shrunk(double squared, double threshold) {
 }
 
 KERNEL(2)
-shrink(const Scalar* __restrict__ x, Scalar* z, Scalar* u, double* partial,
+shrink(const Scalar* __restrict__ x, Scalar* z, Scalar* u, SUMS(double),
        long long first_d, long long first_h, long long first_w, long long end_d,
        long long end_h, long long end_w, long long free_ones, long long isotropic,
        double threshold, double relax, long long use_d, long long use_h,
@@ -71,12 +71,11 @@ shrink(const Scalar* __restrict__ x, Scalar* z, Scalar* u, double* partial,
       entry += n;
     }
   }
-  moved = block_sum(moved);
-  turned = block_sum(turned);
-  if (threadIdx.x == 0) {
-    partial[blockIdx.x] = moved;
-    partial[gridDim.x + blockIdx.x] = turned;
-  }
+  const Sums<double> both{partial, sums, tickets};
+  both.put(0, blockIdx.x, gridDim.x, moved);
+  both.put(1, blockIdx.x, gridDim.x, turned);
+  if (both.last(0, gridDim.x))
+    for (int which = 0; which < 2; ++which) both.finish(which, gridDim.x);
 }
 
 KERNEL(4)

@@ -4,18 +4,19 @@ import cupy
 import numpy as np
 
 from .. import launcher
-from ..vectors.cuda import total
+from ..cuda_scratch import meeting
 
 
 def shrink(x, z, u, axes, box, free, threshold, relax, isotropic):
     _check(x, axes, z=z, u=u)
     blocks, _ = launcher.vector_grid(x.size, 1)
-    partial = cupy.empty((2, blocks), dtype="float64")
+    sums = cupy.empty(2, dtype="float64")
     numbers = np.float64(threshold), np.float64(relax)
     corners = [int(n) for corner in zip(*box) for n in corner]
     flags = int(bool(free)), int(bool(isotropic))
-    _launch("shrink", x, axes, x, z, u, partial, *corners, *flags, *numbers)
-    return total(partial, x.dtype)
+    meet = meeting(sums, blocks, 1)
+    _launch("shrink", x, axes, x, z, u, *meet, *corners, *flags, *numbers)
+    return sums
 
 
 def divergence(z, u, axes):

@@ -16,9 +16,7 @@ def append(h, before, after, tiny, active, triangle, cosines, sines, right):
     factor, residual = cupy.empty(batch), cupy.empty(batch)
     broken = cupy.empty(batch, dtype="bool")
     arrays = (triangle, cosines, sines, right, factor, broken, residual)
-    _launch(
-        "append", triangle, h, before, after, tiny, active, *arrays, columns - 1
-    )  # fmt: skip
+    _launch("append", triangle, h, before, after, tiny, active, *arrays, columns - 1)
     return factor, broken, residual
 
 

@@ -20,10 +20,8 @@ __device__ __forceinline__ Pair operator+(Pair a, Pair b) {
 __device__ __forceinline__ Pair shuffle_down(Pair a, unsigned lanes) {
   return {shuffle_down(a.first, lanes), shuffle_down(a.second, lanes)};
 }
-
-KERNEL(4)
-total_pair(const double* partial, double* sums, long long n, long long batch) {
-  add_up((const Pair*)partial, (Pair*)sums, n, batch);
+__device__ __forceinline__ Sums<Pair> pairs(SUMS(double)) {
+  return {(Pair*)partial, (Pair*)sums, tickets};
 }
 
 KERNEL(4)
@@ -49,9 +47,9 @@ advance(const double* __restrict__ t, const Scalar* v, Scalar* u, const Scalar* 
 
 KERNEL(3)
 slopes(const double* __restrict__ t, const Scalar* u, const Scalar* v,
-       const Scalar* counts, double tiny, double* partial, long long n,
+       const Scalar* counts, double tiny, SUMS(double), long long n,
        long long batch) {
-  sum_items((Pair*)partial, n, batch, [=](long long b, long long i) {
+  sum_items(pairs(partial, sums, tickets), n, batch, [=](long long b, long long i) {
     const Scalar far = Scalar(t[b]) * v[i];
     const Scalar ratio = v[i] / larger(u[i] + far, Scalar(tiny));
     const Scalar part = counts[i] * ratio;
@@ -62,8 +60,8 @@ slopes(const double* __restrict__ t, const Scalar* u, const Scalar* v,
 KERNEL(4)
 direction(const double* __restrict__ a, const Scalar* x, const Scalar* g,
           const Scalar* inverse, const double* __restrict__ least, Scalar* d,
-          double* partial, long long rows, long long n, long long batch) {
-  sum_items((Pair*)partial, n, batch, [=](long long b, long long i) {
+          SUMS(double), long long rows, long long n, long long batch) {
+  sum_items(pairs(partial, sums, tickets), n, batch, [=](long long b, long long i) {
     const Scalar scale = inverse[rows == 1 ? i - b * n : i];
     const Scalar step = Scalar(a[b]) * larger(x[i], Scalar(least[b])) * scale * g[i];
     const Scalar value = larger(x[i] - step, Scalar(0)) - x[i];
@@ -74,9 +72,9 @@ direction(const double* __restrict__ a, const Scalar* x, const Scalar* g,
 
 KERNEL(4)
 gradient(Scalar* back, const Scalar* s, const Scalar* x, const Scalar* inverse,
-         const double* __restrict__ level, double* partial, long long s_rows,
+         const double* __restrict__ level, SUMS(double), long long s_rows,
          long long rows, long long n, long long batch) {
-  sum_items((Pair*)partial, n, batch, [=](long long b, long long i) {
+  sum_items(pairs(partial, sums, tickets), n, batch, [=](long long b, long long i) {
     const Scalar value = s[s_rows == 1 ? i - b * n : i] - back[i];
     back[i] = value;
     const Scalar scale = inverse[rows == 1 ? i - b * n : i];
@@ -87,9 +85,9 @@ gradient(Scalar* back, const Scalar* s, const Scalar* x, const Scalar* inverse,
 
 KERNEL(4)
 curvature(const Scalar* d, const Scalar* g, const Scalar* old, const Scalar* x,
-          const Scalar* inverse, const double* __restrict__ least, double* partial,
+          const Scalar* inverse, const double* __restrict__ least, SUMS(double),
           long long rows, long long n, long long batch) {
-  sum_items((Pair*)partial, n, batch, [=](long long b, long long i) {
+  sum_items(pairs(partial, sums, tickets), n, batch, [=](long long b, long long i) {
     const Scalar scale = inverse[rows == 1 ? i - b * n : i];
     const double y = double(larger(x[i], Scalar(least[b])) * scale * (g[i] - old[i]));
     return Pair{double(d[i]) * y, y * y};

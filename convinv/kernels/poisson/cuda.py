@@ -4,6 +4,7 @@ import cupy
 import numpy as np
 
 from .. import launcher
+from ..cuda_scratch import meeting
 
 
 def quotient(u, background, counts, q):
@@ -21,48 +22,37 @@ def advance(t, v, u, counts, q):
 
 def slopes(t, u, v, counts):
     _check(u, u=u, v=v, counts=counts)
-    partial, t = _partial(u), _coefficient("t", t, u)
-    _launch("slopes", u, t, u, v, counts, _tiny(u), partial)
-    return _totals(partial, u.dtype)
+    t = _coefficient("t", t, u)
+    return _sums("slopes", u, t, u, v, counts, _tiny(u))
 
 
 def direction(a, x, g, inverse, least, d):
     _check(x, x=x, g=g, d=d)
-    partial, rows = _partial(x), _rows(x, inverse=inverse)
+    rows = _rows(x, inverse=inverse)
     a, least = _coefficient("a", a, x), _coefficient("least", least, x)
-    _launch("direction", x, a, x, g, inverse, least, d, partial, *rows)
-    return d, _totals(partial, x.dtype)[0]
+    return d, _sums("direction", x, a, x, g, inverse, least, d, more=rows)[0]
 
 
 def gradient(back, s, x, inverse, level):
     _check(x, back=back, x=x)
-    partial, rows = _partial(x), _rows(x, s=s, inverse=inverse)
+    rows = _rows(x, s=s, inverse=inverse)
     level = _coefficient("level", level, x)
-    _launch("gradient", x, back, s, x, inverse, level, partial, *rows)
-    return back, *_totals(partial, x.dtype)
+    return back, *_sums("gradient", x, back, s, x, inverse, level, more=rows)
 
 
 def curvature(d, g, old, x, inverse, least):
     _check(x, d=d, g=g, old=old, x=x)
-    partial, rows = _partial(x), _rows(x, inverse=inverse)
+    rows = _rows(x, inverse=inverse)
     least = _coefficient("least", least, x)
-    _launch("curvature", x, d, g, old, x, inverse, least, partial, *rows)
-    return _totals(partial, x.dtype)
+    return _sums("curvature", x, d, g, old, x, inverse, least, more=rows)
 
 
-def _totals(partial, dtype):
-    """Both sums of each item from those of its blocks."""
-    batch, n, _ = partial.shape
+def _sums(name, like, *args, more=()):
+    """Launch a kernel that leaves two sums for each item; returns them."""
+    batch, n = like.shape
+    blocks, ticketed = launcher.vector_grid(n, batch)
     sums = cupy.empty((batch, 2), dtype="float64")
-    launcher.launch(
-        launcher.function("poisson/cuda", "total_pair", dtype),
-        (min(batch, launcher.MAX_X),),
-        (launcher.THREADS,),
-        partial,
-        sums,
-        n,
-        batch,
-    )
+    _launch(name, like, *args, *meeting(sums, blocks, ticketed), *more)
     return sums[:, 0], sums[:, 1]
 
 
@@ -90,11 +80,6 @@ def _coefficient(name, value, like):
 
 def _tiny(like):
     return np.float64(np.finfo(like.dtype).tiny)
-
-
-def _partial(x):
-    batch, n = x.shape
-    return cupy.empty((batch, launcher.vector_grid(n, batch)[0], 2), dtype="float64")
 
 
 def _launch(name, like, *args):

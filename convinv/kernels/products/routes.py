@@ -10,9 +10,9 @@ from .route_costs import count_taps, fft_torus, takes_winograd
 class Direct:
     """Products tap by tap."""
 
-    nbytes = 0  # lists of the taps
-
     def __init__(self, xp, kernel, geometry):
+        # at most: the weights of both directions, filled up to what the loops take
+        self.nbytes = 4 * kernel.nbytes
         self._correlate = load("correlate", xp)
         self._plan = self._correlate.prepare(kernel, geometry)
 

@@ -43,18 +43,42 @@ __device__ __forceinline__ Numbers<Scalar, N> add(REAL a, const Numbers<Scalar, 
   return out;
 }
 
+template <int N>
+__device__ __forceinline__ Numbers<Wide, N> widened(const Numbers<Scalar, N>& x) {
+  Numbers<Wide, N> out;
+#pragma unroll
+  for (int k = 0; k < N; ++k) out.value[k] = widen(x.value[k]);
+  return out;
+}
+template <int N>
+__device__ __forceinline__ Numbers<Scalar, N> narrowed(const Numbers<Wide, N>& x) {
+  Numbers<Scalar, N> out;
+#pragma unroll
+  for (int k = 0; k < N; ++k) out.value[k] = narrow(x.value[k]);
+  return out;
+}
+
+// `sum` and `sign` times `count` vectors of a basis, `step` apart, times their factors.
+template <int N>
+__device__ __forceinline__ Numbers<Wide, N> plus(Numbers<Wide, N> sum, const Scalar* v,
+                                                 long long step, const Wide* factor,
+                                                 double sign, long long count) {
+#pragma unroll 4
+  for (long long i = 0; i < count; ++i, v += step) {
+    const auto numbers = read(Width<N>{}, v);
+    const Wide next = sign * fetch(factor + i);
+#pragma unroll
+    for (int k = 0; k < N; ++k)
+      sum.value[k] = sum.value[k] + next * widen(numbers.value[k]);
+  }
+  return sum;
+}
+
 template <class... T>
 __device__ __forceinline__ auto loader(const T*... from) {
   return [=](auto width, long long i) {
     return Loaded<sizeof...(T), decltype(width)::count>{{read(width, from + i)...}};
   };
-}
-
-#define SUMS(T) T *partial, T *sums, unsigned *tickets
-
-KERNEL(4)
-total_real(const double* partial, double* sums, long long n, long long batch) {
-  add_up(partial, sums, n, batch);
 }
 
 KERNEL(4)
@@ -223,23 +247,8 @@ project_subtract(const Scalar* basis, const Wide* __restrict__ h, Scalar* w, Wid
   sum_pass<1>(
       Sums<double>{partial, sums, tickets}, n, batch, packs, loader(w),
       [=](long long b, long long i, const auto& got) {
-        constexpr int N = sizeof(got.of[0]) / sizeof(Scalar);
-        Numbers<Wide, N> value;
-#pragma unroll
-        for (int j = 0; j < N; ++j) value.value[j] = widen(got.of[0].value[j]);
-        const Scalar* v = basis + i;
-        const Wide* factor = h + b * (count + 1);
-#pragma unroll 4
-        for (long long k = 0; k < count; ++k, v += batch * n) {
-          const auto numbers = read(Width<N>{}, v);
-          const Wide minus = -1.0 * fetch(factor + k);
-#pragma unroll
-          for (int j = 0; j < N; ++j)
-            value.value[j] = value.value[j] + minus * widen(numbers.value[j]);
-        }
-        Numbers<Scalar, N> out;
-#pragma unroll
-        for (int j = 0; j < N; ++j) out.value[j] = narrow(value.value[j]);
+        const auto out = narrowed(plus(widened(got.of[0]), basis + i, batch * n,
+                                       h + b * (count + 1), -1.0, count));
         write(w + i, out);
         return squares(out);
       });
@@ -266,24 +275,11 @@ combine(const Scalar* __restrict__ basis, const Wide* __restrict__ y,
   items(batch, [=](long long item) {
     const Wide* factor = y + item * count;
     pass<1>(item, n, packs, loader(basis), [=](long long, long long i, const auto& got) {
-      constexpr int N = sizeof(got.of[0]) / sizeof(Scalar);
-      Numbers<Wide, N> value;
-#pragma unroll
-      for (int j = 0; j < N; ++j)
-        value.value[j] = fetch(factor) * widen(got.of[0].value[j]);
-      const Scalar* v = basis + batch * n + i;
-#pragma unroll 4
-      for (long long k = 1; k < count; ++k, v += batch * n) {
-        const auto numbers = read(Width<N>{}, v);
-        const Wide next = fetch(factor + k);
-#pragma unroll
-        for (int j = 0; j < N; ++j)
-          value.value[j] = value.value[j] + next * widen(numbers.value[j]);
-      }
-      Numbers<Scalar, N> out;
-#pragma unroll
-      for (int j = 0; j < N; ++j) out.value[j] = narrow(value.value[j]);
-      write(result + i, out);
+      auto first = widened(got.of[0]);
+      for (auto& number : first.value) number = fetch(factor) * number;
+      const Scalar* others = basis + batch * n + i;
+      const auto sum = plus(first, others, batch * n, factor + 1, 1.0, count - 1);
+      write(result + i, narrowed(sum));
     });
   });
 }

@@ -91,13 +91,11 @@ template <int DEPTH, typename T, class Load, class Use>
 __device__ __forceinline__ void sum_pass(const Sums<T>& out, long long n,
                                          long long batch, bool packs, Load load,
                                          Use use) {
-  items(batch, [&](long long b) {
+  sum_over(out, batch, [&](long long b) {
     T sum = {};
     pass<DEPTH>(b, n, packs, load, [&](long long b, long long i, const auto& loaded) {
       sum = sum + use(b, i, loaded);
     });
-    out.put(b, blockIdx.x, gridDim.x, sum);
+    return sum;
   });
-  if (out.last(blockIdx.y, gridDim.x))
-    items(batch, [&](long long b) { out.finish(b, gridDim.x); });
 }

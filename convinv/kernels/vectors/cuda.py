@@ -3,7 +3,7 @@
 import cupy
 
 from .. import launcher
-from ..cuda_scratch import scratch
+from ..cuda_scratch import meeting
 
 TOGETHER = 4  # vectors of a basis that a block of project_products multiplies
 
@@ -91,22 +91,6 @@ def combine(basis, y):
     return result
 
 
-def total(partial, dtype):
-    """Sums of the rows of `partial`, by the kernel compiled for data of `dtype`."""
-    batch, n = partial.shape
-    sums = cupy.empty(batch, dtype="float64")
-    launcher.launch(
-        launcher.function("vectors/cuda", "total_real", dtype),
-        (min(batch, launcher.MAX_X),),
-        (launcher.THREADS,),
-        partial,
-        sums,
-        n,
-        batch,
-    )
-    return sums
-
-
 def _check(like, **arrays):
     for name, array in arrays.items():
         launcher.check(name, array, like.dtype, like.shape)
@@ -133,16 +117,13 @@ def _sums(name, like, dtype, shape, *args, more=(), groups=1):
     Each of `groups` of blocks makes some of them, with a ticket for the last block.
     """
     batch, n = like.shape
-    room = scratch()
     x, y = _grid(like)
     sums = cupy.empty((batch, *shape), dtype=dtype)
     launcher.launch(
         launcher.function("vectors/cuda", name, like.dtype),
         (x, y, groups),
         (launcher.THREADS,),
-        *(*args, room.parts(sums.size * x, dtype), sums),
-        room.tickets(y * groups),
-        *(*more, n, batch),
+        *(*args, *meeting(sums, x, y * groups), *more, n, batch),
     )
     return sums
 
