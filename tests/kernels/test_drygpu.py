@@ -1,5 +1,8 @@
 """What the fake GPU must notice and count, for tests on it to mean anything."""
 
+import contextlib
+import importlib
+
 import numpy as np
 import pytest
 
@@ -75,6 +78,68 @@ class TestDevices:
         loaded = kernel.kernel
         with cupy.cuda.Device(1), pytest.raises(Exception, match="INVALID_HANDLE"):
             loaded((1,), (1,), (cupy.zeros(3, "f4"), np.int64(0)))
+
+    def test_transforms_of_arrays_of_another_device(self, cupy):
+        x = cupy.ones(8, "c8")
+        with cupy.cuda.Device(1):
+            with pytest.raises(cupy.cuda.cufft.CuFFTError, match="EXEC_FAILED"):
+                cupy.fft.fft(x)
+            assert cupy.fft.fft(cupy.ones(8, "c8")).get()[0] == 8
+
+
+class TestOperands:
+    """cuBLAS takes addresses, which must be where they are said to be."""
+
+    @pytest.fixture
+    def put(self, cupy):
+        """The address of a copy of an array."""
+        kept = []
+
+        def put(array, place):
+            if place == "host":
+                kept.append(np.array(array))
+                return kept[-1].ctypes.data
+            with cupy.cuda.Device(int(place == "another device")):
+                kept.append(cupy.array(array))
+            return kept[-1].data.ptr
+
+        return put
+
+    @pytest.fixture
+    def multiply(self, cupy):
+        def multiply(name, a, one, good, *batch):
+            cublas = importlib.import_module("cupy_backends.cuda.libs.cublas")
+            handle = cupy.cuda.Device().cublas_handle
+            shape = 0, 0, 1, 1, 1
+            told = pytest.raises(cublas.CUBLASError, match="EXECUTION_FAILED")
+            with contextlib.nullcontext() if good else told:
+                getattr(cublas, name)(
+                    handle, *shape, one, a, 1, a, 1, one, a, 1, *batch
+                )
+
+        return multiply
+
+    @pytest.mark.parametrize("place", ["device", "another device", "host"])
+    def test_matrices(self, put, multiply, place):
+        multiply("dgemm", put([1.0], place), put([1.0], "host"), place == "device")
+
+    @pytest.mark.parametrize("place", ["device", "another device", "host"])
+    @pytest.mark.parametrize("table", ["device", "host"])
+    def test_tables_of_matrices(self, put, multiply, place, table):
+        addresses = put([put([1.0], place)], table)
+        good = place == table == "device"
+        multiply("dgemmBatched", addresses, put([1.0], "host"), good, 1)
+
+    @pytest.mark.parametrize("mode", ["host", "device"])
+    @pytest.mark.parametrize("place", ["host", "device"])
+    def test_scalars(self, cupy, put, multiply, mode, place):
+        cublas = importlib.import_module("cupy_backends.cuda.libs.cublas")
+        handle = cupy.cuda.Device().cublas_handle
+        cublas.setPointerMode(handle, int(mode == "device"))
+        try:
+            multiply("dgemm", put([1.0], "device"), put([1.0], place), mode == place)
+        finally:
+            cublas.setPointerMode(handle, 0)
 
 
 class TestStreams:

@@ -5,21 +5,7 @@ using namespace dry;
 
 namespace {
 
-struct Handle {
-  intptr_t stream = 0;
-  int pointer_mode = 0, math_mode = 0;
-};
-Handle& handle_of(void* handle) { return *static_cast<Handle*>(handle); }
-
 constexpr int SUCCESS = 0, INVALID = 7, FAILED = 13, UNSUPPORTED = 15;
-
-// Before a call: it is counted, and its operands are on the current device.
-bool ready(void* handle, const char* name, Operands operands) {
-  PythonLock lock;
-  counts.blas++;
-  names[name]++;
-  return begin(handle_of(handle).stream, operands);
-}
 
 char letter(int operation) { return "NTC"[operation]; }
 
@@ -36,8 +22,7 @@ int gemm(int ta, int tb, int m, int n, int k, const void* alpha, const void* a, 
 template <class T>
 T element(int operation, const T* a, int lda, int i, int j) {
   const T value = operation ? a[size_t(i) * lda + j] : a[size_t(j) * lda + i];
-  if constexpr (is_complex<T>) return operation == 2 ? std::conj(value) : value;
-  return value;
+  return operation == 2 ? conjugate(value) : value;
 }
 
 // The sum of two matrices; it may be where one of them is.
@@ -53,18 +38,6 @@ int geam(int ta, int tb, int m, int n, T alpha, const T* a, int lda, T beta, con
   return SUCCESS;
 }
 
-// CUDA's codes of real and complex types in single and double precision
-template <class Call>
-int by_type(int type, Call call) {
-  switch (type) {
-    case 0: return call(float());
-    case 1: return call(double());
-    case 4: return call(std::complex<float>());
-    case 5: return call(std::complex<double>());
-    default: return UNSUPPORTED;
-  }
-}
-
 }  // namespace
 
 extern "C" {
@@ -74,7 +47,7 @@ void dry_set_lapack(const char* name, void* function) {
 }
 
 int cublasCreate_v2(void** handle) {
-  *handle = new Handle;
+  *handle = new Handle{counts.blas};
   return SUCCESS;
 }
 int cublasDestroy_v2(void* handle) {
@@ -114,8 +87,8 @@ int cublasGemmEx(void* handle, int ta, int tb, int m, int n, int k, const void* 
                  const void* a, int type, int lda, const void* b, int type_b, int ldb,
                  const void* beta, void* c, int type_c, int ldc, int, int) {
   if (type != type_b || type != type_c) return UNSUPPORTED;
-  if (!ready(handle, "cublasGemmEx", {a, b, c})) return FAILED;
-  return by_type(type, [&](auto zero) {
+  if (!ready(handle, "cublasGemmEx", {a, b, c}, {alpha, beta})) return FAILED;
+  return by_type(type, UNSUPPORTED, [&](auto zero) {
     return gemm<decltype(zero)>(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
   });
 }
@@ -126,8 +99,9 @@ int cublasGemmStridedBatchedEx(void* handle, int ta, int tb, int m, int n, int k
                                long long step_b, const void* beta, void* c, int type_c,
                                int ldc, long long step_c, int batch, int, int) {
   if (type != type_b || type != type_c) return UNSUPPORTED;
-  if (!ready(handle, "cublasGemmStridedBatchedEx", {a, b, c})) return FAILED;
-  return by_type(type, [&](auto zero) {
+  if (!ready(handle, "cublasGemmStridedBatchedEx", {a, b, c}, {alpha, beta}))
+    return FAILED;
+  return by_type(type, UNSUPPORTED, [&](auto zero) {
     using T = decltype(zero);
     for (long long i = 0; i < batch; i++)
       gemm<T>(ta, tb, m, n, k, alpha, static_cast<const T*>(a) + i * step_a, lda,
@@ -142,14 +116,16 @@ int cublasGemmStridedBatchedEx(void* handle, int ta, int tb, int m, int n, int k
   int cublas##L##gemm_v2(void* handle, int ta, int tb, int m, int n, int k,            \
                          const T* alpha, const T* a, int lda, const T* b, int ldb,     \
                          const T* beta, T* c, int ldc) {                               \
-    if (!ready(handle, "cublas" #L "gemm", {a, b, c})) return FAILED;                  \
+    if (!ready(handle, "cublas" #L "gemm", {a, b, c}, {alpha, beta})) return FAILED;   \
     return gemm<T>(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);              \
   }                                                                                    \
   int cublas##L##gemmBatched(void* handle, int ta, int tb, int m, int n, int k,        \
                              const T* alpha, const T* const* a, int lda,               \
                              const T* const* b, int ldb, const T* beta, T* const* c,   \
                              int ldc, int batch) {                                     \
-    if (!ready(handle, "cublas" #L "gemmBatched", {a, b, c})) return FAILED;           \
+    if (!ready(handle, "cublas" #L "gemmBatched", {a, b, c}, {alpha, beta}) ||         \
+        !all_here(batch, a, b, c))                                                     \
+      return FAILED;                                                                   \
     for (int i = 0; i < batch; i++)                                                    \
       gemm<T>(ta, tb, m, n, k, alpha, a[i], lda, b[i], ldb, beta, c[i], ldc);          \
     return SUCCESS;                                                                    \
@@ -158,7 +134,9 @@ int cublasGemmStridedBatchedEx(void* handle, int ta, int tb, int m, int n, int k
       void* handle, int ta, int tb, int m, int n, int k, const T* alpha, const T* a,   \
       int lda, long long step_a, const T* b, int ldb, long long step_b, const T* beta, \
       T* c, int ldc, long long step_c, int batch) {                                    \
-    if (!ready(handle, "cublas" #L "gemmStridedBatched", {a, b, c})) return FAILED;    \
+    if (!ready(handle, "cublas" #L "gemmStridedBatched", {a, b, c},                    \
+               {alpha, beta}))                                                         \
+      return FAILED;                                                                   \
     for (int i = 0; i < batch; i++)                                                    \
       gemm<T>(ta, tb, m, n, k, alpha, a + i * step_a, lda, b + i * step_b, ldb, beta,  \
               c + i * step_c, ldc);                                                    \
@@ -167,7 +145,7 @@ int cublasGemmStridedBatchedEx(void* handle, int ta, int tb, int m, int n, int k
   int cublas##L##gemv_v2(void* handle, int ta, int m, int n, const T* alpha,           \
                          const T* a, int lda, const T* x, int incx, const T* beta,     \
                          T* y, int incy) {                                             \
-    if (!ready(handle, "cublas" #L "gemv", {a, x, y})) return FAILED;                  \
+    if (!ready(handle, "cublas" #L "gemv", {a, x, y}, {alpha, beta})) return FAILED;   \
     const char operation = letter(ta);                                                 \
     lapack<T>("gemv")(&operation, &m, &n, alpha, a, &lda, x, &incx, beta, y, &incy);   \
     return SUCCESS;                                                                    \
@@ -175,13 +153,13 @@ int cublasGemmStridedBatchedEx(void* handle, int ta, int tb, int m, int n, int k
   int cublas##L##geam(void* handle, int ta, int tb, int m, int n, const T* alpha,      \
                       const T* a, int lda, const T* beta, const T* b, int ldb, T* c,   \
                       int ldc) {                                                       \
-    if (!ready(handle, "cublas" #L "geam", {a, b, c})) return FAILED;                  \
+    if (!ready(handle, "cublas" #L "geam", {a, b, c}, {alpha, beta})) return FAILED;   \
     return geam<T>(ta, tb, m, n, *alpha, a, lda, *beta, b, ldb, c, ldc);               \
   }                                                                                    \
   int cublas##L##trsm_v2(void* handle, int side, int uplo, int ta, int diagonal,       \
                          int m, int n, const T* alpha, const T* a, int lda, T* b,      \
                          int ldb) {                                                    \
-    if (!ready(handle, "cublas" #L "trsm", {a, b})) return FAILED;                     \
+    if (!ready(handle, "cublas" #L "trsm", {a, b}, {alpha})) return FAILED;            \
     const char sides = "LR"[side], part = "LU"[uplo], operation = letter(ta),          \
                unit = "NU"[diagonal];                                                  \
     lapack<T>("trsm")(&sides, &part, &operation, &unit, &m, &n, alpha, a, &lda, b,     \
@@ -190,7 +168,9 @@ int cublasGemmStridedBatchedEx(void* handle, int ta, int tb, int m, int n, int k
   }                                                                                    \
   int cublas##L##getrfBatched(void* handle, int n, T* const* a, int lda, int* pivots,  \
                               int* info, int batch) {                                  \
-    if (!ready(handle, "cublas" #L "getrfBatched", {a, pivots, info})) return FAILED;  \
+    if (!ready(handle, "cublas" #L "getrfBatched", {a, pivots, info}) ||               \
+        !all_here(batch, a))                                                           \
+      return FAILED;                                                                   \
     if (!pivots) return UNSUPPORTED;                                                   \
     for (int i = 0; i < batch; i++)                                                    \
       lapack<T>("getrf")(&n, &n, a[i], &lda, pivots + i * n, info + i);                \
@@ -199,7 +179,9 @@ int cublasGemmStridedBatchedEx(void* handle, int ta, int tb, int m, int n, int k
   int cublas##L##getriBatched(void* handle, int n, const T* const* a, int lda,         \
                               const int* pivots, T* const* c, int ldc, int* info,      \
                               int batch) {                                             \
-    if (!ready(handle, "cublas" #L "getriBatched", {a, pivots, c})) return FAILED;     \
+    if (!ready(handle, "cublas" #L "getriBatched", {a, pivots, c, info}) ||            \
+        !all_here(batch, a, c))                                                        \
+      return FAILED;                                                                   \
     std::vector<T> work(64 * n + 64);                                                  \
     const int length = int(work.size());                                               \
     for (int i = 0; i < batch; i++) {                                                  \
@@ -212,7 +194,9 @@ int cublasGemmStridedBatchedEx(void* handle, int ta, int tb, int m, int n, int k
   int cublas##L##getrsBatched(void* handle, int ta, int n, int columns,                \
                               const T* const* a, int lda, const int* pivots,           \
                               T* const* b, int ldb, int* info, int batch) {            \
-    if (!ready(handle, "cublas" #L "getrsBatched", {a, pivots, b})) return FAILED;     \
+    if (!ready(handle, "cublas" #L "getrsBatched", {a, pivots, b}) ||                  \
+        !all_here(batch, a, b))                                                        \
+      return FAILED;                                                                   \
     const char operation = letter(ta);                                                 \
     *info = 0;                                                                         \
     for (int i = 0, ignored; i < batch; i++)                                           \

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <initializer_list>
 #include <map>
 #include <string>
 #include <utility>
@@ -60,6 +61,9 @@ struct Allocation {
 inline std::map<uintptr_t, Allocation> allocations;
 // The allocation that holds an address, or null: memory of the host, or a number.
 const Allocation* find(uintptr_t address);
+// Whether all that a library is given is memory of the current device, or null.
+using Operands = std::initializer_list<const void*>;
+bool here(Operands operands);
 
 // ------------------------------------------------------------------ streams
 // Work is done as late as CUDA may do it: when somebody waits for it. So a stream that

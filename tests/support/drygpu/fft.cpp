@@ -7,6 +7,8 @@ using namespace dry;
 
 namespace {
 
+constexpr int FAILED = 6;
+
 // What Python needs to know of a plan, as long integers.
 struct Plan {
   long rank = 1, type = 0, batch = 1;
@@ -24,6 +26,7 @@ int (*transform)(const long* plan, const void* in, void* out, int direction) = n
 int execute(int handle, void* in, void* out, int direction) {
   PythonLock lock;
   Held& held = plans.at(handle);
+  if (!here({in, out})) return FAILED;
   const Stream& stream = stream_of(held.stream);
   if (!stream.recording) counts.fft++, names["cufftExec"]++;
   auto plan = std::make_shared<Plan>(held.plan);
@@ -31,7 +34,7 @@ int execute(int handle, void* in, void* out, int direction) {
     auto numbers = reinterpret_cast<const long*>(plan.get());
     return transform(numbers, in, out, direction) ? "cuFFT failed" : "";
   });
-  return good ? 0 : 6;  // CUFFT_EXEC_FAILED
+  return good ? 0 : FAILED;
 }
 
 }  // namespace

@@ -2,7 +2,6 @@
 #pragma once
 #include <complex>
 #include <cstring>
-#include <initializer_list>
 #include <vector>
 
 #include "device.hpp"
@@ -45,15 +44,53 @@ Fortran lapack(const std::string& name) {
   return {lapack_functions.at(prefix<T> + name)};
 }
 
-// Before a library works on a stream, at once: what is before it is done, and its
-// memory must be the current device's.
-using Operands = std::initializer_list<const void*>;
-inline bool begin(intptr_t stream, Operands operands) {
-  finish(stream_of(stream));
-  for (const void* operand : operands) {
-    const Allocation* held = find(reinterpret_cast<uintptr_t>(operand));
-    if (held && held->device != current) return false;
+template <class T>
+T conjugate(T value) {
+  if constexpr (is_complex<T>) return std::conj(value);
+  return value;
+}
+
+// CUDA's codes of real and complex types in single and double precision
+template <class Call>
+int by_type(int type, int unsupported, Call call) {
+  switch (type) {
+    case 0: return call(float());
+    case 1: return call(double());
+    case 4: return call(std::complex<float>());
+    case 5: return call(std::complex<double>());
+    default: return unsupported;
   }
+}
+
+struct Handle {
+  long& calls;  // of its library
+  intptr_t stream = 0;
+  int pointer_mode = 0;  // of cuBLAS: 1 for scalars on the device
+  int math_mode = 0;
+};
+inline Handle& handle_of(void* handle) { return *static_cast<Handle*>(handle); }
+
+// Before a library works on a stream, at once: the call is counted, and the work before
+// it done. Its memory must be the current device's, its scalars where the handle says.
+inline bool ready(void* handle, const char* name, Operands operands,
+                  Operands scalars = {}) {
+  PythonLock lock;
+  Handle& used = handle_of(handle);
+  used.calls++;
+  names[name]++;
+  finish(stream_of(used.stream));
+  for (const void* scalar : scalars)
+    if (used.pointer_mode ? !here({scalar}) : bool(find(uintptr_t(scalar))))
+      return false;
+  return here(operands);
+}
+
+// Whether the matrices whose addresses are in tables are on the current device.
+template <class... Tables>
+bool all_here(int batch, Tables... tables) {
+  PythonLock lock;
+  for (int i = 0; i < batch; i++)
+    if (!here({tables[i]...})) return false;
   return true;
 }
 

@@ -1,6 +1,7 @@
 // Device memory: allocations, copies, fills.
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 
@@ -19,6 +20,13 @@ const Allocation* find(uintptr_t address) {
   if (next == allocations.begin()) return nullptr;
   auto& [start, held] = *std::prev(next);
   return address < start + std::max<size_t>(held.size, 1) ? &held : nullptr;
+}
+
+bool here(Operands operands) {
+  return std::all_of(operands.begin(), operands.end(), [](const void* operand) {
+    const Allocation* held = find(uintptr_t(operand));
+    return !operand || (held && held->device == current);
+  });
 }
 
 static bool is_pinned(uintptr_t address) {

@@ -8,17 +8,6 @@ namespace {
 constexpr int SUCCESS = 0, FAILED = 6, UNSUPPORTED = 9;
 constexpr int LENGTH = 1024;  // of the work space that CuPy allocates and nobody uses
 
-struct Handle {
-  intptr_t stream = 0;
-};
-
-bool ready(void* handle, const char* name, Operands operands) {
-  PythonLock lock;
-  counts.solver++;
-  names[name]++;
-  return begin(static_cast<Handle*>(handle)->stream, operands);
-}
-
 // Work space of a function of LAPACK: a call with a length of -1 asks for it.
 template <class T, class Call>
 void with_work(Call call) {
@@ -78,13 +67,8 @@ void gesvdj(int vectors, int m, int n, T* a, int lda, typename Real<T>::type* s,
   gesvd<T>(job, job, m, n, a, lda, s, u, ldu, adjoint.data(), n, info);
   if (!vectors) return;
   for (int i = 0; i < n; i++)
-    for (int j = 0; j < n; j++) {
-      const T value = adjoint[size_t(i) * n + j];
-      if constexpr (is_complex<T>)
-        v[size_t(j) * ldv + i] = std::conj(value);
-      else
-        v[size_t(j) * ldv + i] = value;
-    }
+    for (int j = 0; j < n; j++)
+      v[size_t(j) * ldv + i] = conjugate(adjoint[size_t(i) * n + j]);
 }
 
 template <class T>
@@ -100,31 +84,24 @@ void syev(int vectors, int uplo, int n, T* a, int lda, typename Real<T>::type* w
   });
 }
 
-template <class T>
-int syevd(int vectors, int uplo, long n, void* a, long lda, void* w, int* info) {
-  syev<T>(vectors, uplo, int(n), static_cast<T*>(a), int(lda),
-          static_cast<typename Real<T>::type*>(w), info);
-  return SUCCESS;
-}
-
 }  // namespace
 
 extern "C" {
 
 int cusolverDnCreate(void** handle) {
-  *handle = new Handle;
+  *handle = new Handle{counts.solver};
   return SUCCESS;
 }
 int cusolverDnDestroy(void* handle) {
-  delete static_cast<Handle*>(handle);
+  delete &handle_of(handle);
   return SUCCESS;
 }
 int cusolverDnSetStream(void* handle, intptr_t stream) {
-  static_cast<Handle*>(handle)->stream = stream;
+  handle_of(handle).stream = stream;
   return SUCCESS;
 }
 int cusolverDnGetStream(void* handle, intptr_t* stream) {
-  *stream = static_cast<Handle*>(handle)->stream;
+  *stream = handle_of(handle).stream;
   return SUCCESS;
 }
 int cusolverGetProperty(int part, int* value) {
@@ -152,14 +129,13 @@ int cusolverDnXsyevd_bufferSize(void*, void*, int, int, long, int, const void*, 
 int cusolverDnXsyevd(void* handle, void*, int vectors, int uplo, long n, int type,
                      void* a, long lda, int, void* w, int, void*, size_t, void*, size_t,
                      int* info) {
-  if (!ready(handle, "cusolverDnXsyevd", {a, w})) return FAILED;
-  switch (type) {
-    case 0: return syevd<float>(vectors, uplo, n, a, lda, w, info);
-    case 1: return syevd<double>(vectors, uplo, n, a, lda, w, info);
-    case 4: return syevd<std::complex<float>>(vectors, uplo, n, a, lda, w, info);
-    case 5: return syevd<std::complex<double>>(vectors, uplo, n, a, lda, w, info);
-    default: return UNSUPPORTED;
-  }
+  if (!ready(handle, "cusolverDnXsyevd", {a, w, info})) return FAILED;
+  return by_type(type, UNSUPPORTED, [&](auto zero) {
+    using T = decltype(zero);
+    syev<T>(vectors, uplo, int(n), static_cast<T*>(a), int(lda),
+            static_cast<typename Real<T>::type*>(w), info);
+    return SUCCESS;
+  });
 }
 
 // For each type the functions that name it by a letter; R is its real type.
@@ -172,13 +148,13 @@ int cusolverDnXsyevd(void* handle, void*, int vectors, int uplo, long n, int typ
   LENGTH_OF(cusolverDn##L##getrf, int, int, T*, int, int* length)                      \
   int cusolverDn##L##getrf(void* handle, int m, int n, T* a, int lda, T*, int* pivots, \
                            int* info) {                                                \
-    if (!ready(handle, "cusolverDn" #L "getrf", {a, pivots})) return FAILED;           \
+    if (!ready(handle, "cusolverDn" #L "getrf", {a, pivots, info})) return FAILED;     \
     lapack<T>("getrf")(&m, &n, a, &lda, pivots, info);                                 \
     return SUCCESS;                                                                    \
   }                                                                                    \
   int cusolverDn##L##getrs(void* handle, int ta, int n, int columns, const T* a,       \
                            int lda, const int* pivots, T* b, int ldb, int* info) {     \
-    if (!ready(handle, "cusolverDn" #L "getrs", {a, pivots, b})) return FAILED;        \
+    if (!ready(handle, "cusolverDn" #L "getrs", {a, pivots, b, info})) return FAILED;  \
     const char operation = "NTC"[ta];                                                  \
     lapack<T>("getrs")(&operation, &n, &columns, a, &lda, pivots, b, &ldb, info);      \
     return SUCCESS;                                                                    \
@@ -186,7 +162,7 @@ int cusolverDnXsyevd(void* handle, void*, int vectors, int uplo, long n, int typ
   LENGTH_OF(cusolverDn##L##geqrf, int, int, T*, int, int* length)                      \
   int cusolverDn##L##geqrf(void* handle, int m, int n, T* a, int lda, T* tau, T*, int, \
                            int* info) {                                                \
-    if (!ready(handle, "cusolverDn" #L "geqrf", {a, tau})) return FAILED;              \
+    if (!ready(handle, "cusolverDn" #L "geqrf", {a, tau, info})) return FAILED;        \
     geqrf<T>(m, n, a, lda, tau, info);                                                 \
     return SUCCESS;                                                                    \
   }                                                                                    \
@@ -194,7 +170,7 @@ int cusolverDnXsyevd(void* handle, void*, int vectors, int uplo, long n, int typ
             int* length)                                                               \
   int cusolverDn##L##OR##gqr(void* handle, int m, int n, int k, T* a, int lda,         \
                              const T* tau, T*, int, int* info) {                       \
-    if (!ready(handle, "cusolverDn" #L #OR "gqr", {a, tau})) return FAILED;            \
+    if (!ready(handle, "cusolverDn" #L #OR "gqr", {a, tau, info})) return FAILED;      \
     orgqr<T>(m, n, k, a, lda, tau, info);                                              \
     return SUCCESS;                                                                    \
   }                                                                                    \
@@ -203,21 +179,23 @@ int cusolverDnXsyevd(void* handle, void*, int vectors, int uplo, long n, int typ
   int cusolverDn##L##OR##mqr(void* handle, int side, int ta, int m, int n, int k,      \
                              const T* a, int lda, const T* tau, T* c, int ldc, T*,     \
                              int, int* info) {                                         \
-    if (!ready(handle, "cusolverDn" #L #OR "mqr", {a, tau, c})) return FAILED;         \
+    if (!ready(handle, "cusolverDn" #L #OR "mqr", {a, tau, c, info})) return FAILED;   \
     ormqr<T>(side, ta, m, n, k, a, lda, tau, c, ldc, info);                            \
     return SUCCESS;                                                                    \
   }                                                                                    \
   LENGTH_OF(cusolverDn##L##potrf, int, int, T*, int, int* length)                      \
   int cusolverDn##L##potrf(void* handle, int uplo, int n, T* a, int lda, T*, int,      \
                            int* info) {                                                \
-    if (!ready(handle, "cusolverDn" #L "potrf", {a})) return FAILED;                   \
+    if (!ready(handle, "cusolverDn" #L "potrf", {a, info})) return FAILED;             \
     const char part = "LU"[uplo];                                                      \
     lapack<T>("potrf")(&part, &n, a, &lda, info);                                      \
     return SUCCESS;                                                                    \
   }                                                                                    \
   int cusolverDn##L##potrfBatched(void* handle, int uplo, int n, T** a, int lda,       \
                                   int* info, int batch) {                              \
-    if (!ready(handle, "cusolverDn" #L "potrfBatched", {a, info})) return FAILED;      \
+    if (!ready(handle, "cusolverDn" #L "potrfBatched", {a, info}) ||                   \
+        !all_here(batch, a))                                                           \
+      return FAILED;                                                                   \
     const char part = "LU"[uplo];                                                      \
     for (int i = 0; i < batch; i++)                                                    \
       lapack<T>("potrf")(&part, &n, a[i], &lda, info + i);                             \
@@ -227,7 +205,7 @@ int cusolverDnXsyevd(void* handle, void*, int vectors, int uplo, long n, int typ
   int cusolverDn##L##gesvd(void* handle, signed char ju, signed char jv, int m, int n, \
                            T* a, int lda, R* s, T* u, int ldu, T* v, int ldv, T*, int, \
                            R*, int* info) {                                            \
-    if (!ready(handle, "cusolverDn" #L "gesvd", {a, s, u, v})) return FAILED;          \
+    if (!ready(handle, "cusolverDn" #L "gesvd", {a, s, u, v, info})) return FAILED;    \
     gesvd<T>(char(ju), char(jv), m, n, a, lda, s, u, ldu, v, ldv, info);               \
     return SUCCESS;                                                                    \
   }                                                                                    \
@@ -236,7 +214,8 @@ int cusolverDnXsyevd(void* handle, void*, int vectors, int uplo, long n, int typ
   int cusolverDn##L##gesvdjBatched(void* handle, int vectors, int m, int n, T* a,      \
                                    int lda, R* s, T* u, int ldu, T* v, int ldv, T*,    \
                                    int, int* info, void*, int batch) {                 \
-    if (!ready(handle, "cusolverDn" #L "gesvdjBatched", {a, s, u, v})) return FAILED;  \
+    if (!ready(handle, "cusolverDn" #L "gesvdjBatched", {a, s, u, v, info}))           \
+      return FAILED;                                                                   \
     for (long i = 0; i < batch; i++)                                                   \
       gesvdj<T>(vectors, m, n, a + i * lda * n, lda, s + i * std::min(m, n),           \
                 u + i * ldu * m, ldu, v + i * ldv * n, ldv, info + i);                 \
@@ -247,7 +226,7 @@ int cusolverDnXsyevd(void* handle, void*, int vectors, int uplo, long n, int typ
   int cusolverDn##L##SY##evjBatched(void* handle, int vectors, int uplo, int n, T* a,  \
                                     int lda, R* w, T*, int, int* info, void*,          \
                                     int batch) {                                       \
-    if (!ready(handle, "cusolverDn" #L #SY "evjBatched", {a, w})) return FAILED;       \
+    if (!ready(handle, "cusolverDn" #L #SY "evjBatched", {a, w, info})) return FAILED; \
     for (long i = 0; i < batch; i++)                                                   \
       syev<T>(vectors, uplo, n, a + i * lda * n, lda, w + i * n, info + i);            \
     return SUCCESS;                                                                    \

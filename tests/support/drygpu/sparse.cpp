@@ -7,9 +7,6 @@ namespace {
 
 constexpr int SUCCESS = 0, FAILED = 6, UNSUPPORTED = 10;
 
-struct Handle {
-  intptr_t stream = 0;
-};
 struct Sparse {
   long rows, columns, count;
   const void *row, *column, *values;  // of compressed rows: `row` has where each begins
@@ -40,12 +37,6 @@ void entries(const Sparse& a, Use use) {
 }
 
 template <class T>
-T conjugate(T value) {
-  if constexpr (is_complex<T>) return std::conj(value);
-  return value;
-}
-
-template <class T>
 T& at(const Dense& a, bool turned, long i, long j) {
   if (turned) std::swap(i, j);
   return static_cast<T*>(a.values)[a.by_rows ? i * a.leading + j : j * a.leading + i];
@@ -70,29 +61,16 @@ int multiply(int ta, int tb, const T* alpha, const Sparse& a, const Dense& b,
   return SUCCESS;
 }
 
-bool ready(void* handle, const char* name, Operands operands) {
-  PythonLock lock;
-  counts.sparse++;
-  names[name]++;
-  return begin(static_cast<Handle*>(handle)->stream, operands);
-}
-
 int product(void* handle, const char* name, int ta, int tb, const void* alpha,
             const Sparse& a, const Dense& b, const void* beta, const Dense& c) {
-  if (!ready(handle, name, {a.row, a.column, a.values, b.values, c.values}))
+  if (!ready(handle, name, {a.row, a.column, a.values, b.values, c.values},
+             {alpha, beta}))
     return FAILED;
-  auto by = [&](auto zero) {
+  return by_type(a.type, UNSUPPORTED, [&](auto zero) {
     using T = decltype(zero);
     return multiply<T>(ta, tb, static_cast<const T*>(alpha), a, b,
                        static_cast<const T*>(beta), c);
-  };
-  switch (a.type) {
-    case 0: return by(float());
-    case 1: return by(double());
-    case 4: return by(std::complex<float>());
-    case 5: return by(std::complex<double>());
-    default: return UNSUPPORTED;
-  }
+  });
 }
 
 }  // namespace
@@ -100,15 +78,15 @@ int product(void* handle, const char* name, int ta, int tb, const void* alpha,
 extern "C" {
 
 int cusparseCreate(void** handle) {
-  *handle = new Handle;
+  *handle = new Handle{counts.sparse};
   return SUCCESS;
 }
 int cusparseDestroy(void* handle) {
-  delete static_cast<Handle*>(handle);
+  delete &handle_of(handle);
   return SUCCESS;
 }
 int cusparseSetStream(void* handle, intptr_t stream) {
-  static_cast<Handle*>(handle)->stream = stream;
+  handle_of(handle).stream = stream;
   return SUCCESS;
 }
 int cusparseGetVersion(void*, int* version) {
