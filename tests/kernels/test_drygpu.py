@@ -20,6 +20,13 @@ extern "C" __global__ void divergent(float* y) {
   y[threadIdx.x] = 1.f;
 }
 """
+HIDDEN = """
+#define JOIN(a, b) a##b
+extern "C" __global__ void hidden(float* y) {
+  JOIN(__s, yncthreads)();
+  y[threadIdx.x] = 1.f;
+}
+"""
 
 
 @pytest.fixture(scope="module")
@@ -171,6 +178,13 @@ class TestStreams:
         with pytest.raises(RuntimeError, match="kernel divergent: divergent barrier"):
             launch("divergent", cupy.zeros(32, "f4"))
         cupy.cuda.Device().synchronize()  # told once
+
+    def test_barriers_that_the_text_of_a_kernel_hides(self, cupy, launch):
+        y = cupy.zeros(32, "f4")
+        launch("at", y, np.int64(0))  # of a module whose kernels may have barriers
+        cupy.RawKernel(HIDDEN, "hidden")((1,), (32,), (y,))
+        with pytest.raises(RuntimeError, match="kernel launched without fibers"):
+            cupy.cuda.Device().synchronize()
 
 
 class TestGraphs:

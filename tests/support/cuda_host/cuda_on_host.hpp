@@ -135,12 +135,12 @@ struct Sched {
   void* arg = nullptr;
   std::string error;
 };
-inline thread_local Sched* sched = nullptr;
+inline thread_local Sched* sched = nullptr;  // null: no fibers
 constexpr size_t STACK = 128 * 1024;
 
 inline void yield(Wait w) {
+  if (!sched) fail("barrier reached in a kernel launched without fibers");
   Sched& s = *sched;
-  if (s.f.empty()) fail("barrier reached in a kernel launched without fibers");
   Fiber& me = s.f[s.cur];
   me.wait = w;
   swap(me.ctx, s.main);
@@ -291,6 +291,18 @@ T __shfl_xor_sync(unsigned, T v, int m, int width = 32) {
   return coh::shfl(v, (t & ~(width - 1)) == (lane & ~(width - 1)) ? t : -1);
 }
 namespace coh {
+// Threads that do not wait for each other.
+inline void run_plain(unsigned n, dim3 bd, void (*entry)(void*), void* arg) {
+#ifndef COH_THREADS
+  sched = nullptr;  // that of an earlier kernel
+#endif
+  for (unsigned i = 0; i < n; i++) {
+    lane_linear = i;
+    threadIdx = {i % bd.x, (i / bd.x) % bd.y, i / (bd.x * bd.y)};
+    entry(arg);
+  }
+}
+
 template <class A>
 constexpr int arg_code() {
   if constexpr (std::is_pointer_v<A>)
@@ -352,11 +364,7 @@ void launch_impl(void (*k)(A...), std::index_sequence<I...>, dim3 g, dim3 b,
       if (fibers)
         run_block(n, b, +entry, &pack);
       else
-        for (unsigned i = 0; i < n; i++) {
-          lane_linear = i;
-          threadIdx = {i % b.x, (i / b.x) % b.y, i / (b.x * b.y)};
-          entry(&pack);
-        }
+        run_plain(n, b, +entry, &pack);
     } catch (const std::exception& e) {
 #pragma omp critical
       error = e.what();

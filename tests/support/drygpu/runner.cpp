@@ -3,16 +3,6 @@
 
 namespace dry {
 
-static void run_block(dim3 block, bool fibers, Enter enter, void** arguments) {
-  const unsigned n = block.x * block.y * block.z;
-  if (fibers) return coh::run_block(n, block, enter, arguments);
-  for (unsigned i = 0; i < n; i++) {
-    coh::lane_linear = i;
-    threadIdx = {i % block.x, i / block.x % block.y, i / (block.x * block.y)};
-    enter(arguments);
-  }
-}
-
 static void run(dim3 grid, dim3 block, size_t shared, bool fibers, Enter enter,
                 void** arguments) {
   const unsigned n = block.x * block.y * block.z;
@@ -32,7 +22,7 @@ static void run(dim3 grid, dim3 block, size_t shared, bool fibers, Enter enter,
     coh::state = &state;
     blockIdx = {unsigned(l % grid.x), unsigned(l / grid.x % grid.y),
                 unsigned(l / grid.x / grid.y)};
-    run_block(block, fibers, enter, arguments);
+    (fibers ? coh::run_block : coh::run_plain)(n, block, enter, arguments);
   }
 }
 
