@@ -1,8 +1,9 @@
 """Options, markers and profiles of the test suite."""
 
-import importlib
+import importlib.util
 import os
 import pathlib
+import shutil
 import sys
 
 # One thread of a BLAS, which reads this when it is loaded: the matrices are small, and
@@ -58,8 +59,17 @@ def pytest_addoption(parser):
     )
 
 
+def lacking(*programs, modules=()):
+    """Those of them that are not installed, for a message."""
+    missing = [name for name in programs if not shutil.which(name)]
+    missing += [name for name in modules if not importlib.util.find_spec(name)]
+    return ", ".join(missing)
+
+
 def pytest_configure(config):
     if config.getoption("--drygpu"):
+        if missing := lacking("g++", "nm", modules=["cupy"]):
+            raise pytest.UsageError(f"--drygpu needs {missing}")
         from support import drygpu
 
         drygpu.install()
@@ -115,6 +125,8 @@ def cupy(request):
         return
     from support.cuda_host import installed
 
+    if missing := lacking("g++"):
+        pytest.fail(f"needs {missing}", pytrace=False)
     with installed() as module:
         yield module
 

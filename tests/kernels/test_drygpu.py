@@ -2,11 +2,14 @@
 
 import contextlib
 import importlib
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
 from support import drygpu
+from support.paths import ROOT
 
 pytestmark = [
     pytest.mark.gpu,
@@ -42,6 +45,25 @@ def launch(cupy):
         cupy.cuda.Device().synchronize()
 
     return launch
+
+
+class TestCompiler:
+    """It is asked for before anything else."""
+
+    def run(self, monkeypatch, *arguments):
+        monkeypatch.setenv("PATH", "")
+        command = [sys.executable, "-m", "pytest", "-q", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+
+    def test_none_for_the_fake_gpu(self, monkeypatch):
+        done = self.run(monkeypatch, "--drygpu", "--co", __file__)
+        assert done.returncode == pytest.ExitCode.USAGE_ERROR
+        assert done.stderr == "ERROR: --drygpu needs g++, nm\n\n"
+
+    def test_none_for_the_stand_in(self, monkeypatch):
+        name = "test_reading_outside_an_array_gives_nan"
+        done = self.run(monkeypatch, "tests/kernels/test_cuda_stand_in.py", "-k", name)
+        assert "\nneeds g++\n" in done.stdout and "1 error" in done.stdout
 
 
 class TestMemory:
