@@ -1,14 +1,16 @@
 """What the fake GPU must notice and count, for tests on it to mean anything."""
 
 import contextlib
+import ctypes
 import importlib
+import signal
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 
-from support import drygpu
+from support import drygpu, processes
 from support.paths import ROOT
 
 pytestmark = [
@@ -29,6 +31,13 @@ extern "C" __global__ void hidden(float* y) {
   JOIN(__s, yncthreads)();
   y[threadIdx.x] = 1.f;
 }
+"""
+MISSING = """
+from support import drygpu
+drygpu.install()
+import cupy
+drygpu._LIBRARY.dry_set_lapack(b"dgemm", None)
+cupy.eye(2) @ cupy.eye(2)
 """
 
 
@@ -314,6 +323,32 @@ class TestLibraries:
         sizes = [matrices.shape[axis] for axis in axes]
         back = cupy.fft.irfftn(cupy.asarray(half), s=sizes, axes=axes)
         self.close(back, matrices)
+
+
+class TestFailures:
+    """Of what stands for a library."""
+
+    def test_of_a_transform(self, cupy, monkeypatch, capfd):
+        x = cupy.fft.fft(cupy.ones(8))
+        monkeypatch.setattr("support.drygpu.libraries.TYPES", {})
+        cupy.fft.fft(x)
+        with pytest.raises(RuntimeError, match="cuFFT failed"):
+            cupy.cuda.Device().synchronize()
+        assert "KeyError: 105" in capfd.readouterr().err
+
+    def test_plans_that_are_not_there(self, cupy):
+        address, work = ctypes.c_void_p(cupy.ones(8, "c8").data.ptr), ctypes.c_size_t()
+        for name, *args in (
+            ("Destroy",),
+            ("SetStream", 0),
+            ("MakePlan1d", 8, 0x29, 1, ctypes.byref(work)),
+            ("ExecC2C", address, address, 1),
+        ):
+            assert getattr(drygpu._LIBRARY, f"cufft{name}")(-1, *args) == 1
+
+    def test_functions_that_scipy_lacks(self):
+        done = processes.run(MISSING, PYTHONPATH=processes.FOLDERS)
+        assert done.returncode == -signal.SIGABRT and "SciPy lacks dgemm" in done.stderr
 
 
 def test_singular_matrices_give_nan(cupy):

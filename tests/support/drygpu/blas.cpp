@@ -29,6 +29,7 @@ T element(int operation, const T* a, int lda, int i, int j) {
 template <class T>
 int geam(int ta, int tb, int m, int n, T alpha, const T* a, int lda, T beta, const T* b,
          int ldb, T* c, int ldc) {
+  if (!m || !n) return SUCCESS;
   std::vector<T> sum;
   for (int j = 0; j < n; j++)
     for (int i = 0; i < m; i++)

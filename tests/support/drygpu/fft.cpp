@@ -7,7 +7,7 @@ using namespace dry;
 
 namespace {
 
-constexpr int FAILED = 6;
+constexpr int INVALID_PLAN = 1, FAILED = 6;
 
 // What Python needs to know of a plan, as long integers.
 struct Plan {
@@ -19,18 +19,23 @@ struct Held {
   Plan plan;
   intptr_t stream = 0;
 };
-std::map<int, Held> plans;
+std::map<int, Held> plans;  // used with Python's lock held
 int last = 0;
+Held* plan_of(int handle) {
+  auto found = plans.find(handle);
+  return found == plans.end() ? nullptr : &found->second;
+}
 int (*transform)(const long* plan, const void* in, void* out, int direction) = nullptr;
 
 int execute(int handle, void* in, void* out, int direction) {
   PythonLock lock;
-  Held& held = plans.at(handle);
+  const Held* held = plan_of(handle);
+  if (!held) return INVALID_PLAN;
   if (!here({in, out})) return FAILED;
-  const Stream& stream = stream_of(held.stream);
+  const Stream& stream = stream_of(held->stream);
   if (!stream.recording) counts.fft++, names["cufftExec"]++;
-  auto plan = std::make_shared<Plan>(held.plan);
-  const bool good = perform(held.stream, [=]() -> std::string {
+  auto plan = std::make_shared<Plan>(held->plan);
+  const bool good = perform(held->stream, [=]() -> std::string {
     auto numbers = reinterpret_cast<const long*>(plan.get());
     return transform(numbers, in, out, direction) ? "cuFFT failed" : "";
   });
@@ -48,16 +53,19 @@ int cufftGetVersion(int* version) {
   return 0;
 }
 int cufftCreate(int* handle) {
+  PythonLock lock;
   plans[*handle = ++last];
   return 0;
 }
 int cufftDestroy(int handle) {
-  plans.erase(handle);
-  return 0;
+  PythonLock lock;
+  return plans.erase(handle) ? 0 : INVALID_PLAN;
 }
 int cufftSetStream(int handle, intptr_t stream) {
-  plans.at(handle).stream = stream;
-  return 0;
+  PythonLock lock;
+  Held* held = plan_of(handle);
+  if (held) held->stream = stream;
+  return held ? 0 : INVALID_PLAN;
 }
 int cufftSetAutoAllocation(int, int) { return 0; }
 int cufftSetWorkArea(int, void*) { return 0; }
@@ -74,9 +82,11 @@ int cufftMakePlanMany(int handle, int rank, int* n, int* in_sizes, int in_stride
     plan.in_sizes[i] = in_sizes ? in_sizes[i] : 0;
     plan.out_sizes[i] = out_sizes ? out_sizes[i] : 0;
   }
-  plans.at(handle).plan = plan;
+  PythonLock lock;
+  Held* held = plan_of(handle);
+  if (held) held->plan = plan;
   *work = 512;
-  return 0;
+  return held ? 0 : INVALID_PLAN;
 }
 int cufftMakePlan1d(int handle, int n, int type, int batch, size_t* work) {
   return cufftMakePlanMany(handle, 1, &n, nullptr, 1, 0, nullptr, 1, 0, type, batch,

@@ -1,6 +1,8 @@
 // The BLAS and LAPACK functions that SciPy exports, by name.
 #pragma once
 #include <complex>
+#include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <vector>
 
@@ -41,7 +43,11 @@ struct Fortran {
 };
 template <class T>
 Fortran lapack(const std::string& name) {
-  return {lapack_functions.at(prefix<T> + name)};
+  const std::string whole = prefix<T> + name;
+  if (void* function = lapack_functions[whole]) return {function};
+  // an exception of C++ cannot pass through CuPy's modules
+  std::fprintf(stderr, "SciPy lacks %s\n", whole.c_str());
+  std::abort();
 }
 
 template <class T>

@@ -5,6 +5,7 @@ import importlib.util
 import pathlib
 import re
 import subprocess
+import traceback
 import types
 
 import numpy as np
@@ -121,12 +122,22 @@ def _give_transform(library):
         ctypes.c_void_p,
         ctypes.c_int,
     )
-    _KEPT.append(kind(_transform))
+    _KEPT.append(kind(_called))
     library.dry_set_transform(_KEPT[-1])
 
 
+def _called(*args):
+    """What C calls: 0, or 1 after an error."""
+    try:
+        _transform(*args)
+    except Exception:
+        traceback.print_exc()
+        return 1
+    return 0
+
+
 def _transform(plan, source, target, direction):
-    """Do what the plan of ``fft.cpp`` says; 0, or 1 after an error."""
+    """Do what the plan of ``fft.cpp`` says."""
     rank, code, batch, *steps = plan[:7]
     sizes, in_sizes, out_sizes = (tuple(plan[i : i + rank]) for i in (7, 10, 13))
     dtypes = [np.dtype(name) for name in TYPES[code]]
@@ -148,7 +159,6 @@ def _transform(plan, source, target, direction):
         out[...] = scipy.fft.fftn(a, axes=axes)
     else:
         out[...] = scipy.fft.ifftn(a, axes=axes, norm="forward")
-    return 0
 
 
 def _view(address, dtype, batch, shape, embedding, stride, distance):
