@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from support.compiled import absent
 from support.cuda_checks import FAULTY
 from support.cuda_host import host_module, on_host
 
@@ -68,3 +69,17 @@ def test_compiled_code_is_kept_by_its_text():
         y = np.zeros(1, "int32")
         module.get_function("f")((1,), (1,), (y,))
         assert y[0] == n
+
+
+def test_locks_go_with_success(tmp_path):
+    """Not before: those that wait for one and those that come later have the same."""
+    target, lock = tmp_path / "a.so", tmp_path / "a.lock"
+    with pytest.raises(ZeroDivisionError), absent(target) as wanted:
+        assert wanted and 1 / 0
+    assert lock.exists()
+    with absent(target) as wanted:
+        assert wanted and lock.exists()
+        target.touch()
+    with absent(target) as wanted:
+        assert not wanted
+    assert list(tmp_path.iterdir()) == [target]

@@ -75,6 +75,28 @@ class TestCompiler:
         assert "\nneeds g++\n" in done.stdout and "1 error" in done.stdout
 
 
+class TestKept:
+    """What is compiled meets nothing that it was not compiled for."""
+
+    def test_versions_of_cupy(self, cupy, monkeypatch):
+        kernels = importlib.import_module("support.drygpu.kernels")
+        path = kernels._library(HIDDEN, ())
+        assert kernels._library(HIDDEN, ()) == path
+        monkeypatch.setattr(cupy, "__version__", "0")
+        assert kernels._library(HIDDEN, ()) != path
+
+    def test_options_of_the_compiler(self, cupy, monkeypatch, tmp_path):
+        kernels = importlib.import_module("support.drygpu.kernels")
+        prepared, options = kernels._prepared.__wrapped__, kernels.COMPILER
+        touch = lambda place, *args: (place / args[-1]).touch()  # noqa: E731
+        monkeypatch.setattr(kernels, "folder", lambda: tmp_path)
+        monkeypatch.setattr(kernels, "_compile", touch)
+        place = prepared()
+        assert prepared() == place
+        monkeypatch.setattr(kernels, "COMPILER", (*options, "-O2"))
+        assert prepared() != place
+
+
 class TestMemory:
     def test_fresh_memory_is_no_number(self, cupy):
         with cupy.cuda.using_allocator(None):

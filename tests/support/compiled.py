@@ -34,9 +34,13 @@ def absent(target):
     if target.exists():
         yield False
         return
-    with open(target.with_suffix(".lock"), "w") as lock:
+    name = target.with_suffix(".lock")
+    with open(name, "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield not target.exists()
+        # Whoever makes a new one finds the target. Not after an error: who waits for
+        # this file and who comes next would make the target at the same time.
+        name.unlink(missing_ok=True)
 
 
 def folder():

@@ -45,8 +45,12 @@ def _library(source, options):
     serial = "true" if "CUPY_FOR" in source and fibers == "false" else "false"
     code = DYNAMIC.sub(r"\1* \2 = reinterpret_cast<\1*>(coh::dyn_smem);", source)
     tail = "".join(f"DRY_KERNEL({name}, {fibers}, {serial})\n" for name in names)
-    text = f'#include "kernel.hpp"\n#line 1 "kernel.cu"\n{code}\n{tail}'
-    # a kernel may be named as a C function is, and be in another library as well
+    begin = (
+        f'// CuPy {cupy.__version__}, of whose headers this is\n#include "kernel.hpp"'
+    )
+    text = f'{begin}\n#line 1 "kernel.cu"\n{code}\n{tail}'
+    # A kernel may be named as a C function is, and be in another library as well. What
+    # is unique in ``runner.o`` stays so: all libraries share one scheduler's stacks.
     link = ["-Wl,-Bsymbolic", "-fno-gnu-unique"]
     runner = str(_prepared() / "runner.o")
     return compiled(text, [*COMPILER, *paths, *macros, *link, runner], SOURCES)
@@ -60,8 +64,10 @@ def _plain(source, macros):
 @functools.cache
 def _prepared():
     """A folder with what all kernels share: ``kernel.hpp.gch`` and ``runner.o``."""
-    key = hashlib.sha256(b"".join(path.read_bytes() for path in SOURCES)).hexdigest()
-    place = folder() / f"kernels-{key[:16]}"
+    key = hashlib.sha256(" ".join(COMPILER).encode())
+    for path in SOURCES:
+        key.update(path.read_bytes())
+    place = folder() / f"kernels-{key.hexdigest()[:16]}"
     place.mkdir(exist_ok=True)
     target = place / "runner.o"  # made last
     with absent(target) as wanted:
