@@ -9,6 +9,7 @@ import sys
 
 import numpy as np
 import pytest
+import scipy.sparse
 
 from support import drygpu, processes
 from support.paths import ROOT
@@ -298,7 +299,7 @@ def test_counts(cupy):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "complex64", "complex128"])
 class TestLibraries:
-    """cuBLAS, cuSOLVER and cuFFT as CuPy calls them, against NumPy."""
+    """cuBLAS, cuSOLVER, cuSPARSE and cuFFT as CuPy calls them, against NumPy."""
 
     def close(self, got, want):
         eps = np.finfo(want.dtype).eps
@@ -332,6 +333,22 @@ class TestLibraries:
         self.close((v * w[..., None, :]) @ adjoint(v), h + adjoint(h))
         lower = cupy.linalg.cholesky(a @ adjoint(a))
         self.close(lower @ adjoint(lower), h @ adjoint(h))
+
+    @pytest.mark.parametrize("form", ["csr_matrix", "csc_matrix"])
+    @pytest.mark.parametrize("order", "CF")
+    def test_sparse_products(self, cupy, matrices, form, order):
+        h = np.where(np.random.default_rng(1).random((5, 5)) < 0.5, matrices[0], 0)[:4]
+        x = np.asarray(matrices[1], order=order)
+        a = getattr(importlib.import_module("cupyx.scipy.sparse"), form)(
+            getattr(scipy.sparse, form)(h)
+        )
+        with drygpu.counts() as done:
+            for turn in (lambda a: a, lambda a: a.T, lambda a: a.conj().T):
+                y = x[: turn(h).shape[1]]
+                for right in (y[:, 0], y):
+                    got = turn(a) @ cupy.array(right, order=order)
+                    self.close(got, turn(h) @ right)
+        assert done.names["cusparseSpMV"] == done.names["cusparseSpMM"] == 3
 
     @pytest.mark.parametrize("axes", [(-1,), (-2,), (0, 2), (1, 2), (0, 1, 2)])
     def test_transforms(self, cupy, matrices, axes):

@@ -8,10 +8,10 @@ namespace {
 constexpr int SUCCESS = 0, FAILED = 6, UNSUPPORTED = 10;
 
 struct Sparse {
-  long rows, columns, count;
-  const void *row, *column, *values;  // of compressed rows: `row` has where each begins
-  int wide_row, wide_column, type;    // whether indices are 64 bits wide
-  bool compressed;
+  long rows;
+  const void *row, *column, *values;  // `row` has where each row begins
+  bool wide_row, wide_column;         // whether indices are 64 bits wide
+  int type;
 };
 struct Dense {
   long rows, columns, leading;
@@ -27,12 +27,10 @@ long index(const void* indices, bool wide, long i) {
 // Call `use(row, column, place)` for each entry.
 template <class Use>
 void entries(const Sparse& a, Use use) {
-  for (long r = 0, rows = a.compressed ? a.rows : 1; r < rows; r++) {
-    const long begin = a.compressed ? index(a.row, a.wide_row, r) : 0;
-    const long end = a.compressed ? index(a.row, a.wide_row, r + 1) : a.count;
-    for (long i = begin; i < end; i++)
-      use(a.compressed ? r : index(a.row, a.wide_row, i),
-          index(a.column, a.wide_column, i), i);
+  for (long r = 0; r < a.rows; r++) {
+    const long end = index(a.row, a.wide_row, r + 1);
+    for (long i = index(a.row, a.wide_row, r); i < end; i++)
+      use(r, index(a.column, a.wide_column, i), i);
   }
 }
 
@@ -109,17 +107,9 @@ int cusparseDestroyMatDescr(void* description) {
 int cusparseSetMatType(void*, int) { return SUCCESS; }
 int cusparseSetMatIndexBase(void*, int) { return SUCCESS; }
 
-int cusparseCreateCsr(Sparse** a, long rows, long columns, long count, void* row,
-                      void* column, void* values, int row_type, int column_type, int,
-                      int type) {
-  *a = new Sparse{rows, columns,         count,            row,  column,
-                  values, row_type == 3, column_type == 3, type, true};
-  return SUCCESS;
-}
-int cusparseCreateCoo(Sparse** a, long rows, long columns, long count, void* row,
-                      void* column, void* values, int index_type, int, int type) {
-  *a = new Sparse{rows, columns,         count,           row,  column,
-                  values, index_type == 3, index_type == 3, type, false};
+int cusparseCreateCsr(Sparse** a, long rows, long, long, void* row, void* column,
+                      void* values, int row_type, int column_type, int, int type) {
+  *a = new Sparse{rows, row, column, values, row_type == 3, column_type == 3, type};
   return SUCCESS;
 }
 int cusparseDestroySpMat(Sparse* a) {
