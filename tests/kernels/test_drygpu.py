@@ -222,6 +222,23 @@ class TestStreams:
             one.synchronize()
             assert (x.get() == 2).all()
 
+    def test_events_are_places_in_a_stream(self, cupy):
+        """What comes after the record of an event is not waited for."""
+        one, other = (cupy.cuda.Stream(non_blocking=True) for _ in range(2))
+        for wait in (other.wait_event, lambda event: event.synchronize()):
+            with one:
+                x = cupy.zeros(4)
+                x.fill(1)
+                event = one.record()
+                x.fill(2)
+            assert not event.done
+            wait(event)
+            assert event.done and not one.done
+            with other:
+                assert (x.get() == 1).all()
+            one.synchronize()
+            assert (x.get() == 2).all() and one.done
+
     def test_blocking_streams_are_in_order(self, cupy):
         x = cupy.zeros(4)
         with cupy.cuda.Stream():

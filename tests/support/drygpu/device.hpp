@@ -80,6 +80,8 @@ struct Stream {
   bool blocking;                   // its work and the default stream's are in order
   Recording* recording = nullptr;  // what it captures, if it does
   std::vector<Work> waiting;       // what it has still to do
+  size_t taken = 0;                // how much it has taken up to do before
+  size_t end() const { return taken + waiting.size(); }
 };
 
 inline int current = 0;  // device

@@ -17,14 +17,20 @@ Stream& stream_of(intptr_t handle) {
   return handle <= 2 ? defaults[current] : *reinterpret_cast<Stream*>(handle);
 }
 
-static void work_off(Stream& stream) {
-  auto waiting = std::move(stream.waiting);
-  stream.waiting.clear();
-  for (auto& work : waiting) {
+// Do what is before a place among all that a stream is given.
+static void work_off(Stream& stream, size_t place) {
+  if (place <= stream.taken) return;
+  const auto begin = stream.waiting.begin(), end = begin + (place - stream.taken);
+  const std::vector<Work> now{std::move_iterator{begin}, std::move_iterator{end}};
+  stream.waiting.erase(begin, end);
+  stream.taken = place;
+  for (auto& work : now) {
     const std::string failure = work();
     if (error.empty()) error = failure;
   }
 }
+
+static void work_off(Stream& stream) { work_off(stream, stream.end()); }
 
 // What the default stream of a device and its blocking streams do is in order.
 static void work_off_before(Stream& stream) {
@@ -67,18 +73,23 @@ bool perform(intptr_t handle, const Work& work) {
   return true;
 }
 
-static bool wait(Stream& stream) {
+static bool may_wait(Stream& stream) {
   if (stream.recording) {
     stream.recording->valid = false;
     return runtime_error(CAPTURE_UNSUPPORTED);
   }
   counts.waits++;
+  return true;
+}
+static bool wait(Stream& stream) {
+  if (!may_wait(stream)) return false;
   finish(stream);
   return raise_errors();
 }
 
 struct Event {
   Stream* stream = nullptr;
+  size_t place = 0;  // in the stream: what is given to it later is not waited for
   double milliseconds = 0;
 };
 
@@ -134,19 +145,26 @@ Object* cuda_eventDestroy(intptr_t event, int) {
 Object* cuda_eventRecord(intptr_t event, intptr_t stream, int) {
   using namespace std::chrono;
   const duration<double, std::milli> now = steady_clock::now().time_since_epoch();
-  event_of(event) = {&stream_of(stream), now.count()};
+  work_off_before(stream_of(stream));  // as before any other work
+  event_of(event) = {&stream_of(stream), stream_of(stream).end(), now.count()};
   return none();
 }
 Object* cuda_streamWaitEvent(intptr_t, intptr_t event, int, void*) {
-  if (event_of(event).stream) finish(*event_of(event).stream);
+  const Event& that = event_of(event);
+  if (that.stream) work_off(*that.stream, that.place);
   return none();
 }
 Object* cuda_eventSynchronize(intptr_t event, int) {
-  return done(!event_of(event).stream || wait(*event_of(event).stream));
+  const Event& that = event_of(event);
+  if (!that.stream) return none();
+  if (!may_wait(*that.stream)) return nullptr;
+  work_off(*that.stream, that.place);
+  return done(raise_errors());
 }
 Object* cuda_eventQuery(intptr_t event, int) {
-  Stream* stream = event_of(event).stream;
-  return Py_BuildValue("i", !stream || stream->waiting.empty() ? 0 : NOT_READY);
+  const Event& that = event_of(event);
+  const bool finished = !that.stream || that.place <= that.stream->taken;
+  return Py_BuildValue("i", finished ? 0 : NOT_READY);
 }
 float cuda_eventElapsedTime(intptr_t start, intptr_t end, int) {
   return float(event_of(end).milliseconds - event_of(start).milliseconds);
