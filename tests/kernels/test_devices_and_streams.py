@@ -1,5 +1,7 @@
 """Operators on several devices and streams, and the memory that solves leave."""
 
+import os
+
 import numpy as np
 import pytest
 
@@ -161,6 +163,8 @@ class TestAnotherStream:
 @pytest.mark.parametrize("method", ["cgls", "lsmr"])
 def test_captured_solves_leave_no_memory(cupy, method):
     """The pools of graphs are used again: a pool that is dropped keeps its memory."""
+    if not drygpu.installed() and "PYTEST_XDIST_WORKER" in os.environ:
+        pytest.skip("the memory of a real device is that of all processes")
     op = on_device(cupy, host_layer("tiles"))
     b = cupy.ones((3, *op.output_shape))
 
