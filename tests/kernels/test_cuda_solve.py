@@ -100,14 +100,14 @@ def test_iterations_do_not_wait_for_the_device(cupy, method):
     """Sixteen more iterations may cost two more looks at the stopping test."""
     if not counted(cupy):
         pytest.skip("nobody counts the waits for this device")
-    waits = []
+    taken = []
     for maxiter in (16, 32):
         _, result, syncs = both(cupy, method, "float64", rtol=0, maxiter=maxiter)
         assert result.nit == maxiter
-        waits.append(syncs)
+        taken.append(syncs)
     # and one look per restart, and in every 8 inner iterations
     allowed = {"gmres": 4, "gbk": 2 + 16 * 2}.get(method, 2)
-    assert waits[1] - waits[0] <= allowed
+    assert taken[1] - taken[0] <= allowed
 
 
 CAPTURED = sorted(m for m in METHODS if METHODS[m].storage.captured)
