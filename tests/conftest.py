@@ -132,6 +132,18 @@ def cupy(request):
 
 
 @pytest.fixture
+def launched(monkeypatch):
+    """The kernels of the package that are launched, in a list that grows."""
+    from convinv.kernels import launcher
+
+    found, launch = [], launcher.launch
+    monkeypatch.setattr(
+        launcher, "launch", lambda *a, **k: found.append(a[0]) or launch(*a, **k)
+    )
+    return found
+
+
+@pytest.fixture
 def load(monkeypatch):
     """Imports a module of the experiments by its name."""
     if not (ROOT / "benchmarks" / "papers").is_dir():
