@@ -4,7 +4,7 @@ import numpy as np
 
 from convinv.kernels.sweeps.block_rows import BlockRow
 
-from . import oracles
+from . import factor_oracles
 from .arrays import random
 
 # groups, unknowns of a block, blocks, band
@@ -49,6 +49,6 @@ def solved(shapes, factors, batch, z):
     for (groups, width, count, _), factor in zip(shapes, factors):
         stop = start + batch * groups * width * count
         given = z[start:stop].reshape(groups, batch, width * count)
-        out.append(oracles.sweeps_solve(*factor, given).ravel())
+        out.append(factor_oracles.sweeps_solve(*factor, given).ravel())
         start = stop
     return np.concatenate(out)

@@ -12,7 +12,7 @@ import numpy as np
 from convinv._core.geometry import make_geometry
 from convinv.kernels import launcher
 
-from . import cuda_checks, factors, oracles, row_checks
+from . import cuda_checks, factor_oracles, factors, oracles, row_checks
 from .arrays import random
 from .circulants import circulant_parts
 
@@ -245,8 +245,8 @@ def givens(dtype):
         triangle, _, _, right = appended(module, put)[1]
         return (module.substitute(triangle, right, put(norm), steps),)
 
-    yield Case("append", append, oracles.givens_append(columns, left))
-    solutions = oracles.givens_substitute(columns, left, norm)
+    yield Case("append", append, factor_oracles.givens_append(columns, left))
+    solutions = factor_oracles.givens_substitute(columns, left, norm)
     yield Case("substitute", substitute, (solutions,))
 
 
