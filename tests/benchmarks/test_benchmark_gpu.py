@@ -23,12 +23,17 @@ def root(monkeypatch):
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    """What a run of every part has written, and its exit status."""
+    """What a run of every part has written, and its exit status.
+
+    The check takes the dtype of the other parts, as each has kernels to be compiled.
+    """
     folder = tmp_path_factory.mktemp("whole")
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(ROOT))
         with device() as cupy:
-            status = small(cupy, patch)("--output", str(folder))
+            command, checks = small(cupy, patch), load("checks")
+            patch.setattr(checks, "BOUNDS", {"float32": checks.BOUNDS["float32"]})
+            status = command("--output", str(folder))
     return status, *written(folder)
 
 
@@ -122,6 +127,23 @@ def test_without_cudnn_it_is_said(command, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
     assert command("--output", str(tmp_path), "--only", "products") == 0
     assert "- cuDNN was not measured: " in written(tmp_path)[1]
+
+
+PARTS_ALONE = {"check": 4, "methods": 2, "strip": 2, "graphs": 1}  # and their rows
+
+
+@pytest.mark.parametrize("name", PARTS_ALONE)
+def test_parts_on_few_cases(command, monkeypatch, tmp_path, name):
+    """Those that no other quick test runs; the check in every dtype."""
+    checks = load("checks")
+    cgls = [m for m in convinv.methods() if m.name == "cgls"]
+    monkeypatch.setattr(checks, "LAYERS", {"3->8": checks.LAYERS["3->8"]})
+    monkeypatch.setattr(checks.convinv, "methods", lambda: cgls)
+    monkeypatch.setattr(load("graphs"), "METHODS", ("cgls",))
+    assert command("--output", str(tmp_path), "--only", name) == 0
+    found, _ = written(tmp_path)
+    assert found["parts"][name]["failures"] == []
+    assert len(rows(found, name)) == PARTS_ALONE[name]
 
 
 @pytest.mark.slow
