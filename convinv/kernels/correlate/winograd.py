@@ -15,9 +15,9 @@ with C channels that are summed over, and d the samples that the result's tile r
 each: beside the roundings of the sum at most 30, of numbers that are larger than the
 result by GROWTH at most. On random data it is 1.7 times the error of the direct sum.
 Since it is relative to the tile's largest samples, small samples beside large ones lose
-digits, and a sample that is not finite spoils its tile; samples within a factor of 30 of
-the largest number of the precision may overflow. The errors of results that an adjoint
-folds add up, as the results do.
+digits, and a sample that is not finite spoils its tile. Samples within a factor of 30
+of the largest number of the precision may overflow. The errors of results that an
+adjoint folds add up, as the results do.
 
 References
 ----------
