@@ -65,7 +65,8 @@ HOST = Rates(
     call=4e-6,
 )
 # An H100, from benchmarks/results/gpu.md: a launch takes Python 10 us and an operation
-# on arrays 14 to 18 us; an iteration is the mean of 50, of which most are in a graph.
+# on arrays 14 to 18 us. An iteration is the mean of 50, of which most are in a graph: of
+# the launches that are left, as they have been fewer since that was measured.
 H100 = Rates(
     multiply={4: 51e12, 8: 51e12},
     half=256,
@@ -74,7 +75,7 @@ H100 = Rates(
     transform={4: 1e-12, 8: 2e-12},
     channel={4: 1.3e-12, 8: 2.6e-12},
     product=60e-6,
-    step=800e-6,
+    step=150e-6,
     check=1.5e-3,
     apply=400e-6,
     call=10e-6,
