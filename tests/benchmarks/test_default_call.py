@@ -122,11 +122,14 @@ def test_what_takes_too_long_is_stopped(load):
     limits = load("support.time_limit")
     before = signal.getsignal(signal.SIGALRM)
     end = time.perf_counter() + 60
-    with pytest.raises(BaseException, match="more than 0.3 s") as caught:
+
+    def long():  # Python 3.13 handles no exception of a jump in the with block itself
+        while time.perf_counter() < end:
+            pass
+
+    with pytest.raises(limits.OutOfTime, match="more than 0.3 s"):
         with limits.TimeLimit(0.3):
-            while time.perf_counter() < end:
-                pass
-    assert type(caught.value).__name__ == "OutOfTime"
+            long()
     assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
     assert signal.getsignal(signal.SIGALRM) == before
     with limits.TimeLimit(60):  # what ends in time goes on
