@@ -65,8 +65,8 @@ HOST = Rates(
     call=4e-6,
 )
 # An H100, from benchmarks/results/gpu.md: a launch takes Python 10 us and an operation
-# on arrays 14 to 18 us. An iteration is the mean of 50, of which most are in a graph: of
-# the launches that are left, as they have been fewer since that was measured.
+# on arrays 14 to 18 us. An iteration is the mean of 50, of which most are in a graph:
+# of the launches that are left, as they have been fewer since that was measured.
 H100 = Rates(
     multiply={4: 51e12, 8: 51e12},
     half=256,
