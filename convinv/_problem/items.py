@@ -90,6 +90,8 @@ class Items:
         The share of the largest singular value below which one is noise.
     known : bool
         Whether a method's factor is that of A, without a preconditioner.
+    watched : bool
+        Whether `left` is wanted.
     code : array of int, shape (B,)
         The numbers of the items' statuses.
     nit : array of int, shape (B,)
@@ -99,6 +101,8 @@ class Items:
     smallest : array, shape (B,)
         The method's estimate of the smallest singular value of A (of ``[A; damp I]``),
         infinite if it has none.
+    left : array, shape (B,)
+        How many times their tolerances the norms last watched were, if `watched`.
     column, inverse, size : array, shape (B,)
         Of the factor: the squared norm of the last column of its inverse, the sum of
         these, and the largest squared norm of its own.
@@ -108,11 +112,13 @@ class Items:
     goals: Goals
     eps: float
     known: bool
+    watched: bool
     xp: Any
     code: Any = field(init=False)
     nit: Any = field(init=False)
     last: Any = field(init=False)
     smallest: Any = field(init=False)
+    left: Any = field(init=False)
     column: Any = field(init=False)
     inverse: Any = field(init=False)
     size: Any = field(init=False)
@@ -123,7 +129,7 @@ class Items:
         self.code = xp.where(self.active, running, converged)
         self.nit = xp.zeros_like(self.code)
         zero = xp.zeros(self.active.shape, dtype=xp.float64, **place)
-        self.column = self.inverse = self.size = zero
+        self.column = self.inverse = self.size = self.left = zero
         self.smallest, self.last = zero + float("inf"), zero + float("nan")
 
     def factor(self, diagonal, above, hermitian=False):
@@ -184,4 +190,15 @@ class Items:
         if residual is not None:
             self.end(residual <= self.goals.residual, CONVERGED)
         if normal is not None:
-            self.end(normal <= self.goals.normal_tol(xp, residual), CONVERGED)
+            goal = self.goals.normal_tol(xp, residual)
+            self.end(normal <= goal, CONVERGED)
+            if self.watched:
+                self.left = self._left(residual, normal, goal)
+
+    def _left(self, residual, normal, goal):
+        """How many times their tolerances the norms are, the lesser of both."""
+        left = normal / goal
+        if residual is None:
+            return left
+        other = self.goals.residual
+        return self.xp.where(other > 0, self.xp.minimum(left, residual / other), left)

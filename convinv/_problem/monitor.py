@@ -26,6 +26,10 @@ class Monitor:
         Iterations that the solve has made.
     tick : callable
         Called with the number of iterations.
+    watch : callable, optional
+        Called at every look at the stopping test with how many times its tolerance the
+        norm of the worst item is, and with the iterations since the last look; returns
+        whether another method takes over. Needs norms of the normal residual.
 
     Attributes
     ----------
@@ -41,20 +45,18 @@ class Monitor:
         The d of the last iteration.
     recording : bool
         Whether iterations are being captured, not computed: nothing is tested then.
-    watch : callable or None
-        Called in every iteration, on the host, with the distance of the worst item from
-        its tolerance; returns whether another method takes over.
     """
 
-    def __init__(self, problem, goals, active, report, nit, tick):
+    def __init__(self, problem, goals, active, report, nit, tick, watch=None):
         self.xp, self.maxiter, self.goals = problem.xp, problem.maxiter, goals
         eps = NOISE * float(self.xp.finfo(problem.b.dtype).eps)
         known = problem.preconditioner is None
-        self.items = Items(active, goals, eps, known, problem.xp)
-        self.start = self.nit = nit
+        watched = watch is not None
+        self.items = Items(active, goals, eps, known, watched, problem.xp)
+        self.start = self.nit = self.looked = nit
         self.history, self.latest = [], None
         self.watches_normal = self.stopped = self.recording = False
-        self.report, self.tick, self.watch = report, tick, None
+        self.report, self.tick, self.watch = report, tick, watch
         device = self.xp is not np
         self.check_every = DEVICE_CHECK if device and report is None else 1
 
@@ -89,26 +91,31 @@ class Monitor:
         if self.report is not None and self.report(self, d, items.last):
             items.end(items.active, STOPPED)
             stop = True
-        elif self.watch is not None and self.watch(self._left(residual, normal)):
-            items.end(items.active, STALLED)
-            stop = True
+        elif self._done() % self.check_every == 0:
+            stop = self._taken_over()
         self.tick(self.nit)
         self.stopped = stop or self._over()
         return self.stopped
 
-    def _left(self, residual, normal):
-        """The distance of the worst item from its tolerance; 1 or less is converged."""
-        left = normal / self.goals.normal_tol(self.xp, residual)
-        if residual is not None:
-            goal = self.goals.residual
-            left = np.where(goal > 0, np.minimum(left, residual / goal), left)
-        return float(np.max(left, where=self.active, initial=0.0))
+    def _taken_over(self):
+        """Whether another method takes over, which ends all items."""
+        if self.watch is None:
+            return False
+        xp, items = self.xp, self.items
+        left = float(xp.max(xp.where(items.active, items.left, 0.0)))
+        since, self.looked = self.nit - self.looked, self.nit
+        if not self.watch(left, since):
+            return False
+        items.end(items.active, STALLED)
+        return True
 
     def replayed(self, norms):
         """Record iterations made without `update`: their rows of the history."""
         self.history += list(norms)
+        stop = self._taken_over()
         self.tick(self.nit)
-        self.stopped = self._done() >= self.maxiter or not self.any_active()
+        over = self._done() >= self.maxiter
+        self.stopped = stop or over or not self.any_active()
 
     def recheck(self):
         """Stop if no item runs any more: for steps that end items after `update`."""

@@ -34,8 +34,8 @@ class MethodChoice:
 
     `budget` is the number of iterations after which the next choice has its turn. A
     choice for `regular` operators would lose the solution of least norm of others.
-    `watch` is asked in each iteration whether the next choice is to go on, and `aim`
-    lowers the tolerance of iterations.
+    `watch` is asked at each look at the stopping test whether the next choice is to go
+    on, and `aim` lowers the tolerance of iterations.
     """
 
     name: str
@@ -152,7 +152,7 @@ def _by_costs(op, plan):
     way = plan.first()
     while way is not None:
         aim = plan.aim if way.iterates else 1.0
-        watch = _Watch(op, plan, way, aim) if way.iterates and op.xp is np else None
+        watch = _Watch(op, plan, way, aim) if way.iterates else None
         yield _choice(way, plan.words(way), watch, aim)
         if watch and watch.is_over_aim:
             yield _choice(way, "the tolerance was nearly reached")
@@ -182,10 +182,10 @@ def _seconds(way: Way) -> float:
 class _Watch:
     """Looks at the progress of iterations, and for what would cost less than the rest.
 
-    Called in each iteration with how far the worst item is from what is aimed at; true
-    when `found` is ready to take over, or when the tolerance has been reached and to go
-    on to a lower aim would take too long. An inverse is made before, so that iterations
-    go on where that fails.
+    Called with how far the worst item is from what is aimed at, and with the iterations
+    since the last call; true when `found` is ready to take over, or when the tolerance
+    has been reached and to go on to a lower aim would take too long. An inverse is made
+    before, so that iterations go on where that fails.
     """
 
     def __init__(self, op, plan, way, aim):
@@ -193,8 +193,13 @@ class _Watch:
         self.logs, self.next = [], AT_FIRST[way.preconditioner]
         self.aim, self.reached, self.is_over_aim = aim, None, False
 
-    def __call__(self, left):
-        self.logs.append(math.log(max(left, 1e-300)))
+    def __call__(self, left, since=1):
+        log = math.log(max(left, 1e-300))
+        if not self.logs:  # one call tells no rate
+            self.next = max(self.next, since + 1)
+        before = self.logs[-1] if self.logs else log
+        self.logs += [before + i * (log - before) / since for i in range(1, since)]
+        self.logs.append(log)
         made = len(self.logs)
         over = made > 2 and made >= self.plan.maxiter and left > 1
         self.plan.finish(self.way, made + (min(self._remaining(), MOST) if over else 0))

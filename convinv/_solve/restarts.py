@@ -264,8 +264,9 @@ class Run:
         active = problem.xp.asarray(running, **problem.place)
         report = None if self.callback is None else self._report
         goals = scaled.goals(check, self.conlim).times(self.choice.aim)
-        monitor = Monitor(problem, goals, active, report, self.nit, self.tick)
-        monitor.watch, self.monitor = self.choice.watch, monitor
+        self.monitor = monitor = Monitor(
+            problem, goals, active, report, self.nit, self.tick, self.choice.watch
+        )
         try:
             d, notes = self.entry.function(problem, monitor, **self.choice.options)
         except Ended:

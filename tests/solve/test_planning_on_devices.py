@@ -11,6 +11,7 @@ from convinv._core import rates
 from convinv._inverse.accuracy import FINEST
 from convinv._planning import costs
 from convinv._planning.ways import Plan
+from convinv.solvers import _iterate
 from support.arrays import random
 from support.cuda_host import on_host
 
@@ -157,3 +158,20 @@ def test_coarse_inverses(cupy, accuracy, dtype):
     assert ours.success and ours.nit == theirs.nit
     close = 1e-4 * np.abs(theirs.x).max()
     np.testing.assert_allclose(ours.x.get(), theirs.x, atol=close)
+
+
+@pytest.mark.parametrize("graphs", [True, False])
+def test_slow_iterations_are_left(cupy, monkeypatch, graphs):
+    """What iterations lack is looked at as often as the stopping test."""
+    monkeypatch.setattr(Plan, "first", Plan.cgls)
+    if not graphs:
+        monkeypatch.setattr(_iterate, "SMALL", 0)
+    on_cpu, on_device = layers(cupy, (4, 4, 3, 3), 24, "float64", padding=1)
+    x = random((3, *on_cpu.input_shape))
+    b = on_cpu.forward(x)
+    ours, theirs = solve(on_device, cupy.asarray(b)), solve(on_cpu, b)
+    for result in (ours, theirs):
+        assert result.success and "cgls" in result.message and result.method == "direct"
+    alone = solve(on_cpu, b, "cgls")
+    assert max(theirs.nit, ours.nit) <= 40 < alone.nit / 10
+    assert np.linalg.norm(ours.x.get() - x) < 0.05 * np.linalg.norm(x)
