@@ -106,9 +106,8 @@ class Storage:
             m += 1
         rows, columns = use.op.shape
         if self.gram:
-            wide = (
-                rows < columns
-            )  # then N has the length of the data, and A^H is applied
+            # then N has the length of the data, and A^H is applied
+            wide = rows < columns
             m, n = (m + self.gram, n + 1) if wide else (m, n + self.gram)
         if not self.counts_products:
             products = 1 if use.fused else 2
