@@ -43,19 +43,21 @@ __device__ __forceinline__ Numbers<Scalar, N> add(REAL a, const Numbers<Scalar, 
   return out;
 }
 
-template <int N>
-__device__ __forceinline__ Numbers<Wide, N> widened(const Numbers<Scalar, N>& x) {
-  Numbers<Wide, N> out;
+// A function of each number.
+template <class F, typename T, int N>
+__device__ __forceinline__ auto mapped(F f, const Numbers<T, N>& x) {
+  Numbers<decltype(f(x.value[0])), N> out;
 #pragma unroll
-  for (int k = 0; k < N; ++k) out.value[k] = widen(x.value[k]);
+  for (int k = 0; k < N; ++k) out.value[k] = f(x.value[k]);
   return out;
 }
 template <int N>
-__device__ __forceinline__ Numbers<Scalar, N> narrowed(const Numbers<Wide, N>& x) {
-  Numbers<Scalar, N> out;
-#pragma unroll
-  for (int k = 0; k < N; ++k) out.value[k] = narrow(x.value[k]);
-  return out;
+__device__ __forceinline__ auto widened(const Numbers<Scalar, N>& x) {
+  return mapped([](Scalar a) { return widen(a); }, x);
+}
+template <int N>
+__device__ __forceinline__ auto narrowed(const Numbers<Wide, N>& x) {
+  return mapped([](Wide a) { return narrow(a); }, x);
 }
 
 // `sum` and `sign` times `count` vectors of a basis, `step` apart, times their factors.
