@@ -2,7 +2,8 @@
 //
 // The loader defines REAL (float or double) and, for complex data, COMPLEX. Only
 // built-in CUDA C++ is used, so the same text compiles for a GPU and for a CPU.
-// Every block has THREADS threads (those of givens have 32), and sizes and offsets are 64 bits wide.
+// Every block has THREADS threads (those of givens have 32), and sizes and offsets are
+// 64 bits wide.
 
 constexpr int THREADS = 256;
 
